@@ -1,0 +1,1 @@
+"""Which exposures make a product."""

@@ -1,0 +1,136 @@
+"""What can go wrong, one type per cause.
+
+Every message says what was wrong, what was found, and what to do. `CalcoreError` is what a user
+may meet; anything else is a defect of ours. `StepSkipped` is not an error: it is how a step's
+`check` says that there is nothing to do.
+"""
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+from pathlib import Path
+
+
+def suggestion(word: str, known: Iterable[str]) -> str:
+    """Return a sentence that names the nearest known word, or lists what is known."""
+    names = sorted(set(known))
+    near = get_close_matches(word, names, n=1, cutoff=0.6)
+    if near:
+        return f"Did you mean {near[0]!r}?"
+    return f"Known: {', '.join(names)}." if names else "None is known."
+
+
+class CalcoreError(Exception):
+    """Base of all errors that a user may meet."""
+
+    exit_status = 1
+
+
+class StepSkipped(Exception):
+    """A step has nothing to do here; the reason is recorded and the run goes on."""
+
+
+class UsageError(CalcoreError):
+    """The command line or the call cannot be carried out as it stands."""
+
+    exit_status = 2
+
+
+class UnknownFlag(UsageError):
+    """A data-quality flag has no such name."""
+
+    def __init__(self, name: str, known: Iterable[str]) -> None:
+        super().__init__(f"{name!r} is not a data-quality flag. {suggestion(name, known)}")
+
+
+class UnknownName(UsageError):
+    """A step, slot, pipeline, parameter, instrument or executor has no such name."""
+
+    def __init__(self, kind: str, name: str, known: Iterable[str]) -> None:
+        self.kind, self.name = kind, name
+        super().__init__(f"There is no {kind} {name!r}. {suggestion(name, known)}")
+
+
+class BadParameter(UsageError):
+    """A parameter's value has the wrong type or lies outside its range."""
+
+
+class BadPipeline(UsageError):
+    """A pipeline or configuration file contradicts itself."""
+
+
+class PluginMissing(UsageError):
+    """The exposure's instrument is not installed."""
+
+    def __init__(self, instrument: str, what: str) -> None:
+        name = instrument.lower()
+        super().__init__(
+            f"{what} was taken with {instrument}, whose package is not installed: pip install calcore-{name}"
+        )
+
+
+class PluginBroken(CalcoreError):
+    """An installed plugin cannot be used; it is named with its distribution and version."""
+
+
+class ModeNotSupported(CalcoreError):
+    """The instrument's plugin has no pipeline for this exposure type."""
+
+
+class FileProblem(CalcoreError):
+    """A file cannot be read or written; carries the path."""
+
+    def __init__(self, path: Path | str, message: str) -> None:
+        self.path = Path(path)
+        super().__init__(f"{path}: {message}")
+
+
+class FileTruncated(FileProblem):
+    """A file is shorter than its headers promise."""
+
+
+class FileInvalid(FileProblem):
+    """A file is not what its name or place says it is."""
+
+
+class KeywordMissing(CalcoreError):
+    """A keyword that is needed stands in no header."""
+
+    def __init__(self, name: str, keyword: str | None = None) -> None:
+        self.name = name
+        shown = f"{keyword} ({name})" if keyword else name
+        super().__init__(f"the keyword {shown} is missing; add it to the header")
+
+
+class OutputProblem(FileProblem):
+    """A product cannot be written."""
+
+
+class ReferenceMissing(CalcoreError):
+    """A reference file that a step needs cannot be found."""
+
+
+class ReferenceInvalid(CalcoreError):
+    """A reference file does not fit the exposure."""
+
+
+class AssociationInvalid(CalcoreError):
+    """An association contradicts itself or names what is not there."""
+
+
+class DataUnusable(CalcoreError):
+    """The exposure holds nothing that this step could work with."""
+
+
+class NoScienceData(CalcoreError):
+    """Nothing in the exposure falls on the detector or can be calibrated."""
+
+    exit_status = 64
+
+
+class StepFailed(CalcoreError):
+    """A step raised an error; names step and file, and is chained to the cause."""
+
+    def __init__(self, slot: str, what: str, cause: BaseException) -> None:
+        self.slot = slot
+        reason = str(cause) or type(cause).__name__
+        super().__init__(f"{what}: step {slot} failed: {reason}")

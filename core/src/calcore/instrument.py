@@ -1,0 +1,123 @@
+"""An instrument as core sees it: a name, a package, and tables.
+
+A plugin says ``INSTRUMENT = Instrument(name="...", package=__name__)`` and brings
+``tables/detectors.toml``, ``tables/exposure_types.toml`` and ``pipelines/*.toml``.
+"""
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from importlib.metadata import PackageNotFoundError, version
+from importlib.resources import files
+from importlib.resources.abc import Traversable
+from typing import Any
+
+from calcore.errors import FileInvalid, ModeNotSupported, PluginBroken, UnknownName
+from calcore.model.facts import Detector, ExposureType, Facts
+from calcore.model.meta import Meta
+
+
+@dataclass(frozen=True)
+class Instrument:
+    """An instrument's name (as INSTRUME has it) and the package that brings its tables."""
+
+    name: str
+    package: str
+
+    @property
+    def distribution(self) -> str:
+        """Name of the distribution that pip knows."""
+        return self.package.replace("_", "-")
+
+    @property
+    def version(self) -> str:
+        """Version of the plugin."""
+        try:
+            return version(self.distribution)
+        except PackageNotFoundError as error:
+            raise PluginBroken(
+                f"{self.package} is importable but not installed: pip install {self.distribution}"
+            ) from error
+
+    def file(self, *parts: str) -> Traversable:
+        """Return a file of the plugin, such as ``("tables", "detectors.toml")``."""
+        return files(self.package).joinpath(*parts)
+
+    def table(self, name: str) -> dict[str, Any]:
+        """Return the content of ``tables/<name>.toml``."""
+        path = self.file("tables", f"{name}.toml")
+        try:
+            return tomllib.loads(path.read_text(encoding="utf-8"))
+        except (OSError, tomllib.TOMLDecodeError) as error:
+            raise PluginBroken(f"{self.package}: table {name} cannot be read: {error}") from error
+
+    @cached_property
+    def detectors(self) -> Mapping[str, Detector]:
+        """Detectors by the value of DETECTOR."""
+        rows = self.table("detectors")
+        return {
+            name: Detector(
+                name=name,
+                **{
+                    **row,
+                    "reference_rows": tuple(row["reference_rows"]),
+                    "reference_columns": tuple(row["reference_columns"]),
+                },
+            )
+            for name, row in rows.items()
+        }
+
+    @cached_property
+    def exposure_types(self) -> Mapping[str, ExposureType]:
+        """Exposure types by the value of EXP_TYPE."""
+        known = {"stages", "time_series", "role"}
+        return {
+            name: ExposureType(
+                name=name,
+                **{key: row[key] for key in known if key in row},
+                data={key: value for key, value in row.items() if key not in known},
+            )
+            for name, row in self.table("exposure_types").items()
+        }
+
+    def facts(self, meta: Meta) -> Facts:
+        """Return what the tables say of an exposure.
+
+        Raises
+        ------
+        UnknownName
+            The detector or the exposure type is not this instrument's.
+        FileInvalid
+            The header contradicts the table about how the detector reads out.
+        """
+        if meta.detector not in self.detectors:
+            raise UnknownName(f"{self.name} detector", meta.detector, self.detectors)
+        if meta.exposure_type not in self.exposure_types:
+            raise UnknownName(f"{self.name} exposure type", meta.exposure_type, self.exposure_types)
+        detector = self.detectors[meta.detector]
+        axes = meta.get("subarray.fastaxis"), meta.get("subarray.slowaxis")
+        wanted = detector.fast_axis, detector.slow_axis
+        if None not in axes and axes != wanted:
+            raise FileInvalid(
+                meta.get("filename", "the exposure"),
+                f"FASTAXIS, SLOWAXIS are {axes}, but {detector.name} reads along {wanted}; "
+                "correct the header",
+            )
+        return Facts(detector, self.exposure_types[meta.exposure_type])
+
+    def pipeline_of(self, meta: Meta, stage: str) -> str:
+        """Return the name of the pipeline that does `stage` for an exposure.
+
+        Raises
+        ------
+        ModeNotSupported
+            This version of the plugin has none.
+        """
+        exposure_type = self.facts(meta).exposure_type
+        if stage not in exposure_type.stages:
+            raise ModeNotSupported(
+                f"{self.distribution} {self.version} has no stage-{stage} pipeline for "
+                f"{exposure_type.name} exposures"
+            )
+        return exposure_type.stages[stage]

@@ -1,0 +1,1 @@
+"""The files users have: FITS with the standard extensions, and ASDF."""

@@ -1,0 +1,113 @@
+"""The one decorator that compiles kernels.
+
+A kernel is a plain function of arrays and numbers, written as scalar loops. Its annotations are its
+compiled signature: an array alias such as `F4x3` (float32, three axes, C-ordered) or ``float``,
+``int``, ``bool``. Arrays are read-only unless the parameter is called ``out`` or begins with
+``out_``. Compilation happens at the first call and is kept in a per-user cache folder.
+
+Write loops, not array expressions: ``out[:] = a`` alone costs 5 s of compilation, a loop 0.2 s.
+"""
+
+import inspect
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import update_wrapper
+from typing import Annotated, Any, Generic, ParamSpec, TypeVar, get_type_hints
+
+import numba
+import numpy as np
+from numba import config, types
+from numpy.typing import NDArray
+from platformdirs import user_cache_path
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+@dataclass(frozen=True)
+class ArrayType:
+    """Element type and number of axes of a C-ordered array argument."""
+
+    scalar: types.Type
+    axes: int
+
+
+F4x1 = Annotated[NDArray[np.float32], ArrayType(types.float32, 1)]
+F4x2 = Annotated[NDArray[np.float32], ArrayType(types.float32, 2)]
+F4x3 = Annotated[NDArray[np.float32], ArrayType(types.float32, 3)]
+F4x4 = Annotated[NDArray[np.float32], ArrayType(types.float32, 4)]
+F8x1 = Annotated[NDArray[np.float64], ArrayType(types.float64, 1)]
+F8x2 = Annotated[NDArray[np.float64], ArrayType(types.float64, 2)]
+F8x3 = Annotated[NDArray[np.float64], ArrayType(types.float64, 3)]
+F8x4 = Annotated[NDArray[np.float64], ArrayType(types.float64, 4)]
+U1x1 = Annotated[NDArray[np.uint8], ArrayType(types.uint8, 1)]
+U1x2 = Annotated[NDArray[np.uint8], ArrayType(types.uint8, 2)]
+U1x3 = Annotated[NDArray[np.uint8], ArrayType(types.uint8, 3)]
+U1x4 = Annotated[NDArray[np.uint8], ArrayType(types.uint8, 4)]
+U2x3 = Annotated[NDArray[np.uint16], ArrayType(types.uint16, 3)]
+U2x4 = Annotated[NDArray[np.uint16], ArrayType(types.uint16, 4)]
+U4x2 = Annotated[NDArray[np.uint32], ArrayType(types.uint32, 2)]
+U4x3 = Annotated[NDArray[np.uint32], ArrayType(types.uint32, 3)]
+I4x1 = Annotated[NDArray[np.int32], ArrayType(types.int32, 1)]
+I4x2 = Annotated[NDArray[np.int32], ArrayType(types.int32, 2)]
+I8x1 = Annotated[NDArray[np.int64], ArrayType(types.int64, 1)]
+I8x2 = Annotated[NDArray[np.int64], ArrayType(types.int64, 2)]
+B1x1 = Annotated[NDArray[np.bool_], ArrayType(types.boolean, 1)]
+B1x2 = Annotated[NDArray[np.bool_], ArrayType(types.boolean, 2)]
+B1x3 = Annotated[NDArray[np.bool_], ArrayType(types.boolean, 3)]
+
+_SCALARS = {float: types.float64, int: types.int64, bool: types.boolean}
+
+if "NUMBA_CACHE_DIR" not in os.environ:
+    # Site-packages may be read-only, and a per-user folder survives a reinstallation.
+    _folder = user_cache_path("calcore") / "kernels"
+    setattr(config, "CACHE_DIR", str(_folder))  # noqa: B010 - numba declares its settings at run time
+
+
+def _argument(name: str, hint: Any) -> types.Type:
+    """Return numba's type of one annotated parameter."""
+    if hint in _SCALARS:
+        return _SCALARS[hint]
+    for extra in getattr(hint, "__metadata__", ()):
+        if isinstance(extra, ArrayType):
+            written = name == "out" or name.startswith("out_")
+            return types.Array(extra.scalar, extra.axes, "C", readonly=not written)
+    raise TypeError(f"kernel parameter {name!r}: {hint!r} is no array alias, float, int or bool")
+
+
+class Kernel(Generic[P, R]):
+    """A compiled function; compiles itself when it is first called."""
+
+    def __init__(self, function: Callable[P, R]) -> None:
+        self.function = function
+        self._compiled: Callable[P, R] | None = None
+        update_wrapper(self, function)
+
+    def signature(self) -> tuple[types.Type, ...]:
+        """Return the argument types the annotations declare."""
+        hints = get_type_hints(self.function, include_extras=True)
+        parameters = inspect.signature(self.function).parameters
+        return tuple(_argument(name, hints[name]) for name in parameters)
+
+    def compile(self) -> Callable[P, R]:
+        """Return the machine code, compiling it or taking it from the cache if need be."""
+        if self._compiled is None:
+            self._compiled = numba.njit(
+                [self.signature()], nogil=True, cache=True, error_model="numpy"
+            )(self.function)
+        return self._compiled
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
+        return self.compile()(*args, **kwargs)
+
+
+def kernel(function: Callable[P, R]) -> Kernel[P, R]:
+    """Compile a function of arrays and numbers by its annotations, at its first call."""
+    return Kernel(function)
+
+
+def helper(function: Callable[P, R]) -> Callable[P, R]:
+    """Mark a scalar function that kernels of the same file call; it is compiled with them."""
+    compiled: Callable[P, R] = numba.njit(nogil=True, error_model="numpy")(function)
+    return compiled

@@ -1,0 +1,66 @@
+"""How a record's fields lie in a file: said once, as annotations of the fields themselves."""
+
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, TypeVar, get_type_hints
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Plane:
+    """An image extension whose last two axes are detector rows and columns.
+
+    `axes` names all axes, slowest first. A plane that a file lacks is None, or filled with `fill`
+    where that is given; one that is `required` must be there.
+    """
+
+    extension: str
+    dtype: str
+    axes: tuple[str, ...] = ("y", "x")
+    required: bool = False
+    fill: float | None = None
+
+
+@dataclass(frozen=True)
+class Array:
+    """An image extension that is not cut to rows and columns, such as a convolution kernel."""
+
+    extension: str
+    dtype: str
+    required: bool = True
+
+
+@dataclass(frozen=True)
+class TableExtension:
+    """A binary table extension, kept as a numpy structured array, row for row."""
+
+    extension: str
+    required: bool = False
+
+
+@dataclass(frozen=True)
+class Node:
+    """A node of the ASDF tree, by its dotted path, such as ``meta.wcs``."""
+
+    path: str
+    required: bool = False
+
+
+@cache
+def fields_of(record: Any, kind: type[T]) -> dict[str, T]:
+    """Return the fields of a record class whose annotation carries a `kind`, in order."""
+    found: dict[str, T] = {}
+    for name, hint in get_type_hints(record, include_extras=True).items():
+        for extra in _metadata(hint):
+            if isinstance(extra, kind):
+                found[name] = extra
+    return found
+
+
+def _metadata(hint: Any) -> tuple[Any, ...]:
+    """Return what `Annotated` carries, also inside ``X | None``."""
+    extras: tuple[Any, ...] = getattr(hint, "__metadata__", ())
+    for part in getattr(hint, "__args__", ()):
+        extras += getattr(part, "__metadata__", ())
+    return extras

@@ -1,0 +1,71 @@
+"""What flows through pipelines: frozen records of arrays and metadata."""
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Self
+
+import numpy as np
+
+from calcore.model.layout import Plane, fields_of
+from calcore.model.meta import Meta
+from calcore.model.window import Window
+
+
+@dataclass(frozen=True, eq=False)
+class Carried:
+    """What a file holds that calcore does not know; it rides along untouched.
+
+    Attributes
+    ----------
+    cards : mapping
+        Per extension name (``"PRIMARY"``, ``"SCI"`` …) the unknown header cards, in order.
+    extensions : tuple
+        Unknown extensions, as the file reader left them.
+    tree : mapping
+        Unknown nodes of the ASDF tree.
+    """
+
+    cards: Mapping[str, Any] = field(default_factory=dict)
+    extensions: tuple[Any, ...] = ()
+    tree: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Record:
+    """Base of all records: metadata, arrays, and what rides along.
+
+    `window` says which part of the frame the planes hold; None means all of it.
+    """
+
+    meta: Meta
+    carried: Carried = field(default_factory=Carried, repr=False)
+    window: Window | None = None
+
+    def replace(self, **changes: Any) -> Self:
+        """Return a copy with some fields changed."""
+        return dataclasses.replace(self, **changes)
+
+    @property
+    def frame(self) -> Window:
+        """The part of the frame that the planes hold."""
+        if self.window is not None:
+            return self.window
+        for name in fields_of(type(self), Plane):
+            plane = getattr(self, name)
+            if plane is not None:
+                return Window.whole(*plane.shape[-2:])
+        raise ValueError(f"{type(self).__name__} holds no plane")
+
+    def cut(self, window: Window) -> Self:
+        """Return the record with all planes cut to `window`, as contiguous arrays.
+
+        Planes may be lazy sections of a file, which are read here and only here.
+        """
+        rows, columns = window.within(self.frame)
+        cuts: dict[str, Any] = {
+            name: np.ascontiguousarray(plane[..., rows, columns])
+            for name in fields_of(type(self), Plane)
+            if (plane := getattr(self, name)) is not None
+        }
+        return dataclasses.replace(self, window=window, **cuts)

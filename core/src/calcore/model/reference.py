@@ -1,0 +1,188 @@
+"""Reference files as records: what steps need of each type.
+
+A plane may be a lazy section of its file until `Record.cut` reads it; what steps are given is
+always cut to the rows and columns they work on, in the science exposure's sub-array.
+"""
+
+from dataclasses import dataclass
+from typing import Annotated, Any, ClassVar
+
+from calcore.model.exposure import Flags, Float, Table
+from calcore.model.layout import Array, Node, Plane, TableExtension
+from calcore.model.record import Record
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Reference(Record):
+    """Base of all references; `type` is the name CRDS knows it by."""
+
+    type: ClassVar[str]
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Mask(Reference):
+    """Flags of bad pixels: `dq` (ny, nx)."""
+
+    type: ClassVar[str] = "mask"
+    dq: Annotated[Flags, Plane("DQ", "u4", required=True)]
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Saturation(Reference):
+    """Saturation threshold: `data` (ny, nx) [DN], raw counts; `dq` (ny, nx)."""
+
+    type: ClassVar[str] = "saturation"
+    data: Annotated[Float, Plane("SCI", "f4", required=True)]
+    dq: Annotated[Flags, Plane("DQ", "u4", fill=0)]
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Superbias(Reference):
+    """Bias of the first read after a reset: `data` (ny, nx) [DN]; `dq` (ny, nx)."""
+
+    type: ClassVar[str] = "superbias"
+    data: Annotated[Float, Plane("SCI", "f4", required=True)]
+    dq: Annotated[Flags, Plane("DQ", "u4", fill=0)]
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Ipc(Reference):
+    """Inter-pixel capacitance kernel: `data` (ky, kx)."""
+
+    type: ClassVar[str] = "ipc"
+    data: Annotated[Float, Array("SCI", "f4")]
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Linearity(Reference):
+    """Polynomial that makes a ramp linear: `coefficients` (n_coefficient, ny, nx), c0 first."""
+
+    type: ClassVar[str] = "linearity"
+    coefficients: Annotated[Float, Plane("COEFFS", "f4", ("coefficient", "y", "x"), required=True)]
+    dq: Annotated[Flags, Plane("DQ", "u4", fill=0)]
+    inverse: Annotated[Float, Plane("INV_COEFFS", "f4", ("coefficient", "y", "x"))] | None = None
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Dark(Reference):
+    """Dark signal: `data` ([n_int,] n_group, ny, nx) [DN]; `dq` (ny, nx).
+
+    `average_dark_current` (ny, nx) [electron/s] enters the photon variance.
+    """
+
+    type: ClassVar[str] = "dark"
+    data: Annotated[Float, Plane("SCI", "f4", ("n_group", "y", "x"), required=True)]
+    dq: Annotated[Flags, Plane("DQ", "u4", fill=0)]
+    average_dark_current: Annotated[Float, Plane("AVDRKCUR", "f4")] | None = None
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Reset(Reference):
+    """Signal left by the reset: `data` (n_int, n_group, ny, nx) [DN]; `dq` (ny, nx)."""
+
+    type: ClassVar[str] = "reset"
+    data: Annotated[Float, Plane("SCI", "f4", ("n_int", "n_group", "y", "x"), required=True)]
+    dq: Annotated[Flags, Plane("DQ", "u4", fill=0)]
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Gain(Reference):
+    """Gain: `data` (ny, nx) [electron/DN]."""
+
+    type: ClassVar[str] = "gain"
+    data: Annotated[Float, Plane("SCI", "f4", required=True)]
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class ReadNoise(Reference):
+    """Noise of the difference of two reads: `data` (ny, nx) [DN]."""
+
+    type: ClassVar[str] = "readnoise"
+    data: Annotated[Float, Plane("SCI", "f4", required=True)]
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Rscd(Reference):
+    """Groups to skip after a reset: `table` with columns subarray, readpatt, group_skip1, group_skip."""
+
+    type: ClassVar[str] = "rscd"
+    table: Annotated[Table, TableExtension("RSCD", required=True)]
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Emi(Reference):
+    """Electromagnetic interference: the file's ``frequencies`` and ``subarray_cases`` trees."""
+
+    type: ClassVar[str] = "emicorr"
+    frequencies: Annotated[Any, Node("frequencies", required=True)]
+    subarray_cases: Annotated[Any, Node("subarray_cases", required=True)]
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Flat(Reference):
+    """Flat field: `data`, `err` (ny, nx), relative response; `dq` (ny, nx)."""
+
+    type: ClassVar[str] = "flat"
+    data: Annotated[Float, Plane("SCI", "f4", required=True)]
+    err: Annotated[Float, Plane("ERR", "f4", fill=0)]
+    dq: Annotated[Flags, Plane("DQ", "u4", fill=0)]
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Photom(Reference):
+    """Flux calibration: `table` with a row for each optical element; time coefficients if any."""
+
+    type: ClassVar[str] = "photom"
+    table: Annotated[Table, TableExtension("PHOTOM", required=True)]
+    linear_in_time: Annotated[Table, TableExtension("TIMECOEFF_LINEAR")] | None = None
+    exponential_in_time: Annotated[Table, TableExtension("TIMECOEFF_EXPONENTIAL")] | None = None
+    power_law_in_time: Annotated[Table, TableExtension("TIMECOEFF_POWERLAW")] | None = None
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Area(Reference):
+    """Pixel area relative to nominal: `data` (ny, nx); the nominal area stands in `meta`."""
+
+    type: ClassVar[str] = "area"
+    data: Annotated[Float, Plane("SCI", "f4", required=True)]
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Distortion(Reference):
+    """Transform from detector pixels to telescope angles V2, V3 [arcsec]."""
+
+    type: ClassVar[str] = "distortion"
+    model: Annotated[Any, Node("model", required=True)]
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class FilterOffset(Reference):
+    """Shift of the image by each filter: list of filter, pupil, column_offset, row_offset [pixel]."""
+
+    type: ClassVar[str] = "filteroffset"
+    filters: Annotated[Any, Node("filters", required=True)]
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class ApertureCorrection(Reference):
+    """Encircled energy: `table` with filter, pupil, eefraction, radius, apcorr, skyin, skyout."""
+
+    type: ClassVar[str] = "apcorr"
+    table: Annotated[Table, TableExtension("APCORR", required=True)]
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class AbVegaOffset(Reference):
+    """AB minus Vega magnitude for each filter and pupil."""
+
+    type: ClassVar[str] = "abvegaoffset"
+    table: Annotated[Any, Node("abvega_offset", required=True)]
+
+
+REFERENCES: dict[str, type[Reference]] = {
+    kind.type: kind
+    for kind in (
+        AbVegaOffset, ApertureCorrection, Area, Dark, Distortion, Emi, FilterOffset, Flat, Gain,
+        Ipc, Linearity, Mask, Photom, ReadNoise, Reset, Rscd, Saturation, Superbias,
+    )
+}  # fmt: skip

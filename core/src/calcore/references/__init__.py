@@ -1,0 +1,1 @@
+"""Where reference files come from."""

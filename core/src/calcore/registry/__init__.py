@@ -1,0 +1,1 @@
+"""What is installed: named things by stevedore, hooks by pluggy."""

@@ -1,0 +1,1 @@
+"""From inputs and a pipeline to products."""

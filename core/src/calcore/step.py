@@ -1,0 +1,256 @@
+"""What a step is: a frozen dataclass whose fields are its parameters and whose `apply` says the rest.
+
+A step is written like this::
+
+    @dataclass(frozen=True, kw_only=True)
+    class DarkCurrent(Step):
+        \"\"\"Subtract the dark signal from every group of a ramp.\"\"\"
+
+        untrusted: Annotated[DQ, Doc("A pixel whose dark carries this keeps its signal.")] = ...
+
+        def rows(self, meta, references):
+            return Rows(halo=0)
+
+        def apply(self, ramp: Ramp, *, dark: Dark) -> Ramp: ...
+
+The first argument of `apply` is what flows. Keyword-only arguments are asked for by annotation:
+
+========================  =====================================================================
+``dark: Dark``            a reference; N/A skips the step, or stops the exposure if `required`
+``dark: Dark | None``     a reference; N/A is passed as None
+a `Members` annotation    the association's members of a role, a tuple of records
+an `Auxiliary` one        the path of a file that the header names
+what `prepare` returns    what the frame-wide first part found
+========================  =====================================================================
+"""
+
+import inspect
+import types
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, ClassVar, Union, get_args, get_origin, get_type_hints
+
+from calcore.model import Group, Meta, Record, Reference, Window
+from calcore.parameters import parameters_of
+
+
+@dataclass(frozen=True)
+class Rows:
+    """A step works on bands of rows, and looks `halo` rows beyond the band on either side."""
+
+    halo: int = 0
+
+
+@dataclass(frozen=True)
+class Members:
+    """Asks for the association's members of a role.
+
+    ``backgrounds: Annotated[tuple[Image, ...], Members("background")]``
+    """
+
+    role: str
+
+
+@dataclass(frozen=True)
+class Auxiliary:
+    """Asks for the path of a file that a header keyword names.
+
+    ``shutters: Annotated[Path, Auxiliary("instrument.msa_metadata_file")]``
+    """
+
+    name: str
+
+
+@dataclass(frozen=True)
+class Wish:
+    """A reference that `apply` asks for."""
+
+    argument: str
+    kind: type[Reference]
+    optional: bool
+
+
+@dataclass(frozen=True)
+class Diet:
+    """Everything a step asks for and returns, as the signature of its `apply` says.
+
+    `flow` is the record class, `grouped` tells whether the step takes a set of them; `members`
+    maps argument names to record class and role, `auxiliaries` to names of header keywords;
+    `prepared` is the argument that takes what `prepare` returns.
+    """
+
+    flow: type[Any]
+    grouped: bool
+    references: tuple[Wish, ...]
+    members: Mapping[str, tuple[type[Record], str]]
+    auxiliaries: Mapping[str, str]
+    prepared: str | None
+    returns: Any
+
+
+@cache
+def diet_of(step: Any) -> Diet:
+    """Read what a step class asks for from the signature of its `apply`.
+
+    Raises
+    ------
+    TypeError
+        The signature asks for something that no runner could give; a mistake of the step's author.
+    """
+    hints = get_type_hints(step.apply, include_extras=True)
+    signature = inspect.signature(step.apply)
+    prepare = getattr(step, "prepare", None)
+    prepared_type = get_type_hints(prepare)["return"] if prepare is not None else None
+    flow: Any = None
+    wishes: list[Wish] = []
+    members: dict[str, tuple[type[Record], str]] = {}
+    auxiliaries: dict[str, str] = {}
+    prepared = None
+    for name, parameter in signature.parameters.items():
+        if name == "self":
+            continue
+        hint = hints[name]
+        if parameter.kind is not inspect.Parameter.KEYWORD_ONLY:
+            flow = hint
+            continue
+        extras = getattr(hint, "__metadata__", ())
+        role = next((extra for extra in extras if isinstance(extra, Members)), None)
+        file = next((extra for extra in extras if isinstance(extra, Auxiliary)), None)
+        kind, optional = _strip_none(hint)
+        if role is not None:
+            members[name] = (get_args(get_args(hint)[0])[0], role.role)
+        elif file is not None:
+            auxiliaries[name] = file.name
+        elif isinstance(kind, type) and issubclass(kind, Reference):
+            wishes.append(Wish(name, kind, optional))
+        elif prepared_type is not None and hint == prepared_type:
+            prepared = name
+        else:
+            raise TypeError(
+                f"{step.__name__}.apply asks for {name}: {hint!r}, which is neither a reference, "
+                "members, a header's file, nor what prepare returns"
+            )
+    grouped = get_origin(flow) is Group
+    return Diet(
+        flow=get_args(flow)[0] if grouped else flow,
+        grouped=grouped,
+        references=tuple(wishes),
+        members=members,
+        auxiliaries=auxiliaries,
+        prepared=prepared,
+        returns=hints.get("return"),
+    )
+
+
+def _strip_none(hint: Any) -> tuple[Any, bool]:
+    """Return ``X, True`` for ``X | None``, else the hint itself and False."""
+    if get_origin(hint) in (Union, types.UnionType):
+        parts = [part for part in get_args(hint) if part is not type(None)]
+        if len(parts) == 1 and len(get_args(hint)) == 2:
+            return parts[0], True
+    return hint, False
+
+
+def accepted(function: Callable[..., Any], given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return those of the `given` arguments that a function takes by keyword."""
+    names = inspect.signature(function).parameters
+    return {name: value for name, value in given.items() if name in names}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Step:
+    """Base of all steps; see the module's description.
+
+    A subclass is a frozen, keyword-only dataclass. Its parameters are checked when it is built.
+    """
+
+    required: ClassVar[frozenset[str]] = frozenset()
+
+    def __post_init__(self) -> None:
+        for parameter in parameters_of(type(self)).values():
+            value = parameter.check(type(self).__name__, getattr(self, parameter.name))
+            object.__setattr__(self, parameter.name, value)
+
+    def wanted(self, meta: Meta) -> frozenset[str]:
+        """Return the reference types this exposure and these settings need; all by default."""
+        del meta
+        return frozenset(wish.kind.type for wish in diet_of(type(self)).references)
+
+    def rows(self, meta: Meta, references: Mapping[str, Reference]) -> Rows | None:
+        """Return how the step works on bands of rows, or None if it needs the whole frame."""
+        del meta, references
+        return None
+
+    def check(self, meta: Meta, references: Mapping[str, Reference]) -> None:
+        """Look at the exposure before any pixel is read.
+
+        Raises
+        ------
+        StepSkipped
+            There is nothing to do; the reason is recorded.
+        """
+        del meta, references
+
+    def planes(self, meta: Meta) -> tuple[str, ...]:
+        """Return the planes `finish` wants for this exposure; none means that it is not called."""
+        del meta
+        return ()
+
+    def __call__(self, flow: Any, **given: Any) -> Any:
+        """Do all parts of the step on whole frames, and return what the pipeline would give."""
+        if not isinstance(flow, Record):
+            return self.apply(flow, **given)
+        diet = diet_of(type(self))
+        references = {
+            wish.kind.type: given[wish.argument]
+            for wish in diet.references
+            if given.get(wish.argument) is not None
+        }
+        self.check(flow.meta, references)
+        frame = flow.frame
+        if diet.prepared is not None:
+            parts = (flow.cut(window) for window in self.regions(flow.meta, frame))
+            wants = accepted(self.prepare, given)
+            given[diet.prepared] = self.prepare(flow.meta, parts, **wants)
+        cut = {
+            name: value.cut(frame) if isinstance(value, Reference) else value
+            for name, value in given.items()
+        }
+        result = self.apply(flow, **cut)
+        names = self.planes(flow.meta)
+        if names:
+            whole = {name: getattr(result, name) for name in names}
+            wants = accepted(self.finish, given)
+            result = result.replace(**self.finish(flow.meta, whole, **wants))
+        return result.replace(meta=self.header(result.meta, self.tally(result)))
+
+    # What a subclass defines. `apply` is the step; the other parts are for steps that work on
+    # bands of rows and still have something to learn from, or to say to, the whole frame.
+
+    apply: ClassVar[Callable[..., Any]]
+
+    def regions(self, meta: Meta, frame: Window) -> Iterable[Window]:
+        """Return the parts of the frame that `prepare` reads, in the order it reads them."""
+        del meta
+        return (frame,)
+
+    prepare: ClassVar[Callable[..., Any]]
+    """``prepare(self, meta, parts, *, reference: Kind) -> P``: look at parts of the frame first.
+
+    `parts` is an iterator over the records of `regions`, as the steps before this one leave them;
+    a part that is not asked for is never computed. `apply` gets P by its annotation.
+    """
+
+    finish: ClassVar[Callable[..., dict[str, Any]]]
+    """``finish(self, meta, planes, *, reference: Kind) -> planes``: change whole planes at the end."""
+
+    def tally(self, result: Any) -> Mapping[str, int]:
+        """Count what the header should know of a band; counts of bands are summed."""
+        del result
+        return {}
+
+    def header(self, meta: Meta, tally: Mapping[str, int]) -> Meta:
+        """Return the metadata with what `tally` counted over the whole frame."""
+        del tally
+        return meta

@@ -1,0 +1,1 @@
+"""The corrections, one a file; each is a thin step around a kernel."""

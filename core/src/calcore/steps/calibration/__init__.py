@@ -1,0 +1,1 @@
+"""Stage 2: where the light came from, and how much of it."""

@@ -1,0 +1,1 @@
+"""Stage 1: what the detector did to the signal."""

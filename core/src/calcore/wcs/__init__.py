@@ -1,0 +1,1 @@
+"""World coordinates: frames, gwcs building blocks, fast evaluation on a grid."""

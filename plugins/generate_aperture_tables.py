@@ -1,0 +1,254 @@
+"""Write the instruments' tables of apertures from the telescope's aperture file.
+
+A developer runs this after a new release of the aperture file (SIAF, shipped with `pysiaf`, which
+calcore does not depend on):  ``python plugins/generate_aperture_tables.py``. It rewrites
+``plugins/*/src/calcore_*/tables/apertures.toml``; the differences are reviewed and committed.
+"""
+# ruff: noqa: INP001 - a script, not a package
+
+from __future__ import annotations
+
+import sys
+import warnings
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+PLUGINS = Path(__file__).parent
+ARCSEC = np.pi / 180 / 3600
+
+
+class Entry(NamedTuple):
+    """A detector and the names of its apertures."""
+
+    detector: str
+    prefix: str
+    channel: str
+    module: str
+    subarrays: dict[str, str]
+
+
+class Instrument(NamedTuple):
+    """What the aperture file does not say of an instrument."""
+
+    siaf: str
+    fast_axis: int
+    """Axis of the detector frame along which pixels are read: 1 for x, 2 for y."""
+    border: tuple[int, int, int, int]
+    """Widths of the borders of reference pixels: left, right, bottom, top."""
+    detectors: list[Entry]
+
+
+_IMAGING = ("SUB160", "SUB320", "SUB640")
+_POINT = ("SUB64P", "SUB160P", "SUB400P")
+_SHORT = {f"NRC{m}{n}": (m, f"NRC{m}{n}", "SHORT") for m in "AB" for n in range(1, 5)}
+_LONG = {f"NRC{m}LONG": (m, f"NRC{m}5", "LONG") for m in "AB"}
+_POINT_DETECTORS = ("NRCA3", "NRCA4", "NRCA5", "NRCB1", "NRCB5")
+_GUIDER = [f"SUB{n}{place}" for n in (128, 32, 8) for place in ("LL", "DIAG", "CNTR")]
+
+INSTRUMENTS = {
+    "nircam": Instrument(
+        "NIRCam",
+        1,
+        (4, 4, 4, 4),
+        [
+            Entry(
+                name,
+                prefix,
+                channel,
+                module,
+                {
+                    s: f"{prefix}_{s}"
+                    for s in ("FULL", *_IMAGING, *(_POINT if prefix in _POINT_DETECTORS else ()))
+                },
+            )
+            for name, (module, prefix, channel) in (_SHORT | _LONG).items()
+        ],
+    ),
+    "miri": Instrument(
+        "MIRI",
+        1,
+        (4, 4, 0, 0),
+        [
+            Entry(
+                "MIRIMAGE",
+                "MIRIM",
+                "",
+                "",
+                {
+                    s: f"MIRIM_{s}"
+                    for s in ("FULL", "BRIGHTSKY", "SUB256", "SUB128", "SUB64", "SLITLESSPRISM")
+                },
+            )
+        ],
+    ),
+    "niriss": Instrument(
+        "NIRISS",
+        2,
+        (4, 4, 4, 4),
+        [
+            Entry(
+                "NIS",
+                "NIS",
+                "",
+                "",
+                {
+                    "FULL": "NIS_CEN",
+                    "SUB64": "NIS_SUB64",
+                    "SUB128": "NIS_SUB128",
+                    "SUB256": "NIS_SUB256",
+                    "SUB80": "NIS_AMI1",
+                    "SUBTAAMI": "NIS_AMITA",
+                    "SUBTASOSS": "NIS_SOSSTA",
+                },
+            )
+        ],
+    ),
+    "nirspec": Instrument(
+        "NIRSpec",
+        2,
+        (4, 4, 4, 4),
+        [Entry(f"NRS{n}", f"NRS{n}", "", "", {"FULL": f"NRS{n}_FULL"}) for n in (1, 2)],
+    ),
+    "fgs": Instrument(
+        "FGS",
+        2,
+        (4, 4, 4, 4),
+        [
+            Entry(
+                f"GUIDER{n}",
+                f"FGS{n}",
+                "",
+                "",
+                {s: f"FGS{n}_{s}" for s in ("FULL", *_GUIDER)},
+            )
+            for n in (1, 2)
+        ],
+    ),
+}
+
+
+def coefficients(aperture: Any, name: str) -> list[float]:
+    """Return a polynomial in the order 00, 10, 11, 20, 21, 22 …: term ij is x^(i-j) y^j."""
+    degree = int(aperture.Sci2IdlDeg)
+    return [
+        float(getattr(aperture, f"{name}{i}{j}")) for i in range(degree + 1) for j in range(i + 1)
+    ]
+
+
+def axes(full: Any, fast: int) -> tuple[int, int]:
+    """Return FASTAXIS and SLOWAXIS: the detector frame's axes in science orientation."""
+    x0, y0 = full.det_to_sci(full.XDetRef, full.YDetRef)
+    result = []
+    for dx, dy in ((1, 0), (0, 1)):
+        x, y = full.det_to_sci(full.XDetRef + dx, full.YDetRef + dy)
+        step = np.round([x - x0, y - y0]).astype(int)
+        axis = int(np.argmax(np.abs(step)))
+        result.append(int(step[axis]) * (axis + 1))
+    along_x, along_y = result
+    return (along_x, along_y) if fast == 1 else (along_y, along_x)
+
+
+def corner(aperture: Any, full: Any) -> tuple[int, int]:
+    """Return the first pixel of an aperture in the full science frame, counted from 1."""
+    x, y = full.det_to_sci(*aperture.sci_to_det(aperture.XSciRef, aperture.YSciRef))
+    found = x - aperture.XSciRef + 1, y - aperture.YSciRef + 1
+    start = round(found[0]), round(found[1])
+    if not np.allclose(found, start, atol=0.02):
+        message = f"{aperture.AperName} starts within a pixel: {found}"
+        raise ValueError(message)
+    return start
+
+
+def subarray_lines(name: str, aperture: Any, full: Any) -> list[str]:
+    """Return the TOML of one sub-array, after a check against the full frame's distortion."""
+    xstart, ystart = corner(aperture, full)
+    v2, v3 = full.sci_to_tel(aperture.XSciRef + xstart - 1, aperture.YSciRef + ystart - 1)
+    off = float(np.hypot(v2 - aperture.V2Ref, v3 - aperture.V3Ref))
+    if off > 0.01:  # noqa: PLR2004 - arcsec: a tenth of the largest pixel
+        sys.stdout.write(f"{aperture.AperName}: {off:.4f} arcsec off the full frame's distortion\n")
+    return [
+        "",
+        "[[detector.subarray]]",
+        f'name = "{name}"',
+        f'aperture = "{aperture.AperName}"',
+        f"xstart = {xstart}",
+        f"ystart = {ystart}",
+        f"xsize = {int(aperture.XSciSize)}",
+        f"ysize = {int(aperture.YSciSize)}",
+        f"x_ref = {float(aperture.XSciRef)!r}",
+        f"y_ref = {float(aperture.YSciRef)!r}",
+        f"v2_ref_arcsec = {float(aperture.V2Ref)!r}",
+        f"v3_ref_arcsec = {float(aperture.V3Ref)!r}",
+        f"v3_idl_y_angle_deg = {float(aperture.V3IdlYAngle)!r}",
+        f"v_idl_parity = {int(aperture.VIdlParity)}",
+    ]
+
+
+def detector_lines(entry: Entry, instrument: Instrument, siaf: Any) -> list[str]:
+    """Return the TOML of one detector with its sub-arrays."""
+    full = siaf[entry.subarrays["FULL"]]
+    fast, slow = axes(full, instrument.fast_axis)
+    jacobian = (
+        full.Sci2IdlX10 * full.Sci2IdlY11 - full.Sci2IdlX11 * full.Sci2IdlY10
+    )  # at the reference pixel [arcsec2]
+    lines = [
+        "",
+        "[[detector]]",
+        f'name = "{entry.detector}"',
+        f'channel = "{entry.channel}"',
+        f'module = "{entry.module}"',
+        f"fast_axis = {fast}",
+        f"slow_axis = {slow}",
+        f"nx = {int(full.XSciSize)}",
+        f"ny = {int(full.YSciSize)}",
+        f"reference_border = {list(instrument.border)}",
+        f"pixel_area_sr = {abs(float(jacobian)) * ARCSEC**2:.9e}",
+    ]
+    for field, name in (
+        ("sci_to_idl_x", "Sci2IdlX"),
+        ("sci_to_idl_y", "Sci2IdlY"),
+        ("idl_to_sci_x", "Idl2SciX"),
+        ("idl_to_sci_y", "Idl2SciY"),
+    ):
+        lines.append(f"{field} = [")
+        values = coefficients(full, name)
+        first = 0
+        for order in range(int(full.Sci2IdlDeg) + 1):
+            row = values[first : first + order + 1]
+            first += order + 1
+            lines.append("    " + ", ".join(repr(v) for v in row) + ",")
+        lines.append("]")
+    for name, aperture in entry.subarrays.items():
+        lines += subarray_lines(name, siaf[aperture], full)
+    return lines
+
+
+def main() -> None:
+    """Write all tables."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # its check for a newer release needs a network
+        import pysiaf  # noqa: PLC0415 - only this script needs it
+
+        for plugin, instrument in INSTRUMENTS.items():
+            siaf = pysiaf.Siaf(instrument.siaf)
+            lines = [
+                f"# {instrument.siaf}'s imaging detectors on the sky. Written by plugins/generate_aperture_tables.py",
+                f"# from the Science Instrument Aperture File of {pysiaf.JWST_PRD_VERSION} (pysiaf {pysiaf.__version__}); do not edit.",
+                "# Frames: Cox & Lallo 2017, JWST-STScI-001550. Pixels are counted from 1 in science orientation,",
+                "# angles are in arcsec or degrees. Polynomials: term ij (00, 10, 11, 20, …) times x^(i-j) y^j,",
+                "# x and y relative to the full frame's reference pixel. Corners are SUBSTRT1 and SUBSTRT2.",
+                "",
+                f'source = "{pysiaf.JWST_PRD_VERSION}"',
+            ]
+            for entry in instrument.detectors:
+                lines += detector_lines(entry, instrument, siaf)
+            path = PLUGINS / plugin / "src" / f"calcore_{plugin}" / "tables" / "apertures.toml"
+            path.parent.mkdir(exist_ok=True)
+            path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+            sys.stdout.write(f"{path.relative_to(PLUGINS)}\n")
+
+
+if __name__ == "__main__":
+    main()
