@@ -168,14 +168,16 @@ class Step:
     required: ClassVar[frozenset[str]] = frozenset()
 
     def __post_init__(self) -> None:
-        for parameter in parameters_of(type(self)).values():
-            value = parameter.check(type(self).__name__, getattr(self, parameter.name))
+        kind: Any = type(self)
+        for parameter in parameters_of(kind).values():
+            value = parameter.check(kind.__name__, getattr(self, parameter.name))
             object.__setattr__(self, parameter.name, value)
 
     def wanted(self, meta: Meta) -> frozenset[str]:
         """Return the reference types this exposure and these settings need; all by default."""
         del meta
-        return frozenset(wish.kind.type for wish in diet_of(type(self)).references)
+        kind: Any = type(self)
+        return frozenset(wish.kind.type for wish in diet_of(kind).references)
 
     def rows(self, meta: Meta, references: Mapping[str, Reference]) -> Rows | None:
         """Return how the step works on bands of rows, or None if it needs the whole frame."""
@@ -201,7 +203,8 @@ class Step:
         """Do all parts of the step on whole frames, and return what the pipeline would give."""
         if not isinstance(flow, Record):
             return self.apply(flow, **given)
-        diet = diet_of(type(self))
+        kind: Any = type(self)
+        diet = diet_of(kind)
         references = {
             wish.kind.type: given[wish.argument]
             for wish in diet.references

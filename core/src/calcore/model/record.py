@@ -51,7 +51,8 @@ class Record:
         """The part of the frame that the planes hold."""
         if self.window is not None:
             return self.window
-        for name in fields_of(type(self), Plane):
+        kind: Any = type(self)
+        for name in fields_of(kind, Plane):
             plane = getattr(self, name)
             if plane is not None:
                 return Window.whole(*plane.shape[-2:])
@@ -63,9 +64,10 @@ class Record:
         Planes may be lazy sections of a file, which are read here and only here.
         """
         rows, columns = window.within(self.frame)
+        kind: Any = type(self)
         cuts: dict[str, Any] = {
             name: np.ascontiguousarray(plane[..., rows, columns])
-            for name in fields_of(type(self), Plane)
+            for name in fields_of(kind, Plane)
             if (plane := getattr(self, name)) is not None
         }
         return dataclasses.replace(self, window=window, **cuts)
