@@ -1,0 +1,154 @@
+"""What a run says of itself: plans before it, outcomes after it, progress in between."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from pathlib import Path
+from typing import Any, Protocol
+
+
+class Status(Enum):
+    """How a step or a product ended."""
+
+    COMPLETE = "complete"
+    SKIPPED = "skipped"
+    FAILED = "failed"
+    KEPT = "kept"
+    """A product that was there already, made in just this way."""
+
+
+@dataclass(frozen=True)
+class Value:
+    """One setting: its value, who set it, and what the step says of it."""
+
+    value: Any
+    origin: str
+    doc: str = ""
+    unit: str = ""
+    limits: str = ""
+
+
+@dataclass(frozen=True)
+class ReferenceChoice:
+    """One reference file: its path (or ``N/A``) and who chose it."""
+
+    path: str
+    origin: str
+
+
+@dataclass(frozen=True)
+class SlotPlan:
+    """What one slot will do.
+
+    `use` is the implementation (``jump``, ``acme.jump``), `source` its distribution and version.
+    `skip` says why nothing will be done; empty if something will. `by_rows` is the halo of a step
+    that works on bands of rows, None for one that needs whole frames.
+    """
+
+    name: str
+    use: str
+    source: str
+    settings: Mapping[str, Value] = field(default_factory=dict)
+    references: Mapping[str, ReferenceChoice] = field(default_factory=dict)
+    skip: str = ""
+    by_rows: int | None = None
+
+
+@dataclass(frozen=True)
+class ProductPlan:
+    """What will be done for one product: association product times pipeline."""
+
+    name: str
+    pipeline: str
+    instrument: str
+    exposure_type: str
+    inputs: tuple[Path, ...]
+    outputs: tuple[Path, ...]
+    slots: tuple[SlotPlan, ...] = ()
+    notes: tuple[str, ...] = ()
+    error: str = ""
+
+
+@dataclass(frozen=True)
+class SlotOutcome:
+    """How one slot ended, with wall-clock time [s]."""
+
+    name: str
+    status: Status
+    seconds: float = 0.0
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How one product ended."""
+
+    name: str
+    pipeline: str
+    status: Status
+    seconds: float = 0.0
+    slots: tuple[SlotOutcome, ...] = ()
+    files: tuple[Path, ...] = ()
+    reason: str = ""
+    exit_status: int = 0
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """How a run ended: `products` in the order they were made."""
+
+    products: tuple[Outcome, ...]
+    seconds: float = 0.0
+
+    @property
+    def exit_status(self) -> int:
+        """0 if all was done; else that of the gravest failure."""
+        statuses = {outcome.exit_status for outcome in self.products}
+        for status in (1, 2, 64):
+            if status in statuses:
+                return status
+        return 0
+
+
+class Progress(Protocol):
+    """Who wants to be told how far the run is; called on the main thread."""
+
+    def planned(self, products: int) -> None:
+        """So many products will be made."""
+
+    def product_started(self, name: str, pipeline: str) -> None:
+        """A product is begun."""
+
+    def slot_started(self, product: str, slot: str) -> None:
+        """A slot is begun; slots that share bands of rows are begun together, named ``a … b``."""
+
+    def advanced(self, product: str, done: int, total: int) -> None:
+        """So many of so many bands of rows have passed the present slots."""
+
+    def slot_finished(self, product: str, outcome: SlotOutcome) -> None:
+        """A slot has ended."""
+
+    def product_finished(self, outcome: Outcome) -> None:
+        """A product has ended."""
+
+
+class Silence:
+    """Progress that nobody watches."""
+
+    def planned(self, products: int) -> None:
+        """Say nothing."""
+
+    def product_started(self, name: str, pipeline: str) -> None:
+        """Say nothing."""
+
+    def slot_started(self, product: str, slot: str) -> None:
+        """Say nothing."""
+
+    def advanced(self, product: str, done: int, total: int) -> None:
+        """Say nothing."""
+
+    def slot_finished(self, product: str, outcome: SlotOutcome) -> None:
+        """Say nothing."""
+
+    def product_finished(self, outcome: Outcome) -> None:
+        """Say nothing."""
