@@ -1,0 +1,85 @@
+# `make demo` shows calcore at work; `make test` checks everything. Both set up what they need.
+# Python 3.11 or later is all they ask for: choose one with `make PYTHON=python3.12 …`.
+
+SHELL := /bin/bash
+PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
+  $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$p; break; }; done)
+PLUGINS := nircam nirspec niriss miri fgs
+PACKAGES := core $(PLUGINS:%=plugins/%)
+# One thread for each process of the tests; calcore's own threads are tested where that is the point.
+ONE_THREAD := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 NUMBA_NUM_THREADS=2
+
+USER_ENV := .venv
+TEST_ENV := .venv-test
+JWST_ENV := .venv-jwst
+DEMO := demo
+PEER_PYTHON := CALCORE_JWST_PYTHON=$(CURDIR)/$(JWST_ENV)/bin/python
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint format unit parity truth bench python clean
+
+help:
+	@echo 'make demo    set up .venv, simulate a small imaging visit and calibrate it'
+	@echo 'make test    linters, types and all tests, in environments of their own'
+	@echo 'make lint    linters and types only'
+	@echo 'make unit    tests that need neither the reference pipeline nor much time'
+	@echo 'make bench   speed and memory beside the reference pipeline'
+	@echo 'make clean   remove environments and what the demo made'
+
+python:
+	@test -n '$(PYTHON)' || { echo 'calcore needs Python 3.11 or later; none was found. Install one, or name it: make PYTHON=/path/to/python3'; exit 1; }
+
+# Environments. A stamp file says that one is complete; it is made again when a pyproject.toml changes.
+
+$(USER_ENV)/.stamp: core/pyproject.toml plugins/miri/pyproject.toml $(shell find core/src plugins/miri/src -name '*.py' -o -name '*.toml') | python
+	@test -x $(USER_ENV)/bin/python || $(PYTHON) -m venv $(USER_ENV)
+	$(USER_ENV)/bin/python -m pip install --quiet --disable-pip-version-check ./core ./plugins/miri
+	@touch $@
+
+$(TEST_ENV)/.stamp: tests/requirements.txt $(PACKAGES:%=%/pyproject.toml) | python
+	@test -x $(TEST_ENV)/bin/python || $(PYTHON) -m venv $(TEST_ENV)
+	$(TEST_ENV)/bin/python -m pip install --quiet --disable-pip-version-check $(PACKAGES:%=-e ./%) -r tests/requirements.txt
+	@touch $@
+
+$(JWST_ENV)/.stamp: tests/requirements-jwst.txt | python
+	@test -x $(JWST_ENV)/bin/python || $(PYTHON) -m venv $(JWST_ENV)
+	$(JWST_ENV)/bin/python -m pip install --quiet --disable-pip-version-check -r tests/requirements-jwst.txt
+	@touch $@
+
+demo: $(USER_ENV)/.stamp
+	@rm -rf $(DEMO)
+	$(USER_ENV)/bin/calcore simulate --instrument miri -o $(DEMO)/raw
+	$(USER_ENV)/bin/calcore run --instrument miri $(DEMO)/raw -o $(DEMO)/products
+	@echo
+	@echo 'The mosaic, its catalogue and its picture:'
+	@ls -1 $(DEMO)/products/*_i2d.fits $(DEMO)/products/*_cat.ecsv $(DEMO)/products/*_i2d.png
+
+# Checks.
+
+lint: $(TEST_ENV)/.stamp
+	$(TEST_ENV)/bin/ruff check .
+	$(TEST_ENV)/bin/ruff format --check .
+	$(TEST_ENV)/bin/mypy $(PACKAGES:%=%/src)
+	$(TEST_ENV)/bin/lint-imports
+
+format: $(TEST_ENV)/.stamp
+	$(TEST_ENV)/bin/ruff check --fix .
+	$(TEST_ENV)/bin/ruff format .
+
+unit: $(TEST_ENV)/.stamp
+	$(ONE_THREAD) $(TEST_ENV)/bin/pytest -m 'not parity and not truth'
+
+parity: $(TEST_ENV)/.stamp $(JWST_ENV)/.stamp
+	$(ONE_THREAD) $(PEER_PYTHON) $(TEST_ENV)/bin/pytest -m parity
+
+truth: $(TEST_ENV)/.stamp
+	$(ONE_THREAD) $(TEST_ENV)/bin/pytest -m truth
+
+test: lint $(JWST_ENV)/.stamp
+	$(ONE_THREAD) $(PEER_PYTHON) $(TEST_ENV)/bin/pytest
+
+bench: $(TEST_ENV)/.stamp $(JWST_ENV)/.stamp
+	$(PEER_PYTHON) $(TEST_ENV)/bin/python -m benchmarks
+
+clean:
+	rm -rf $(USER_ENV) $(TEST_ENV) $(JWST_ENV) $(DEMO)
