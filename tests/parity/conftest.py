@@ -1,0 +1,502 @@
+"""The reference pipeline as a fixture: same input and references in, its arrays out.
+
+It lives in an environment of its own: CALCORE_JWST_PYTHON names its interpreter, else
+``.venv-jwst/bin/python`` under the project root is taken; without either these tests are skipped.
+What it answered is kept in ``.cache/parity`` under a hash of everything that it was asked.
+"""
+
+import hashlib
+import json
+import os
+import subprocess
+import tempfile
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from calcore.model import Detector, ExposureType, Facts, Meta, Ramp, Rate, Record, Reference, Window
+from calcore.model.layout import Array, Node, Plane, TableExtension, fields_of
+
+ROOT = Path(__file__).parents[2]
+CACHE = ROOT / ".cache" / "parity"
+WORKER = Path(__file__).with_name("reference_pipeline.py")
+
+# Where the reference pipeline's models call things otherwise than we do.
+MODELS = {
+    "Ramp": "RampModel", "mask": "MaskModel", "saturation": "SaturationModel",
+    "superbias": "SuperBiasModel", "ipc": "IPCModel", "linearity": "LinearityModel",
+    "dark": "DarkModel", "reset": "ResetModel", "gain": "GainModel",
+    "readnoise": "ReadnoiseModel", "rscd": "RSCDModel", "emicorr": "EmiModel",
+    "flat": "FlatModel", "area": "PixelAreaModel",
+}  # fmt: skip
+ATTRIBUTES = {
+    ("linearity", "coefficients"): "coeffs",
+    ("linearity", "inverse"): "inv_coeffs",
+    ("rscd", "table"): "rscd_group_skip_table",
+    ("photom", "table"): "phot_table",
+}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if Path(item.fspath).is_relative_to(Path(__file__).parent):
+            item.add_marker(pytest.mark.parity)
+
+
+def interpreter() -> Path | None:
+    """Return the interpreter that has the reference pipeline, if there is one."""
+    named = os.environ.get("CALCORE_JWST_PYTHON")
+    python = Path(named) if named else ROOT / ".venv-jwst" / "bin" / "python"
+    return python if python.exists() else None
+
+
+@dataclass
+class Answer:
+    """What the reference pipeline returned: one entry for each model."""
+
+    kind: str
+    meta: dict[str, Any]
+    arrays: dict[str, NDArray[Any]]
+
+    def __getattr__(self, name: str) -> NDArray[Any]:
+        try:
+            return self.arrays[name]
+        except KeyError:
+            raise AttributeError(name) from None
+
+
+class ReferenceFailed(Exception):
+    """The reference pipeline raised an error."""
+
+
+@dataclass
+class ReferencePipeline:
+    """Asks the reference pipeline; remembers its answers."""
+
+    python: Path | None
+    log: Path
+    worker: subprocess.Popen[str] | None = field(default=None, repr=False)
+
+    def step(
+        self,
+        name: str,
+        flow: Record,
+        references: Mapping[str, Reference | str] | None = None,
+        *,
+        model: str | None = None,
+        attributes: Mapping[str, Any] | None = None,
+        keep: Mapping[str, list[str]] | None = None,
+        reference_attributes: Mapping[str, Mapping[str, Any]] | None = None,
+        **parameters: Any,
+    ) -> Answer:
+        """Run one step and return its (first) result; `steps` returns all of them.
+
+        Parameters
+        ----------
+        name : str
+            Class of the step, such as ``"SaturationStep"``.
+        flow : Record
+            What the step works on.
+        references : mapping
+            By type: a reference record, ``"N/A"``, or a model's description.
+        model, attributes
+            Type and further attributes of the input model, where ours has no equal.
+        keep : mapping
+            ``{"attributes": [...], "meta": [...]}``: further arrays to return, and which metadata.
+        reference_attributes : mapping
+            By type, ``{"model": type, attribute: value}`` to change a reference's description.
+        parameters
+            Parameters of the step.
+        """
+        return self.steps(
+            name, flow, references, model=model, attributes=attributes, keep=keep,
+            reference_attributes=reference_attributes, **parameters,
+        )[0]  # fmt: skip
+
+    def steps(
+        self,
+        name: str,
+        flow: Record,
+        references: Mapping[str, Reference | str] | None = None,
+        *,
+        model: str | None = None,
+        attributes: Mapping[str, Any] | None = None,
+        keep: Mapping[str, list[str]] | None = None,
+        reference_attributes: Mapping[str, Mapping[str, Any]] | None = None,
+        **parameters: Any,
+    ) -> list[Answer]:
+        """Run one step and return all that it returned; see `step`."""
+        source = describe(flow, flow.meta)
+        source["type"] = model or source["type"]
+        source["attributes"].update(attributes or {})
+        described: dict[str, Any] = {}
+        for kind, reference in (references or {}).items():
+            if isinstance(reference, Reference):
+                described[kind] = describe(reference, flow.meta)
+                extra = dict((reference_attributes or {}).get(kind, {}))
+                described[kind]["type"] = extra.pop("model", described[kind]["type"])
+                described[kind]["attributes"].update(extra)
+            else:
+                described[kind] = reference
+        job = {
+            "kind": "step", "step": name, "parameters": parameters, "input": source,
+            "references": described, "keep": dict(keep or {}),
+        }  # fmt: skip
+        return [
+            Answer(item["type"], item["meta"], item["attributes"])
+            for item in self.ask(job)["results"]
+            if item is not None
+        ]
+
+    def pipeline(
+        self,
+        name: str,
+        path: Path,
+        output: Path,
+        *,
+        environment: Mapping[str, str],
+        steps: Mapping[str, Mapping[str, Any]] | None = None,
+        **parameters: Any,
+    ) -> dict[str, Any]:
+        """Run a whole pipeline on a file, in a process of its own.
+
+        `environment` names the CRDS cache. Returns ``files`` (paths of the products), ``seconds``
+        and ``peak_bytes`` of the process. Products are not kept in the cache of answers.
+        """
+        python = self.require()
+        output.mkdir(parents=True, exist_ok=True)
+        job = {
+            "kind": "pipeline", "pipeline": name, "input": str(path), "output": str(output),
+            "parameters": parameters, "steps": dict(steps or {}),
+        }  # fmt: skip
+        with tempfile.TemporaryDirectory() as folder, self.log.open("a") as log:
+            write_job(Path(folder), job)
+            subprocess.run(
+                [python, WORKER, folder],
+                check=True, stdout=log, stderr=log, env={**quiet_environment(), **environment},
+            )  # fmt: skip
+            return self.read(Path(folder))
+
+    def ask(self, job: dict[str, Any]) -> dict[str, Any]:
+        """Return the answer to a job, from the cache if it was asked before."""
+        digest = fingerprint(job)
+        folder = CACHE / digest
+        if not (folder / "result.json").exists():
+            self.require()
+            CACHE.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryDirectory(dir=CACHE) as temporary:
+                write_job(Path(temporary), job)
+                self.send(temporary)
+                folder.mkdir(exist_ok=True)
+                for part in ("result.npz", "result.json"):
+                    if (Path(temporary) / part).exists():
+                        (Path(temporary) / part).replace(folder / part)
+        return self.read(folder)
+
+    def read(self, folder: Path) -> dict[str, Any]:
+        """Read the answer in a folder."""
+        arrays: dict[str, Any] = {}
+        if (folder / "result.npz").exists():
+            with np.load(folder / "result.npz") as file:
+                arrays = dict(file)
+        answer: dict[str, Any] = decode(json.loads((folder / "result.json").read_text()), arrays)
+        if "error" in answer:
+            raise ReferenceFailed(f"{answer['error']}\n{answer['traceback']}")
+        return answer
+
+    def require(self) -> Path:
+        """Return the interpreter, or skip the test."""
+        if self.python is None:
+            pytest.skip(
+                "the reference pipeline is not installed: set CALCORE_JWST_PYTHON, or make "
+                ".venv-jwst with jwst==3.0.0"
+            )
+        return self.python
+
+    def send(self, folder: str) -> None:
+        """Have the worker do the job in a folder."""
+        if self.worker is None or self.worker.poll() is not None:
+            with self.log.open("a") as log:
+                self.worker = subprocess.Popen(
+                    [self.require(), WORKER, "--serve"],
+                    stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+                    stderr=log, env=quiet_environment(),
+                )  # fmt: skip
+        assert self.worker.stdin is not None
+        assert self.worker.stdout is not None
+        self.worker.stdin.write(f"{folder}\n")
+        self.worker.stdin.flush()
+        if self.worker.stdout.readline() != "done\n":
+            raise ReferenceFailed(f"the worker died:\n{self.log.read_text()[-4000:]}")
+
+    def close(self) -> None:
+        """Stop the worker."""
+        if self.worker is not None and self.worker.stdin is not None:
+            self.worker.stdin.close()
+            self.worker.wait(timeout=30)
+            if self.worker.stdout is not None:
+                self.worker.stdout.close()
+
+
+def quiet_environment() -> dict[str, str]:
+    """Return the environment with one thread for numerical libraries."""
+    ours = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "NUMBA_NUM_THREADS": "1"}
+    return {**os.environ, **ours}
+
+
+def describe(record: Record, exposure: Meta) -> dict[str, Any]:
+    """Describe a record as a data model of the reference pipeline."""
+    cls: Any = type(record)
+    kind = record.type if isinstance(record, Reference) else cls.__name__
+    model = MODELS.get(kind)
+    if isinstance(record, Rate):
+        model = "CubeModel" if record.data.ndim == 3 else "ImageModel"
+    meta = dict(record.meta)
+    if isinstance(record, Reference):
+        # A reference here is made for the sub-array of the exposure; say so.
+        for name in ("name", "xstart", "ystart", "xsize", "ysize", "fastaxis", "slowaxis"):
+            meta.setdefault(f"subarray.{name}", exposure.get(f"subarray.{name}"))
+        meta.setdefault("instrument.name", exposure.get("instrument.name"))
+        meta.setdefault("instrument.detector", exposure.get("instrument.detector"))
+    if kind == "dark" and record.data.ndim == 4:  # type: ignore[attr-defined]
+        model = "DarkMIRIModel"
+    attributes: dict[str, Any] = {}
+    for extra in (Plane, Array, TableExtension, Node):
+        for name in fields_of(cls, extra):
+            value = getattr(record, name)
+            if value is not None and name != "wcs":
+                attributes[ATTRIBUTES.get((kind, name), name)] = value
+    if model == "DarkMIRIModel":
+        attributes["dq"] = attributes["dq"][None, None]
+    return {
+        "type": model,
+        "meta": {name: value for name, value in meta.items() if value is not None},
+        "attributes": attributes,
+    }
+
+
+def encode(value: Any, arrays: dict[str, NDArray[Any]]) -> Any:
+    if isinstance(value, Mapping):
+        return {str(key): encode(item, arrays) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [encode(item, arrays) for item in value]
+    if isinstance(value, np.ndarray):
+        key = f"a{len(arrays)}"
+        arrays[key] = value
+        return {"__array__": key}
+    return value.item() if isinstance(value, np.generic) else value
+
+
+def decode(value: Any, arrays: Mapping[str, NDArray[Any]]) -> Any:
+    if isinstance(value, dict):
+        if "__array__" in value:
+            return arrays[value["__array__"]]
+        return {key: decode(item, arrays) for key, item in value.items()}
+    if isinstance(value, list):
+        return [decode(item, arrays) for item in value]
+    return value
+
+
+def fingerprint(job: dict[str, Any]) -> str:
+    """Return a hash of a job and of the program that answers it."""
+    arrays: dict[str, NDArray[Any]] = {}
+    text = json.dumps(encode(job, arrays), sort_keys=True)
+    digest = hashlib.sha256(WORKER.read_bytes() + text.encode())
+    for name, array in arrays.items():
+        digest.update(f"{name} {array.dtype.descr} {array.shape}".encode())
+        digest.update(np.ascontiguousarray(array).tobytes())
+    return digest.hexdigest()[:32]
+
+
+def write_job(folder: Path, job: dict[str, Any]) -> None:
+    arrays: dict[str, NDArray[Any]] = {}
+    (folder / "job.json").write_text(json.dumps(encode(job, arrays)))
+    if arrays:
+        np.savez(folder / "arrays.npz", **arrays)
+
+
+@pytest.fixture(scope="session")
+def reference_pipeline(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ReferencePipeline]:
+    """The reference pipeline; the test is skipped if it is asked something new and is not there."""
+    log = tmp_path_factory.mktemp("reference") / "worker.log"
+    pipeline = ReferencePipeline(interpreter(), log)
+    yield pipeline
+    pipeline.close()
+
+
+class Compare:
+    """Compares arrays as the parity criteria say it."""
+
+    @staticmethod
+    def ulp(ours: Any, theirs: Any, scale: Any = 0.0) -> float:
+        """Return the largest difference in units in the last place of float32.
+
+        The unit is that of the larger of the two values and of `scale`, for sums in which large
+        numbers cancelled. NaN must stand where NaN stands.
+        """
+        ours, theirs = np.asarray(ours), np.asarray(theirs)
+        assert ours.shape == theirs.shape, f"shapes differ: {ours.shape} and {theirs.shape}"
+        assert ours.dtype == theirs.dtype, f"types differ: {ours.dtype} and {theirs.dtype}"
+        bad = np.isnan(theirs)
+        np.testing.assert_array_equal(np.isnan(ours), bad, err_msg="NaN patterns differ")
+        a, b = ours.astype(float)[~bad], theirs.astype(float)[~bad]
+        if not a.size:
+            return 0.0
+        size = np.maximum(np.abs(a), np.abs(b))
+        size = np.maximum(size, np.broadcast_to(np.abs(scale), ours.shape)[~bad])
+        return float(np.max(np.abs(a - b) / np.spacing(size.astype(np.float32))))
+
+    def ramps(
+        self, ours: Any, theirs: Any, *, ulp: float = 2.0, groupdq: float = 1e-6, scale: Any = 0.0
+    ) -> None:
+        """Assert the parity criterion of stage-1 steps.
+
+        Data within `ulp` units of float32, PIXELDQ equal, GROUPDQ equal but for a fraction.
+        """
+        found = self.ulp(ours.data, theirs.data, scale)
+        assert found <= ulp, f"data differ by up to {found:.1f} ulp"
+        np.testing.assert_array_equal(ours.pixeldq, theirs.pixeldq)
+        differ = ours.groupdq != theirs.groupdq
+        assert differ.mean() <= groupdq, f"GROUPDQ differs at {np.argwhere(differ)[:10].tolist()}"
+        if ours.zeroframe is not None:
+            assert self.ulp(ours.zeroframe, theirs.zeroframe) <= ulp
+
+
+@pytest.fixture(scope="session")
+def compare() -> Compare:
+    """Comparisons in the terms of the parity criteria."""
+    return Compare()
+
+
+DETECTORS = {
+    "NRCA1": {"instrument": "NIRCAM", "fast": -1, "slow": 2},
+    "NRCA2": {"instrument": "NIRCAM", "fast": 1, "slow": -2},
+    "MIRIMAGE": {"instrument": "MIRI", "fast": 1, "slow": 2, "type": "MIR_IMAGE"},
+    "NIS": {"instrument": "NIRISS", "fast": -2, "slow": -1, "type": "NIS_IMAGE"},
+    "GUIDER1": {"instrument": "FGS", "fast": -2, "slow": -1, "type": "FGS_IMAGE"},
+    "NRS1": {"instrument": "NIRSPEC", "fast": 2, "slow": 1, "type": "NRS_IFU"},
+}
+
+
+@pytest.fixture(scope="session")
+def make_meta() -> Any:
+    """Return a function that makes an exposure's metadata, facts included."""
+
+    def make(
+        detector: str,
+        shape: tuple[int, int, int, int],
+        *,
+        subarray: str = "FULL",
+        start: tuple[int, int] = (1, 1),
+        frames: int = 1,
+        gap: int = 0,
+        frame_time: float = 10.0,
+        **more: Any,
+    ) -> Meta:
+        row = DETECTORS[detector]
+        miri = row["instrument"] == "MIRI"
+        n_int, n_group, rows, columns = shape
+        values = {
+            "instrument.name": row["instrument"], "instrument.detector": detector,
+            "instrument.filter": "F770W" if miri else "F200W", "instrument.pupil": "CLEAR",
+            "exposure.type": row.get("type", "NRC_IMAGE"), "exposure.nints": n_int,
+            "exposure.ngroups": n_group, "exposure.nframes": frames, "exposure.groupgap": gap,
+            "exposure.frame_time": frame_time, "exposure.group_time": frame_time * (frames + gap),
+            "exposure.frame_divisor": frames,
+            "exposure.readpatt": "FASTR1" if miri else "BRIGHT1", "exposure.noutputs": 4,
+            "exposure.start_time": 59800.0, "exposure.integration_start": 1,
+            "exposure.integration_end": n_int, "exposure.sample_time": 10,
+            "exposure.zero_frame": False,
+            "subarray.name": subarray, "subarray.xstart": start[0], "subarray.ystart": start[1],
+            "subarray.xsize": columns, "subarray.ysize": rows, "subarray.fastaxis": row["fast"],
+            "subarray.slowaxis": row["slow"], "observation.date": "2022-08-09",
+            "observation.time": "00:00:00.000", **{k.replace("__", "."): v for k, v in more.items()},
+        }  # fmt: skip
+        facts = Facts(
+            Detector(
+                name=detector,
+                rows=1024 if miri else 2048,
+                columns=1032 if miri else 2048,
+                reference_rows=(0, 0) if miri else (4, 4),
+                reference_columns=(4, 4),
+                fast_axis=row["fast"],
+                slow_axis=row["slow"],
+                outputs=4,
+                interleaved_outputs=miri,
+            ),
+            ExposureType(name=str(values["exposure.type"])),
+        )
+        return Meta(values, facts)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def make_ramp(make_meta: Any) -> Any:
+    """Return a function that makes a noisy ramp (n_int, n_group, ny, nx) of some detector."""
+
+    def make(
+        detector: str = "NRCA1",
+        shape: tuple[int, int, int, int] = (2, 6, 40, 48),
+        *,
+        seed: int = 1,
+        rate: float = 80.0,
+        bias: float = 12000.0,
+        noise: float = 12.0,
+        data: NDArray[np.float32] | None = None,
+        groupdq: NDArray[np.uint8] | None = None,
+        pixeldq: NDArray[np.uint32] | None = None,
+        zeroframe: NDArray[np.float32] | None = None,
+        **meta: Any,
+    ) -> Ramp:
+        rng = np.random.default_rng(seed)
+        if data is None:
+            rates = rate * rng.gamma(1.0, 1.0, shape[2:])
+            groups = np.arange(1, shape[1] + 1)[:, None, None]
+            pattern = bias + rng.normal(0, 50, shape[2:])
+            data = pattern + rates * groups + rng.normal(0, noise, shape)
+        return Ramp(
+            meta=make_meta(
+                detector, shape, **{"exposure__zero_frame": zeroframe is not None, **meta}
+            ),
+            data=np.ascontiguousarray(data, np.float32),
+            groupdq=np.zeros(shape, np.uint8) if groupdq is None else groupdq,
+            pixeldq=np.zeros(shape[2:], np.uint32) if pixeldq is None else pixeldq,
+            zeroframe=zeroframe,
+        )
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def in_bands() -> Any:
+    """Return a function that runs a step in bands of rows, as the runner does."""
+
+    def run(step: Any, ramp: Ramp, height: int, **references: Any) -> Ramp:
+        frame = ramp.frame
+        halo = step.rows(ramp.meta, references).halo
+        whole = {
+            name: np.empty_like(getattr(ramp, name)) for name in ("data", "groupdq", "pixeldq")
+        }
+        for start in range(0, frame.frame_rows, height):
+            band = frame.with_rows(start, min(start + height, frame.frame_rows))
+            outer = Window(
+                max(0, band.row_start - halo), min(frame.frame_rows, band.row_stop + halo),
+                0, frame.frame_columns, frame.frame_rows, frame.frame_columns,
+            )  # fmt: skip
+            given = {
+                name: value.cut(outer) if isinstance(value, Reference) else value
+                for name, value in references.items()
+            }
+            result = step.apply(ramp.cut(outer), **given)
+            for name, plane in whole.items():
+                rows, columns = band.within(outer)
+                plane[..., band.rows, :] = getattr(result, name)[..., rows, columns]
+        return ramp.replace(**whole)
+
+    return run

@@ -1,0 +1,165 @@
+"""Runs the reference pipeline as a black box; executed by the interpreter that has it installed.
+
+    python reference_pipeline.py --serve        one folder a line on stdin, one answer a line on stdout
+    python reference_pipeline.py FOLDER         one job, then stop (for jobs with an environment of their own)
+
+A job is a folder with ``job.json`` and ``arrays.npz``. In JSON, ``{"__array__": key}`` stands for an
+array of the npz file. The answer is ``result.json`` and ``result.npz`` in the same folder::
+
+    {"kind": "step", "step": "SaturationStep", "parameters": {...}, "input": MODEL,
+     "references": {"saturation": MODEL | "N/A"}, "keep": {"attributes": [...], "meta": [...]}}
+    {"kind": "pipeline", "pipeline": "Detector1Pipeline", "input": path, "parameters": {...},
+     "steps": {"jump": {...}}, "output": folder}
+    MODEL = {"type": "RampModel", "meta": {"exposure.nframes": 4, ...}, "attributes": {"data": ..., ...}}
+"""
+
+import json
+import os
+import resource
+import sys
+import time
+import traceback
+from pathlib import Path
+
+import numpy as np
+
+
+def decode(value, arrays):
+    """Put arrays where the JSON text refers to them."""
+    if isinstance(value, dict):
+        if "__array__" in value:
+            return arrays[value["__array__"]]
+        return {key: decode(item, arrays) for key, item in value.items()}
+    if isinstance(value, list):
+        return [decode(item, arrays) for item in value]
+    return value
+
+
+def encode(value, arrays):
+    """Put arrays into `arrays`, and a reference to them into what JSON will hold."""
+    if isinstance(value, dict):
+        return {str(key): encode(item, arrays) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [encode(item, arrays) for item in value]
+    if isinstance(value, np.ndarray):
+        key = f"a{len(arrays)}"
+        if value.dtype.fields:
+            value = np.array(value)  # plain structured array instead of a record array
+        arrays[key] = value
+        return {"__array__": key}
+    if isinstance(value, np.generic):
+        return value.item()
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    return str(value)
+
+
+def build(description):
+    """Make a data model from its description."""
+    from stdatamodels.jwst import datamodels
+
+    model = getattr(datamodels, description["type"])()
+    for name, value in description.get("meta", {}).items():
+        *path, last = ["meta", *name.split(".")]
+        node = model
+        for part in path:
+            node = getattr(node, part)
+        setattr(node, last, value)
+    for name, value in description.get("attributes", {}).items():
+        setattr(model, name, value)
+    return model
+
+
+ARRAYS = (
+    "data", "err", "dq", "pixeldq", "groupdq", "zeroframe", "average_dark_current", "group",
+    "int_times", "var_poisson", "var_rnoise", "var_flat", "area",
+)  # fmt: skip
+
+
+def describe(model, keep):
+    """Describe what a step returned: its arrays and the metadata asked for (all, if none is)."""
+    if model is None:
+        return None
+    flat = {
+        name.removeprefix("meta."): value
+        for name, value in model.to_flat_dict(include_arrays=False).items()
+        if name.startswith("meta.")
+    }
+    names = keep.get("meta")
+    meta = flat if names is None else {name: flat.get(name) for name in names}
+    found = {}
+    for name in (*ARRAYS, *keep.get("attributes", ())):
+        value = getattr(model, name, None) if model.hasattr(name) else None
+        if value is not None and getattr(value, "size", 0):
+            found[name] = np.asarray(value)
+    return {"type": type(model).__name__, "meta": meta, "attributes": found}
+
+
+def run_step(job):
+    """Run the algorithm of one step on a model made in memory."""
+    import jwst.step
+
+    step = getattr(jwst.step, job["step"])()
+    for name, value in job.get("parameters", {}).items():
+        setattr(step, name, value)
+    for name, value in job.get("references", {}).items():
+        setattr(step, f"override_{name}", value if isinstance(value, str) else build(value))
+    model = build(job["input"])
+    started = time.perf_counter()
+    result = step.process(model)
+    seconds = time.perf_counter() - started
+    results = result if isinstance(result, list | tuple) else [result]
+    keep = job.get("keep", {})
+    return {"results": [describe(item, keep) for item in results], "seconds": seconds}
+
+
+def run_pipeline(job):
+    """Run a pipeline on a file, with references from the CRDS cache the environment names."""
+    import jwst.pipeline
+
+    kind = getattr(jwst.pipeline, job["pipeline"])
+    options = {"save_results": True, "output_dir": job["output"], **job.get("parameters", {})}
+    started = time.perf_counter()
+    kind.call(job["input"], steps=job.get("steps", {}), **options)
+    seconds = time.perf_counter() - started
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    files = sorted(str(path) for path in Path(job["output"]).iterdir() if path.is_file())
+    return {"files": files, "seconds": seconds, "peak_bytes": peak}
+
+
+def run(folder):
+    """Do the job in a folder and leave the answer there."""
+    folder = Path(folder)
+    job = json.loads((folder / "job.json").read_text())
+    arrays = {}
+    if (folder / "arrays.npz").exists():
+        with np.load(folder / "arrays.npz") as file:
+            arrays = dict(file)
+    job = decode(job, arrays)
+    found = {}
+    try:
+        answer = run_step(job) if job["kind"] == "step" else run_pipeline(job)
+    except BaseException as error:  # the reference pipeline raises SystemExit here and there
+        if isinstance(error, KeyboardInterrupt):
+            raise
+        answer = {"error": f"{type(error).__name__}: {error}", "traceback": traceback.format_exc()}
+    text = json.dumps(encode(answer, found))
+    if found:
+        np.savez(folder / "result.npz", **found)
+    (folder / "result.json").write_text(text)
+
+
+def serve():
+    """Do the jobs named on stdin; whatever libraries print goes to stderr."""
+    answers = os.fdopen(os.dup(1), "w", buffering=1)
+    os.dup2(2, 1)
+    for line in sys.stdin:
+        run(line.strip())
+        answers.write("done\n")
+
+
+if __name__ == "__main__":
+    if sys.argv[1:] == ["--serve"]:
+        serve()
+    else:
+        run(sys.argv[1])
