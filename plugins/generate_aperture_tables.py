@@ -129,12 +129,58 @@ INSTRUMENTS = {
 }
 
 
-def coefficients(aperture: Any, name: str) -> list[float]:
-    """Return a polynomial in the order 00, 10, 11, 20, 21, 22 …: term ij is x^(i-j) y^j."""
-    degree = int(aperture.Sci2IdlDeg)
-    return [
-        float(getattr(aperture, f"{name}{i}{j}")) for i in range(degree + 1) for j in range(i + 1)
-    ]
+FITTED_DEGREE = 5
+
+
+def polynomials(full: Any) -> dict[str, list[float]]:
+    """Return the polynomials between pixels and Ideal angles, both ways.
+
+    The order is 00, 10, 11, 20, 21, 22 …: term ij is x^(i-j) y^j. Where the light passes a wheel on
+    its way (the file's polynomial then is one part of the chain), polynomials are fitted to the chain.
+    """
+    if type(full).__name__ == "NirspecAperture":
+        return fitted(full)
+    degree = int(full.Sci2IdlDeg)
+    return {
+        field: [
+            float(getattr(full, f"{name}{i}{j}")) for i in range(degree + 1) for j in range(i + 1)
+        ]
+        for field, name in (
+            ("sci_to_idl_x", "Sci2IdlX"),
+            ("sci_to_idl_y", "Sci2IdlY"),
+            ("idl_to_sci_x", "Idl2SciX"),
+            ("idl_to_sci_y", "Idl2SciY"),
+        )
+    }
+
+
+def fitted(full: Any) -> dict[str, list[float]]:
+    """Fit polynomials to an aperture's whole chain, exact at its reference pixel."""
+    nodes = np.cos(np.pi * (np.arange(40) + 0.5) / 40) / 2  # Chebyshev's: an even error
+    dx, dy = (grid.ravel() for grid in np.meshgrid(nodes * full.XSciSize, nodes * full.YSciSize))
+    v2, v3 = full.sci_to_tel(dx + full.XSciRef, dy + full.YSciRef)
+    angle = np.radians(full.V3IdlYAngle)
+    v2, v3 = v2 - full.V2Ref, v3 - full.V3Ref
+    ideal_x = full.VIdlParity * (v2 * np.cos(angle) - v3 * np.sin(angle))
+    ideal_y = v2 * np.sin(angle) + v3 * np.cos(angle)
+    result = {}
+    for field, (x, y), target in (
+        ("sci_to_idl_x", (dx, dy), ideal_x),
+        ("sci_to_idl_y", (dx, dy), ideal_y),
+        ("idl_to_sci_x", (ideal_x, ideal_y), dx),
+        ("idl_to_sci_y", (ideal_x, ideal_y), dy),
+    ):
+        size = float(np.abs([x, y]).max())
+        exponents = [(i - j, j) for i in range(1, FITTED_DEGREE + 1) for j in range(i + 1)]
+        basis = np.stack([(x / size) ** a * (y / size) ** b for a, b in exponents], axis=1)
+        terms = np.linalg.lstsq(basis, target, rcond=None)[0]
+        left = float(np.abs(basis @ terms - target).max())
+        sys.stdout.write(f"{full.AperName} {field}: fitted within {left:.1e}\n")
+        result[field] = [
+            0.0,
+            *(float(t / size ** (a + b)) for t, (a, b) in zip(terms, exponents, strict=True)),
+        ]
+    return result
 
 
 def axes(full: Any, fast: int) -> tuple[int, int]:
@@ -166,7 +212,7 @@ def subarray_lines(name: str, aperture: Any, full: Any) -> list[str]:
     xstart, ystart = corner(aperture, full)
     v2, v3 = full.sci_to_tel(aperture.XSciRef + xstart - 1, aperture.YSciRef + ystart - 1)
     off = float(np.hypot(v2 - aperture.V2Ref, v3 - aperture.V3Ref))
-    if off > 0.01:  # noqa: PLR2004 - arcsec: a tenth of the largest pixel
+    if off > 0.01:  # arcsec, a tenth of the largest pixel
         sys.stdout.write(f"{aperture.AperName}: {off:.4f} arcsec off the full frame's distortion\n")
     return [
         "",
@@ -190,9 +236,9 @@ def detector_lines(entry: Entry, instrument: Instrument, siaf: Any) -> list[str]
     """Return the TOML of one detector with its sub-arrays."""
     full = siaf[entry.subarrays["FULL"]]
     fast, slow = axes(full, instrument.fast_axis)
-    jacobian = (
-        full.Sci2IdlX10 * full.Sci2IdlY11 - full.Sci2IdlX11 * full.Sci2IdlY10
-    )  # at the reference pixel [arcsec2]
+    terms = polynomials(full)
+    x, y = terms["sci_to_idl_x"], terms["sci_to_idl_y"]
+    jacobian = x[1] * y[2] - x[2] * y[1]  # at the reference pixel [arcsec2]
     lines = [
         "",
         "[[detector]]",
@@ -204,21 +250,15 @@ def detector_lines(entry: Entry, instrument: Instrument, siaf: Any) -> list[str]
         f"nx = {int(full.XSciSize)}",
         f"ny = {int(full.YSciSize)}",
         f"reference_border = {list(instrument.border)}",
-        f"pixel_area_sr = {abs(float(jacobian)) * ARCSEC**2:.9e}",
+        f"pixel_area_sr = {abs(jacobian) * ARCSEC**2:.9e}",
     ]
-    for field, name in (
-        ("sci_to_idl_x", "Sci2IdlX"),
-        ("sci_to_idl_y", "Sci2IdlY"),
-        ("idl_to_sci_x", "Idl2SciX"),
-        ("idl_to_sci_y", "Idl2SciY"),
-    ):
+    for field, values in terms.items():
         lines.append(f"{field} = [")
-        values = coefficients(full, name)
-        first = 0
-        for order in range(int(full.Sci2IdlDeg) + 1):
+        first = order = 0
+        while first < len(values):
             row = values[first : first + order + 1]
-            first += order + 1
             lines.append("    " + ", ".join(repr(v) for v in row) + ",")
+            first, order = first + order + 1, order + 1
         lines.append("]")
     for name, aperture in entry.subarrays.items():
         lines += subarray_lines(name, siaf[aperture], full)

@@ -9,11 +9,12 @@ corner of a sub-array, which keeps the value of its header keywords.
 """
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib.resources.abc import Traversable
 from pathlib import Path
-from typing import Any
+from types import MappingProxyType
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +22,9 @@ from numpy.typing import NDArray
 from calcore.errors import FileInvalid, UnknownName
 
 FloatArray = NDArray[np.float64]
+
+Row = TypeVar("Row", "Detector", "Filter")
+_POLYNOMIALS = ("sci_to_idl_x", "sci_to_idl_y", "idl_to_sci_x", "idl_to_sci_y")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -158,10 +162,60 @@ class Filter:
 
 
 def load_detectors(source: Traversable | Path) -> Mapping[str, Detector]:
-    """Read an instrument's table of apertures; detectors by the keyword DETECTOR."""
-    raise NotImplementedError
+    """Read an instrument's table of apertures; detectors by the keyword DETECTOR.
+
+    Raises
+    ------
+    FileInvalid
+        The table lacks a field, or a polynomial has an impossible number of terms.
+    """
+    return _read(source, "detector", _detector)
 
 
 def load_filters(source: Traversable | Path) -> Mapping[str, Filter]:
-    """Read an instrument's table of filters, by name."""
-    raise NotImplementedError
+    """Read an instrument's table of filters, by name; raises `FileInvalid`."""
+    return _read(source, "filter", lambda row: Filter(**row))
+
+
+def _read(
+    source: Traversable | Path, key: str, make: Callable[[dict[str, Any]], Row]
+) -> Mapping[str, Row]:
+    """Read the rows of a TOML table into records, by name."""
+    try:
+        rows = [make(row) for row in tomllib.loads(source.read_text(encoding="utf-8"))[key]]
+    except (KeyError, TypeError, ValueError) as error:
+        raise FileInvalid(
+            str(source), f"is not a table of {key}s: {error}; write it as the plugins do"
+        ) from error
+    return MappingProxyType({row.name: row for row in rows})
+
+
+def _detector(row: dict[str, Any]) -> Detector:
+    """Turn a row of the table of apertures into a record."""
+    row = dict(row)
+    subarrays = (_subarray(part) for part in row.pop("subarray"))
+    polynomials = {name: _polynomial(row.pop(name)) for name in _POLYNOMIALS}
+    row["reference_border"] = tuple(row["reference_border"])
+    by_name = MappingProxyType({part.name: part for part in subarrays})
+    if "FULL" not in by_name:
+        raise ValueError(f"{row['name']} has no sub-array FULL")
+    return Detector(subarrays=by_name, **polynomials, **row)
+
+
+def _subarray(row: dict[str, Any]) -> Subarray:
+    """Turn a row into a record; the SIAF counts pixels from 1."""
+    return Subarray(**{**row, "x_ref": row["x_ref"] - 1, "y_ref": row["y_ref"] - 1})
+
+
+def _polynomial(terms: list[float]) -> FloatArray:
+    """Turn the SIAF's list (00, 10, 11, 20 …; ij is x^(i-j) y^j) into a matrix of powers."""
+    degree = round((np.sqrt(8 * len(terms) + 1) - 3) / 2)
+    if (degree + 1) * (degree + 2) // 2 != len(terms):
+        raise ValueError(f"a polynomial has {len(terms)} terms, which fits no degree")
+    matrix = np.zeros((degree + 1, degree + 1))
+    values = iter(terms)
+    for order in range(degree + 1):
+        for y_power in range(order + 1):
+            matrix[order - y_power, y_power] = next(values)
+    matrix.flags.writeable = False
+    return matrix
