@@ -1,0 +1,5 @@
+"""MIRI for calcore: its detectors, exposure types, pipelines and the steps only it needs."""
+
+from calcore.instrument import Instrument
+
+INSTRUMENT = Instrument(name="MIRI", package=__name__)
