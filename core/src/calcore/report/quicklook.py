@@ -1,0 +1,234 @@
+"""A picture of a two-dimensional product, to see at a glance whether it came out well.
+
+The stretch is the inverse hyperbolic sine (Lupton et al. 1999, AJ 118, 1406): linear within the
+noise of the background, logarithmic above it, so that faint and bright sources show together.
+"""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib import colormaps
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.colors import FuncNorm, Normalize
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from calcore.errors import DataUnusable, OutputProblem
+from calcore.flags import DQ
+from calcore.model import Record
+from calcore.report._marks import draw_compass, draw_sources
+
+Float = NDArray[np.float32]
+
+_PIXELS = 1000
+"""Size that images are averaged down to [pixel]."""
+_NOT_A_VALUE = "#8c8c8c"
+"""Grey, which the colour map does not contain."""
+_SCREEN_DPI = 110
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """How values become colours.
+
+    Attributes
+    ----------
+    level, noise : float
+        Median and robust scatter of the values.
+    low, high : float
+        Values at the ends of the colour map.
+    """
+
+    level: float
+    noise: float
+    low: float
+    high: float
+
+    def forward(self, value: Any) -> Any:
+        """Return the stretched value: asinh of the excess over the level, in twice the noise."""
+        return np.arcsinh((np.asarray(value) - self.level) / (2 * self.noise))
+
+    def inverse(self, stretched: Any) -> Any:
+        """Return the value of a stretched one."""
+        return np.sinh(np.asarray(stretched)) * (2 * self.noise) + self.level
+
+    def ticks(self, number: int = 7) -> list[float]:
+        """Return round values that lie about evenly on the colour bar."""
+        even = np.linspace(self.forward(self.low), self.forward(self.high), number)
+        found: list[float] = []
+        for value in self.inverse(even):
+            spacing = max(abs(value - self.level) / 4, self.noise, 1e-30)
+            step = 10.0 ** np.floor(np.log10(spacing))
+            rounded = float(np.round(value / step) * step)
+            if self.low <= rounded <= self.high and rounded not in found:
+                found.append(rounded)
+        return found
+
+
+def stretch_of(image: Float) -> Stretch:
+    """Choose a stretch from robust percentiles of an image (ny, nx); NaN is left out.
+
+    An image without any finite value gets the stretch of a blank one.
+    """
+    finite = image[np.isfinite(image)]
+    if finite.size == 0:
+        return Stretch(0.0, 1.0, -1.0, 1.0)
+    lower, level, upper, top = (float(v) for v in np.percentile(finite, [16, 50, 84, 99.9]))
+    noise = min(upper - level, level - lower)
+    if noise <= 0:
+        noise = max(upper - lower, abs(level) * 1e-3, float(np.finfo(np.float32).tiny) * 1e8)
+    return Stretch(level, noise, level - 3 * noise, max(top, level + 10 * noise))
+
+
+def average_down(image: Float, factor: int) -> Float:
+    """Return the mean of blocks of `factor` x `factor` pixels of an image (ny, nx).
+
+    NaN is left out; a block of nothing but NaN is NaN. Blocks at the upper and right edge may be
+    narrower.
+    """
+    if factor == 1:
+        return image
+    ny, nx = image.shape
+    padded = np.full((-(-ny // factor) * factor, -(-nx // factor) * factor), np.nan, np.float32)
+    padded[:ny, :nx] = image
+    total = np.zeros((padded.shape[0] // factor, padded.shape[1] // factor), np.float32)
+    number = np.zeros(total.shape, np.float32)
+    for row in range(factor):
+        for column in range(factor):
+            part = padded[row::factor, column::factor]
+            good = np.isfinite(part)
+            total += np.where(good, part, np.float32(0))
+            number += good
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.asarray(np.where(number > 0, total / number, np.float32(np.nan)), np.float32)
+
+
+def is_picture(record: Any) -> bool:
+    """Tell whether a record is a two-dimensional product."""
+    data = getattr(record, "data", None)
+    return data is not None and len(data.shape) == 2
+
+
+def quicklook(
+    record: Record,
+    path: Path | str,
+    *,
+    title: str = "",
+    catalog: Any = None,
+    dpi: int = _SCREEN_DPI,
+) -> Path:
+    """Draw a two-dimensional product and write it as a PNG file.
+
+    Parameters
+    ----------
+    record : Record
+        A rate, calibrated image, mosaic or segmentation map with `data` (ny, nx). Pixels that are
+        NaN, or flagged DO_NOT_USE, are grey.
+    path : path
+        The file to write; replaced as a whole, or not at all.
+    title : str
+        Stands above the picture; the record's file name by default.
+    catalog : astropy.table.Table, optional
+        Sources to mark: columns ``xcentroid`` and ``ycentroid`` [pixel, from 0] and, if there is
+        one, ``is_extended``.
+    dpi : int
+        Resolution; the picture is 9 by 8 inches.
+
+    Returns
+    -------
+    Path
+        `path`.
+
+    Raises
+    ------
+    DataUnusable
+        The record is not two-dimensional.
+    OutputProblem
+        The file cannot be written.
+    """
+    if not is_picture(record):
+        shape = getattr(getattr(record, "data", None), "shape", None)
+        raise DataUnusable(
+            f"a quick look shows an image (ny, nx); {type(record).__name__} has the shape {shape}"
+        )
+    figure = _draw(record, title or str(record.meta.get("filename", "")), catalog)
+    path = Path(path)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        figure.savefig(temporary, format="png", dpi=dpi, pil_kwargs={"compress_level": 4})
+        temporary.replace(path)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise OutputProblem(
+            path, f"the picture cannot be written: {error.strerror or error}"
+        ) from error
+    return path
+
+
+def _draw(record: Any, title: str, catalog: Any) -> Figure:
+    """Return the finished figure."""
+    image = np.asarray(record.data)
+    labels = np.issubdtype(image.dtype, np.integer)
+    ny, nx = image.shape
+    factor = max(1, round(max(ny, nx) / _PIXELS))
+    figure = Figure(figsize=(9, 8), layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.add_subplot()
+    axes.set_title(title, fontsize=10)
+    axes.set_xlabel("x [pixel]")
+    axes.set_ylabel("y [pixel]")
+    extent = (-0.5, -0.5 + nx, -0.5, -0.5 + ny)
+    if labels:
+        shown = _shuffled(image[::factor, ::factor])
+        axes.imshow(
+            shown, origin="lower", extent=extent, interpolation="nearest", cmap=_map("turbo"),
+            norm=Normalize(0, 1), aspect="equal",
+        )  # fmt: skip
+        axes.set_title(f"{title}\n{int(image.max(initial=0))} sources", fontsize=10)
+    else:
+        seen = _usable(record, image)
+        missing = float(np.mean(~np.isfinite(seen)))
+        shown = average_down(seen, factor)
+        stretch = stretch_of(shown)
+        norm = FuncNorm((stretch.forward, stretch.inverse), vmin=stretch.low, vmax=stretch.high)
+        drawn = axes.imshow(
+            shown, origin="lower", extent=extent, interpolation="nearest", cmap=_map("inferno"),
+            norm=norm, aspect="equal",
+        )  # fmt: skip
+        bar = figure.colorbar(drawn, ax=axes, ticks=stretch.ticks(), format="%.5g", extend="both")
+        bar.minorticks_off()
+        bar.set_label(str(record.meta.get("bunit_data", "")))
+        if missing:
+            axes.set_title(f"{title}\ngrey: no value ({missing:.1%})", fontsize=10)
+    if catalog is not None:
+        draw_sources(axes, catalog)
+    if getattr(record, "wcs", None) is not None:
+        draw_compass(axes, record.wcs, (ny, nx))
+    axes.set_xlim(extent[0], extent[1])
+    axes.set_ylim(extent[2], extent[3])
+    return figure
+
+
+def _usable(record: Any, image: NDArray[Any]) -> Float:
+    """Return the image with NaN where pixels are flagged DO_NOT_USE."""
+    dq = getattr(record, "dq", None)
+    values = np.array(image, np.float32)
+    values[~np.isfinite(values)] = np.nan
+    if dq is not None:
+        values[(np.asarray(dq) & np.uint32(DQ.DO_NOT_USE)) != 0] = np.nan
+    return values
+
+
+def _shuffled(labels: NDArray[Any]) -> Float:
+    """Return labels as numbers in 0 to 1 that differ between neighbours; 0 becomes NaN."""
+    golden = 0.6180339887498949
+    colour = np.asarray((labels * golden) % 1.0, np.float32)
+    return np.where(labels == 0, np.float32(np.nan), colour)
+
+
+def _map(name: str) -> Any:
+    """Return a colour map that shows NaN in grey."""
+    return colormaps[name].with_extremes(bad=_NOT_A_VALUE)
