@@ -1,0 +1,332 @@
+"""From count rates to raw numbers: one exposure of one detector, frame by frame.
+
+The order of events is nature's. Light and dark current free electrons; a pixel holds no more than
+its full well; the signal bends with the charge; neighbours couple; the read-out adds bias, drifts
+and noise; the converter rounds and clips; groups average frames on board. Only one frame is held
+at a time.
+
+Coupling comes after the well's limit and the non-linear response, since it is a coupling of
+voltages (Moore, Ninkov & Forrest 2006, Opt. Eng. 45, 076402): the neighbours of a full pixel stop
+growing with it.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from calcore.errors import BadParameter
+from calcore.simulate.cosmic_rays import Hits, draw
+from calcore.simulate.detector_maps import DetectorMaps, switched
+from calcore.simulate.noise import ReadoutNoise
+from calcore.simulate.nonlinearity import measured
+from calcore.simulate.physics import Effects, Physics
+from calcore.simulate.readout import Plan, ReadOrder
+
+Float32 = NDArray[np.float32]
+LARGE_COUNT = 1e5
+"""Mean above which a Poisson number is drawn as a normal one [electron]: the difference is far
+below the rounding of the converter."""
+SLOW_FRAMES = 3.0
+"""E-folding time of slow pixels [frames]."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Deposits:
+    """Hits of a frame and where in the exposure it belongs.
+
+    `group` is the first group that holds any of the charge. If `partly` is true, the charge came
+    between the frames that the group averages, and the group holds a part of it only.
+    """
+
+    integration: int
+    group: int
+    frame: int
+    partly: bool
+    hits: Hits
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Ramps:
+    """A raw exposure and what is known of it.
+
+    Attributes
+    ----------
+    counts
+        Raw numbers, uint16 (n_int, n_group, ny, nx) [DN].
+    zero_frame
+        First frame of each integration where groups average frames, (n_int, ny, nx) [DN].
+    reference_output
+        Numbers of the reference output, (n_int, n_group, ny, nx / outputs) [DN].
+    deposits
+        Charge from particles, frame by frame.
+    first_full
+        First group in which a pixel has reached its full well or the converter's top in any of its
+        frames, (n_int, ny, nx); the number of groups if never.
+    """
+
+    counts: NDArray[np.uint16]
+    zero_frame: NDArray[np.uint16] | None
+    reference_output: NDArray[np.uint16] | None
+    deposits: tuple[Deposits, ...]
+    first_full: NDArray[np.int16]
+
+
+def couple(signal: Float32, active: NDArray[np.bool_], side: float, diagonal: float) -> Float32:
+    """Let each pixel's signal appear in its neighbours.
+
+    The total over the light-sensitive pixels is conserved: what would leave them at an edge stays.
+    Reference pixels neither give nor take.
+
+    Parameters
+    ----------
+    signal : array (ny, nx)
+        Any unit.
+    active : array of bool (ny, nx)
+        Light-sensitive pixels, a filled rectangle.
+    side, diagonal : float
+        Fraction that goes to each neighbour by a side, and by a corner.
+
+    Returns
+    -------
+    array (ny, nx)
+    """
+    rows, columns = np.flatnonzero(active.any(axis=1)), np.flatnonzero(active.any(axis=0))
+    if len(rows) == 0:
+        return signal.copy()
+    box = slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
+    inner = np.pad(signal[box], 1, mode="edge")
+    keep = np.float32(1 - 4 * side - 4 * diagonal)
+    mixed = inner[1:-1, 1:-1] * keep
+    mixed += np.float32(side) * (inner[:-2, 1:-1] + inner[2:, 1:-1])
+    mixed += np.float32(side) * (inner[1:-1, :-2] + inner[1:-1, 2:])
+    if diagonal:
+        corners = inner[:-2, :-2] + inner[:-2, 2:] + inner[2:, :-2] + inner[2:, 2:]
+        mixed += np.float32(diagonal) * corners
+    result = signal.copy()
+    result[box] = mixed
+    return result
+
+
+def arrivals(rng: np.random.Generator, mean: NDArray[np.floating], noise: bool) -> Float32:
+    """Return numbers of electrons with these means; exact means where `noise` is off."""
+    if not noise:
+        return mean.astype(np.float32)
+    many = mean > LARGE_COUNT
+    if not many.any():
+        return rng.poisson(mean).astype(np.float32)
+    counts = rng.poisson(np.where(many, 0, mean)).astype(np.float32)
+    bright = mean[many]
+    counts[many] = bright + np.sqrt(bright) * rng.standard_normal(bright.shape)
+    return counts
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Camera:
+    """A detector ready to expose.
+
+    Attributes
+    ----------
+    maps
+        Properties of the pixels of the sub-array.
+    physics, effects
+        What it is made of, and what is switched on.
+    plan, order
+        Times, and which pixel is read when.
+    frame_pixels
+        Pixels of the full frame, to which rates of large events refer.
+    random
+        Gives the stream of an effect by its name.
+    """
+
+    maps: DetectorMaps
+    physics: Physics
+    effects: Effects
+    plan: Plan
+    order: ReadOrder
+    frame_pixels: int
+    random: Callable[..., np.random.Generator]
+
+    def expose(self, rate: NDArray[np.floating], progress: Callable[[], None] | None = None) -> Ramps:
+        """Expose to a noiseless scene.
+
+        Parameters
+        ----------
+        rate : array (ny, nx) [electron/s]
+            Electrons per second for a pixel of mean quantum efficiency; not negative.
+        progress
+            Called after each group.
+
+        Raises
+        ------
+        BadParameter
+            The scene has the wrong shape, or negative or undefined rates.
+        """
+        if rate.shape != self.maps.shape:
+            raise BadParameter(
+                f"the scene has shape {rate.shape}, but the sub-array has {self.maps.shape}"
+            )
+        if not np.all(np.isfinite(rate)) or rate.min() < 0:
+            raise BadParameter("the scene has negative or undefined rates; mend it first")
+        return _Exposure(self, rate).run(progress)
+
+
+class _Exposure:
+    """The state of an exposure while it runs."""
+
+    def __init__(self, camera: Camera, rate: NDArray[np.floating]) -> None:
+        self.camera = camera
+        self.physics, self.effects, self.plan = camera.physics, camera.effects, camera.plan
+        self.maps = switched(camera.maps, camera.physics, camera.effects)
+        self.rate = (rate * self.maps.efficiency + self.maps.dark).astype(np.float32)
+        self.full_well = self.maps.full_well(self.physics)
+        self.noise = ReadoutNoise(
+            electronics=self.physics.electronics,
+            clocks=self.plan.clocking,
+            order=camera.order,
+            effects=self.effects,
+            rng=camera.random("read-out"),
+            waves=self.physics.interference,
+        )
+        self.arrival_rng = camera.random("photons")
+        self.read_rng = camera.random("read noise")
+        self.reset_rng = camera.random("reset noise")
+        self.signal: Float32 | None = None
+        self.last_signal: Float32 | None = None
+        self.deposits: list[Deposits] = []
+
+    def run(self, progress: Callable[[], None] | None) -> Ramps:
+        """Take all integrations."""
+        plan, (ny, nx) = self.plan, self.maps.shape
+        counts = np.zeros((plan.n_ints, plan.n_groups, ny, nx), np.uint16)
+        averaged = plan.pattern.frames > 1
+        zero = np.zeros((plan.n_ints, ny, nx), np.uint16) if averaged else None
+        first_full = np.full((plan.n_ints, ny, nx), plan.n_groups, np.int16)
+        reference = None
+        if self.physics.electronics.reference_output_dn > 0:
+            width = nx // plan.clocking.outputs
+            reference = np.zeros((plan.n_ints, plan.n_groups, ny, width), np.uint16)
+        for integration in range(plan.n_ints):
+            charge = self._reset()
+            start_s = integration * plan.integration_period_s
+            total = np.zeros((ny, nx), np.uint32)
+            for frame in range(plan.frames_per_integration):
+                charge += arrivals(
+                    self.arrival_rng, self.rate * plan.frame_time_s, self.effects.photon_noise
+                )
+                self._hit(charge, integration, frame)
+                group, read = plan.group_of_frame(frame)
+                if not read:
+                    continue
+                now = start_s + frame * plan.frame_time_s
+                numbers, output = self._read(charge, integration, frame, group, now)
+                full = charge >= self.full_well
+                full |= numbers >= self.physics.electronics.adc_top_dn
+                np.minimum(first_full[integration], group, out=first_full[integration], where=full)
+                if frame == 0 and zero is not None:
+                    zero[integration] = numbers
+                total += numbers
+                if reference is not None and output is not None:
+                    reference[integration, group] = output
+                place = frame % (plan.pattern.frames + plan.pattern.skip)
+                if place == plan.pattern.frames - 1:
+                    counts[integration, group] = total // plan.pattern.frames
+                    total[:] = 0
+                    if progress is not None:
+                        progress()
+        return Ramps(
+            counts=counts,
+            zero_frame=zero,
+            reference_output=reference,
+            deposits=tuple(self.deposits),
+            first_full=first_full,
+        )
+
+    def _reset(self) -> Float32:
+        """Start an integration; return the charge that the reset leaves [electron]."""
+        self.noise.reset()
+        self.last_signal = self.signal
+        noise = self.reset_rng.standard_normal(self.maps.shape, dtype=np.float32)
+        if not self.effects.reset_noise:
+            return np.zeros(self.maps.shape, np.float32)
+        noise *= np.float32(self.physics.pixels.reset_noise_electron)
+        return noise * self.maps.active
+
+    def _hit(self, charge: Float32, integration: int, frame: int) -> None:
+        """Add the particles of a frame to the charge, in place, and remember them."""
+        hits = draw(
+            lambda kind: self.camera.random(kind, integration, frame),
+            shape=self.maps.shape,
+            seconds=self.plan.frame_time_s,
+            radiation=self.physics.radiation,
+            full_well_electron=float(np.median(self.full_well)),
+            frame_pixels=self.camera.frame_pixels,
+            effects=self.effects,
+        )
+        if not len(hits):
+            return
+        seen = self.maps.active[hits.y, hits.x] & (hits.electrons > 0)
+        hits = Hits(**{name: values[seen] for name, values in vars(hits).items()})
+        np.add.at(charge, (hits.y, hits.x), hits.electrons)
+        group, read = self.plan.group_of_frame(frame)
+        cycle = self.plan.pattern.frames + self.plan.pattern.skip
+        partly = read and frame % cycle > 0
+        self.deposits.append(
+            Deposits(integration=integration, group=group, frame=frame, partly=partly, hits=hits)
+        )
+
+    def _read(
+        self, charge: Float32, integration: int, frame: int, group: int, now_s: float
+    ) -> tuple[NDArray[np.uint16], NDArray[np.uint16] | None]:
+        """Return the numbers of a frame, and of the reference output."""
+        electronics, pixels = self.physics.electronics, self.physics.pixels
+        held = np.minimum(charge, self.full_well) if self.effects.saturation else charge
+        signal = measured(held / self.maps.gain, self.maps.terms, pixels.full_scale_dn)
+        if self.effects.coupling:
+            signal = couple(signal, self.maps.active, pixels.coupling, pixels.coupling_diagonal)
+        self.signal = signal
+        value = self._transients(signal, integration, frame, group)
+        value += self.maps.bias
+        common, output = self.noise.frame(now_s)
+        value += self.camera.order.to_science(common)
+        white = self.read_rng.standard_normal(self.maps.shape, dtype=np.float32)
+        if self.effects.read_noise:
+            white *= self.maps.read_noise
+            value += white
+        if output is None:
+            return self._convert(value), None
+        reference = self.camera.order.to_science(output) + np.float32(
+            electronics.reference_output_dn
+        )
+        white = self.read_rng.standard_normal(reference.shape, dtype=np.float32)
+        if self.effects.read_noise:
+            reference = reference + white * np.float32(electronics.read_noise_dn)
+        return self._convert(value), self._convert(reference)
+
+    def _transients(self, signal: Float32, integration: int, frame: int, group: int) -> Float32:
+        """Return the signal with what follows a reset or precedes the next one [DN]."""
+        value = signal.copy()
+        if self.effects.bad_pixels and self.maps.slow.any():
+            value -= self.maps.slow * np.float32(np.exp(-(frame + 1) / SLOW_FRAMES))
+        settling = self.physics.settling
+        if settling is None or not self.effects.settling:
+            return value
+        factor = 1.0 if integration == 0 else settling.later_reset_factor
+        decay = factor * np.exp(-frame / settling.reset_frames)
+        value += self.maps.reset * np.float32(decay)
+        if group == 0:
+            value += np.float32(settling.first_frame_dn) * self.maps.active
+        if group == self.plan.n_groups - 1:
+            offset = np.full(value.shape, settling.last_frame_dn, np.float32) * self.maps.active
+            offset[1::2] *= -1
+            value += offset
+        if integration > 0 and self.last_signal is not None:
+            missing = settling.switch_fraction * np.exp(-frame / settling.switch_frames)
+            value -= self.last_signal * np.float32(missing)
+        return value
+
+    def _convert(self, value: Float32) -> NDArray[np.uint16]:
+        """Round and clip as the converter does."""
+        top = self.physics.electronics.adc_top_dn
+        return np.clip(np.rint(value), 0, top).astype(np.uint16)
