@@ -54,7 +54,7 @@ class Parameter:
         converted = _convert(value, self.type)
         if converted is _WRONG:
             raise BadParameter(
-                f"{step}.{self.name} must be {_spell(self.type)}, not {value!r} "
+                f"{step}.{self.name} must be {spell(self.type)}, not {value!r} "
                 f"({type(value).__name__})"
             )
         for number in converted if isinstance(converted, tuple) else (converted,):
@@ -106,15 +106,15 @@ def _convert_tuple(value: Any, parts: tuple[Any, ...]) -> Any:
     return _WRONG if _WRONG in items else items
 
 
-def _spell(hint: Any) -> str:
+def spell(hint: Any) -> str:
     """Return a type as users write it."""
     origin = get_origin(hint)
     if origin in (Union, types.UnionType):
-        return " or ".join(_spell(part) for part in get_args(hint))
+        return " or ".join(spell(part) for part in get_args(hint))
     if origin is Literal:
         return " or ".join(repr(value) for value in get_args(hint))
     if origin is tuple:
-        return f"a list of {', '.join(_spell(part) for part in get_args(hint) if part is not ...)}"
+        return f"a list of {', '.join(spell(part) for part in get_args(hint) if part is not ...)}"
     if hint is type(None):
         return "None"
     return getattr(hint, "__name__", str(hint))
