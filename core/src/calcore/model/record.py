@@ -71,3 +71,23 @@ class Record:
             if (plane := getattr(self, name)) is not None
         }
         return dataclasses.replace(self, window=window, **cuts)
+
+    def loaded(self) -> Self:
+        """Return the record with every lazy plane read."""
+        kind: Any = type(self)
+        lazy = any(
+            plane is not None and not isinstance(plane, np.ndarray)
+            for plane in (getattr(self, name) for name in fields_of(kind, Plane))
+        )
+        return self.cut(self.frame) if lazy else self
+
+    def view(self, window: Window) -> Self:
+        """Return the record with all planes cut to `window`, without copying a pixel."""
+        rows, columns = window.within(self.frame)
+        kind: Any = type(self)
+        cuts: dict[str, Any] = {
+            name: plane[..., rows, columns]
+            for name in fields_of(kind, Plane)
+            if (plane := getattr(self, name)) is not None
+        }
+        return dataclasses.replace(self, window=window, **cuts)

@@ -1,8 +1,6 @@
 """From inputs and pipelines to products."""
 
-from collections.abc import Iterable, Mapping
-from pathlib import Path
-
+from calcore.run.facade import plan, run, step
 from calcore.run.outcome import (
     Outcome,
     ProductPlan,

@@ -1,0 +1,67 @@
+"""The questions core asks: one page.
+
+A plugin answers with functions of these names, marked by `hookimpl`, in a module or object that it
+registers under the entry point ``calcore.hooks``. An implementation may take fewer arguments. No
+hook changes pixels: that is a step's job.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pluggy
+
+from calcore.model.meta import Meta
+
+PROJECT = "calcore"
+hookspec = pluggy.HookspecMarker(PROJECT)
+hookimpl = pluggy.HookimplMarker(PROJECT)
+
+
+@hookspec(firstresult=True)
+def calcore_find_reference(type: str, meta: Meta) -> Any:  # noqa: A002 - the name is published
+    """Return a path, a Reference, or ``"N/A"``; None leaves the question to the next."""
+
+
+@hookspec
+def calcore_edit_pipeline(pipeline: str, meta: Meta) -> Mapping[str, Any] | None:
+    """Return edits and settings for a pipeline, as its TOML would hold them.
+
+    Only packages that the user names (``--with``) and the exposure's own instrument are asked.
+    """
+
+
+@hookspec
+def calcore_mask(purpose: str, meta: Meta, shape: tuple[int, int]) -> Any:
+    """Return a boolean mask (ny, nx), True where `purpose` should not look; None if no opinion."""
+
+
+@hookspec
+def calcore_diagnose(product: str, meta: Meta, tally: Mapping[str, int]) -> Sequence[Any] | None:
+    """Return figures with limits: tuples of name, value, low, high."""
+
+
+@hookspec
+def calcore_watch(pipeline: str, meta: Meta) -> Sequence[str] | None:
+    """Return slots whose whole frame should be handed to `calcore_after_step`."""
+
+
+@hookspec
+def calcore_before_step(slot: str, product: str, meta: Meta) -> None:
+    """A step is about to begin; called once for each product, on the main thread."""
+
+
+@hookspec
+def calcore_after_step(
+    slot: str, product: str, meta: Meta, tally: Mapping[str, int], record: Any
+) -> None:
+    """A step has ended; `record` is what it returned if somebody watches the slot, else None."""
+
+
+@hookspec
+def calcore_step_failed(slot: str, product: str, meta: Meta, error: BaseException) -> None:
+    """A step has failed."""
+
+
+@hookspec
+def calcore_run_finished(result: Any) -> None:
+    """The run is over; `result` is a `calcore.run.RunResult`."""

@@ -1,0 +1,291 @@
+"""Pipelines: ordered lists of slots, written as TOML, edited and set layer by layer.
+
+A slot's name is the word users know (``jump``); its implementation is an entry point (``jump``,
+``acme.jump``). All settings belong to the slot, so replacing the implementation keeps the user's.
+
+Layers, lowest first: the step's own default, core's pipeline, the instrument's pipeline, the
+profile, parameter references, the user's file, the command line. Each setting remembers who gave it.
+"""
+
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from calcore.errors import BadPipeline, UnknownName
+
+# Keys of a slot that are the runner's, not the step's.
+RUNNER_KEYS = frozenset({"skip", "save", "suffix", "override"})
+
+
+@dataclass(frozen=True)
+class Setting:
+    """A value and who gave it; `given` tells that it was the user."""
+
+    value: Any
+    origin: str
+    given: bool = False
+
+
+@dataclass(frozen=True)
+class Slot:
+    """A place in a pipeline.
+
+    Attributes
+    ----------
+    name, use : str
+        The word users know, and the implementation's entry point.
+    status : str
+        Name under ``cal_step`` of the keyword that says how the step ended.
+    branch : bool
+        The slot's result is a product of its own; what flows on is what came in.
+    optional : bool
+        A failure is recorded, and the pipeline goes on without the slot.
+    settings : mapping
+        Parameters, with who gave them.
+    runner : mapping
+        ``skip``, ``save``, ``suffix`` and ``override.<type>``.
+    """
+
+    name: str
+    use: str
+    status: str
+    branch: bool = False
+    optional: bool = False
+    settings: Mapping[str, Setting] = field(default_factory=dict)
+    runner: Mapping[str, Setting] = field(default_factory=dict)
+
+    def runs(self, key: str, default: Any = None) -> Any:
+        """Return a value of the runner's keys."""
+        return self.runner[key].value if key in self.runner else default
+
+
+@dataclass(frozen=True)
+class Pipeline:
+    """Slots in order. `suffix` names the product that the last slot leaves, if it is one record."""
+
+    name: str
+    stage: str
+    slots: tuple[Slot, ...]
+    suffix: str | None = None
+    notes: tuple[str, ...] = ()
+
+    def slot(self, name: str) -> Slot:
+        """Return the slot of a name."""
+        for slot in self.slots:
+            if slot.name == name:
+                return slot
+        raise UnknownName(f"slot of pipeline {self.name},", name, [s.name for s in self.slots])
+
+
+@dataclass(frozen=True)
+class Definition:
+    """A pipeline file as it was written, and who wrote it."""
+
+    origin: str
+    content: Mapping[str, Any]
+
+    @property
+    def extends(self) -> str | None:
+        """Name of the pipeline this one edits; None for one that stands on its own."""
+        name: str | None = self.content.get("extends")
+        return name
+
+
+def parse(text: str, origin: str) -> Definition:
+    """Read a pipeline file.
+
+    Raises
+    ------
+    BadPipeline
+        It is not TOML, or has keys that no pipeline has.
+    """
+    try:
+        content = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise BadPipeline(f"{origin} is not TOML: {error}") from error
+    known = {"name", "stage", "suffix", "extends", "slot", "edit", "set", "when"}
+    for key in content:
+        if key not in known:
+            raise BadPipeline(f"{origin}: {UnknownName('key', key, known)}")
+    return Definition(origin, content)
+
+
+def build(
+    base: Definition,
+    layers: Sequence[Definition] = (),
+    *,
+    exposure_type: str,
+    profile: str = "default",
+) -> Pipeline:
+    """Return the pipeline for one exposure type and profile: the base, edited by each layer in turn.
+
+    What a file says under ``[[when]] profile = …`` is the profile's word: it comes after what
+    every file says for itself.
+
+    Raises
+    ------
+    BadPipeline, UnknownName
+        A file contradicts itself, another one, or names a slot that is not there.
+    """
+    pipeline = Pipeline(
+        name=_need(base, "name"),
+        stage=str(_need(base, "stage")),
+        suffix=base.content.get("suffix"),
+        slots=tuple(_slot(base, entry) for entry in _need(base, "slot")),
+    )
+    owners: dict[str, str] = {}
+    definitions = (base, *layers)
+    for definition in definitions:
+        pipeline = _apply(pipeline, definition.content, definition.origin, owners)
+        for content in _matching(definition, exposure_type, None):
+            pipeline = _apply(pipeline, content, definition.origin, owners)
+    for definition in definitions:
+        for content in _matching(definition, exposure_type, profile):
+            origin = f"profile {profile} ({definition.origin})"
+            pipeline = _apply(pipeline, content, origin, owners, owner=definition.origin)
+    return pipeline
+
+
+def profiles(definitions: Sequence[Definition]) -> set[str]:
+    """Return the profiles that pipeline files define, and the default."""
+    named = {"default"}
+    for definition in definitions:
+        for entry in definition.content.get("when", ()):
+            named |= set(_listed(entry.get("profile", ())))
+    return named
+
+
+def with_settings(
+    pipeline: Pipeline, settings: Mapping[str, Mapping[str, Any]], origin: str, *, given: bool
+) -> Pipeline:
+    """Return the pipeline with settings ``{slot: {parameter: value}}`` of one origin."""
+    for name, values in settings.items():
+        slot = pipeline.slot(name)
+        own: dict[str, Setting] = {}
+        runner: dict[str, Setting] = {}
+        for key, value in values.items():
+            if key == "override":
+                for kind, path in value.items():
+                    runner[f"override.{kind}"] = Setting(path, origin, given)
+            elif key in RUNNER_KEYS or key.startswith("override."):
+                runner[key] = Setting(value, origin, given)
+            else:
+                own[key] = Setting(value, origin, given)
+        changed = replace(slot, settings={**slot.settings, **own}, runner={**slot.runner, **runner})
+        pipeline = _swap(pipeline, name, changed)
+    return pipeline
+
+
+def edited(pipeline: Pipeline, content: Mapping[str, Any], origin: str) -> Pipeline:
+    """Return the pipeline with the edits and settings of a user's file or a package's hook."""
+    return _apply(pipeline, content, origin, {}, given=True)
+
+
+def _need(definition: Definition, key: str) -> Any:
+    if key not in definition.content:
+        raise BadPipeline(f"{definition.origin}: the key {key!r} is missing")
+    return definition.content[key]
+
+
+def _slot(definition: Definition, entry: Mapping[str, Any]) -> Slot:
+    known = {"name", "use", "status", "branch", "optional"}
+    for key in entry:
+        if key not in known:
+            raise BadPipeline(f"{definition.origin}: {UnknownName('key of a slot', key, known)}")
+    name = entry["name"]
+    return Slot(
+        name=name,
+        use=entry.get("use", name),
+        status=entry.get("status", name),
+        branch=entry.get("branch", False),
+        optional=entry.get("optional", False),
+    )
+
+
+def _listed(value: Any) -> list[str]:
+    return [value] if isinstance(value, str) else list(value)
+
+
+def _matching(
+    definition: Definition, exposure_type: str, profile: str | None
+) -> list[Mapping[str, Any]]:
+    """Return the ``[[when]]`` entries that hold; those of a profile only if one is asked for."""
+    found = []
+    for entry in definition.content.get("when", ()):
+        known = {"exposure_type", "profile", "set", "edit"}
+        for key in entry:
+            if key not in known:
+                raise BadPipeline(f"{definition.origin}: {UnknownName('condition', key, known)}")
+        right_profile = (
+            "profile" not in entry
+            if profile is None
+            else profile in _listed(entry.get("profile", ()))
+        )
+        right_type = exposure_type in _listed(entry.get("exposure_type", exposure_type))
+        if right_profile and right_type:
+            found.append(entry)
+    return found
+
+
+def _apply(
+    pipeline: Pipeline,
+    content: Mapping[str, Any],
+    origin: str,
+    owners: dict[str, str],
+    *,
+    owner: str = "",
+    given: bool = False,
+) -> Pipeline:
+    for edit in content.get("edit", ()):
+        pipeline = _edit(pipeline, edit, owner or origin, owners)
+    return with_settings(pipeline, content.get("set", {}), origin, given=given)
+
+
+def _edit(
+    pipeline: Pipeline, edit: Mapping[str, Any], origin: str, owners: dict[str, str]
+) -> Pipeline:
+    """Insert, drop, replace or move one slot."""
+    verbs = [verb for verb in ("insert", "drop", "replace", "move") if verb in edit]
+    if len(verbs) != 1:
+        raise BadPipeline(
+            f"{origin}: an edit needs one of insert, drop, replace, move; found {sorted(edit)}"
+        )
+    verb = verbs[0]
+    name = edit[verb]
+    if owners.setdefault(name, origin) != origin:
+        raise BadPipeline(f"slot {name!r} is edited by {owners[name]} and by {origin}; choose one")
+    if verb == "drop":
+        slot = pipeline.slot(name)
+        return replace(pipeline, slots=tuple(s for s in pipeline.slots if s is not slot))
+    if verb == "replace":
+        if "use" not in edit:
+            raise BadPipeline(f"{origin}: replace = {name!r} needs use = …")
+        return _swap(pipeline, name, replace(pipeline.slot(name), use=edit["use"]))
+    if verb == "insert":
+        if any(slot.name == name for slot in pipeline.slots):
+            raise BadPipeline(f"{origin}: pipeline {pipeline.name} has a slot {name!r} already")
+        slot = Slot(
+            name,
+            edit.get("use", name),
+            edit.get("status", name),
+            edit.get("branch", False),
+            edit.get("optional", False),
+        )
+        slots = list(pipeline.slots)
+    else:
+        slot = pipeline.slot(name)
+        slot = replace(slot, use=edit.get("use", slot.use))
+        slots = [other for other in pipeline.slots if other.name != name]
+    place = [key for key in ("before", "after") if key in edit]
+    if len(place) != 1:
+        raise BadPipeline(f"{origin}: {verb} = {name!r} needs before = … or after = …")
+    neighbour = pipeline.slot(edit[place[0]])
+    at = [other.name for other in slots].index(neighbour.name) + (place[0] == "after")
+    return replace(pipeline, slots=(*slots[:at], slot, *slots[at:]))
+
+
+def _swap(pipeline: Pipeline, name: str, slot: Slot) -> Pipeline:
+    return replace(
+        pipeline, slots=tuple(slot if other.name == name else other for other in pipeline.slots)
+    )

@@ -1,0 +1,9 @@
+"""Core's pipelines: one TOML file each, registered under ``calcore.pipelines``."""
+
+from importlib.resources import files
+
+_FOLDER = files(__name__)
+
+DETECTOR1 = _FOLDER / "detector1.toml"
+IMAGE2 = _FOLDER / "image2.toml"
+IMAGE3 = _FOLDER / "image3.toml"

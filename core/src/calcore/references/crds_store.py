@@ -1,0 +1,90 @@
+"""CRDS, the archive's rules for which reference file fits which exposure, through its own package.
+
+``CRDS_PATH``, ``CRDS_SERVER_URL`` and ``CRDS_CONTEXT`` are honoured and none is needed: they are
+read at the first question, not at import. With no network a local cache answers
+(https://hst-crds.stsci.edu/static/users_guide/environment.html).
+"""
+
+import logging
+import os
+from collections.abc import Mapping
+from typing import Any
+
+from platformdirs import user_cache_path
+
+from calcore.errors import ReferenceMissing
+from calcore.hooks import hookimpl
+from calcore.model.meta import Meta
+
+SERVER = "https://jwst-crds.stsci.edu"
+_PREFIXES = ("NOT FOUND",)
+
+
+class Crds:
+    """Answers `calcore_find_reference` from CRDS; remembers what it was told for each exposure."""
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[Any, ...], str] = {}
+
+    @hookimpl(trylast=True)
+    def calcore_find_reference(self, type: str, meta: Meta) -> str | None:  # noqa: A002
+        """Return the path of the best reference, ``"N/A"``, or None if CRDS does not know the type.
+
+        Raises
+        ------
+        ReferenceMissing
+            CRDS cannot be reached and the cache does not hold the answer.
+        """
+        parameters = _parameters(meta)
+        key = (type, _context(), os.environ.get("CRDS_PATH"), *sorted(parameters.items()))
+        if key not in self._known:
+            self._known[key] = _ask(type, parameters)
+        return self._known[key]
+
+
+def context() -> tuple[str, str]:
+    """Return the CRDS context in force and the version of the client, for the header."""
+    crds = _client()
+    return str(crds.get_context_name("jwst")), str(crds.__version__)
+
+
+def _context() -> str | None:
+    return os.environ.get("CRDS_CONTEXT")
+
+
+def _parameters(meta: Meta) -> dict[str, str]:
+    """Return all that CRDS may match on, by the names it uses."""
+    return {
+        f"META.{name.upper()}": str(value)
+        for name, value in meta.items()
+        if isinstance(value, str | int | float)
+    }
+
+
+def _client() -> Any:
+    """Import the client with its settings in place; it reads them as it is imported."""
+    os.environ.setdefault("CRDS_PATH", str(user_cache_path("calcore") / "crds"))
+    os.environ.setdefault("CRDS_SERVER_URL", SERVER)
+    os.environ.setdefault("CRDS_OBSERVATORY", "jwst")
+    import crds  # noqa: PLC0415 - it takes seconds, and who overrides all references needs none
+
+    logging.getLogger("CRDS").setLevel(logging.ERROR)
+    return crds
+
+
+def _ask(kind: str, parameters: Mapping[str, str]) -> str:
+    crds = _client()
+    try:
+        found = crds.getreferences(
+            dict(parameters), reftypes=[kind], observatory="jwst", context=_context()
+        )
+    except Exception as error:  # the client raises many types, all meaning that it has no answer
+        raise ReferenceMissing(
+            f"CRDS has no {kind} reference for this exposure: {error}; give one with "
+            f"--ref {kind}=FILE (or N/A), or point CRDS_PATH and CRDS_SERVER_URL at a cache"
+        ) from error
+    path = str(found[kind])
+    return "N/A" if path.startswith(_PREFIXES) or path == "N/A" else path
+
+
+CRDS = Crds()

@@ -1,0 +1,78 @@
+"""Which reference an exposure uses: the user's word, then a plugin's, then CRDS's."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from calcore.errors import ReferenceMissing
+from calcore.model import Meta, Reference
+
+NOT_APPLICABLE = "N/A"
+
+
+@dataclass(frozen=True, eq=False)
+class Choice:
+    """A reference that was chosen: a path, ``"N/A"`` or a record, and who chose it."""
+
+    value: Any
+    origin: str
+
+    @property
+    def applies(self) -> bool:
+        """False for N/A."""
+        return not (isinstance(self.value, str) and self.value.upper() == NOT_APPLICABLE)
+
+    @property
+    def name(self) -> str:
+        """What products call it: the file's name, as CRDS does, or N/A."""
+        if not self.applies:
+            return NOT_APPLICABLE
+        if isinstance(self.value, Reference):
+            return str(self.value.meta.get("filename", f"<{type(self.value).__name__}>"))
+        prefix = "crds://" if self.origin == "CRDS" else ""
+        return f"{prefix}{Path(self.value).name}"
+
+
+def choose(
+    kind: str,
+    meta: Meta,
+    overrides: Mapping[str, tuple[Any, str]],
+    find: Callable[[str, Meta], tuple[Any, str] | None],
+) -> Choice:
+    """Return the reference of a type for an exposure.
+
+    Parameters
+    ----------
+    kind : str
+        Type of reference, such as ``dark``.
+    meta : Meta
+        Metadata of the exposure.
+    overrides : mapping
+        Type to path (or ``"N/A"``, or a record) and who gave it.
+    find : callable
+        Asks the plugins and CRDS; returns a value and who answered, or None.
+
+    Raises
+    ------
+    ReferenceMissing
+        Nobody knows, or the file that was named is not there.
+    """
+    if kind in overrides:
+        choice = Choice(*overrides[kind])
+    else:
+        answer = find(kind, meta)
+        if answer is None:
+            raise ReferenceMissing(
+                f"nobody knows a {kind} reference for this exposure; give one with --ref {kind}=FILE"
+            )
+        choice = Choice(*answer)
+    if (
+        choice.applies
+        and not isinstance(choice.value, Reference)
+        and not Path(choice.value).is_file()
+    ):
+        raise ReferenceMissing(
+            f"the {kind} reference {choice.value} (from {choice.origin}) is not there"
+        )
+    return choice

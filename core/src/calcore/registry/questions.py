@@ -1,0 +1,93 @@
+"""Core's questions, asked: references with who answered, pipelines with everybody's edits."""
+
+from collections.abc import Mapping
+from importlib.resources.abc import Traversable
+from typing import Any
+
+import pluggy
+
+from calcore import pipeline as pipelines
+from calcore.errors import UnknownName
+from calcore.instrument import Instrument
+from calcore.model.meta import Meta
+from calcore.registry import discovery
+
+# The reference pipeline's names for the same pipelines.
+ALIASES = {
+    "calwebb_detector1": "detector1",
+    "calwebb_image2": "image2",
+    "calwebb_image3": "image3",
+}
+
+
+class References:
+    """Asks the hooks for references, one plugin after the other, to know who answered."""
+
+    def __init__(self, manager: pluggy.PluginManager) -> None:
+        self._callers = []
+        plugins = manager.get_plugins()
+        for implementation in reversed(manager.hook.calcore_find_reference.get_hookimpls()):
+            others = [plugin for plugin in plugins if plugin is not implementation.plugin]
+            caller = manager.subset_hook_caller("calcore_find_reference", others)
+            self._callers.append((implementation.plugin_name, caller))
+
+    def __call__(self, kind: str, meta: Meta) -> tuple[Any, str] | None:
+        """Return the first answer and who gave it, or None."""
+        for name, caller in self._callers:
+            answer = caller(type=kind, meta=meta)
+            if answer is not None:
+                return answer, name
+        return None
+
+
+def build_pipeline(
+    name: str,
+    instrument: Instrument,
+    meta: Meta,
+    manager: pluggy.PluginManager,
+    profile: str,
+    exposure_type: str,
+) -> pipelines.Pipeline:
+    """Return a pipeline as core, the instrument and the asked plugins define it.
+
+    Raises
+    ------
+    UnknownName
+        There is no pipeline, or no profile, of this name.
+    """
+    name = ALIASES.get(name, name)
+    base = _definition(name)
+    layers = []
+    own = instrument.file("pipelines", f"{name}.toml")
+    if own.is_file():
+        origin = f"{instrument.distribution} {name}"
+        layers.append(pipelines.parse(own.read_text(encoding="utf-8"), origin))
+    known = pipelines.profiles([base, *layers]) | {"reference"}
+    if profile not in known:
+        raise UnknownName("profile", profile, known)
+    made = pipelines.build(base, layers, exposure_type=exposure_type, profile=profile)
+    for plugin, content in _edits(manager, name, meta):
+        made = pipelines.edited(made, content, plugin)
+    return made
+
+
+def _definition(name: str) -> pipelines.Definition:
+    item = discovery.found("calcore.pipelines", name)
+    file: Traversable = discovery.load("calcore.pipelines", name)
+    return pipelines.parse(file.read_text(encoding="utf-8"), f"{item.distribution} {name}")
+
+
+def _edits(
+    manager: pluggy.PluginManager, name: str, meta: Meta
+) -> list[tuple[str, Mapping[str, Any]]]:
+    plugins = manager.get_plugins()
+    found = []
+    for implementation in manager.hook.calcore_edit_pipeline.get_hookimpls():
+        others = [plugin for plugin in plugins if plugin is not implementation.plugin]
+        caller = manager.subset_hook_caller("calcore_edit_pipeline", others)
+        found += [
+            (implementation.plugin_name, content)
+            for content in caller(pipeline=name, meta=meta)
+            if content
+        ]
+    return found

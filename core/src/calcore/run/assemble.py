@@ -1,0 +1,244 @@
+"""From a pipeline and an exposure's metadata to built steps: everything resolved before a pixel."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from calcore import io
+from calcore.errors import (
+    BadParameter,
+    BadPipeline,
+    ReferenceInvalid,
+    ReferenceMissing,
+    StepSkipped,
+    UnknownName,
+)
+from calcore.model import Meta, Record, Reference
+from calcore.parameters import Parameter, parameters_of
+from calcore.pipeline import Pipeline, Slot
+from calcore.references.resolve import Choice, choose
+from calcore.registry import discovery
+from calcore.run.outcome import ReferenceChoice, SlotPlan, Value
+from calcore.step import Diet, Step, diet_of
+
+# Base parameters of the reference pipeline's steps that mean nothing here; parameter files carry them.
+IGNORED = frozenset(
+    {
+        "input_dir",
+        "in_memory",
+        "maximum_cores",
+        "output_dir",
+        "output_ext",
+        "output_file",
+        "output_use_index",
+        "output_use_model",
+        "post_hooks",
+        "pre_hooks",
+        "save_calibrated_ramp",
+        "save_results",
+        "search_output_file",
+    }
+)
+
+Finder = Callable[[str, Meta], "tuple[Any, str] | None"]
+
+
+@dataclass(frozen=True, eq=False)
+class BuiltSlot:
+    """A slot with its step built and its references opened.
+
+    `skip` says why nothing will be done. `given` is what `apply` will be passed by keyword, but for
+    association members, which are read when they are needed.
+    """
+
+    slot: Slot
+    source: str
+    step: Step | None = None
+    skip: str = ""
+    choices: Mapping[str, Choice] = field(default_factory=dict)
+    given: Mapping[str, Any] = field(default_factory=dict)
+    values: Mapping[str, Value] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+    @property
+    def diet(self) -> Diet:
+        """What the step asks for."""
+        kind: Any = type(self.step)
+        return diet_of(kind)
+
+    @property
+    def references(self) -> dict[str, Reference]:
+        """References that apply, by type."""
+        return {value.type: value for value in self.given.values() if isinstance(value, Reference)}
+
+
+def assemble(
+    pipeline: Pipeline,
+    meta: Meta,
+    *,
+    find: Finder,
+    overrides: Mapping[str, str],
+    roles: frozenset[str] = frozenset(),
+) -> tuple[BuiltSlot, ...]:
+    """Build every slot of a pipeline for one exposure.
+
+    Parameters
+    ----------
+    pipeline : Pipeline
+        With all settings in place.
+    meta : Meta
+        Metadata of the exposure, or of a group's first member.
+    find : callable
+        Asks plugins and CRDS for references.
+    overrides : mapping
+        Reference type and path given by the user for all slots.
+    roles : frozenset
+        Roles that the association's members have.
+
+    Raises
+    ------
+    UnknownName, BadParameter, ReferenceMissing, ReferenceInvalid, PluginBroken
+        Something does not fit; nothing has been calculated.
+    """
+    return tuple(_build(slot, meta, find, overrides, roles) for slot in pipeline.slots)
+
+
+def describe(built: BuiltSlot, meta: Meta) -> SlotPlan:
+    """Return what a built slot will do, for people to read."""
+    rows = None
+    if built.step is not None and not built.skip:
+        decided = built.step.rows(meta, built.references)
+        rows = None if decided is None else decided.halo
+    return SlotPlan(
+        name=built.slot.name,
+        use=built.slot.use,
+        source=built.source,
+        settings=built.values,
+        references={
+            kind: ReferenceChoice(choice.name, choice.origin)
+            for kind, choice in built.choices.items()
+        },
+        skip=built.skip,
+        by_rows=rows,
+    )
+
+
+def _build(
+    slot: Slot, meta: Meta, find: Finder, overrides: Mapping[str, str], roles: frozenset[str]
+) -> BuiltSlot:
+    found = discovery.found("calcore.steps", slot.use)
+    kind = discovery.load("calcore.steps", slot.use)
+    if not (isinstance(kind, type) and issubclass(kind, Step)):
+        raise BadPipeline(f"step {slot.use!r} of {found.source} is not a calcore Step")
+    values, notes = _values(slot, kind)
+    step = kind(**{name: value.value for name, value in values.items()})
+    made = BuiltSlot(slot, found.source, step, values=values, notes=notes)
+    if slot.runs("skip", default=False):
+        return _with(made, skip=f"switched off by {slot.runner['skip'].origin}")
+    diet = diet_of(kind)
+    absent = [role for _, role in diet.members.values() if role not in roles]
+    if absent:
+        return _with(made, skip=f"the association has no {absent[0]} members")
+    return _with_references(made, diet, meta, find, _overrides(slot, overrides))
+
+
+def _overrides(slot: Slot, overrides: Mapping[str, str]) -> dict[str, tuple[Any, str]]:
+    """Return the references the user gave: for all slots, and for this one."""
+    given = {kind: (path, "--ref") for kind, path in overrides.items()}
+    for key, setting in slot.runner.items():
+        if key.startswith("override."):
+            given[key.removeprefix("override.")] = (setting.value, setting.origin)
+    return given
+
+
+def _values(slot: Slot, kind: type[Step]) -> tuple[dict[str, Value], tuple[str, ...]]:
+    """Return every parameter's value and origin, and what was dropped."""
+    step: Any = kind
+    known = parameters_of(step)
+    notes = []
+    for name, setting in slot.settings.items():
+        if name in known:
+            continue
+        if name in IGNORED:
+            notes.append(f"{slot.name}.{name} means nothing here and is ignored ({setting.origin})")
+        elif setting.given:
+            raise UnknownName(f"parameter of step {slot.name}:", name, known)
+        else:
+            notes.append(
+                f"{slot.name}.{name} of {setting.origin} is unknown to {slot.use}: dropped"
+            )
+    values = {}
+    for name, parameter in known.items():
+        if name in slot.settings:
+            setting = slot.settings[name]
+            try:
+                value = parameter.check(slot.name, setting.value)
+            except BadParameter as error:
+                raise BadParameter(f"{error} (given by {setting.origin})") from None
+            values[name] = _value(parameter, value, setting.origin)
+        else:
+            values[name] = _value(parameter, parameter.default, "default of the step")
+    return values, tuple(notes)
+
+
+def _value(parameter: Parameter, value: Any, origin: str) -> Value:
+    low, high = parameter.range.low, parameter.range.high
+    limits = ""
+    if low is not None or high is not None:
+        limits = f"{'' if low is None else low}…{'' if high is None else high}"
+    return Value(value, origin, parameter.doc, parameter.unit, limits)
+
+
+def _with_references(
+    made: BuiltSlot,
+    diet: Diet,
+    meta: Meta,
+    find: Finder,
+    overrides: Mapping[str, tuple[Any, str]],
+) -> BuiltSlot:
+    assert made.step is not None
+    wanted = made.step.wanted(meta)
+    choices: dict[str, Choice] = {}
+    given: dict[str, Any] = {}
+    for wish in diet.references:
+        kind = wish.kind.type
+        if kind not in wanted:
+            given[wish.argument] = None
+            continue
+        choice = choose(kind, meta, overrides, find)
+        choices[kind] = choice
+        if choice.applies:
+            given[wish.argument] = _opened(choice, wish.kind, meta)
+        elif kind in made.step.required:
+            raise ReferenceMissing(
+                f"{made.slot.name} cannot work without a {kind} reference, and {choice.origin} "
+                f"says N/A; give one with --ref {kind}=FILE"
+            )
+        elif wish.optional:
+            given[wish.argument] = None
+        else:
+            return _with(
+                made, choices=choices, skip=f"no {kind} reference (N/A by {choice.origin})"
+            )
+    for argument, name in diet.auxiliaries.items():
+        given[argument] = meta[name]
+    complete = _with(made, choices=choices, given=given)
+    try:
+        made.step.check(meta, complete.references)
+    except StepSkipped as reason:
+        return _with(complete, skip=str(reason))
+    return complete
+
+
+def _opened(choice: Choice, kind: type[Reference], meta: Meta) -> Reference:
+    if isinstance(choice.value, Record):
+        if not isinstance(choice.value, kind):
+            raise ReferenceInvalid(
+                f"a {kind.type} reference is needed, and {type(choice.value).__name__} was given"
+            )
+        return choice.value
+    return io.open_reference(choice.value, kind, meta)
+
+
+def _with(built: BuiltSlot, **changes: Any) -> BuiltSlot:
+    return BuiltSlot(**{**{k: getattr(built, k) for k in built.__dataclass_fields__}, **changes})

@@ -1,0 +1,273 @@
+"""Carry a record through built slots: bands where steps work by rows, whole frames elsewhere."""
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields, is_dataclass
+from typing import Any
+
+from calcore.errors import CalcoreError, StepFailed, StepSkipped
+from calcore.model import Group, Image, Rate, Record
+from calcore.run.assemble import BuiltSlot
+from calcore.run.bands import Chain, Link, Tally, band_rows, collect, map_records, with_header
+from calcore.run.outcome import Progress, SlotOutcome, Status
+from calcore.step import accepted
+
+Save = Callable[[str, Any], None]
+
+
+@dataclass
+class Execution:
+    """One product on its way through the slots.
+
+    Attributes
+    ----------
+    product : str
+        Name of the product, for messages.
+    members : callable
+        Returns the association's members of a role, as records of a kind.
+    save : callable
+        Writes a result under a suffix.
+    hook : pluggy hook relay
+        Whom to tell before and after each step.
+    watched : frozenset of str
+        Slots whose whole frame somebody wants to see.
+    """
+
+    product: str
+    members: Callable[[type[Record], str], tuple[Any, ...]]
+    save: Save
+    hook: Any
+    progress: Progress
+    threads: int = 1
+    height: int | None = None
+    memory_budget: int = 4 << 30
+    watched: frozenset[str] = frozenset()
+    outcomes: list[SlotOutcome] = field(default_factory=list)
+    _chain: Chain | None = None
+    _pending: list[BuiltSlot] = field(default_factory=list)
+    _tally: Tally = field(default_factory=Tally)
+
+    def run(self, flow: Any, slots: tuple[BuiltSlot, ...]) -> Any:
+        """Return what flows out of the last slot.
+
+        Raises
+        ------
+        StepFailed
+            A step raised an error; what was written before it stays.
+        """
+        for built in slots:
+            if built.skip:
+                self._skipped(built)
+                flow = _mark(flow, built, "SKIPPED") if self._chain is None else flow
+                continue
+            flow = self._do(flow, built)
+        return self._flush(flow)
+
+    def _skipped(self, built: BuiltSlot) -> None:
+        if self._chain is not None:
+            self._pending.append(built)
+            return
+        self._report(SlotOutcome(built.slot.name, Status.SKIPPED, reason=built.skip))
+
+    def _report(self, outcome: SlotOutcome) -> None:
+        self.outcomes.append(outcome)
+        self.progress.slot_finished(self.product, outcome)
+
+    def _do(self, flow: Any, built: BuiltSlot) -> Any:
+        assert built.step is not None
+        slot, step = built.slot, built.step
+        rows = None
+        if not built.diet.grouped and not built.diet.members and not slot.branch:
+            rows = step.rows(_meta(flow), built.references)
+        if rows is None or slot.optional:
+            flow = self._flush(flow)
+            return self._whole(flow, built)
+        link = _Guarded(slot.name, step, built.given, rows.halo, self.product)
+        with _named(slot.name, self.product):
+            chain = self._chain or Chain(flow)
+            self.hook.calcore_before_step(slot=slot.name, product=self.product, meta=chain.meta)
+            self._chain = chain.then(link)
+        self._pending.append(built)
+        if step.planes(chain.meta) or slot.runs("save") or slot.name in self.watched:
+            flow = self._flush(flow)
+        return flow
+
+    def _flush(self, flow: Any) -> Any:
+        """Pass all bands through the chain that has gathered, and finish its last step."""
+        if self._chain is None:
+            return flow
+        chain, pending = self._chain, self._pending
+        self._chain, self._pending = None, []
+        active = [built for built in pending if not built.skip]
+        names = [built.slot.name for built in active]
+        label = names[0] if len(names) == 1 else f"{names[0]} … {names[-1]}"
+        self.progress.slot_started(self.product, label)
+        first = chain.frame
+        height = self.height or band_rows(first, _bytes_per_row(chain), chain.halo)
+        tally = Tally()
+        result = collect(
+            chain,
+            height,
+            self.threads,
+            tally,
+            lambda done, total: self.progress.advanced(self.product, done, total),
+        )
+        last = active[-1]
+        assert last.step is not None
+        planes = last.step.planes(chain.meta) if isinstance(result, Record) else ()
+        if planes:
+            begun = time.perf_counter()
+            with _named(last.slot.name, self.product):
+                wants = accepted(last.step.finish, chain.links[-1].given)
+                whole = {name: getattr(result, name) for name in planes}
+                result = result.replace(**last.step.finish(result.meta, whole, **wants))
+                tally.seconds[last.slot.name] += time.perf_counter() - begun
+                tally.counts[last.slot.name] = dict(last.step.tally(result))
+        for link in chain.links:
+            result = with_header(result, link, tally)
+        for built in pending:
+            result = _mark(result, built, "SKIPPED" if built.skip else "COMPLETE")
+        for built in pending:
+            self._ended(built, result, tally, shared=built is not last)
+        return result
+
+    def _ended(self, built: BuiltSlot, result: Any, tally: Tally, *, shared: bool) -> None:
+        name = built.slot.name
+        if built.skip:
+            self._report(SlotOutcome(name, Status.SKIPPED, reason=built.skip))
+            return
+        self._report(SlotOutcome(name, Status.COMPLETE, tally.seconds.get(name, 0.0)))
+        seen = None if shared or name not in self.watched else result
+        self.hook.calcore_after_step(
+            slot=name,
+            product=self.product,
+            meta=_meta(result),
+            tally=tally.counts.get(name, {}),
+            record=seen,
+        )
+        if built.slot.runs("save") and not shared:
+            self.save(built.slot.runs("suffix", name), result)
+
+    def _whole(self, flow: Any, built: BuiltSlot) -> Any:
+        """Apply a step to whole frames."""
+        assert built.step is not None
+        slot = built.slot
+        self.progress.slot_started(self.product, slot.name)
+        self.hook.calcore_before_step(slot=slot.name, product=self.product, meta=_meta(flow))
+        begun = time.perf_counter()
+        try:
+            with _named(slot.name, self.product):
+                given = dict(built.given)
+                for argument, (kind, role) in built.diet.members.items():
+                    given[argument] = self.members(kind, role)
+                result = _call(built, self._entering(flow, built), given)
+        except StepSkipped as reason:
+            self._report(SlotOutcome(slot.name, Status.SKIPPED, reason=str(reason)))
+            return _mark(flow, built, "SKIPPED")
+        except StepFailed as error:
+            if not slot.optional:
+                raise
+            seconds = time.perf_counter() - begun
+            self._report(SlotOutcome(slot.name, Status.FAILED, seconds, str(error)))
+            return _mark(flow, built, "FAILED")
+        if built.diet.grouped and isinstance(result, Group) and not isinstance(flow, Group):
+            result = result.members[0]
+        result = _mark(result, built, "COMPLETE")
+        self._report(SlotOutcome(slot.name, Status.COMPLETE, time.perf_counter() - begun))
+        seen = result if slot.name in self.watched else None
+        self.hook.calcore_after_step(
+            slot=slot.name, product=self.product, meta=_meta(result), tally={}, record=seen
+        )
+        if slot.runs("save"):
+            self.save(slot.runs("suffix", slot.name), result)
+        return _mark(flow, built, "COMPLETE") if slot.branch else result
+
+    def _entering(self, flow: Any, built: BuiltSlot) -> Any:
+        """Return the flow as the step wants it: a set of one, an image made of a rate."""
+        wanted = built.diet.flow
+        if isinstance(flow, Record):
+            flow = flow.loaded()
+        if built.diet.grouped and not isinstance(flow, Group):
+            return Group(self.product, (flow,))
+        if wanted is Image and isinstance(flow, Rate) and not isinstance(flow, Image):
+            return Image.of(flow)
+        return flow
+
+
+@dataclass(frozen=True, eq=False)
+class _Guarded(Link):
+    """A link whose errors name the step and the product."""
+
+    product: str = ""
+
+    def apply(self, flow: Any) -> Any:
+        with _named(self.slot, self.product):
+            return super().apply(flow)
+
+
+class _named:  # noqa: N801 - reads as a statement
+    """Errors raised inside are chained to one that names the step and the product."""
+
+    def __init__(self, slot: str, product: str) -> None:
+        self.slot, self.product = slot, product
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, Exception) and not isinstance(error, StepFailed | StepSkipped):
+            raise StepFailed(self.slot, self.product, error) from error
+
+
+def _call(built: BuiltSlot, flow: Any, given: Mapping[str, Any]) -> Any:
+    """Call a step on whole frames; a result made of several records is mapped over."""
+    assert built.step is not None
+    step = built.step
+    if isinstance(flow, Record | Group):
+        return step(flow, **given)
+    if is_dataclass(flow):
+        return map_records(flow, lambda part: step(part, **given))
+    raise CalcoreError(f"{built.slot.name} cannot work on {type(flow).__name__}")
+
+
+def _meta(flow: Any) -> Any:
+    """Return the metadata of a record, of a group's first member, or of a result's first record."""
+    if isinstance(flow, Record):
+        return flow.meta
+    if isinstance(flow, Group):
+        return flow.members[0].meta
+    return next(
+        part.meta for item in fields(flow) if isinstance(part := getattr(flow, item.name), Record)
+    )
+
+
+def _mark(flow: Any, built: BuiltSlot, status: str) -> Any:
+    """Write how a slot ended, and what it used, into the metadata of all that flows."""
+    changes: dict[str, Any] = {f"cal_step.{built.slot.status}": status}
+    if status != "SKIPPED":
+        for kind, choice in built.choices.items():
+            changes[f"ref_file.{kind}.name"] = choice.name
+
+    def marked(record: Any) -> Any:
+        return record.replace(meta=record.meta.set(changes))
+
+    if isinstance(flow, Group):
+        return flow.with_members([marked(member) for member in flow.members])
+    if isinstance(flow, Record):
+        return marked(flow)
+    return map_records(flow, marked)
+
+
+def _bytes_per_row(chain: Chain) -> int:
+    """Return how much of a ramp one row holds, in float32 and flags."""
+    source = chain.source
+    while isinstance(source, Chain):
+        source = source.source
+    shape = getattr(source, "data").shape  # noqa: B009 - every record that flows has data
+    size = 5
+    for length in (*shape[:-2], shape[-1]):
+        size *= int(length)
+    return size
+
+
+__all__ = ["Execution", "Save"]

@@ -1,0 +1,159 @@
+"""The three things users ask for: run, plan, and one step on one file."""
+
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import partial
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+from calcore.errors import CalcoreError, UsageError
+from calcore.registry import discovery
+from calcore.registry.manager import manager
+from calcore.run.graph import STAGES, Job, Plan, graph
+from calcore.run.inputs import Inventory, gather
+from calcore.run.make import make, plan_of
+from calcore.run.outcome import Outcome, ProductPlan, Progress, RunResult, Silence, Status
+from calcore.run.request import Request
+
+Inputs = str | PathLike[str] | Iterable[str | PathLike[str]]
+
+
+def run(inputs: Inputs = ".", *, progress: Progress | None = None, **wishes: Any) -> RunResult:
+    """Calibrate exposures.
+
+    Parameters
+    ----------
+    inputs : path, or paths
+        Exposures at any stage, association files, or folders.
+    progress : Progress, optional
+        Who wants to be told how far the run is.
+    **wishes
+        Everything else that `Request` names.
+
+    Returns
+    -------
+    RunResult
+        How each product ended. What failed is in there; it is not raised.
+
+    Raises
+    ------
+    UsageError, FileInvalid, NoScienceData
+        The request as a whole cannot be carried out.
+    """
+    request = _request(inputs, wishes)
+    return _run(request, progress or Silence(), only=None)
+
+
+def step(
+    name: str, inputs: Inputs, *, progress: Progress | None = None, **wishes: Any
+) -> RunResult:
+    """Do one step on exposures; settings and references as the exposure's own pipeline has them."""
+    request = _request(inputs, wishes)
+    return _run(request, progress or Silence(), only=name)
+
+
+def plan(inputs: Inputs = ".", **wishes: Any) -> tuple[ProductPlan, ...]:
+    """Return what `run` would do, without reading a pixel."""
+    request = _request(inputs, wishes)
+    found, jobs = _jobs(request)
+    plans = [plan_of(job, request) for job in jobs]
+    for path, problem in found.problems:
+        plans.append(ProductPlan(path.name, "", "", "", (path,), (), error=str(problem)))
+    return tuple(plans)
+
+
+def _request(inputs: Inputs, wishes: dict[str, Any]) -> Request:
+    if isinstance(inputs, str | PathLike):
+        inputs = [inputs]
+    paths = tuple(Path(path) for path in inputs) or (Path(),)
+    for name in ("output", "config"):
+        if wishes.get(name) is not None:
+            wishes[name] = Path(wishes[name])
+    for name in ("skip", "save", "packages"):
+        if name in wishes:
+            wishes[name] = tuple(wishes[name])
+    request = Request(inputs=paths, **wishes)
+    if request.stage not in (*STAGES, "all"):
+        raise UsageError(f"stage must be 1, 2, 3 or all, not {request.stage!r}")
+    return request
+
+
+def _jobs(request: Request) -> tuple[Inventory, list[Job]]:
+    """Find the inputs and return the jobs in order."""
+    if request.instrument is not None:
+        discovery.instrument(request.instrument, f"--instrument {request.instrument}")
+    output = [request.output] if request.output is not None else []
+    found = gather(request.inputs, request.instrument, output)
+    instruments: dict[str, Any] = {}
+    for exposure in found.exposures.values():
+        assert exposure.meta is not None
+        name = exposure.meta.instrument
+        if name not in instruments:
+            try:
+                instruments[name] = discovery.instrument(name, exposure.root)
+            except CalcoreError as error:
+                instruments[name] = error
+    stages = STAGES if request.stage == "all" else (request.stage,)
+    made = graph(found, Plan(stages, request.output, request.pipeline, instruments))
+    return found, list(made.jobs.values())
+
+
+@dataclass(frozen=True)
+class _Work:
+    """Makes a job; can be sent to another process."""
+
+    request: Request
+    only: str | None
+
+    def __call__(self, job: Job) -> Outcome:
+        return make(job, self.request, only=self.only)
+
+
+def _run(request: Request, progress: Progress, only: str | None) -> RunResult:
+    begun = time.perf_counter()
+    found, jobs = _jobs(request)
+    if only is not None:
+        jobs = [job for job in jobs if set(job.inputs) & set(found.named) or len(jobs) == 1]
+    executor = discovery.load("calcore.executors", request.executor)
+    progress.planned(len(jobs) + len(found.problems))
+    outcomes: list[Outcome] = []
+    failed: dict[str, str] = {}
+    for path, problem in found.problems:
+        outcomes.append(_unreadable(path, problem))
+        progress.product_finished(outcomes[-1])
+    work = (
+        partial(_guarded, failed, request, progress, only)
+        if request.executor == "serial"
+        else _Work(request, only)
+    )
+    for job, outcome in executor(jobs, work, request.jobs or 2):
+        if outcome.status is Status.FAILED:
+            failed[job.key] = job.name
+        if request.executor != "serial":
+            progress.product_finished(outcome)
+        outcomes.append(outcome)
+    result = RunResult(tuple(outcomes), time.perf_counter() - begun)
+    packages = {discovery.instrument(job.instrument).distribution for job in jobs if not job.error}
+    manager(*packages, *request.packages).hook.calcore_run_finished(result=result)
+    return result
+
+
+def _guarded(
+    failed: dict[str, str], request: Request, progress: Progress, only: str | None, job: Job
+) -> Outcome:
+    """Make a job unless one that it needs has failed."""
+    missing = sorted(failed[key] for key in job.needs if key in failed)
+    if not missing:
+        return make(job, request, progress, only)
+    reason = f"not made, since {', '.join(missing)} failed"
+    outcome = Outcome(job.name, job.pipeline, Status.FAILED, reason=reason, exit_status=1)
+    progress.product_started(job.name, job.pipeline)
+    progress.product_finished(outcome)
+    return outcome
+
+
+def _unreadable(path: Path, problem: CalcoreError) -> Outcome:
+    status = problem.exit_status
+    return Outcome(path.name, "", Status.FAILED, reason=str(problem), exit_status=status)

@@ -1,0 +1,122 @@
+"""What is there to work on: exposures at any stage, and associations."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from calcore import io
+from calcore.associations.association import Association
+from calcore.associations.association import load as load_association
+from calcore.errors import CalcoreError, FileInvalid, NoScienceData
+from calcore.model import Meta
+
+# Suffixes of files that a pipeline takes, most raw first, and the stage that takes them.
+TAKEN = {"uncal": "1", "rate": "2", "rateints": "2", "cal": "3", "calints": "3"}
+INTERMEDIATE = ("ramp",)
+
+
+@dataclass
+class Exposure:
+    """One exposure: its root name, and the files there are of it by suffix."""
+
+    root: str
+    files: dict[str, Path] = field(default_factory=dict)
+    meta: Meta | None = None
+
+
+@dataclass
+class Inventory:
+    """Exposures by root name, associations, and what could not be read."""
+
+    exposures: dict[str, Exposure] = field(default_factory=dict)
+    associations: list[Association] = field(default_factory=list)
+    problems: list[tuple[Path, CalcoreError]] = field(default_factory=list)
+    named: set[Path] = field(default_factory=set)
+
+
+def gather(
+    inputs: Iterable[Path], instrument: str | None, folders: Iterable[Path] = ()
+) -> Inventory:
+    """Find exposures and associations among files and folders.
+
+    Files that are named must be usable; of a folder only what looks like a JWST exposure is taken.
+    Members of associations are looked for beside the association and in `folders`.
+
+    Raises
+    ------
+    FileInvalid
+        A file that was named does not exist or is not an exposure.
+    NoScienceData
+        Nothing was found.
+    """
+    found = Inventory()
+    for path in inputs:
+        if path.is_dir():
+            _scan(path, found)
+        elif path.suffix == ".json":
+            found.associations.append(load_association(path))
+            found.named.add(path)
+        elif path.exists():
+            _add(path, found, named=True)
+        else:
+            raise FileInvalid(path, "is not there; name exposures, associations or folders")
+    _add_members(found, list(folders))
+    _read_headers(found, instrument)
+    if not found.exposures and not found.problems:
+        wanted = f" of {instrument}" if instrument else ""
+        places = ", ".join(str(path) for path in inputs)
+        raise NoScienceData(f"no exposures{wanted} in {places}")
+    return found
+
+
+def _scan(folder: Path, found: Inventory) -> None:
+    for path in sorted(folder.iterdir()):
+        if path.name.endswith("_asn.json"):
+            found.associations.append(load_association(path))
+        elif path.suffix == ".fits" or path.name.endswith(".fits.gz"):
+            _add(path, found, named=False)
+
+
+def _add(path: Path, found: Inventory, *, named: bool) -> None:
+    root, suffix = io.exposure_root(path)
+    if suffix not in TAKEN and suffix not in INTERMEDIATE:
+        if not named:
+            return
+        raise FileInvalid(
+            path,
+            f"its name ends in {suffix or 'no known suffix'!r}; exposures end in "
+            f"{', '.join('_' + name for name in TAKEN)}",
+        )
+    found.exposures.setdefault(root, Exposure(root)).files[suffix] = path
+    if named:
+        found.named.add(path)
+
+
+def _add_members(found: Inventory, folders: list[Path]) -> None:
+    """Add the files of members that no input named, at whatever stage they are there."""
+    for association in found.associations:
+        for product in association.products:
+            for member in product.members:
+                name = Path(member.file)
+                root, _ = io.exposure_root(name)
+                for folder in (association.path.parent / name.parent, *folders):
+                    for suffix in TAKEN:
+                        path = folder / f"{root}_{suffix}.fits"
+                        if path.is_file():
+                            exposure = found.exposures.setdefault(root, Exposure(root))
+                            exposure.files.setdefault(suffix, path)
+
+
+def _read_headers(found: Inventory, instrument: str | None) -> None:
+    """Read each exposure's header, and drop those of other instruments."""
+    for root, exposure in list(found.exposures.items()):
+        path = next(iter(exposure.files.values()))
+        try:
+            exposure.meta = io.read_meta(path)
+            name = exposure.meta.instrument
+        except CalcoreError as error:
+            found.problems.append((path, error))
+            del found.exposures[root]
+            continue
+        if instrument is not None and name.lower() != instrument.lower():
+            del found.exposures[root]

@@ -1,0 +1,320 @@
+"""Make one product: read its members, carry them through the pipeline, write what comes out."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from calcore import __version__, io
+from calcore.errors import CalcoreError, OutputProblem
+from calcore.model import Catalog, Group, Image, Meta, Ramp, Rate, Record
+from calcore.pipeline import Pipeline, Slot
+from calcore.references.resolve import Choice
+from calcore.registry import discovery
+from calcore.registry.manager import manager
+from calcore.registry.questions import References, build_pipeline
+from calcore.run.assemble import BuiltSlot, assemble, describe
+from calcore.run.execute import Execution
+from calcore.run.graph import HANDED_ON, Job
+from calcore.run.outcome import Outcome, ProductPlan, Progress, Silence, SlotOutcome, Status
+from calcore.run.record import record_tree, same_record
+from calcore.run.request import Request
+from calcore.run.settings import read_user_file, with_user_settings
+from calcore.step import diet_of
+
+
+@dataclass(eq=False)
+class Workshop:
+    """A job with its pipeline built: plugins asked, settings in place, references opened."""
+
+    job: Job
+    request: Request
+    meta: Meta
+    hook: Any
+    pipeline: Pipeline
+    slots: tuple[BuiltSlot, ...]
+    written: list[Path] = field(default_factory=list)
+
+    @property
+    def tree(self) -> dict[str, Any]:
+        """What the product's record says of how it was made."""
+        return record_tree(self.pipeline, self.slots, self.profile)
+
+    @property
+    def profile(self) -> str:
+        """The profile in force."""
+        return self.request.profile
+
+
+def prepare(job: Job, request: Request, only: str | None = None) -> Workshop:
+    """Resolve everything that a job needs, before the first pixel.
+
+    Raises
+    ------
+    CalcoreError
+        Something is missing or contradicts itself; nothing has been calculated.
+    """
+    if job.error is not None:
+        raise job.error
+    file = read_user_file(request.config)
+    profile = file.profile if file.profile and request.profile == "default" else request.profile
+    instrument = discovery.instrument(job.instrument)
+    plugins = manager(instrument.distribution, *request.packages)
+    pipeline = build_pipeline(
+        job.pipeline, instrument, job.meta, plugins, profile, job.meta.exposure_type
+    )
+    if only is not None:
+        pipeline = _only(pipeline, only)
+    pipeline = with_user_settings(pipeline, request, file)
+    slots = assemble(
+        pipeline,
+        job.meta,
+        find=References(plugins),
+        overrides={**file.references, **request.references},
+        roles=frozenset(job.members),
+    )
+    return Workshop(job, request, job.meta, plugins.hook, pipeline, slots)
+
+
+def plan_of(job: Job, request: Request, only: str | None = None) -> ProductPlan:
+    """Return what would be done for a job, for people to read."""
+    slots: tuple[Any, ...] = ()
+    notes: tuple[str, ...] = ()
+    error = ""
+    try:
+        shop = prepare(job, request, only)
+        slots = tuple(describe(built, job.meta) for built in shop.slots)
+        notes = (*shop.pipeline.notes, *(note for built in shop.slots for note in built.notes))
+    except CalcoreError as problem:
+        error = str(problem)
+    return ProductPlan(
+        name=job.name,
+        pipeline=job.pipeline,
+        instrument=job.instrument,
+        exposure_type=job.meta.exposure_type,
+        inputs=job.inputs,
+        outputs=_main_outputs(job),
+        slots=slots,
+        notes=notes,
+        error=error,
+    )
+
+
+def make(
+    job: Job, request: Request, progress: Progress | None = None, only: str | None = None
+) -> Outcome:
+    """Make a product; what goes wrong is in the outcome, not raised."""
+    progress = progress or Silence()
+    progress.product_started(job.name, job.pipeline or only or "")
+    begun = time.perf_counter()
+    slots: tuple[SlotOutcome, ...] = ()
+    files: tuple[Path, ...] = ()
+    status, reason, exit_status = Status.COMPLETE, "", 0
+    execution: Execution | None = None
+    shop: Workshop | None = None
+    try:
+        shop = prepare(job, request, only)
+        if not request.overwrite and only is None and _is_there(shop):
+            status, files = Status.KEPT, tuple(p for p in _main_outputs(job) if p.is_file())
+        else:
+            execution = _execution(shop, progress)
+            _carry(shop, execution, only)
+    except CalcoreError as error:
+        status, reason, exit_status = Status.FAILED, str(error), _exit_status(error)
+        if shop is not None:
+            _tell_failure(shop, error)
+    if execution is not None:
+        slots = tuple(execution.outcomes)
+    if shop is not None and shop.written:
+        files = tuple(shop.written)
+    outcome = Outcome(
+        name=job.name,
+        pipeline=job.pipeline,
+        status=status,
+        seconds=time.perf_counter() - begun,
+        slots=slots,
+        files=files,
+        reason=reason,
+        exit_status=exit_status,
+    )
+    progress.product_finished(outcome)
+    return outcome
+
+
+def _exit_status(error: BaseException) -> int:
+    """Return the exit status of the first cause that has its own."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, CalcoreError) and cause.exit_status != 1:
+            return cause.exit_status
+        cause = cause.__cause__
+    return 1
+
+
+def _tell_failure(shop: Workshop, error: CalcoreError) -> None:
+    slot = getattr(error, "slot", "")
+    if slot:
+        shop.hook.calcore_step_failed(slot=slot, product=shop.job.name, meta=shop.meta, error=error)
+
+
+def _only(pipeline: Pipeline, name: str) -> Pipeline:
+    """Return a pipeline of one slot, saved under its own name."""
+    chosen = next((slot for slot in pipeline.slots if slot.name == name), None)
+    if chosen is None:
+        discovery.found("calcore.steps", name)
+        chosen = Slot(name.rpartition(".")[2], name, name.rpartition(".")[2])
+    settings = {key: value for key, value in chosen.runner.items() if key not in ("skip", "save")}
+    slot = Slot(chosen.name, chosen.use, chosen.status, settings=chosen.settings, runner=settings)
+    return Pipeline(pipeline.name, pipeline.stage, (slot,), suffix=name.rpartition(".")[2])
+
+
+def _main_outputs(job: Job) -> tuple[Path, ...]:
+    """Return the products that the next stage takes, or that stage 3 is for."""
+    suffixes = {"1": ("rate", "rateints"), "2": ("cal",), "3": ("i2d",)}[job.stage]
+    return tuple(io.product_path(job.folder, job.name, suffix) for suffix in suffixes)
+
+
+def _is_there(shop: Workshop) -> bool:
+    """Tell whether the product was made already in just this way.
+
+    Raises
+    ------
+    OutputProblem
+        It is there, but was made otherwise.
+    """
+    suffix = HANDED_ON.get(shop.job.stage, "i2d")
+    path = io.product_path(shop.job.folder, shop.job.name, suffix)
+    if not path.is_file() or path in shop.job.inputs:
+        return False
+    if same_record(path, shop.tree, shop.job.inputs):
+        return True
+    raise OutputProblem(
+        path, "was made with other settings or from newer inputs; use --overwrite to replace it"
+    )
+
+
+def _execution(shop: Workshop, progress: Progress) -> Execution:
+    watched = {
+        name
+        for names in shop.hook.calcore_watch(pipeline=shop.pipeline.name, meta=shop.meta)
+        for name in names or ()
+    }
+
+    def members(kind: type[Record], role: str) -> tuple[Any, ...]:
+        return tuple(io.open(path, kind) for path in shop.job.members[role])
+
+    def save(suffix: str, result: Any) -> None:
+        _write_all(shop, suffix, result)
+
+    request = shop.request
+    return Execution(
+        product=shop.job.name,
+        members=members,
+        save=save,
+        hook=shop.hook,
+        progress=progress,
+        threads=_threads(request),
+        height=request.band_rows,
+        watched=frozenset(watched),
+    )
+
+
+def _threads(request: Request) -> int:
+    import os  # noqa: PLC0415
+
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    if request.executor != "serial":
+        return 1  # the cores belong to the other products
+    return request.jobs or cores or 1
+
+
+def _carry(shop: Workshop, execution: Execution, only: str | None) -> None:
+    """Read, run the slots, and write what flows out."""
+    flow = _read(shop, only)
+    result = execution.run(flow, shop.slots)
+    if isinstance(result, Ramp) and shop.pipeline.suffix is None:
+        _write_all(shop, "ramp", result)
+    elif isinstance(result, Group | Record):
+        if shop.pipeline.suffix is not None:
+            _write_all(shop, shop.pipeline.suffix, result)
+    else:
+        for item in fields(result):
+            part = getattr(result, item.name)
+            if isinstance(part, Record | Catalog):
+                _write_all(shop, item.name, part)
+
+
+def _read(shop: Workshop, only: str | None) -> Any:
+    """Return what flows into the first slot."""
+    science = shop.job.members["science"]
+    facts = shop.meta.facts
+    step = next((built.step for built in shop.slots if built.step is not None), None)
+    kind: Any = type(step)
+    grouped = step is not None and diet_of(kind).grouped and shop.job.stage == "3"
+    del only
+    if grouped:
+        members = [_with_facts(io.open(path, Image), facts, shop) for path in science]
+        return Group(shop.job.name, tuple(members), shop.job.association)
+    flow = {"1": Ramp, "2": Image, "3": Image}[shop.job.stage]
+    if step is not None and issubclass(diet_of(kind).flow, Record):
+        flow = diet_of(kind).flow
+    if flow is Rate:
+        flow = Image
+    return _with_facts(io.open_lazy(science[0], flow), facts, shop)
+
+
+def _with_facts(record: Any, facts: Any, shop: Workshop) -> Any:
+    instrument = discovery.instrument(shop.job.instrument)
+    own = instrument.facts(record.meta) if "instrument.detector" in record.meta else facts
+    return record.replace(meta=record.meta.with_facts(own))
+
+
+def _write_all(shop: Workshop, suffix: str, result: Any) -> None:
+    """Write a result, or each member of a group, under a suffix."""
+    job = shop.job
+    if isinstance(result, Group):
+        for member, path in zip(result.members, job.members["science"], strict=True):
+            root, _ = io.exposure_root(path)
+            identity = job.name.rpartition("-")[2].partition("_")[0]
+            _write(shop, io.product_path(job.folder, f"{root}_{identity}", suffix), member)
+        return
+    if isinstance(result, Rate) and result.per_integration and not suffix.endswith("ints"):
+        suffix = f"{suffix}ints"
+    extension = ".ecsv" if isinstance(result, Catalog) else ".fits"
+    _write(shop, io.product_path(job.folder, job.name, suffix, extension), result)
+
+
+def _write(shop: Workshop, path: Path, record: Any) -> None:
+    with _folder(path):
+        if isinstance(record, Record):
+            changes: dict[str, Any] = {
+                "filename": path.name,
+                "calibration_software_version": __version__,
+            }
+            if shop.job.association:
+                changes["asn.table_name"] = shop.job.association
+            if any(choice.origin == "CRDS" for choice in _choices(shop)):
+                from calcore.references.crds_store import context  # noqa: PLC0415 - heavy
+
+                changes["ref_file.crds.context_used"], changes["ref_file.crds.sw_version"] = (
+                    context()
+                )
+            record = record.replace(meta=record.meta.set(changes))
+        io.write(record, path, record_tree=shop.tree)
+    shop.written.append(path)
+
+
+def _choices(shop: Workshop) -> Iterator[Choice]:
+    for built in shop.slots:
+        yield from built.choices.values()
+
+
+@contextmanager
+def _folder(path: Path) -> Iterator[None]:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputProblem(path.parent, f"the folder cannot be made: {error.strerror}") from error
+    yield

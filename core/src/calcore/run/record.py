@@ -1,0 +1,51 @@
+"""What a product says of how it was made, so that it can be told whether it must be made again."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from calcore import __version__, io
+from calcore.errors import CalcoreError
+from calcore.pipeline import Pipeline
+from calcore.run.assemble import BuiltSlot
+
+
+def record_tree(pipeline: Pipeline, slots: Sequence[BuiltSlot], profile: str) -> dict[str, Any]:
+    """Return the node ``calcore`` of a product's ASDF tree."""
+    return {
+        "version": __version__,
+        "pipeline": pipeline.name,
+        "profile": profile,
+        "slots": [
+            {
+                "name": built.slot.name,
+                "use": built.slot.use,
+                "source": built.source,
+                "status": "skipped" if built.skip else "complete",
+                "reason": built.skip,
+                "settings": {name: _plain(value.value) for name, value in built.values.items()},
+                "references": {kind: choice.name for kind, choice in built.choices.items()},
+            }
+            for built in slots
+        ],
+    }
+
+
+def same_record(path: Path, tree: Mapping[str, Any], inputs: Sequence[Path]) -> bool:
+    """Tell whether a product was made as `tree` says, after the last change of its inputs."""
+    try:
+        made = path.stat().st_mtime
+        if any(source.exists() and source.stat().st_mtime > made for source in inputs):
+            return False
+        return bool(io.read_record(path) == tree)
+    except (OSError, CalcoreError):
+        return False
+
+
+def _plain(value: Any) -> Any:
+    """Return a value as ASDF keeps it."""
+    if isinstance(value, tuple):
+        return [_plain(item) for item in value]
+    if isinstance(value, int) and not isinstance(value, bool):
+        return int(value)
+    return value

@@ -1,0 +1,143 @@
+"""The user's word: a TOML file and the command line, put on top of a pipeline."""
+
+import tomllib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from calcore.errors import BadPipeline, FileInvalid, UnknownName
+from calcore.pipeline import Pipeline, edited, with_settings
+from calcore.registry import discovery
+from calcore.registry.questions import ALIASES
+from calcore.run.request import Request
+
+COMMAND_LINE = "the command line"
+
+
+@dataclass(frozen=True)
+class UserFile:
+    """A user's TOML file: settings and edits for all pipelines and for single ones, references.
+
+    ::
+
+        profile = "reference"
+        references.dark = "my_dark.fits"
+        [set.jump]
+        rejection_threshold = 4.5
+        [[pipeline.image3.edit]]
+        drop = "skymatch"
+        [pipeline.image3.set.resample]
+        pixfrac = 0.8
+    """
+
+    origin: str = ""
+    everywhere: Mapping[str, Any] = field(default_factory=dict)
+    pipelines: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    references: Mapping[str, str] = field(default_factory=dict)
+    profile: str | None = None
+
+
+def read_user_file(path: Path | None) -> UserFile:
+    """Read the user's file, if there is one.
+
+    Raises
+    ------
+    FileInvalid
+        It cannot be read or is not TOML.
+    BadPipeline
+        It has keys that mean nothing.
+    """
+    if path is None:
+        return UserFile()
+    try:
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise FileInvalid(path, f"cannot be read as TOML: {error}") from error
+    known = {"profile", "references", "set", "edit", "pipeline"}
+    for key in content:
+        if key not in known:
+            raise BadPipeline(f"{path}: {UnknownName('key', key, known)}")
+    return UserFile(
+        origin=str(path),
+        everywhere={key: content[key] for key in ("set", "edit") if key in content},
+        pipelines=content.get("pipeline", {}),
+        references={kind: str(value) for kind, value in content.get("references", {}).items()},
+        profile=content.get("profile"),
+    )
+
+
+def with_user_settings(pipeline: Pipeline, request: Request, file: UserFile) -> Pipeline:
+    """Return a pipeline with the user's file and the command line on top.
+
+    A slot that this pipeline lacks but calcore knows is left out with a note; one that nobody
+    knows is an error.
+    """
+    for content in (file.everywhere, file.pipelines.get(pipeline.name, {})):
+        kept, notes = _known(pipeline, content.get("set", {}), file.origin)
+        pipeline = edited(pipeline, {**content, "set": kept}, file.origin)
+        pipeline = replace(pipeline, notes=(*pipeline.notes, *notes))
+    settings, notes = _known(pipeline, _command_line(request, pipeline.name), COMMAND_LINE)
+    pipeline = with_settings(pipeline, settings, COMMAND_LINE, given=True)
+    return _between(replace(pipeline, notes=(*pipeline.notes, *notes)), request)
+
+
+def _command_line(request: Request, pipeline: str) -> dict[str, dict[str, Any]]:
+    """Return ``--set``, ``--skip`` and ``--save`` as settings of slots."""
+    settings: dict[str, dict[str, Any]] = {}
+    for path, value in request.settings.items():
+        scope, colon, name = path.rpartition(":")
+        if colon and ALIASES.get(scope, scope) != pipeline:
+            continue
+        slot, dot, parameter = name.partition(".")
+        if not dot:
+            raise BadPipeline(f"{path!r} must be written [PIPELINE:]SLOT.PARAMETER=VALUE")
+        settings.setdefault(slot, {})[parameter] = value
+    for slot in request.skip:
+        settings.setdefault(slot, {})["skip"] = True
+    for slot in request.save:
+        settings.setdefault(slot, {})["save"] = True
+    return settings
+
+
+def _known(
+    pipeline: Pipeline, settings: Mapping[str, Mapping[str, Any]], origin: str
+) -> tuple[dict[str, Mapping[str, Any]], list[str]]:
+    """Return the settings of slots that are here, and notes on those of slots that are elsewhere."""
+    here = {slot.name for slot in pipeline.slots}
+    elsewhere = _words()
+    kept, notes = {}, []
+    for name, values in settings.items():
+        if name in here:
+            kept[name] = values
+        elif name in elsewhere:
+            notes.append(f"{name} (set by {origin}) is not a slot of {pipeline.name} here")
+        else:
+            raise UnknownName("slot", name, here | elsewhere)
+    return kept, notes
+
+
+def _words() -> set[str]:
+    """Return every slot name that calcore knows: those of steps, without their owner."""
+    return {item.name.rpartition(".")[2] for item in discovery.names("calcore.steps")}
+
+
+def _between(pipeline: Pipeline, request: Request) -> Pipeline:
+    """Leave out the slots before ``--from`` and after ``--until``."""
+    names = [slot.name for slot in pipeline.slots]
+    slots = pipeline.slots
+    if request.start is not None:
+        _require(request.start, names)
+        if request.start in names:
+            slots = slots[names.index(request.start) :]
+    if request.until is not None:
+        _require(request.until, names)
+        if request.until in names:
+            end = names.index(request.until) + 1
+            slots = tuple(slot for slot in slots if slot.name in names[:end])
+    return replace(pipeline, slots=slots)
+
+
+def _require(name: str, names: Iterable[str]) -> None:
+    if name not in names and name not in _words():
+        raise UnknownName("slot", name, names)
