@@ -1,0 +1,137 @@
+"""The table of commands. Each is imported when it is called, so that help is quick."""
+
+import sys
+import traceback
+from collections.abc import Sequence
+from importlib import import_module
+from importlib.metadata import EntryPoint, entry_points
+from typing import Any, NoReturn
+
+import click
+
+from calcore import __version__
+from calcore.errors import CalcoreError, UnknownName
+
+COMMANDS = {
+    "run": ("calcore.cli.run:run", "Calibrate exposures, from raw ramps to mosaics."),
+    "plan": ("calcore.cli.plan:plan", "Show what run would do, and why."),
+    "step": ("calcore.cli.run:step", "Do one step on a file."),
+    "simulate": ("calcore.cli.simulate:simulate", "Make raw exposures of a sky that is known."),
+    "info": ("calcore.cli.info:info", "Show what a file holds and how it was made."),
+    "steps": ("calcore.cli.steps:steps", "List steps, or one step's parameters."),
+    "references": ("calcore.cli.plan:references", "List the reference files that run would use."),
+    "plugins": ("calcore.cli.plugins:plugins", "List the packages that are installed."),
+    "doctor": ("calcore.cli.doctor:doctor", "Check the installation."),
+}
+"""Name, place and summary of core's own commands."""
+
+_GROUP = "calcore.commands"
+
+
+class Commands(click.Group):
+    """Core's commands and those that packages bring under the entry points ``calcore.commands``."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return all names; nothing is imported."""
+        del ctx
+        brought = {point.name for point in entry_points(group=_GROUP)}
+        return [*COMMANDS, *sorted(brought - set(COMMANDS))]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import a command."""
+        del ctx
+        if cmd_name in COMMANDS:
+            module, name = COMMANDS[cmd_name][0].split(":")
+            command: click.Command = getattr(import_module(module), name)
+            return command
+        if any(point.name == cmd_name for point in entry_points(group=_GROUP)):
+            from calcore.registry.discovery import load
+
+            loaded: click.Command = load(_GROUP, cmd_name)
+            return loaded
+        return None
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command that the arguments begin with; name the nearest if there is none."""
+        if args and not args[0].startswith("-") and self.get_command(ctx, args[0]) is None:
+            raise UnknownName("command", args[0], self.list_commands(ctx))
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the list of commands from the table alone."""
+        del ctx
+        rows = [(name, summary) for name, (_, summary) in COMMANDS.items()]
+        brought = sorted(entry_points(group=_GROUP), key=lambda point: point.name)
+        rows += [(point.name, _source(point)) for point in brought]
+        with formatter.section("Commands"):
+            formatter.write_dl(rows)
+
+    def main(
+        self,
+        args: Sequence[str] | None = None,
+        prog_name: str | None = None,
+        complete_var: str | None = None,
+        standalone_mode: bool = True,
+        **extra: Any,
+    ) -> Any:
+        """Run a command; every failure is one sentence and an exit status."""
+        del standalone_mode
+        arguments = list(sys.argv[1:] if args is None else args)
+        verbose = _is_verbose(arguments)
+        try:
+            status = super().main(
+                arguments, prog_name, complete_var, standalone_mode=False, **extra
+            )
+        except CalcoreError as error:
+            fail(str(error), error.exit_status, verbose=verbose)
+        except click.UsageError as error:
+            where = error.ctx.command_path if error.ctx else "calcore"
+            message = error.format_message().rstrip(".")
+            fail(f"{message}. See {where} --help.", 2, verbose=False)
+        except click.ClickException as error:
+            fail(error.format_message(), error.exit_code, verbose=False)
+        except click.Abort:
+            fail("interrupted; finished products stay, unfinished ones leave no file", 130)
+        except OSError as error:
+            fail(_of_system(error), 1, verbose=verbose)
+        except Exception as error:  # noqa: BLE001 - a defect of ours; users get a sentence too
+            hint = "" if verbose else "; run the command again with -v for a traceback to report"
+            fail(f"unexpected {type(error).__name__}: {error}{hint}", 1, verbose=verbose)
+        sys.exit(status if isinstance(status, int) else 0)
+
+
+def fail(message: str, status: int, *, verbose: bool = False) -> NoReturn:
+    """Say what went wrong on standard error and stop; the traceback only if `verbose`."""
+    if verbose:
+        traceback.print_exc()
+    click.echo(f"calcore: {message}", err=True)
+    sys.exit(status)
+
+
+def _is_verbose(arguments: list[str]) -> bool:
+    """Tell whether ``-v`` was asked for, also when the command line could not be read."""
+    plain = arguments[: arguments.index("--")] if "--" in arguments else arguments
+    return any(word in {"-v", "--verbose"} for word in plain)
+
+
+def _of_system(error: OSError) -> str:
+    """Return what the operating system refused, with the file it was about."""
+    reason = error.strerror or str(error) or type(error).__name__
+    return f"{error.filename}: {reason}" if error.filename else reason
+
+
+def _source(point: EntryPoint) -> str:
+    dist = point.dist
+    return f"(from {dist.name} {dist.version})" if dist else ""
+
+
+@click.command(
+    cls=Commands,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog="Each command explains itself: calcore run --help.",
+)
+@click.version_option(__version__, "--version", message="%(prog)s %(version)s")
+def commands() -> None:
+    """Calibrate James Webb Space Telescope data."""

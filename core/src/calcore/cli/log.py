@@ -1,0 +1,46 @@
+"""What calcore and the libraries below it have to say, on the console."""
+
+import logging
+import warnings
+from typing import Any
+
+from rich.console import Console
+
+_LIBRARIES = ("calcore", "crds", "CRDS")
+
+
+def listen(console: Console, *, verbose: bool) -> None:
+    """Show calcore's log, and each Python warning once, as one line.
+
+    The root logger is left alone. Without `verbose` the log shows warnings and errors only.
+    """
+    handler = _Line(console)
+    for name in _LIBRARIES:
+        logger = logging.getLogger(name)
+        logger.setLevel(logging.DEBUG if verbose and name == "calcore" else logging.WARNING)
+        logger.handlers = [handler]
+        logger.propagate = False
+
+    said: set[str] = set()
+
+    def show(message: Any, category: type[Warning], *_place: Any, **_more: Any) -> None:
+        text = " ".join(str(message).split())
+        if text not in said:
+            said.add(text)
+            shown = text if verbose or len(text) <= 160 else f"{text[:157]}..."
+            console.print(f"    note: {shown} ({category.__name__})", soft_wrap=True, markup=False)
+
+    warnings.showwarning = show
+
+
+class _Line(logging.Handler):
+    """Writes records through the console, so that bars stay below."""
+
+    def __init__(self, console: Console) -> None:
+        super().__init__()
+        self.console = console
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write one record."""
+        level = record.levelname.lower()
+        self.console.print(f"    {level}: {record.getMessage()}", soft_wrap=True, markup=False)

@@ -1,0 +1,54 @@
+"""Quick looks of the products that a run has made."""
+
+import logging
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from calcore.errors import CalcoreError
+
+_LOG = logging.getLogger(__name__)
+
+
+def draw(files: Iterable[Path]) -> dict[Path, Path]:
+    """Draw the two-dimensional products among `files`, each beside its file.
+
+    A picture that is newer than its product is left as it is. One that cannot be drawn is a line
+    in the log: the product is none the worse for it.
+
+    Returns
+    -------
+    dict
+        Products and their pictures.
+    """
+    from calcore.io import open as open_product
+    from calcore.report import is_picture, quicklook
+
+    drawn: dict[Path, Path] = {}
+    for file in files:
+        picture = file.with_suffix(".png")
+        if file.suffix != ".fits":
+            continue
+        if picture.exists() and picture.stat().st_mtime > file.stat().st_mtime:
+            drawn[file] = picture
+            continue
+        try:
+            record = open_product(file)
+            if is_picture(record):
+                drawn[file] = quicklook(
+                    record, picture, title=file.name, catalog=catalog_beside(file)
+                )
+        except CalcoreError as error:
+            _LOG.warning("no picture of %s: %s", file.name, error)
+    return drawn
+
+
+def catalog_beside(file: Path) -> Any:
+    """Return the source catalogue made from a mosaic (``x_i2d.fits``: ``x_cat.ecsv``), or None."""
+    root, _, kind = file.stem.rpartition("_")
+    path = file.with_name(f"{root}_cat.ecsv")
+    if kind != "i2d" or not path.exists():
+        return None
+    from astropy.table import Table
+
+    return Table.read(path, format="ascii.ecsv")

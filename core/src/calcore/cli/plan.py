@@ -1,0 +1,65 @@
+"""``calcore plan`` and ``calcore references``: what a run would do, before any pixel is read."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from calcore.cli.options import request_of, request_options
+
+
+@click.command()
+@request_options
+def plan(inputs: tuple[Path, ...], **options: Any) -> None:
+    """Show what run would do, and why.
+
+    Each setting stands with its value and who gave it: the step itself, a pipeline, a profile, a
+    parameter reference, a file, or the command line. With -q settings are left out.
+    """
+    quiet, verbose = options.pop("quiet"), options.pop("verbose")
+    request = request_of(inputs, options)
+
+    from calcore.cli.plans import grouped, lines_of
+    from calcore.run import plan as make_plan
+
+    plans = make_plan(**request)
+    for products in grouped(plans):
+        for line in lines_of(products, brief=quiet, docs=verbose):
+            click.echo(line)
+        click.echo()
+    _stop_if_wrong(plans)
+
+
+@click.command()
+@request_options
+def references(inputs: tuple[Path, ...], **options: Any) -> None:
+    """List the reference files that run would use: type, file, who chose it."""
+    options.pop("quiet")
+    options.pop("verbose")
+    request = request_of(inputs, options)
+
+    from calcore.run import plan as make_plan
+
+    plans = make_plan(**request)
+    rows = sorted(
+        {
+            (kind, choice.path, choice.origin)
+            for product in plans
+            for slot in product.slots
+            if not slot.skip
+            for kind, choice in slot.references.items()
+        }
+    )
+    width = max((len(kind) for kind, _, _ in rows), default=0)
+    for kind, path, origin in rows:
+        click.echo(f"{kind:<{width}}  {path}  ({origin})")
+    _stop_if_wrong(plans)
+
+
+def _stop_if_wrong(plans: Any) -> None:
+    """End with exit status 1 if a product cannot be made; each reason is one sentence."""
+    wrong = [product for product in plans if product.error]
+    for product in wrong:
+        click.echo(f"calcore: {product.error}", err=True)
+    if wrong:
+        raise click.exceptions.Exit(1)

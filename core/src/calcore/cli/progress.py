@@ -1,0 +1,154 @@
+"""Progress of a run: one line a step, bars on a terminal, a table at the end."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Self
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
+from rich.progress import Progress as Bars
+from rich.table import Table
+from rich.text import Text
+
+from calcore.run import Outcome, RunResult, SlotOutcome, Status
+
+_STYLES = {
+    Status.COMPLETE: "green",
+    Status.SKIPPED: "yellow",
+    Status.FAILED: "bold red",
+    Status.KEPT: "cyan",
+}
+
+
+class Lines:
+    """Writes one line when a step has ended, under a heading for each product.
+
+    On a terminal, bars below show how far the product and the whole run are.
+    """
+
+    def __init__(self, console: Console) -> None:
+        self.console = console
+        self.when_made: Callable[[Outcome], object] = lambda _outcome: None
+        self.heading = ""
+        self.pipelines: dict[str, str] = {}
+        self.tasks: dict[str, Any] = {}
+        self.whole: Any = None
+        self.bars = Bars(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            console=console,
+            transient=True,
+            disable=not console.is_terminal,
+        )
+
+    def __enter__(self) -> Self:
+        self.bars.start()
+        return self
+
+    def __exit__(self, *_failure: object) -> None:
+        self.bars.stop()
+
+    def planned(self, products: int) -> None:
+        """Open the bar of the whole run."""
+        self.whole = self.bars.add_task("products", total=products)
+
+    def product_started(self, name: str, pipeline: str) -> None:
+        """Open the product's bar."""
+        self.pipelines[name] = pipeline
+        self.tasks[name] = self.bars.add_task(name, total=None)
+
+    def slot_started(self, product: str, slot: str) -> None:
+        """Show the step on the product's bar."""
+        if product in self.tasks:
+            self.bars.reset(self.tasks[product], description=f"{product} {slot}", total=None)
+
+    def advanced(self, product: str, done: int, total: int) -> None:
+        """Move the product's bar."""
+        if product in self.tasks:
+            self.bars.update(self.tasks[product], completed=done, total=total)
+
+    def slot_finished(self, product: str, outcome: SlotOutcome) -> None:
+        """Write the step's line."""
+        self._head(product)
+        took = f"{outcome.seconds:7.2f} s" if outcome.status is Status.COMPLETE else " " * 9
+        line = Text(f"    {outcome.name:<22}")
+        line.append(f"{outcome.status.value:<9}", style=_STYLES[outcome.status])
+        line.append(f" {took}")
+        if outcome.reason:
+            line.append(f"  {outcome.reason}", style="dim")
+        self._write(line)
+
+    def product_finished(self, outcome: Outcome) -> None:
+        """Close the product's bar, and call `when_made` if it was made."""
+        if outcome.status is not Status.FAILED:
+            self.when_made(outcome)
+        if outcome.status is Status.KEPT:
+            self._head(outcome.name, outcome.pipeline)
+            self._write(Text("    nothing to do: the products are there already", style="cyan"))
+        if outcome.name in self.tasks:
+            self.bars.remove_task(self.tasks.pop(outcome.name))
+        if self.whole is not None:
+            self.bars.advance(self.whole)
+
+    def _head(self, product: str, pipeline: str = "") -> None:
+        pipeline = pipeline or self.pipelines.get(product, "")
+        heading = f"{product}  {pipeline}"
+        if heading != self.heading:
+            self.heading = heading
+            self._write(Text(heading, style="bold"))
+
+    def _write(self, text: Text) -> None:
+        text.rstrip()
+        self.console.print(text, soft_wrap=True, highlight=False)
+
+
+def summary(console: Console, result: RunResult, pictures: dict[Path, Path]) -> None:
+    """Write a table of what was made, and where it lies.
+
+    Parameters
+    ----------
+    console : Console
+        Where to write.
+    result : RunResult
+        How the run ended.
+    pictures : mapping
+        Files and their quick looks.
+    """
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for name in ("product", "pipeline", "status", "time [s]", "files"):
+        table.add_column(name, justify="right" if name.startswith("time") else "left",
+                         no_wrap=True, overflow="ignore")  # fmt: skip
+    folders: list[Path] = []
+    for outcome in result.products:
+        names = []
+        for file in outcome.files:
+            if file.parent not in folders:
+                folders.append(file.parent)
+            names.append(_ending(file, outcome.name))
+            if file in pictures:
+                names.append(_ending(pictures[file], outcome.name))
+        status = Text(outcome.status.value, style=_STYLES[outcome.status])
+        table.add_row(
+            outcome.name, outcome.pipeline, status, f"{outcome.seconds:.1f}", " ".join(names)
+        )
+    width = max(console.width, 240) if not console.is_terminal else console.width
+    console.print()
+    console.print(table, width=width, soft_wrap=True)
+    where = f"; files are in {', '.join(map(str, folders))}" if folders else ""
+    console.print(f"{counted(result)} in {result.seconds:.1f} s{where}", soft_wrap=True)
+
+
+def counted(result: RunResult) -> str:
+    """Return how many products ended how, such as ``3 complete, 1 failed``."""
+    number = dict.fromkeys(Status, 0)
+    for outcome in result.products:
+        number[outcome.status] += 1
+    return ", ".join(f"{n} {status.value}" for status, n in number.items() if n) or "nothing to do"
+
+
+def _ending(file: Path, product: str) -> str:
+    """Return what distinguishes a file from its product's name."""
+    name = file.name
+    return name.removeprefix(product) if name.startswith(product) else name

@@ -1,0 +1,87 @@
+"""``calcore steps``: which steps there are, and what can be set."""
+
+import inspect
+from typing import Any
+
+import click
+
+_GROUP = "calcore.steps"
+
+
+@click.command()
+@click.argument("names", nargs=-1, metavar="[NAME ...]")
+def steps(names: tuple[str, ...]) -> None:
+    """List all steps, or say everything about the steps NAME.
+
+    A step that a package brings is called by its owner's name: owner.step.
+    """
+    from calcore.registry import discovery
+
+    if names:
+        for name in names:
+            for line in describe(name, discovery.load(_GROUP, name), discovery.found(_GROUP, name)):
+                click.echo(line)
+        return
+    from calcore.errors import PluginBroken
+
+    broken: list[str] = []
+    rows: list[tuple[str, str, str]] = []
+    for item in discovery.names(_GROUP):
+        try:
+            rows.append((item.name, item.source, _summary(discovery.load(_GROUP, item.name))))
+        except PluginBroken as error:
+            broken.append(str(error))
+    widths = [max((len(row[column]) for row in rows), default=0) for column in (0, 1)]
+    for name, source, text in rows:
+        click.echo(f"{name:<{widths[0]}}  {source:<{widths[1]}}  {text}")
+    for message in broken:
+        click.echo(f"calcore: {message}", err=True)
+    if broken:
+        raise click.exceptions.Exit(1)
+
+
+def describe(name: str, step: Any, found: Any) -> list[str]:
+    """Return the lines that say what a step is, wants and lets one set."""
+    from calcore.parameters import parameters_of, spell
+    from calcore.step import diet_of
+
+    diet = diet_of(step)
+    flow = getattr(diet.flow, "__name__", str(diet.flow))
+    works_on = f"a set of {flow} records" if diet.grouped else f"a {flow} record"
+    lines = [f"{name}  ({found.source}, {step.__module__})", ""]
+    lines += [f"  {line}".rstrip() for line in (inspect.getdoc(step) or "").splitlines()]
+    lines += ["", f"  works on {works_on}"]
+    for wish in diet.references:
+        needed = "optional" if wish.optional else "needed"
+        if wish.kind.type in step.required:
+            needed = "needed; without it the exposure fails"
+        lines.append(f"  reference {wish.kind.type} ({needed})")
+    parameters = parameters_of(step)
+    if not parameters:
+        return [*lines, "  no parameters", ""]
+    lines.append("  parameters")
+    for parameter in parameters.values():
+        unit = f" [{parameter.unit}]" if parameter.unit else ""
+        limits = _limits(parameter.range)
+        lines.append(
+            f"    {parameter.name} = {parameter.default!r}{unit}  {spell(parameter.type)}{limits}"
+        )
+        if parameter.doc:
+            lines.append(f"        {parameter.doc}")
+    return [*lines, ""]
+
+
+def _summary(step: Any) -> str:
+    """Return the first line of a step's description."""
+    return (inspect.getdoc(step) or "").partition("\n")[0]
+
+
+def _limits(limits: Any) -> str:
+    low, high = limits.low, limits.high
+    if low is None and high is None:
+        return ""
+    if high is None:
+        return f", at least {low:g}"
+    if low is None:
+        return f", at most {high:g}"
+    return f", {low:g} to {high:g}"
