@@ -1,0 +1,63 @@
+"""Starting costs nothing: the time users wait before anything happens."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+HEAVY = {"numpy", "scipy", "astropy", "asdf", "gwcs", "numba", "crds", "matplotlib", "rich",
+         "stevedore", "pluggy", "photutils", "drizzle", "tweakwcs"}  # fmt: skip
+
+
+def cpu_seconds(*command):
+    """Return the least processor time of some runs [s]; other load on the machine does not count."""
+    times = []
+    for _ in range(5):
+        before = os.times()
+        subprocess.run([sys.executable, *command], check=True, capture_output=True)
+        after = os.times()
+        times.append(
+            after.children_user - before.children_user
+            + after.children_system - before.children_system
+        )  # fmt: skip
+    return min(times)
+
+
+@pytest.mark.parametrize(
+    ("code", "limit_s"),
+    [
+        ("import calcore", 0.2),
+        ("import calcore.cli.app as app; app.commands(['--help'])", 0.3),
+    ],
+    ids=["import", "help"],
+)
+def test_it_starts_at_once(code, limit_s):
+    assert cpu_seconds("-c", code) < limit_s
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "import calcore",
+        "import calcore.cli.app as app\ntry: app.commands(['--help'])\nexcept SystemExit: pass",
+        "import calcore.cli.app as app\ntry: app.commands(['run', '-h'])\nexcept SystemExit: pass",
+    ],
+    ids=["import", "help", "run-help"],
+)
+def test_nothing_heavy_is_imported(code):
+    ask = (
+        f"{code}\nimport sys\nprint(*{{n.partition('.')[0] for n in sys.modules}}, file=sys.stderr)"
+    )
+    done = subprocess.run([sys.executable, "-c", ask], check=True, capture_output=True, text=True)
+    assert not HEAVY & set(done.stderr.split())
+
+
+def test_plugins_import_nothing_heavy():
+    code = (
+        "import sys\n"
+        "for n in ('nircam', 'nirspec', 'niriss', 'miri', 'fgs'): __import__(f'calcore_{n}')\n"
+        "print(*{n.partition('.')[0] for n in sys.modules})"
+    )
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    assert not (HEAVY - {"numpy"}) & set(done.stdout.split())
