@@ -1,0 +1,202 @@
+"""Bands of rows: the same to the bit for any height and any number of threads."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+
+from calcore.model import Meta, Ramp, Rate, Window
+from calcore.model.reference import Dark
+from calcore.run.bands import Chain, Link, Tally, collect, with_header
+from calcore.step import Rows, Step
+
+
+@dataclass(frozen=True, kw_only=True)
+class Blur(Step):
+    """Sum three rows; what lies outside the frame counts as zero."""
+
+    def rows(self, meta, references):
+        return Rows(halo=1)
+
+    def apply(self, ramp: Ramp) -> Ramp:
+        padded = np.pad(ramp.data, ((0, 0), (0, 0), (1, 1), (0, 0)))
+        blurred = padded[..., :-2, :] + padded[..., 1:-1, :] + padded[..., 2:, :]
+        return ramp.replace(data=np.ascontiguousarray(blurred))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Subtract(Step):
+    """Subtract a dark, and count what is negative."""
+
+    def rows(self, meta, references):
+        return Rows()
+
+    def apply(self, ramp: Ramp, *, dark: Dark) -> Ramp:
+        return ramp.replace(data=ramp.data - dark.data)
+
+    def tally(self, result):
+        return {"negative": int((result.data < 0).sum())}
+
+    def header(self, meta, tally):
+        return meta.set({"negative": tally["negative"]})
+
+
+@dataclass(frozen=True)
+class Level:
+    """Mean of the left column."""
+
+    value: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Anchor(Step):
+    """Subtract the mean of the left column, which is known only when all rows were seen."""
+
+    def rows(self, meta, references):
+        return Rows()
+
+    def regions(self, meta, frame):
+        return (Window(0, frame.frame_rows, 0, 1, frame.frame_rows, frame.frame_columns),)
+
+    def prepare(self, meta: Meta, parts: Iterator[Ramp]) -> Level:
+        return Level(float(next(parts).data.mean()))
+
+    def apply(self, ramp: Ramp, *, level: Level) -> Ramp:
+        return ramp.replace(data=ramp.data - np.float32(level.value))
+
+
+@dataclass(frozen=True)
+class Result:
+    """What `Fit` returns."""
+
+    rate: Rate
+    rateints: Rate
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fit(Step):
+    """Last minus first group."""
+
+    def rows(self, meta, references):
+        return Rows()
+
+    def apply(self, ramp: Ramp) -> Result:
+        slope = ramp.data[:, -1] - ramp.data[:, 0]
+        zero = np.zeros(slope.shape, np.float32)
+        flags = np.zeros(slope.shape, np.uint32)
+        ints = Rate(meta=ramp.meta, data=slope, err=zero, dq=flags, window=ramp.window)
+        mean = ints.replace(data=slope.mean(axis=0), err=zero[0], dq=flags[0])
+        return Result(mean, ints)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Double(Step):
+    """Works on rates, after a step that returns two of them."""
+
+    def rows(self, meta, references):
+        return Rows()
+
+    def apply(self, rate: Rate) -> Rate:
+        return rate.replace(data=rate.data * 2)
+
+
+SHAPE = (2, 3, 23, 5)
+
+
+@pytest.fixture
+def ramp():
+    data = np.random.default_rng(1).normal(100, 20, SHAPE).astype(np.float32)
+    return Ramp(
+        meta=Meta({"exposure.ngroups": 3}),
+        data=data,
+        groupdq=np.zeros(SHAPE, np.uint8),
+        pixeldq=np.zeros(SHAPE[2:], np.uint32),
+    )
+
+
+@pytest.fixture
+def dark():
+    data = np.random.default_rng(2).normal(90, 3, SHAPE[1:]).astype(np.float32)
+    return Dark(meta=Meta(), data=data, dq=np.zeros(SHAPE[2:], np.uint32))
+
+
+def chain(ramp, dark, *, with_fit=True):
+    made = Chain(ramp)
+    links = [Link("blur", Blur(), halo=1), Link("subtract", Subtract(), {"dark": dark})]
+    links += [Link("blur2", Blur(), halo=1), Link("anchor", Anchor())]
+    if with_fit:
+        links += [Link("fit", Fit()), Link("double", Double())]
+    for link in links:
+        made = made.then(link)
+    return made
+
+
+@pytest.mark.parametrize("height", [1, 7, 16, 23, 100])
+@pytest.mark.parametrize("threads", [1, 3])
+def test_any_height_and_thread_count_gives_the_same_bits(ramp, dark, height, threads):
+    whole = Blur()(ramp)
+    whole = Anchor()(Blur()(Subtract()(whole, dark=dark)))
+    expected = Fit().apply(whole)
+    tally = Tally()
+    result = collect(chain(ramp, dark), height, threads, tally)
+    assert np.array_equal(result.rate.data, 2 * expected.rate.data)
+    assert np.array_equal(result.rateints.data, 2 * expected.rateints.data)
+    counted = Subtract()(Blur()(ramp), dark=dark)
+    assert tally.counts["subtract"]["negative"] == int((counted.data < 0).sum())
+
+
+def test_counts_reach_the_header(ramp, dark):
+    tally = Tally()
+    link = Link("subtract", Subtract(), {"dark": dark})
+    result = with_header(collect(Chain(ramp).then(link), 4, 1, tally), link, tally)
+    assert result.meta["negative"] == int((ramp.data - dark.data < 0).sum()) > 0
+
+
+def test_a_column_window_is_what_the_whole_frame_has_there(ramp, dark):
+    made = chain(ramp, dark, with_fit=False)
+    whole = collect(made, 23, 1, Tally())
+    window = Window(5, 9, 1, 3, 23, 5)
+    assert np.array_equal(made.read(window).data, whole.data[..., 5:9, 1:3])
+
+
+def test_overlaid_planes_replace_what_the_links_computed(ramp, dark):
+    flags = np.full(SHAPE, 4, np.uint8)
+    made = Chain(chain(ramp, dark, with_fit=False), (), {"groupdq": flags})
+    result = collect(made, 6, 2, Tally())
+    assert (result.groupdq == 4).all()
+    assert np.array_equal(result.data, collect(chain(ramp, dark, with_fit=False), 6, 1, Tally()).data)
+
+
+def test_parts_that_are_not_asked_for_are_never_computed(ramp):
+    seen = []
+
+    @dataclass(frozen=True, kw_only=True)
+    class Spy(Step):
+        """Notes what is computed."""
+
+        def rows(self, meta, references):
+            return Rows()
+
+        def apply(self, ramp: Ramp) -> Ramp:
+            seen.append(ramp.frame.rows)
+            return ramp
+
+    @dataclass(frozen=True, kw_only=True)
+    class Early(Anchor):
+        """Looks at the first part only."""
+
+        def regions(self, meta, frame):
+            return (frame.with_rows(row, row + 1) for row in range(frame.frame_rows))
+
+        def prepare(self, meta: Meta, parts: Iterator[Ramp]) -> Level:
+            return Level(float(next(parts).data.mean()))
+
+    Chain(ramp).then(Link("spy", Spy())).then(Link("early", Early()))
+    assert seen == [slice(0, 1)]
+
+
+def test_steps_called_by_hand_give_what_the_chain_gives(ramp, dark):
+    by_hand = Subtract()(ramp, dark=dark)
+    assert by_hand.meta["negative"] == int((by_hand.data < 0).sum())
+    assert np.array_equal(by_hand.data, ramp.data - dark.data)
