@@ -11,7 +11,7 @@ from functools import cached_property
 import numpy as np
 from astropy.modeling import Model
 from astropy.modeling.models import Mapping, Polynomial2D, Shift
-from numpy.polynomial.polynomial import polyder, polyval2d, polyvander2d
+from numpy.polynomial.polynomial import polyder, polygrid2d, polyval2d, polyvander2d
 from numpy.typing import ArrayLike, NDArray
 
 from calcore.simulate.pointing import Pointing
@@ -135,7 +135,7 @@ def v2v3_to_pixel(
 
 def pixel_jacobian(detector: Detector, x: float, y: float) -> FloatArray:
     """Return d(V2, V3)/d(x, y) [arcsec/pixel] at a pixel of the full frame, axes (V, pixel)."""
-    dx, dy = np.float64(x - detector.full.x_ref), np.float64(y - detector.full.y_ref)
+    dx, dy = np.asarray(x - detector.full.x_ref), np.asarray(y - detector.full.y_ref)
     return _ideal_to_v2v3(detector) @ np.reshape(_jacobian(detector, dx, dy), (2, 2))
 
 
@@ -144,13 +144,12 @@ def pixel_area_map(detector: Detector) -> FloatArray:
 
     This is the content of the AREA reference file; its PIXAR_SR is `detector.pixel_area_sr`.
     """
-    dy, dx = np.indices((detector.ny, detector.nx), dtype=np.float64)
-    dx -= detector.full.x_ref
-    dy -= detector.full.y_ref
-    xx, xy, yx, yy = _jacobian(detector, dx, dy)
+    dx = np.arange(detector.nx) - detector.full.x_ref
+    dy = np.arange(detector.ny) - detector.full.y_ref
+    xx, xy, yx, yy = (polygrid2d(dx, dy, terms).T for terms in _derivatives(detector))
     nominal = pixel_jacobian(detector, detector.full.x_ref, detector.full.y_ref)
     area: FloatArray = np.abs(xx * yy - xy * yx) / abs(float(np.linalg.det(nominal)))
-    return area
+    return np.ascontiguousarray(area)
 
 
 def distortion_model(detector: Detector, *, degree: int = 9) -> Model:
@@ -169,10 +168,12 @@ def distortion_model(detector: Detector, *, degree: int = 9) -> Model:
         | _polynomial(to_v2) & _polynomial(to_v3)
     )
     nodes = np.cos(np.pi * (np.arange(6 * degree) + 0.5) / (6 * degree))  # Chebyshev: even error
-    x, y = np.meshgrid(
-        (nodes + 1) / 2 * (detector.nx + 32) - 16.5, (nodes + 1) / 2 * (detector.ny + 32) - 16.5
+    x, y = (
+        grid.ravel()
+        for grid in np.meshgrid(
+            (nodes + 1) / 2 * (detector.nx + 32) - 16.5, (nodes + 1) / 2 * (detector.ny + 32) - 16.5
+        )
     )
-    x, y = x.ravel(), y.ravel()
     v2, v3 = pixel_to_v2v3(detector, x, y)
     v2, v3 = v2 - full.v2_ref_arcsec, v3 - full.v3_ref_arcsec
     size = float(max(np.abs(v2).max(), np.abs(v3).max()))  # the fit is scaled to stay solvable
@@ -218,16 +219,18 @@ def _v2v3_polynomials(detector: Detector) -> FloatArray:
     return result
 
 
-def _jacobian(
-    detector: Detector, dx: FloatArray, dy: FloatArray
-) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
-    """Return dX/dx, dX/dy, dY/dx and dY/dy of the Ideal angles X, Y at pixel offsets."""
-    x_by_x, x_by_y, y_by_x, y_by_y = (
-        np.asarray(polyval2d(dx, dy, polyder(terms, axis=axis)))
+def _derivatives(detector: Detector) -> list[FloatArray]:
+    """Return the polynomials dX/dx, dX/dy, dY/dx and dY/dy of the Ideal angles X, Y."""
+    return [
+        np.asarray(polyder(terms, axis=axis), dtype=np.float64)
         for terms in (detector.sci_to_idl_x, detector.sci_to_idl_y)
         for axis in (0, 1)
-    )
-    return x_by_x, x_by_y, y_by_x, y_by_y
+    ]
+
+
+def _jacobian(detector: Detector, dx: FloatArray, dy: FloatArray) -> FloatArray:
+    """Return dX/dx, dX/dy, dY/dx and dY/dy at pixel offsets, axes (derivative, …)."""
+    return np.stack([polyval2d(dx, dy, terms) for terms in _derivatives(detector)])
 
 
 def _polynomial(matrix: FloatArray) -> Model:

@@ -46,13 +46,15 @@ class Pointing:
 
     def to_sky(self, v2_arcsec: ArrayLike, v3_arcsec: ArrayLike) -> tuple[FloatArray, FloatArray]:
         """Return RA in [0, 360) and Dec [deg] of points of the telescope's frame [arcsec]."""
-        vector = self._attitude() @ _unit(*self._true(v2_arcsec, v3_arcsec))
+        vector = np.tensordot(self._attitude(), _unit(*self._true(v2_arcsec, v3_arcsec)), axes=1)
         longitude, latitude = _angles(vector)
         return np.degrees(longitude) % 360.0, np.degrees(latitude)
 
     def from_sky(self, ra_deg: ArrayLike, dec_deg: ArrayLike) -> tuple[FloatArray, FloatArray]:
         """Return V2 and V3 [arcsec] of sky positions [deg]; NaN more than 90 deg away."""
-        vector = self._attitude().T @ _unit(np.radians(ra_deg), np.radians(dec_deg))
+        vector = np.tensordot(
+            self._attitude().T, _unit(np.radians(ra_deg), np.radians(dec_deg)), axes=1
+        )
         longitude, latitude = _angles(vector)
         ahead = vector[0] > 0
         v2 = np.where(ahead, longitude / ARCSEC, np.nan)
@@ -73,7 +75,7 @@ class Pointing:
             self,
             ra_ref_deg=float(ra),
             dec_ref_deg=float(dec),
-            roll_ref_deg=self._position_angle(*self._true(v2_arcsec, v3_arcsec)),
+            roll_ref_deg=self._position_angle(*map(float, self._true(v2_arcsec, v3_arcsec))),
             v2_ref_arcsec=float(v2_arcsec),
             v3_ref_arcsec=float(v3_arcsec),
         )
@@ -107,7 +109,7 @@ class Pointing:
             "VPARITY": v_idl_parity,
             "V3I_YANG": v3_idl_y_angle_deg,
             "PA_APER": (self.roll_ref_deg + v3_idl_y_angle_deg) % 360.0,
-            "PA_V3": self._position_angle(np.float64(0.0), np.float64(0.0)),
+            "PA_V3": self._position_angle(0.0, 0.0),
             "RA_V1": float(np.degrees(axis[0]) % 360.0),
             "DEC_V1": float(np.degrees(axis[1])),
             "VA_SCALE": self.va_scale,
@@ -131,9 +133,9 @@ class Pointing:
         )
         return sky @ telescope.T
 
-    def _position_angle(self, v2: FloatArray, v3: FloatArray) -> float:
+    def _position_angle(self, v2: float, v3: float) -> float:
         """Return the position angle of V3 [deg] at a point [rad]."""
-        telescope = _triad(float(v2), float(v3), 0.0)
+        telescope = _triad(v2, v3, 0.0)
         point, _, up = (self._attitude() @ telescope).T
         longitude, latitude = _angles(point)
         _, east, north = _triad(float(longitude), float(latitude), 0.0).T

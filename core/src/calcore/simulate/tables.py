@@ -194,7 +194,7 @@ def _detector(row: dict[str, Any]) -> Detector:
     """Turn a row of the table of apertures into a record."""
     row = dict(row)
     subarrays = (_subarray(part) for part in row.pop("subarray"))
-    polynomials = {name: _polynomial(row.pop(name)) for name in _POLYNOMIALS}
+    polynomials: dict[str, Any] = {name: _polynomial(row.pop(name)) for name in _POLYNOMIALS}
     row["reference_border"] = tuple(row["reference_border"])
     by_name = MappingProxyType({part.name: part for part in subarrays})
     if "FULL" not in by_name:
