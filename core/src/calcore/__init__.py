@@ -7,14 +7,14 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from calcore.io import open as open  # noqa: A004
+    from calcore.run import open as open  # noqa: A004
     from calcore.run import run as run
 
 __all__ = ["__version__", "open", "run"]
 
 __version__ = "0.1.0"
 
-_HOMES = {"open": "calcore.io", "run": "calcore.run"}
+_HOMES = {"open": "calcore.run", "run": "calcore.run"}
 
 
 def __getattr__(name: str) -> Any:

@@ -1,6 +1,6 @@
 """From inputs and pipelines to products."""
 
-from calcore.run.facade import plan, run, step
+from calcore.run.facade import open, plan, run, step  # noqa: A004 - as astropy and gwcs have it
 from calcore.run.outcome import (
     Outcome,
     ProductPlan,
@@ -23,6 +23,7 @@ __all__ = [
     "SlotOutcome",
     "SlotPlan",
     "Status",
+    "open",
     "plan",
     "run",
     "step",

@@ -8,7 +8,9 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
+from calcore import io
 from calcore.errors import CalcoreError, UsageError
+from calcore.model import Record
 from calcore.registry import discovery
 from calcore.registry.manager import manager
 from calcore.run.graph import STAGES, Job, Plan, graph
@@ -62,6 +64,21 @@ def plan(inputs: Inputs = ".", **wishes: Any) -> tuple[ProductPlan, ...]:
     for path, problem in found.problems:
         plans.append(ProductPlan(path.name, "", "", "", (path,), (), error=str(problem)))
     return tuple(plans)
+
+
+def open(path: str | PathLike[str]) -> Record:  # noqa: A001 - read as calcore.open
+    """Return the content of a file as a record that knows its instrument, so that steps can take it.
+
+    Raises
+    ------
+    FileTruncated, FileInvalid
+        The file is not what it should be.
+    PluginMissing
+        The instrument's package is not installed.
+    """
+    record: Record = io.open(Path(path))
+    instrument = discovery.instrument(record.meta.instrument, str(path))
+    return record.replace(meta=record.meta.with_facts(instrument.facts(record.meta)))
 
 
 def _request(inputs: Inputs, wishes: dict[str, Any]) -> Request:
