@@ -114,9 +114,7 @@ def load(group: str, name: str) -> Any:
         failures.append(error)
 
     try:
-        manager = DriverManager(
-            group, name, on_load_failure_callback=remember, warn_on_missing_entrypoint=False
-        )
+        manager = DriverManager(group, name, on_load_failure_callback=remember)
     except NoMatches as error:
         cause = failures[0] if failures else error
         raise PluginBroken(
