@@ -128,6 +128,7 @@ def _source(point: EntryPoint) -> str:
 
 
 @click.command(
+    "calcore",
     cls=Commands,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog="Each command explains itself: calcore run --help.",

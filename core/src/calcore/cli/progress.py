@@ -7,7 +7,6 @@ from typing import Any, Self
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
 from rich.progress import Progress as Bars
-from rich.table import Table
 from rich.text import Text
 
 from calcore.run import Outcome, RunResult, SlotOutcome, Status
@@ -23,7 +22,8 @@ _STYLES = {
 class Lines:
     """Writes one line when a step has ended, under a heading for each product.
 
-    On a terminal, bars below show how far the product and the whole run are.
+    On a terminal, bars below show how far the product and the whole run are. Of products made in
+    other processes nothing is heard until they have ended; their lines come then.
     """
 
     def __init__(self, console: Console) -> None:
@@ -32,6 +32,7 @@ class Lines:
         self.heading = ""
         self.pipelines: dict[str, str] = {}
         self.tasks: dict[str, Any] = {}
+        self.told: set[str] = set()
         self.whole: Any = None
         self.bars = Bars(
             TextColumn("{task.description}"),
@@ -71,6 +72,7 @@ class Lines:
 
     def slot_finished(self, product: str, outcome: SlotOutcome) -> None:
         """Write the step's line."""
+        self.told.add(product)
         self._head(product)
         took = f"{outcome.seconds:7.2f} s" if outcome.status is Status.COMPLETE else " " * 9
         line = Text(f"    {outcome.name:<22}")
@@ -82,19 +84,23 @@ class Lines:
 
     def product_finished(self, outcome: Outcome) -> None:
         """Close the product's bar, and call `when_made` if it was made."""
+        self.pipelines[outcome.name] = outcome.pipeline
+        if outcome.name not in self.told:
+            for slot in outcome.slots:
+                self.slot_finished(outcome.name, slot)
+        self.told.discard(outcome.name)
         if outcome.status is not Status.FAILED:
             self.when_made(outcome)
         if outcome.status is Status.KEPT:
-            self._head(outcome.name, outcome.pipeline)
+            self._head(outcome.name)
             self._write(Text("    nothing to do: the products are there already", style="cyan"))
         if outcome.name in self.tasks:
             self.bars.remove_task(self.tasks.pop(outcome.name))
         if self.whole is not None:
             self.bars.advance(self.whole)
 
-    def _head(self, product: str, pipeline: str = "") -> None:
-        pipeline = pipeline or self.pipelines.get(product, "")
-        heading = f"{product}  {pipeline}"
+    def _head(self, product: str) -> None:
+        heading = f"{product}  {self.pipelines.get(product, '')}".rstrip()
         if heading != self.heading:
             self.heading = heading
             self._write(Text(heading, style="bold"))
@@ -116,10 +122,7 @@ def summary(console: Console, result: RunResult, pictures: dict[Path, Path]) -> 
     pictures : mapping
         Files and their quick looks.
     """
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for name in ("product", "pipeline", "status", "time [s]", "files"):
-        table.add_column(name, justify="right" if name.startswith("time") else "left",
-                         no_wrap=True, overflow="ignore")  # fmt: skip
+    rows: list[tuple[str, ...]] = [("product", "pipeline", "status", "time [s]", "files")]
     folders: list[Path] = []
     for outcome in result.products:
         names = []
@@ -129,13 +132,23 @@ def summary(console: Console, result: RunResult, pictures: dict[Path, Path]) -> 
             names.append(_ending(file, outcome.name))
             if file in pictures:
                 names.append(_ending(pictures[file], outcome.name))
-        status = Text(outcome.status.value, style=_STYLES[outcome.status])
-        table.add_row(
-            outcome.name, outcome.pipeline, status, f"{outcome.seconds:.1f}", " ".join(names)
-        )
-    width = max(console.width, 240) if not console.is_terminal else console.width
+        rows.append(
+            (outcome.name, outcome.pipeline, outcome.status.value, f"{outcome.seconds:.1f}",
+             " ".join(names))
+        )  # fmt: skip
+    widths = [max(len(row[column]) for row in rows) for column in range(4)]
+    styles = ["bold", *(_STYLES[outcome.status] for outcome in result.products)]
     console.print()
-    console.print(table, width=width, soft_wrap=True)
+    for row, style in zip(rows, styles, strict=True):
+        name, pipeline, status, seconds = (
+            f"{text:>{width}}" if column == 3 else f"{text:<{width}}"
+            for column, (text, width) in enumerate(zip(row, widths, strict=False))
+        )
+        line = Text(f"{name}  {pipeline}  ")
+        line.append(status, style=style)
+        line.append(f"  {seconds}  {row[4]}")
+        line.rstrip()
+        console.print(line, soft_wrap=True)
     where = f"; files are in {', '.join(map(str, folders))}" if folders else ""
     console.print(f"{counted(result)} in {result.seconds:.1f} s{where}", soft_wrap=True)
 
