@@ -95,10 +95,13 @@ class FileInvalid(FileProblem):
 class KeywordMissing(CalcoreError):
     """A keyword that is needed stands in no header."""
 
-    def __init__(self, name: str, keyword: str | None = None) -> None:
+    def __init__(
+        self, name: str, keyword: str | None = None, path: Path | str | None = None
+    ) -> None:
         self.name = name
         shown = f"{keyword} ({name})" if keyword else name
-        super().__init__(f"the keyword {shown} is missing; add it to the header")
+        place = f"{path}: " if path else ""
+        super().__init__(f"{place}the keyword {shown} is missing; add it to the header")
 
 
 class OutputProblem(FileProblem):

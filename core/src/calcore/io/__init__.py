@@ -1,1 +1,18 @@
 """The files users have: FITS with the standard extensions, and ASDF."""
+
+from calcore.io._read import kind_of, open, open_lazy, read_meta  # noqa: A004
+from calcore.io._reference import open_reference
+from calcore.io._section import Filled, Section
+from calcore.io._write import ProductWriter, write
+
+__all__ = [
+    "Filled",
+    "ProductWriter",
+    "Section",
+    "kind_of",
+    "open",
+    "open_lazy",
+    "open_reference",
+    "read_meta",
+    "write",
+]

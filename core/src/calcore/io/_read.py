@@ -1,0 +1,241 @@
+"""Reading exposures and products as records."""
+
+from pathlib import Path
+from typing import Any
+
+from calcore.errors import FileInvalid, KeywordMissing
+from calcore.io import keywords
+from calcore.io._hdu import Contents, Extension, scan
+from calcore.io._headers import carried_cards, meta_of
+from calcore.io._planes import planes_of
+from calcore.io._source import MemorySource, Source, open_source
+from calcore.io._tables import read_table
+from calcore.io._tree import LazyTree, flat, lookup, read_tree, without
+from calcore.io.files import suffix_of
+from calcore.model import (
+    Carried,
+    Catalog,
+    Image,
+    Meta,
+    Mosaic,
+    Ramp,
+    Rate,
+    Record,
+    Segmentation,
+)
+from calcore.model.layout import Array, Node, Plane, TableExtension, fields_of
+
+KINDS: tuple[type[Record], ...] = (Ramp, Rate, Image, Mosaic, Segmentation)
+_RATES = frozenset({"rate", "rateints"})
+
+
+def read_meta(path: Path | str, *, required: tuple[str, ...] = ("instrument.name",)) -> Meta:
+    """Return the metadata of an exposure or product from its headers alone.
+
+    Parameters
+    ----------
+    path : path
+        A FITS file, which may be compressed with gzip.
+    required : tuple of str
+        Dotted names that must have a value.
+
+    Raises
+    ------
+    FileProblem, FileInvalid, FileTruncated
+        The file is not there, is no FITS file, or is cut short.
+    KeywordMissing
+        A required name has no value.
+    """
+    path = Path(path)
+    return _meta(scan(open_source(path)), required)
+
+
+def _meta(contents: Contents, required: tuple[str, ...] = ()) -> Meta:
+    """Return metadata and check what must be there."""
+    values = meta_of(contents)
+    for name in required:
+        if name not in values:
+            keyword, _ = keywords.keyword_of(name) or (name, "")
+            raise KeywordMissing(name, keyword, contents.source.path)
+    return Meta(values)
+
+
+def open(path: Path | str, kind: type[Any] | None = None) -> Any:  # noqa: A001 - calcore.open
+    """Read an exposure or product into memory.
+
+    Parameters
+    ----------
+    path : path
+        A FITS file of any stage, compressed or not, or a catalogue (``.ecsv``).
+    kind : record class, optional
+        What to read it as; found out from the file if not given.
+
+    Returns
+    -------
+    Record or Catalog
+        Planes are C-ordered and in the machine's byte order.
+
+    Raises
+    ------
+    FileProblem, FileInvalid, FileTruncated
+        The file cannot be read, is not what it should be, or is cut short.
+    """
+    path = Path(path)
+    if kind is Catalog or (kind is None and path.suffix == ".ecsv"):
+        return _catalog(path)
+    record = open_lazy(path, kind)
+    chosen: Any = type(record)
+    planes = {
+        name: plane[...]
+        for name in fields_of(chosen, Plane)
+        if (plane := getattr(record, name)) is not None
+    }
+    carried = record.carried
+    whole = Carried(
+        carried.cards, tuple(_in_memory(item) for item in carried.extensions), dict(carried.tree)
+    )
+    return record.replace(carried=whole, meta=record.meta.set(_leaves(whole.tree)), **planes)
+
+
+def _leaves(tree: Any) -> dict[str, Any]:
+    """Return the plain values of a tree's ``meta`` that no keyword holds, by dotted name."""
+    plain = (str, int, float, bool)
+    return {
+        name: value
+        for name, value in flat(lookup(tree, "meta") or {}).items()
+        if isinstance(value, plain) and keywords.row_of(name) is None
+    }
+
+
+def open_lazy(path: Path | str, kind: type[Any] | None = None) -> Any:
+    """Open an exposure or product and leave its planes in the file.
+
+    Planes are `Section` objects that read what is asked of them; `Record.cut` makes arrays of them.
+    Tables, world coordinates and metadata are read at once.
+
+    Raises
+    ------
+    FileProblem, FileInvalid, FileTruncated
+        The file cannot be read, is not what it should be, or is cut short.
+    """
+    path = Path(path)
+    contents = scan(open_source(path))
+    chosen: Any = kind or kind_of(contents)
+    fields = planes_of(contents, chosen)
+    fields |= tables_of(contents, chosen)
+    asdf = contents.find("ASDF")
+    nodes = fields_of(chosen, Node)
+    tree = LazyTree(lambda: _unknown(read_tree(asdf), nodes))
+    if nodes:
+        whole = read_tree(asdf)
+        fields |= {name: lookup(whole, node.path) for name, node in nodes.items()}
+        tree = LazyTree(lambda: _unknown(whole, nodes))
+    known = _extensions_of(chosen)
+    carried = Carried(
+        cards={e.name: carried_cards(e) for e in contents.extensions if e.name != "ASDF"},
+        extensions=tuple(e for e in contents.extensions[1:] if _rides_along(e, known)),
+        tree=tree,
+    )
+    return chosen(meta=_meta(contents), carried=carried, **fields)
+
+
+def tables_of(contents: Contents, kind: Any, *, lower: bool = False) -> dict[str, Any]:
+    """Return the tables of a record."""
+    found: dict[str, Any] = {}
+    for name, table in fields_of(kind, TableExtension).items():
+        extension = contents.find(table.extension)
+        if extension is None and table.required:
+            there = ", ".join(e.name for e in contents.extensions[1:]) or "no extension"
+            raise FileInvalid(
+                contents.source.path,
+                f"has no table {table.extension}, which a file of type {kind.__name__} needs; it "
+                f"holds {there}. Give another file",
+            )
+        found[name] = read_table(extension, lower=lower) if extension is not None else None
+    return found
+
+
+def _unknown(tree: dict[str, Any], nodes: dict[str, Node]) -> dict[str, Any]:
+    """Return what of a tree is neither a record's nor in the headers."""
+    for node in nodes.values():
+        tree = without(tree, node.path)
+    for name in flat(tree.get("meta") or {}):
+        if keywords.row_of(name) is not None:
+            tree = without(tree, f"meta.{name}")
+    return tree
+
+
+def _extensions_of(kind: Any) -> frozenset[str]:
+    """Return the names of the extensions a record class has."""
+    names = {
+        item.extension
+        for sort in (Plane, Array, TableExtension)
+        for item in fields_of(kind, sort).values()
+    }
+    return frozenset(names | {"ASDF"})
+
+
+STANDARD: frozenset[str] = frozenset().union(*(_extensions_of(kind) for kind in KINDS))
+"""Extensions that some record class has; in a file of another class they mean nothing."""
+
+
+def _rides_along(extension: Extension, known: frozenset[str]) -> bool:
+    """Tell whether an extension is unknown and kept as it is."""
+    if extension.name in known:
+        return extension.version != 1
+    return extension.name not in STANDARD
+
+
+def _in_memory(extension: Extension) -> Extension:
+    """Return an extension that no longer needs its file."""
+    source = extension.source
+    if isinstance(source, MemorySource):
+        return extension
+    content = source.read(extension.start, extension.stop - extension.start)
+    shift = extension.start
+    held: Source = MemorySource(source.path, b"\0" + content)
+    return Extension(held, extension.cards, 1, extension.offset - shift + 1, extension.size)
+
+
+def kind_of(contents: Contents) -> type[Record]:
+    """Return which record class a file holds.
+
+    Raises
+    ------
+    FileInvalid
+        It holds none that calcore knows.
+    """
+    path = contents.source.path
+    names = {extension.name for extension in contents.extensions}
+    science = contents.find("SCI")
+    if science is None:
+        there = ", ".join(sorted(names - {"PRIMARY"})) or "no extension"
+        raise FileInvalid(
+            path, f"has no extension SCI, so it is no exposure; it holds {there}. Give another file"
+        )
+    axes = len(science.shape)
+    suffix = suffix_of(path)
+    if axes == 4:
+        return Ramp
+    if {"WHT", "CON"} & names and axes == 2:
+        return Mosaic
+    model = contents.primary.header.get("DATAMODL")
+    if suffix == "segm" or model == "SegmentationMapModel":
+        return Segmentation
+    if axes not in {2, 3}:
+        raise FileInvalid(path, f"SCI has {axes} axes; exposures have 2, 3 or 4. Give another file")
+    calibrated = {"VAR_FLAT", "AREA"} & names or contents.primary.header.get("S_WCS") == "COMPLETE"
+    counts = str(science.header.get("BUNIT", "")).replace(" ", "") == "DN/s"
+    return Rate if suffix in _RATES or (counts and not calibrated) else Image
+
+
+def _catalog(path: Path) -> Catalog:
+    """Read a catalogue."""
+    from astropy.table import QTable  # noqa: PLC0415 - slow to import
+
+    try:
+        return Catalog(QTable.read(path, format="ascii.ecsv"))
+    except FileNotFoundError as error:
+        raise FileInvalid(path, "there is no such file; check name and folder") from error
+    except Exception as error:
+        raise FileInvalid(path, f"is not a catalogue in ECSV: {error}") from error

@@ -1,0 +1,218 @@
+"""Planes that stay in their file until rows of them are asked for."""
+
+from collections.abc import Callable
+from itertools import product
+from types import EllipsisType
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from calcore.io._source import Source
+
+Translation = Callable[[NDArray[Any]], NDArray[Any]]
+_PIECE = 1 << 18
+"""Bytes read at a time [byte]: they stay in the processor's cache until they are converted."""
+
+
+class Section:
+    """An array in a file, read where it is indexed: integers and slices over all axes.
+
+    Every reading gives a new, contiguous array of the machine's byte order. Several threads may
+    read at once.
+
+    Parameters
+    ----------
+    source : Source
+        Bytes of the file.
+    offset : int
+        Where the array begins [byte].
+    stored : dtype
+        Element type in the file, big-endian.
+    shape : tuple of int
+        Axes in the file, slowest first.
+    dtype : dtype
+        Element type that is returned.
+    scale, zero : float
+        BSCALE and BZERO: the value is ``zero + scale * stored``.
+    translate : callable, optional
+        Applied to what was read, such as a renumbering of flags.
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        offset: int,
+        stored: np.dtype[Any],
+        shape: tuple[int, ...],
+        dtype: np.dtype[Any],
+        *,
+        scale: float = 1,
+        zero: float = 0,
+        translate: Translation | None = None,
+    ) -> None:
+        self._source = source
+        self._offset = offset
+        self._stored = stored
+        self._stored_shape = shape
+        self._scale, self._zero = scale, zero
+        self._translate = translate
+        self._origin = (0, 0)
+        self.shape = shape
+        self.dtype = np.dtype(dtype)
+
+    @property
+    def ndim(self) -> int:
+        """Number of axes."""
+        return len(self.shape)
+
+    @property
+    def size(self) -> int:
+        """Number of elements."""
+        return int(np.prod(self.shape, dtype=np.int64))
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes that the whole array takes in memory."""
+        return self.size * self.dtype.itemsize
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __repr__(self) -> str:
+        return f"<{self.dtype} {self.shape} of {self._source.path.name}>"
+
+    def __array__(
+        self, dtype: np.dtype[Any] | None = None, copy: bool | None = None
+    ) -> NDArray[Any]:
+        if copy is False:
+            raise ValueError("a section of a file cannot be an array without being copied")
+        whole = self[...]
+        return whole if dtype is None else whole.astype(dtype, copy=False)
+
+    def within(self, rows: slice, columns: slice) -> "Section":
+        """Return the part of the plane that a sub-array covers, still in the file."""
+        part = Section.__new__(type(self))
+        part.__dict__.update(self.__dict__)
+        part._origin = (self._origin[0] + rows.start, self._origin[1] + columns.start)
+        size = (rows.stop - rows.start, columns.stop - columns.start)
+        part.shape = (*self.shape[:-2], *size)
+        return part
+
+    def __getitem__(self, index: Any) -> NDArray[Any]:
+        bounds, after = parse_index(index, self.shape)
+        out = np.empty([stop - start for start, stop in bounds], self.dtype)
+        if out.size:
+            self._read(bounds, out)
+        if self._translate is not None:
+            out = self._translate(out)
+        return np.ascontiguousarray(out[after])
+
+    def _read(self, bounds: list[tuple[int, int]], out: NDArray[Any]) -> None:
+        """Fill `out` with what lies within `bounds`."""
+        *lead, height, width = (1, 1, *self._stored_shape)[-max(2, len(self.shape)) :]
+        pairs = [(0, 1)] * (2 - len(bounds)) + bounds
+        (top, bottom), (left, right) = pairs[-2:]
+        top, bottom = top + self._origin[0], bottom + self._origin[0]
+        left, right = left + self._origin[1], right + self._origin[1]
+        row_bytes = width * self._stored.itemsize
+        step = max(1, _PIECE // row_bytes)
+        scratch = np.empty((min(step, bottom - top), width), self._stored)
+        planes = out.reshape(-1, bottom - top, right - left)
+        strides = [int(np.prod(lead[axis + 1 :], dtype=np.int64)) for axis in range(len(lead))]
+        places = product(*(range(*pair) for pair in pairs[:-2]))
+        for plane, place in zip(planes, places, strict=True):
+            index = sum(i * stride for i, stride in zip(place, strides, strict=True))
+            for row in range(top, bottom, step):
+                rows = min(step, bottom - row)
+                piece = scratch[:rows]
+                self._source.read_into(self._offset + (index * height + row) * row_bytes, piece)
+                target = plane[row - top : row - top + rows]
+                convert(piece[:, left:right], target, self._scale, self._zero)
+
+
+class Filled:
+    """A plane that its file lacks: one value everywhere, made where it is indexed."""
+
+    def __init__(self, shape: tuple[int, ...], dtype: np.dtype[Any], value: float) -> None:
+        self.shape = shape
+        self.dtype = np.dtype(dtype)
+        self.value = value
+
+    @property
+    def ndim(self) -> int:
+        """Number of axes."""
+        return len(self.shape)
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __repr__(self) -> str:
+        return f"<{self.dtype} {self.shape} filled with {self.value:g}>"
+
+    def __array__(
+        self, dtype: np.dtype[Any] | None = None, copy: bool | None = None
+    ) -> NDArray[Any]:
+        del copy
+        return np.full(self.shape, self.value, dtype or self.dtype)
+
+    def within(self, rows: slice, columns: slice) -> "Filled":
+        """Return the part that a sub-array covers."""
+        size = (rows.stop - rows.start, columns.stop - columns.start)
+        return Filled((*self.shape[:-2], *size), self.dtype, self.value)
+
+    def __getitem__(self, index: Any) -> NDArray[Any]:
+        bounds, after = parse_index(index, self.shape)
+        shape = [stop - start for start, stop in bounds]
+        return np.ascontiguousarray(np.full(shape, self.value, self.dtype)[after])
+
+
+def parse_index(
+    index: Any, shape: tuple[int, ...]
+) -> tuple[list[tuple[int, int]], tuple[slice | int, ...]]:
+    """Return the bounds that enclose an index on each axis, and what is left to take from them."""
+    items: list[slice | int | EllipsisType] = list(index if isinstance(index, tuple) else (index,))
+    if Ellipsis in items:
+        at = items.index(Ellipsis)
+        items[at : at + 1] = [slice(None)] * (len(shape) - len(items) + 1)
+    items += [slice(None)] * (len(shape) - len(items))
+    if len(items) > len(shape):
+        raise IndexError(f"{len(items)} indices for {len(shape)} axes")
+    bounds: list[tuple[int, int]] = []
+    after: list[slice | int] = []
+    for item, size in zip(items, shape, strict=True):
+        if isinstance(item, slice):
+            places = range(*item.indices(size))
+            if not places:
+                bounds.append((0, 0))
+                after.append(slice(None))
+                continue
+            bounds.append((min(places[0], places[-1]), max(places[0], places[-1]) + 1))
+            after.append(slice(None, None, places.step))
+        else:
+            place = range(size)[item]
+            bounds.append((place, place + 1))
+            after.append(0)
+    return bounds, tuple(after)
+
+
+def convert(stored: NDArray[Any], out: NDArray[Any], scale: float, zero: float) -> None:
+    """Write what a file stores into `out`, in `out`'s element type.
+
+    Unsigned integers are stored as signed ones with a zero point of half their range, which flips
+    their highest bit.
+    """
+    bits = 8 * stored.dtype.itemsize
+    unsigned = stored.dtype.kind == "i" and scale == 1 and zero == 2 ** (bits - 1)
+    if scale == 1 and zero == 0:
+        np.copyto(out, stored, casting="unsafe")
+    elif unsigned and out.dtype.kind == "u":
+        np.copyto(out, stored.view(stored.dtype.str.replace("i", "u")), casting="unsafe")
+        out ^= out.dtype.type(1 << (bits - 1))
+    elif unsigned and bits == 16 and out.dtype.kind == "f":
+        np.copyto(out, stored, casting="unsafe")
+        out += out.dtype.type(zero)
+    elif scale == 1 and float(zero).is_integer():
+        np.copyto(out, stored.astype(np.int64) + int(zero), casting="unsafe")
+    else:
+        np.copyto(out, stored.astype(np.float64) * scale + zero, casting="unsafe")

@@ -1,0 +1,342 @@
+"""The ASDF tree of a product, and ASDF files.
+
+Products keep the tree in a binary table of one row and one column of bytes, the extension ``ASDF``.
+Trees of plain values are read and written without the `asdf` package, whose import is slow; what
+holds world coordinates and transforms goes through it.
+"""
+
+import io
+import math
+import re
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import yaml
+
+from calcore.errors import FileInvalid
+from calcore.io._cards import Card
+from calcore.io._hdu import Extension
+
+_EXTERNAL = re.compile(
+    rb"!(?:core/|<tag:stsci\.edu:asdf/core/)ndarray-[\d.]+>?(\s*\{?\s*source:\s*['\"]?fits:)"
+)
+_TAG = re.compile(rb"![<\w][\w:./,@>-]*")
+_PLAIN_TAG = re.compile(
+    rb"!(?:core/|<tag:stsci\.edu:asdf/core/)(?:asdf|software|extension_metadata|history_entry)-[\d.]+>?"
+)
+_HEADER = b"#ASDF 1.0.0\n#ASDF_STANDARD 1.6.0\n%YAML 1.1\n%TAG ! tag:stsci.edu:asdf/\n--- !core/asdf-1.1.0\n"
+_END = b"\n...\n"
+_INTERNAL = frozenset({"asdf_library", "history", "_fits_hash"})
+
+
+class LazyTree(Mapping[str, Any]):
+    """A tree that is read when it is first looked at."""
+
+    def __init__(self, load: Callable[[], dict[str, Any]]) -> None:
+        self._load = load
+        self._nodes: dict[str, Any] | None = None
+
+    @property
+    def nodes(self) -> dict[str, Any]:
+        """The tree."""
+        if self._nodes is None:
+            self._nodes = self._load()
+        return self._nodes
+
+    def __getitem__(self, key: str) -> Any:
+        return self.nodes[key]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.nodes)
+
+    def __len__(self) -> int:
+        return len(self.nodes)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return dict, (self.nodes,)
+
+
+class _PlainLoader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
+    """Reads mappings, sequences and scalars, and takes no notice of tags."""
+
+
+def _any_tag(loader: Any, _suffix: str, node: yaml.Node) -> Any:
+    if isinstance(node, yaml.MappingNode):
+        return loader.construct_mapping(node, deep=True)
+    if isinstance(node, yaml.SequenceNode):
+        return loader.construct_sequence(node, deep=True)
+    return loader.construct_scalar(node)
+
+
+_PlainLoader.add_multi_constructor("tag:stsci.edu:", _any_tag)
+
+
+def read_tree(extension: Extension | None) -> dict[str, Any]:
+    """Return the tree of a product's ASDF extension, without what asdf keeps for itself.
+
+    Nodes that only point at another extension of the file are left out.
+
+    Raises
+    ------
+    FileInvalid
+        The tree cannot be read.
+    """
+    if extension is None:
+        return {}
+    content = _EXTERNAL.sub(rb"\1", _content(extension))
+    try:
+        tree = _plain(content)
+        if tree is None:
+            tree = _through_asdf(content)
+    except Exception as error:
+        raise FileInvalid(
+            extension.source.path,
+            f"its ASDF extension cannot be read ({error}); make the file again",
+        ) from error
+    kept = {key: value for key, value in tree.items() if key not in _INTERNAL}
+    return {key: value for key, value in kept.items() if not _is_elsewhere(value)}
+
+
+def _content(extension: Extension) -> bytes:
+    """Return the bytes of an ASDF extension, as products have it or as an image of bytes."""
+    if str(extension.header.get("TFORM1", "")).strip().startswith(("1P", "P", "1Q", "Q")):
+        form = ">i8" if "Q" in extension.header["TFORM1"] else ">i4"
+        data = extension.read()
+        count, start = np.frombuffer(data, form, 2)
+        heap = int(extension.header.get("THEAP") or extension.header["NAXIS1"])
+        return data[heap + start : heap + start + count]
+    return extension.read()
+
+
+def _is_elsewhere(node: Any) -> bool:
+    """Tell whether a node only points at another extension."""
+    return isinstance(node, dict) and str(node.get("source", "")).startswith("fits:")
+
+
+def _plain(content: bytes) -> dict[str, Any] | None:
+    """Return a tree of plain values, or None if it holds anything else."""
+    text, found, rest = content.partition(b"\n...")
+    if not found or rest.strip(b"\r\n \0"):
+        return None
+    body = text.partition(b"---")[2]
+    if any(not _PLAIN_TAG.fullmatch(tag) for tag in _TAG.findall(body)):
+        return None
+    tree = yaml.load(text, Loader=_PlainLoader)  # noqa: S506 - a safe loader
+    return tree if isinstance(tree, dict) else {}
+
+
+def _through_asdf(content: bytes) -> dict[str, Any]:
+    """Return a tree with everything that asdf knows how to read."""
+    import asdf  # noqa: PLC0415 - slow to import, and not needed for most files
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        with asdf.open(io.BytesIO(content), lazy_load=False, memmap=False) as file:
+            return dict(file.tree)
+
+
+def read_asdf(path: Path, content: bytes) -> dict[str, Any]:
+    """Return the tree of an ASDF file.
+
+    Raises
+    ------
+    FileInvalid
+        It is no ASDF file, or holds objects whose package is not installed.
+    """
+    if not content.startswith(b"#ASDF"):
+        raise FileInvalid(path, f"is not an ASDF file: it begins with {content[:10]!r}")
+    try:
+        tree = _plain(content)
+        if tree is None:
+            tree = _through_asdf(content)
+    except Exception as error:
+        raise FileInvalid(path, f"cannot be read as ASDF: {error}{_remedy(str(error))}") from error
+    tag = _unread(tree)
+    if tag:
+        raise FileInvalid(path, f"holds {tag}, which nothing installed can read{_remedy(tag)}")
+    return {key: value for key, value in tree.items() if key != "asdf_library"}
+
+
+def _remedy(what: str) -> str:
+    """Return what to install."""
+    if "jwst_pipeline" in what or "jwst" in what:
+        return "; pip install stdatamodels"
+    return "; install the package that defines it"
+
+
+def _unread(node: Any) -> str:
+    """Return the tag of the first node that no converter has read, or nothing."""
+    tag = getattr(node, "_tag", "")
+    if isinstance(tag, str) and tag and type(node).__name__.startswith("Tagged"):
+        return tag
+    items = node.values() if isinstance(node, dict) else node if isinstance(node, list) else ()
+    return next((found for item in items if (found := _unread(item))), "")
+
+
+def flat(node: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Return the leaves of nested mappings by dotted name."""
+    leaves: dict[str, Any] = {}
+    for key, value in node.items():
+        if isinstance(value, Mapping):
+            leaves |= flat(value, f"{prefix}{key}.")
+        else:
+            leaves[f"{prefix}{key}"] = value
+    return leaves
+
+
+def nested(leaves: Mapping[str, Any]) -> dict[str, Any]:
+    """Return nested mappings of leaves given by dotted name."""
+    tree: dict[str, Any] = {}
+    for name, value in leaves.items():
+        *path, last = name.split(".")
+        node = tree
+        for part in path:
+            node = node.setdefault(part, {})
+        node[last] = value
+    return tree
+
+
+def lookup(tree: Mapping[str, Any], path: str) -> Any:
+    """Return the node at a dotted path, or None."""
+    node: Any = tree
+    for part in path.split("."):
+        if not isinstance(node, Mapping) or part not in node:
+            return None
+        node = node[part]
+    return node
+
+
+def without(tree: Mapping[str, Any], path: str) -> dict[str, Any]:
+    """Return a tree without the node at a dotted path, and without branches that are left empty."""
+    head, _, rest = path.partition(".")
+    copy = dict(tree)
+    if head not in copy:
+        return copy
+    branch = without(copy[head], rest) if rest and isinstance(copy[head], Mapping) else None
+    if branch:
+        copy[head] = branch
+    elif branch is not None or not rest:
+        del copy[head]
+    return copy
+
+
+def merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+    """Return two trees as one; where both have a leaf, that of `above` counts."""
+    result = dict(below)
+    for key, value in above.items():
+        old = result.get(key)
+        if isinstance(old, Mapping) and isinstance(value, Mapping):
+            result[key] = merged(old, value)
+        else:
+            result[key] = value
+    return result
+
+
+def tree_bytes(tree: Mapping[str, Any]) -> bytes:
+    """Return a tree as ASDF."""
+    try:
+        return _HEADER + _emit(tree).encode("ascii") + _END
+    except TypeError:
+        pass  # there is more in it than plain values
+    import asdf  # noqa: PLC0415 - slow to import, and not needed for most files
+
+    buffer = io.BytesIO()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        asdf.AsdfFile(dict(tree)).write_to(buffer)
+    return buffer.getvalue()
+
+
+def tree_cards(content: bytes) -> list[Card]:
+    """Return the header of an ASDF extension."""
+    return [
+        Card("XTENSION", "BINTABLE", "binary table extension"),
+        Card("BITPIX", 8),
+        Card("NAXIS", 2),
+        Card("NAXIS1", len(content), "bytes in a row"),
+        Card("NAXIS2", 1, "rows"),
+        Card("PCOUNT", 0),
+        Card("GCOUNT", 1),
+        Card("TFIELDS", 1, "columns"),
+        Card("TTYPE1", "ASDF_METADATA"),
+        Card("TFORM1", f"{len(content)}B"),
+        Card("EXTNAME", "ASDF"),
+        Card("EXTVER", 1),
+    ]
+
+
+def _emit(node: Any, indent: str = "") -> str:
+    """Return plain values as YAML.
+
+    Raises
+    ------
+    TypeError
+        The node is no plain value.
+    """
+    if isinstance(node, Mapping):
+        if not node:
+            return "{}"
+        inner = indent + "  "
+        lines = [
+            f"{indent}{_text(str(key))}:{_branch(value, inner)}" for key, value in node.items()
+        ]
+        return "\n".join(lines)
+    if isinstance(node, list | tuple):
+        return "[" + ", ".join(_flow(item) for item in node) + "]"
+    return _flow(node)
+
+
+def _branch(value: Any, indent: str) -> str:
+    return ("\n" if isinstance(value, Mapping) and value else " ") + _emit(value, indent)
+
+
+def _flow(node: Any) -> str:
+    """Return plain values as YAML on one line."""
+    if isinstance(node, Mapping):
+        return "{" + ", ".join(f"{_text(str(k))}: {_flow(v)}" for k, v in node.items()) + "}"
+    if isinstance(node, list | tuple):
+        return "[" + ", ".join(_flow(item) for item in node) + "]"
+    if node is None:
+        return "null"
+    if isinstance(node, bool | np.bool_):
+        return "true" if node else "false"
+    if isinstance(node, str):
+        return _text(node)
+    if isinstance(node, int | np.integer):
+        return str(int(node))
+    if isinstance(node, float | np.floating):
+        return _real(float(node))
+    raise TypeError(f"{type(node).__name__} is no plain value")
+
+
+def _real(number: float) -> str:
+    if math.isnan(number):
+        return ".nan"
+    if math.isinf(number):
+        return ".inf" if number > 0 else "-.inf"
+    text = repr(number)
+    mantissa, exponent, power = text.partition("e")
+    if "." not in mantissa:
+        mantissa += ".0"
+    if exponent and power[0] not in "+-":
+        power = "+" + power
+    return mantissa + exponent + power
+
+
+def _text(text: str) -> str:
+    """Return a double-quoted YAML scalar in ASCII."""
+    escaped = []
+    for character in text:
+        code = ord(character)
+        if character in '"\\':
+            escaped.append("\\" + character)
+        elif character == "\n":
+            escaped.append("\\n")
+        elif 32 <= code < 127:
+            escaped.append(character)
+        else:
+            escaped.append(f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}")
+    return '"' + "".join(escaped) + '"'

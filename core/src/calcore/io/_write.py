@@ -1,0 +1,436 @@
+"""Writing products, whole or band by band."""
+
+import contextlib
+import os
+import threading
+import uuid
+from collections.abc import Iterator, Mapping
+from datetime import datetime, timezone
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from calcore.errors import OutputProblem
+from calcore.io._cards import BLOCK, Card, serialise
+from calcore.io._hdu import Extension
+from calcore.io._headers import cards_for, nameless
+from calcore.io._read import STANDARD
+from calcore.io._tables import table_cards
+from calcore.io._tree import merged, nested, tree_bytes, tree_cards
+from calcore.model import Carried, Catalog, Image, Meta, Mosaic, Ramp, Record, Segmentation, Window
+from calcore.model.layout import Array, Node, Plane, TableExtension, fields_of
+
+_SPARE = 2
+"""Header blocks kept free for keywords that are only known at the end."""
+_PIECE = 1 << 22
+_RAMP_ONLY = frozenset({"REFOUT"})
+_BITPIX = {"u1": 8, "i2": 16, "i4": 32, "i8": 64, "f4": -32, "f8": -64}
+_ZERO = {"u2": ("i2", 1 << 15), "u4": ("i4", 1 << 31), "u8": ("i8", 1 << 63)}
+_MODELS = {"ImageModel", "IFUImageModel", "SlitModel"}
+
+
+def write(
+    record: Record | Catalog,
+    path: Path | str,
+    *,
+    record_tree: Mapping[str, Any] | None = None,
+) -> Path:
+    """Write a product under its final name once it is whole.
+
+    Parameters
+    ----------
+    record : Record or Catalog
+        What is written. Planes that are None are left out; integers of 16 bits stay raw counts.
+    path : path
+        Where; the file appears when everything is in it, and replaces an older one.
+    record_tree : mapping, optional
+        Nodes for the ASDF tree, such as the record of what was done.
+
+    Returns
+    -------
+    Path
+        The file.
+
+    Raises
+    ------
+    OutputProblem
+        The folder cannot be written, or the disk is full. Nothing is left behind.
+    """
+    path = Path(path)
+    if isinstance(record, Catalog):
+        return _write_catalog(record, path)
+    kind: Any = type(record)
+    planes = {
+        name: plane
+        for name in (*fields_of(kind, Plane), *fields_of(kind, Array))
+        if (plane := getattr(record, name)) is not None
+    }
+    with ProductWriter(
+        path,
+        kind,
+        record.meta,
+        {name: plane.shape for name, plane in planes.items()},
+        dtypes={name: plane.dtype for name, plane in planes.items()},
+        carried=record.carried,
+        spare=0,
+    ) as product:
+        for name, plane in planes.items():
+            product.put_plane(name, plane)
+        product.close(record, record_tree=record_tree)
+    return path
+
+
+class ProductWriter:
+    """A product that is laid out first and filled band by band, under a temporary name.
+
+    Parameters
+    ----------
+    path : path
+        Where the product will be.
+    kind : record class
+        What it is; its annotations say which extensions.
+    meta : Meta
+        Metadata, as far as they are known.
+    shapes : mapping
+        Shape of each plane that will be written, by field name.
+    dtypes : mapping, optional
+        Element types of planes that are not stored as their annotation says.
+    carried : Carried, optional
+        Headers and extensions of the file the product comes from.
+    spare : int
+        Header blocks to keep free for keywords that come with `close`.
+
+    Raises
+    ------
+    OutputProblem
+        The folder cannot be written, or the disk is full. Nothing is left behind.
+    """
+
+    def __init__(
+        self,
+        path: Path | str,
+        kind: type[Any],
+        meta: Meta,
+        shapes: Mapping[str, tuple[int, ...]],
+        *,
+        dtypes: Mapping[str, np.dtype[Any]] | None = None,
+        carried: Carried | None = None,
+        spare: int = _SPARE,
+    ) -> None:
+        self.path = Path(path)
+        self._kind = kind
+        self._carried = carried or Carried()
+        self._temporary = self.path.with_name(f".{self.path.name}.{uuid.uuid4().hex[:8]}.part")
+        self._lock = threading.Lock()
+        self._file = -1
+        notes: Any = {**fields_of(kind, Plane), **fields_of(kind, Array)}
+        self._planes = {name: note for name, note in notes.items() if name in shapes}
+        self._shapes = {name: tuple(shapes[name]) for name in self._planes}
+        self._stored = {
+            name: _stored(note.dtype, (dtypes or {}).get(name))
+            for name, note in self._planes.items()
+        }
+        headers = self._headers(meta)
+        self._blocks = [len(serialise(cards)) // BLOCK + spare for cards in headers]
+        self._lay_out()
+        with self._said():
+            self._file = os.open(self._temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o666)
+            os.ftruncate(self._file, self._end)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.abort()
+
+    def put(self, window: Window, record: Record) -> None:
+        """Write a band: those planes of `record` that the product has, at `window`.
+
+        The record may hold more rows and columns than `window`. Several threads may put at once.
+        """
+        for name in self._planes:
+            plane = getattr(record, name, None)
+            if plane is None or not isinstance(self._planes[name], Plane):
+                continue
+            rows, columns = window.within(record.frame)
+            self._put(name, np.asarray(plane[..., rows, columns]), window)
+
+    def put_plane(self, name: str, plane: Any) -> None:
+        """Write a whole plane, which may be a lazy section, in pieces."""
+        shape = self._shapes[name]
+        if len(shape) < 2:
+            with self._said():
+                self._write(self._offsets[name], _encoded(np.asarray(plane), self._stored[name]))
+            return
+        rows, columns = shape[-2:]
+        row_bytes = max(1, int(np.prod(shape, dtype=np.int64)) // max(1, rows)) * 4
+        step = max(1, _PIECE // row_bytes)
+        for start in range(0, rows, step):
+            stop = min(rows, start + step)
+            window = Window(start, stop, 0, columns, rows, columns)
+            self._put(name, np.asarray(plane[..., start:stop, :]), window)
+
+    def _put(self, name: str, values: NDArray[Any], window: Window) -> None:
+        """Write rows and columns of a plane."""
+        stored = self._stored[name]
+        rows, columns = self._shapes[name][-2:]
+        item = stored[0].itemsize
+        height, width = window.shape
+        encoded = _encoded(values, stored).reshape(-1, height, width)
+        with self._said():
+            for index, plane in enumerate(encoded):
+                start = self._offsets[name] + (index * rows + window.row_start) * columns * item
+                if width == columns:
+                    self._write(start, plane)
+                    continue
+                for row in range(height):
+                    place = start + (row * columns + window.column_start) * item
+                    self._write(place, plane[row])
+
+    def close(
+        self,
+        record: Record,
+        *,
+        record_tree: Mapping[str, Any] | None = None,
+    ) -> Path:
+        """Write headers, tables, what rides along and the tree, and give the product its name.
+
+        Parameters
+        ----------
+        record : Record
+            Metadata, tables, world coordinates and what rides along; its planes are not looked at.
+        record_tree : mapping, optional
+            Nodes for the ASDF tree.
+        """
+        self._carried = record.carried
+        headers = [serialise(cards) for cards in self._headers(record.meta)]
+        with self._said():
+            needed = [len(header) // BLOCK for header in headers]
+            if any(n > b for n, b in zip(needed, self._blocks, strict=True)):
+                self._move([max(pair) for pair in zip(needed, self._blocks, strict=True)])
+            for cards, start, blocks in zip(
+                self._headers(record.meta), self._starts, self._blocks, strict=True
+            ):
+                self._write(start, np.frombuffer(serialise(cards, blocks), np.uint8))
+            position = self._end
+            for piece in self._tail(record, record_tree or {}):
+                self._write(position, np.frombuffer(piece, np.uint8))
+                position += len(piece)
+            os.fsync(self._file)
+            os.close(self._file)
+            self._file = -1
+            self._temporary.replace(self.path)
+        return self.path
+
+    def abort(self) -> None:
+        """Remove the temporary file; does nothing once the product is closed."""
+        if self._file >= 0:
+            os.close(self._file)
+            self._file = -1
+        with contextlib.suppress(OSError):
+            self._temporary.unlink(missing_ok=True)
+
+    # How the file is laid out.
+
+    def _headers(self, meta: Meta) -> list[list[Card]]:
+        """Return the cards of the first header and of each plane's."""
+        now = datetime.now(timezone.utc).replace(tzinfo=None)
+        model = _model(self._kind, self._shapes, self._stored, meta)
+        values = {
+            **meta,
+            "date": now.isoformat(timespec="milliseconds"),
+            "filename": self.path.name,
+            **({"model_type": model} if model else {}),
+        }
+        cards = self._carried.cards
+        primary = [
+            Card("SIMPLE", True, "conforms to the FITS standard"),
+            Card("BITPIX", 8),
+            Card("NAXIS", 0),
+            Card("EXTEND", True),
+            *cards_for("PRIMARY", values, cards.get("PRIMARY", ())),
+        ]
+        headers = [primary]
+        for name, note in self._planes.items():
+            own = cards_for(note.extension, values, cards.get(note.extension, ()))
+            headers.append(
+                _image_cards(note.extension, self._shapes[name], self._stored[name], own)
+            )
+        return headers
+
+    def _lay_out(self) -> None:
+        """Find where headers and planes begin."""
+        self._starts: list[int] = [0]
+        self._offsets: dict[str, int] = {}
+        position = self._blocks[0] * BLOCK
+        for name, blocks in zip(self._planes, self._blocks[1:], strict=True):
+            self._starts.append(position)
+            position += blocks * BLOCK
+            self._offsets[name] = position
+            size = int(np.prod(self._shapes[name], dtype=np.int64)) * self._stored[name][0].itemsize
+            position += -(-size // BLOCK) * BLOCK
+        self._end = position
+
+    def _move(self, blocks: list[int]) -> None:
+        """Make room for longer headers: move the planes towards the end, the last one first."""
+        before, ends = dict(self._offsets), self._end
+        self._blocks = blocks
+        self._lay_out()
+        os.ftruncate(self._file, self._end)
+        names = list(before)
+        stops = [*(before[name] for name in names[1:]), ends]
+        for name, stop in zip(reversed(names), reversed(stops), strict=True):
+            size = int(np.prod(self._shapes[name], dtype=np.int64)) * self._stored[name][0].itemsize
+            place = min(size, stop - before[name])
+            while place > 0:
+                count = min(_PIECE, place)
+                place -= count
+                piece = os.pread(self._file, count, before[name] + place)
+                self._write(self._offsets[name] + place, np.frombuffer(piece, np.uint8))
+            padding = -size % BLOCK
+            self._write(self._offsets[name] + size, np.zeros(padding, np.uint8))
+
+    def _tail(self, record: Record, record_tree: Mapping[str, Any]) -> Iterator[bytes]:
+        """Yield what comes after the planes: tables, what rides along, the tree."""
+        cards = record.carried.cards
+        for name, table in fields_of(self._kind, TableExtension).items():
+            values = getattr(record, name, None)
+            if values is not None:
+                template = cards.get(table.extension, ())
+                head, data = table_cards(table.extension, np.asarray(values), template)
+                head += cards_for(table.extension, record.meta, template)
+                yield serialise(head) + data + bytes(-len(data) % BLOCK)
+        for extension in record.carried.extensions:
+            if self._wants(extension):
+                piece = extension.source.read(extension.start, extension.stop - extension.start)
+                yield piece + bytes(-len(piece) % BLOCK)
+        content = tree_bytes(self._tree(record, record_tree))
+        yield serialise(tree_cards(content)) + content + bytes(-len(content) % BLOCK)
+
+    def _wants(self, extension: Extension) -> bool:
+        """Tell whether an extension that rides along belongs in this product."""
+        if extension.name in _RAMP_ONLY:
+            return issubclass(self._kind, Ramp)
+        return extension.name not in STANDARD or extension.version != 1
+
+    def _tree(self, record: Record, record_tree: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the ASDF tree."""
+        tree = merged(record.carried.tree, {"meta": nested(nameless(record.meta))})
+        for name, node in fields_of(self._kind, Node).items():
+            value = getattr(record, name, None)
+            if value is not None:
+                tree = merged(tree, nested({node.path: value}))
+        return merged(tree, record_tree)
+
+    # Bytes.
+
+    def _write(self, offset: int, values: NDArray[Any]) -> None:
+        """Write an array at a place, whole."""
+        view = memoryview(np.ascontiguousarray(values).reshape(-1).view(np.uint8))
+        while view.nbytes:
+            count = os.pwrite(self._file, view, offset)
+            view = view[count:]
+            offset += count
+
+    @contextlib.contextmanager
+    def _said(self) -> Iterator[None]:
+        """Turn the system's errors into ours, and leave nothing behind."""
+        try:
+            yield
+        except OSError as error:
+            self.abort()
+            raise OutputProblem(self.path, _reason(error)) from error
+
+
+def _reason(error: OSError) -> str:
+    """Return what is wrong and what to do."""
+    import errno  # noqa: PLC0415
+
+    said = error.strerror or str(error)
+    if error.errno in {errno.ENOSPC, errno.EDQUOT}:
+        return f"cannot be written: {said}; free some space or choose another folder with -o"
+    if error.errno == errno.ENOENT:
+        return "cannot be written: its folder does not exist; make it or choose another with -o"
+    return f"cannot be written: {said}; choose another folder with -o"
+
+
+def _stored(annotated: str, given: np.dtype[Any] | None) -> tuple[np.dtype[Any], int]:
+    """Return the element type in the file and its zero point."""
+    code = annotated
+    if given is not None and np.dtype(given) == np.uint16:
+        code = "u2"  # raw counts
+    code, zero = _ZERO.get(code, (code, 0))
+    return np.dtype(f">{code}"), zero
+
+
+def _encoded(values: NDArray[Any], stored: tuple[np.dtype[Any], int]) -> NDArray[Any]:
+    """Return values as they lie in the file."""
+    dtype, zero = stored
+    if not zero:
+        return values.astype(dtype)
+    unsigned = np.dtype(f"u{dtype.itemsize}")
+    flipped = values.astype(unsigned, copy=False) ^ unsigned.type(zero)
+    return flipped.astype(unsigned.newbyteorder(">"))
+
+
+def _image_cards(
+    name: str, shape: tuple[int, ...], stored: tuple[np.dtype[Any], int], own: list[Card]
+) -> list[Card]:
+    """Return the header of an image extension."""
+    dtype, zero = stored
+    return [
+        Card("XTENSION", "IMAGE", "image extension"),
+        Card("BITPIX", _BITPIX[dtype.str[1:]]),
+        Card("NAXIS", len(shape)),
+        *(Card(f"NAXIS{axis}", size) for axis, size in enumerate(shape[::-1], 1)),
+        Card("PCOUNT", 0),
+        Card("GCOUNT", 1),
+        Card("EXTNAME", name),
+        Card("EXTVER", 1),
+        *([Card("BSCALE", 1), Card("BZERO", zero)] if zero else []),
+        *own,
+    ]
+
+
+def _model(
+    kind: type[Any],
+    shapes: Mapping[str, tuple[int, ...]],
+    stored: Mapping[str, tuple[np.dtype[Any], int]],
+    meta: Meta,
+) -> str:
+    """Return DATAMODL: what the reference pipeline calls such a product."""
+    axes = len(shapes.get("data", ()))
+    if issubclass(kind, Ramp):
+        return "Level1bModel" if stored["data"][1] else "RampModel"
+    if issubclass(kind, Segmentation):
+        return "SegmentationMapModel"
+    if issubclass(kind, Mosaic):
+        return "ImageModel"
+    if issubclass(kind, Image) or kind.__name__ == "Rate":
+        given = str(meta.get("model_type", ""))
+        if axes == 2 and given in _MODELS:
+            return given
+        return "CubeModel" if axes == 3 else "ImageModel"
+    return str(meta.get("model_type", ""))
+
+
+def _write_catalog(catalog: Catalog, path: Path) -> Path:
+    """Write a table of sources as ECSV."""
+    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.part")
+    try:
+        catalog.table.write(temporary, format="ascii.ecsv", overwrite=True)
+        temporary.replace(path)
+    except OSError as error:
+        raise OutputProblem(path, _reason(error)) from error
+    finally:
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
+    return path
