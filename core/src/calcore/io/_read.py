@@ -139,6 +139,12 @@ def open_lazy(path: Path | str, kind: type[Any] | None = None) -> Any:
     return chosen(meta=_meta(contents), carried=carried, **fields)
 
 
+def read_node(path: Path | str, name: str) -> dict[str, Any]:
+    """Return a node of a product's ASDF tree; empty if there is none."""
+    node = read_tree(scan(open_source(Path(path))).find("ASDF")).get(name)
+    return node if isinstance(node, dict) else {}
+
+
 def tables_of(contents: Contents, kind: Any, *, lower: bool = False) -> dict[str, Any]:
     """Return the tables of a record."""
     found: dict[str, Any] = {}

@@ -135,7 +135,8 @@ def _build(
     made = BuiltSlot(slot, found.source, step, values=values, notes=notes)
     if slot.runs("skip", default=False):
         return _with(made, skip=f"switched off by {slot.runner['skip'].origin}")
-    diet = diet_of(kind)
+    step_kind: Any = kind
+    diet = diet_of(step_kind)
     absent = [role for _, role in diet.members.values() if role not in roles]
     if absent:
         return _with(made, skip=f"the association has no {absent[0]} members")

@@ -4,10 +4,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from calcore import io
 from calcore.associations.association import Product
 from calcore.errors import AssociationInvalid, CalcoreError
 from calcore.instrument import Instrument
+from calcore.io import files
 from calcore.model import Meta
 from calcore.run.inputs import TAKEN, Exposure, Inventory
 
@@ -71,7 +71,7 @@ def graph(found: Inventory, plan: Plan) -> Graph:
     """Return the products that the asked stages make of what was found."""
     made = Graph()
     level2 = {
-        io.exposure_root(Path(member.file))[0]: (association, product)
+        files.exposure_root(member.file): (association, product)
         for association in found.associations
         if association.stage == "2"
         for product in association.products
@@ -195,7 +195,7 @@ def _stage3(made: Graph, found: Inventory, path: Path, product: Product, plan: P
     needs: set[str] = set()
     first: Exposure | None = None
     for member in product.members:
-        root = io.exposure_root(Path(member.file))[0]
+        root = files.exposure_root(member.file)
         if root not in found.exposures and _is_other(found, product):
             return
         exposure = _exposure(found, member.file, product)
@@ -220,12 +220,12 @@ def _stage3(made: Graph, found: Inventory, path: Path, product: Product, plan: P
 
 def _is_other(found: Inventory, product: Product) -> bool:
     """Tell whether a product is of another instrument: none of its members was kept."""
-    roots = {io.exposure_root(Path(member.file))[0] for member in product.members}
+    roots = {files.exposure_root(member.file) for member in product.members}
     return not roots & set(found.exposures) and not found.problems
 
 
 def _exposure(found: Inventory, file: str, product: Product) -> Exposure:
-    root = io.exposure_root(Path(file))[0]
+    root = files.exposure_root(file)
     if root not in found.exposures:
         raise AssociationInvalid(
             f"product {product.name}: member {file} is not there, and no file it could be made from"

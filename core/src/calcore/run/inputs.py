@@ -8,6 +8,7 @@ from calcore import io
 from calcore.associations.association import Association
 from calcore.associations.association import load as load_association
 from calcore.errors import CalcoreError, FileInvalid, NoScienceData
+from calcore.io import files
 from calcore.model import Meta
 
 # Suffixes of files that a pipeline takes, most raw first, and the stage that takes them.
@@ -78,7 +79,7 @@ def _scan(folder: Path, found: Inventory) -> None:
 
 
 def _add(path: Path, found: Inventory, *, named: bool) -> None:
-    root, suffix = io.exposure_root(path)
+    root, suffix = files.exposure_root(path), files.suffix_of(path)
     if suffix not in TAKEN and suffix not in INTERMEDIATE:
         if not named:
             return
@@ -98,7 +99,7 @@ def _add_members(found: Inventory, folders: list[Path]) -> None:
         for product in association.products:
             for member in product.members:
                 name = Path(member.file)
-                root, _ = io.exposure_root(name)
+                root = files.exposure_root(name)
                 for folder in (association.path.parent / name.parent, *folders):
                     for suffix in TAKEN:
                         path = folder / f"{root}_{suffix}.fits"

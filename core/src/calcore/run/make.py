@@ -9,6 +9,7 @@ from typing import Any
 
 from calcore import __version__, io
 from calcore.errors import CalcoreError, OutputProblem
+from calcore.io import files as names
 from calcore.model import Catalog, Group, Image, Meta, Ramp, Rate, Record
 from calcore.pipeline import Pipeline, Slot
 from calcore.references.resolve import Choice
@@ -19,7 +20,7 @@ from calcore.run.assemble import BuiltSlot, assemble, describe
 from calcore.run.execute import Execution
 from calcore.run.graph import HANDED_ON, Job
 from calcore.run.outcome import Outcome, ProductPlan, Progress, Silence, SlotOutcome, Status
-from calcore.run.record import record_tree, same_record
+from calcore.run.record import NODE, record_tree, same_record
 from calcore.run.request import Request
 from calcore.run.settings import read_user_file, with_user_settings
 from calcore.step import diet_of
@@ -173,7 +174,7 @@ def _only(pipeline: Pipeline, name: str) -> Pipeline:
 def _main_outputs(job: Job) -> tuple[Path, ...]:
     """Return the products that the next stage takes, or that stage 3 is for."""
     suffixes = {"1": ("rate", "rateints"), "2": ("cal",), "3": ("i2d",)}[job.stage]
-    return tuple(io.product_path(job.folder, job.name, suffix) for suffix in suffixes)
+    return tuple(names.product_path(job.folder, job.name, suffix) for suffix in suffixes)
 
 
 def _is_there(shop: Workshop) -> bool:
@@ -185,10 +186,10 @@ def _is_there(shop: Workshop) -> bool:
         It is there, but was made otherwise.
     """
     suffix = HANDED_ON.get(shop.job.stage, "i2d")
-    path = io.product_path(shop.job.folder, shop.job.name, suffix)
+    path = names.product_path(shop.job.folder, shop.job.name, suffix)
     if not path.is_file() or path in shop.job.inputs:
         return False
-    if same_record(path, shop.tree, shop.job.inputs):
+    if same_record(path, shop.pipeline.name, shop.tree, shop.job.inputs):
         return True
     raise OutputProblem(
         path, "was made with other settings or from newer inputs; use --overwrite to replace it"
@@ -276,14 +277,13 @@ def _write_all(shop: Workshop, suffix: str, result: Any) -> None:
     job = shop.job
     if isinstance(result, Group):
         for member, path in zip(result.members, job.members["science"], strict=True):
-            root, _ = io.exposure_root(path)
+            root = names.exposure_root(path)
             identity = job.name.rpartition("-")[2].partition("_")[0]
-            _write(shop, io.product_path(job.folder, f"{root}_{identity}", suffix), member)
+            _write(shop, names.product_path(job.folder, f"{root}_{identity}", suffix), member)
         return
     if isinstance(result, Rate) and result.per_integration and not suffix.endswith("ints"):
         suffix = f"{suffix}ints"
-    extension = ".ecsv" if isinstance(result, Catalog) else ".fits"
-    _write(shop, io.product_path(job.folder, job.name, suffix, extension), result)
+    _write(shop, names.product_path(job.folder, job.name, suffix), result)
 
 
 def _write(shop: Workshop, path: Path, record: Any) -> None:
@@ -302,7 +302,7 @@ def _write(shop: Workshop, path: Path, record: Any) -> None:
                     context()
                 )
             record = record.replace(meta=record.meta.set(changes))
-        io.write(record, path, record_tree=shop.tree)
+        io.write(record, path, record_tree={NODE: {shop.pipeline.name: shop.tree}})
     shop.written.append(path)
 
 

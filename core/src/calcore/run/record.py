@@ -9,9 +9,12 @@ from calcore.errors import CalcoreError
 from calcore.pipeline import Pipeline
 from calcore.run.assemble import BuiltSlot
 
+NODE = "calcore"
+"""Name of the node of the ASDF tree; it holds one record for each pipeline a product went through."""
+
 
 def record_tree(pipeline: Pipeline, slots: Sequence[BuiltSlot], profile: str) -> dict[str, Any]:
-    """Return the node ``calcore`` of a product's ASDF tree."""
+    """Return the record of one pipeline, for a product's ASDF tree."""
     return {
         "version": __version__,
         "pipeline": pipeline.name,
@@ -31,13 +34,13 @@ def record_tree(pipeline: Pipeline, slots: Sequence[BuiltSlot], profile: str) ->
     }
 
 
-def same_record(path: Path, tree: Mapping[str, Any], inputs: Sequence[Path]) -> bool:
+def same_record(path: Path, pipeline: str, tree: Mapping[str, Any], inputs: Sequence[Path]) -> bool:
     """Tell whether a product was made as `tree` says, after the last change of its inputs."""
     try:
         made = path.stat().st_mtime
         if any(source.exists() and source.stat().st_mtime > made for source in inputs):
             return False
-        return bool(io.read_record(path) == tree)
+        return bool(io.read_node(path, NODE).get(pipeline) == tree)
     except (OSError, CalcoreError):
         return False
 
