@@ -13,6 +13,9 @@ USER_ENV := .venv
 TEST_ENV := .venv-test
 JWST_ENV := .venv-jwst
 DEMO := demo
+# The reference files that `calcore simulate` makes are found as CRDS finds them, without a network.
+DEMO_CRDS := CRDS_PATH=$(DEMO)/raw/crds_cache CRDS_OBSERVATORY=jwst CRDS_READONLY_CACHE=1 \
+  CRDS_SERVER_URL=https://crds-serverless-mode.stsci.edu
 PEER_PYTHON := CALCORE_JWST_PYTHON=$(CURDIR)/$(JWST_ENV)/bin/python
 
 .DEFAULT_GOAL := help
@@ -48,8 +51,8 @@ $(JWST_ENV)/.stamp: tests/requirements-jwst.txt | python
 
 demo: $(USER_ENV)/.stamp
 	@rm -rf $(DEMO)
-	$(USER_ENV)/bin/calcore simulate --instrument miri -o $(DEMO)/raw
-	$(USER_ENV)/bin/calcore run --instrument miri $(DEMO)/raw -o $(DEMO)/products
+	$(USER_ENV)/bin/calcore simulate --instrument miri --size small -o $(DEMO)/raw
+	$(DEMO_CRDS) $(USER_ENV)/bin/calcore run --instrument miri $(DEMO)/raw -o $(DEMO)/products
 	@echo
 	@echo 'The mosaic, its catalogue and its picture:'
 	@ls -1 $(DEMO)/products/*_i2d.fits $(DEMO)/products/*_cat.ecsv $(DEMO)/products/*_i2d.png

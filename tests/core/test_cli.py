@@ -10,6 +10,7 @@ from click.testing import CliRunner
 from rich.console import Console
 
 import calcore.run
+import calcore.simulate.visit
 from calcore.cli.app import COMMANDS, commands
 from calcore.cli.options import value_of
 from calcore.cli.plans import grouped, lines_of
@@ -17,6 +18,8 @@ from calcore.cli.progress import Lines, summary
 from calcore.errors import DataUnusable, FileTruncated, PluginMissing
 from calcore.run import Outcome, ProductPlan, RunResult, SlotOutcome, SlotPlan, Status
 from calcore.run.outcome import ReferenceChoice, Value
+from calcore.simulate.sky_options import SkyOptions, Target
+from calcore.simulate.visit import SimulatedVisit, VisitOptions
 
 RUN = sys.modules["calcore.run"]
 
@@ -358,3 +361,45 @@ def test_doctor_sees_a_folder_that_cannot_be_written(ask, tmp_path, monkeypatch)
     assert (
         f"WRONG  reference files: {place}/crds (CRDS_PATH), which cannot be written" in shown.stdout
     )
+
+
+def simulated(tmp_path):
+    return SimulatedVisit(
+        raw=(tmp_path / "a_uncal.fits",), associations=(tmp_path / "a_asn.json",),
+        cache=tmp_path, environment={"CRDS_PATH": "crds", "CRDS_OBSERVATORY": "jwst"}, truth=None,
+    )  # fmt: skip
+
+
+def test_simulate_passes_everything_on(ask, monkeypatch, tmp_path):
+    asked = Recorder(simulated(tmp_path))
+    monkeypatch.setattr(calcore.simulate.visit, "simulate", asked)
+    words = (
+        "simulate --instrument miri --mode image -o visit --size small --seed 7 --detector D1 "
+        "--detector D2 --filter F1 --subarray S --pattern P --groups 5 --integrations 2 "
+        "--dithers 3 --ra 0.01 --dec -69 --roll 30 --crowded --no-references"
+    )
+    shown = ask(*words.split())
+    assert shown.exit_code == 0, shown.stderr
+    instrument, output, options, _ = asked.asked["given"]
+    assert (instrument.name, output) == ("MIRI", Path("visit"))
+    assert options == VisitOptions(
+        mode="image", size="small", seed=7, detectors=("D1", "D2"), filters=("F1",), subarray="S",
+        pattern="P", n_groups=5, n_ints=2, n_dithers=3, references=False, sky=SkyOptions.crowded(),
+        target=Target(ra_deg=0.01, dec_deg=-69.0, roll_deg=30.0),
+    )  # fmt: skip
+    assert "export CRDS_OBSERVATORY=jwst" in shown.stdout
+    assert "calcore run --instrument miri visit -o products" in shown.stdout
+
+
+def test_simulate_leaves_the_choice_to_the_instrument(ask, monkeypatch, tmp_path):
+    asked = Recorder(simulated(tmp_path))
+    monkeypatch.setattr(calcore.simulate.visit, "simulate", asked)
+    assert ask("simulate", "--instrument", "MIRI", "-o", "visit", "-q").output == ""
+    assert asked.asked["given"][2] == VisitOptions()
+
+
+def test_an_instrument_that_cannot_be_simulated_says_so(ask):
+    shown = ask("simulate", "--instrument", "fgs", "-o", "visit")
+    assert shown.exit_code == 1
+    assert shown.stderr.endswith("cannot simulate FGS exposures\n")
+    assert ask("simulate", "--instrument", "hst", "-o", "visit").exit_code == 2
