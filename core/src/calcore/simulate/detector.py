@@ -148,7 +148,9 @@ class Camera:
     frame_pixels: int
     random: Callable[..., np.random.Generator]
 
-    def expose(self, rate: NDArray[np.floating], progress: Callable[[], None] | None = None) -> Ramps:
+    def expose(
+        self, rate: NDArray[np.floating], progress: Callable[[], None] | None = None
+    ) -> Ramps:
         """Expose to a noiseless scene.
 
         Parameters

@@ -61,7 +61,9 @@ def measured(linear: Float32, terms: Float32, scale: float) -> Float32:
     return result
 
 
-def coefficients(terms: Float32, scale: float, origin: Float32 | None = None) -> NDArray[np.float64]:
+def coefficients(
+    terms: Float32, scale: float, origin: Float32 | None = None
+) -> NDArray[np.float64]:
     """Return a polynomial's coefficients c0, c1, c2 ... as a linearity reference file has them.
 
     Parameters

@@ -81,7 +81,9 @@ class Clocking:
         return self.row_clocks // self.pixel_clocks
 
 
-def clocking(table: Mapping[str, Any], detector: Detector, subarray: Subarray, slow: bool) -> Clocking:
+def clocking(
+    table: Mapping[str, Any], detector: Detector, subarray: Subarray, slow: bool
+) -> Clocking:
     """Work out the clocks of a frame from an instrument's read-out table.
 
     Parameters

@@ -1,0 +1,102 @@
+"""What an instrument's package brings for its simulation, read when first asked for."""
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from importlib.resources import files
+from typing import Any
+
+from calcore.errors import PluginBroken, UnknownName
+from calcore.simulate.physics import Physics
+from calcore.simulate.readout import ReadPattern, load_patterns
+from calcore.simulate.tables import Detector, Filter, load_detectors, load_filters
+
+
+@dataclass(frozen=True)
+class SimulatedInstrument:
+    """An instrument to simulate; `package` brings ``tables/*.toml``.
+
+    ``simulate.toml`` says modes, physics, read-out and references, ``readout_patterns.toml`` the
+    patterns, ``apertures.toml`` and ``filters.toml`` the optics.
+    """
+
+    package: str
+
+    @cached_property
+    def table(self) -> Mapping[str, Any]:
+        """Content of ``simulate.toml``."""
+        return self._load("simulate")
+
+    @cached_property
+    def name(self) -> str:
+        """Value of INSTRUME."""
+        return str(self.table["instrument"])
+
+    @cached_property
+    def detectors(self) -> Mapping[str, Detector]:
+        """Geometry of the detectors by the value of DETECTOR."""
+        return load_detectors(files(self.package) / "tables" / "apertures.toml")
+
+    @cached_property
+    def filters(self) -> Mapping[str, Filter]:
+        """Filters by name."""
+        return load_filters(files(self.package) / "tables" / "filters.toml")
+
+    @cached_property
+    def patterns(self) -> Mapping[str, ReadPattern]:
+        """Read-out patterns by the value of READPATT."""
+        return load_patterns(self._load("readout_patterns"))
+
+    def mode(self, name: str, size: str | None = None) -> Mapping[str, Any]:
+        """Return the settings of a mode, in one of its named sizes.
+
+        Raises
+        ------
+        UnknownName
+            There is no such mode or size.
+        """
+        modes = self.table["modes"]
+        if name not in modes:
+            raise UnknownName(f"simulated mode of {self.name}", name, modes)
+        settings = dict(modes[name])
+        sizes = {key: settings.pop(key) for key in list(settings) if key in SIZES}
+        if size is None:
+            return settings
+        if size not in sizes:
+            raise UnknownName(f"size of {self.name} {name}", size, sizes)
+        return {**settings, **sizes[size]}
+
+    def detector(self, name: str) -> Detector:
+        """Return a detector's geometry; raises `UnknownName`."""
+        if name not in self.detectors or name not in self.table["detector"]:
+            raise UnknownName(f"{self.name} detector", name, self.table["detector"])
+        return self.detectors[name]
+
+    def filter(self, name: str) -> Filter:
+        """Return a filter; raises `UnknownName`."""
+        if name not in self.filters:
+            raise UnknownName(f"{self.name} filter", name, self.filters)
+        return self.filters[name]
+
+    def pattern(self, name: str) -> ReadPattern:
+        """Return a read-out pattern; raises `UnknownName`."""
+        if name not in self.patterns:
+            raise UnknownName(f"{self.name} read-out pattern", name, self.patterns)
+        return self.patterns[name]
+
+    def physics(self, detector: str) -> Physics:
+        """Return what a detector is made of."""
+        kind = self.table["detector"][detector]["physics"]
+        return Physics.from_table(self.table["physics"][kind], f"physics.{kind}")
+
+    def _load(self, name: str) -> dict[str, Any]:
+        path = files(self.package) / "tables" / f"{name}.toml"
+        try:
+            return tomllib.loads(path.read_text(encoding="utf-8"))
+        except (OSError, tomllib.TOMLDecodeError) as error:
+            raise PluginBroken(f"{self.package}: table {name} cannot be read: {error}") from error
+
+
+SIZES = ("small",)
+"""Names of the sizes that a mode's table may hold."""

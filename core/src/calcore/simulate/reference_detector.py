@@ -1,0 +1,254 @@
+"""Reference files of the detector: noisy measurements of its true properties.
+
+Each function makes one type. A superbias, a dark and a reset correction are averages of a finite
+number of simulated darks; their noise has the size that such an average has.
+"""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from calcore.flags import DQ
+from calcore.simulate.detector import couple
+from calcore.simulate.detector_maps import switched
+from calcore.simulate.nonlinearity import coefficients
+from calcore.simulate.reference_io import Setup, keywords, numbered, write_asdf, write_fits
+
+Float32 = NDArray[np.float32]
+
+DARK_BYTES = 600e6
+"""Largest dark that is made frame by frame; a longer one has the exposure's own groups."""
+BAD_LIST = (DQ.DO_NOT_USE, DQ.DEAD, DQ.HOT, DQ.WARM, DQ.LOW_QE, DQ.RC)
+
+
+def mask(setup: Setup, path: Path) -> None:
+    """Write the list of bad pixels and of reference pixels."""
+    flags = setup.maps.dq[setup.area.window]
+    # The order differs from the products' on purpose: readers must go by the names.
+    names = (*BAD_LIST, DQ.BAD_REF_PIXEL, DQ.REFERENCE_PIXEL)
+    header = keywords(setup, "mask", "MaskModel", path.name)
+    write_fits(path, header, {}, flags=numbered(flags, names))
+
+
+def saturation(setup: Setup, path: Path) -> None:
+    """Write the raw numbers from which on pixels are saturated [DN]."""
+    maps, pixels = setup.maps.cut(setup.area.window), setup.physics.pixels
+    # A full pixel among empty ones shows this part of its signal; its neighbours have the rest.
+    held = 1 - 4 * pixels.coupling - 4 * pixels.coupling_diagonal
+    margin = 1 - setup.quality.saturation
+    bias = switched(maps, setup.physics, setup.effects).bias
+    level = bias + held * margin * maps.full_scale
+    level = np.minimum(level, setup.physics.electronics.adc_top_dn * margin)
+    flags = np.where(maps.active, 0, DQ.NO_SAT_CHECK).astype(np.uint32)
+    level[~maps.active] = setup.physics.electronics.adc_top_dn
+    header = keywords(setup, "saturation", "SaturationModel", path.name)
+    planes = {"SCI": level.astype(np.float32)}
+    write_fits(path, header, planes, flags=numbered(flags, (DQ.NO_SAT_CHECK, DQ.DO_NOT_USE)))
+
+
+def superbias(setup: Setup, path: Path) -> None:
+    """Write the mean of many first reads [DN]."""
+    maps, pixels = setup.maps.cut(setup.area.window), setup.physics.pixels
+    truth = switched(maps, setup.physics, setup.effects)
+    reset = pixels.reset_noise_electron / maps.gain * maps.active
+    noise = np.hypot(maps.read_noise, reset) / np.sqrt(setup.quality.frames)
+    level = truth.bias + noise * setup.error("superbias")
+    flags = np.where(maps.dq & np.uint32(DQ.RC) != 0, DQ.UNRELIABLE_BIAS, 0).astype(np.uint32)
+    header = keywords(setup, "superbias", "SuperBiasModel", path.name)
+    planes = {"SCI": level.astype(np.float32), "ERR": noise.astype(np.float32)}
+    write_fits(path, header, planes, flags=numbered(flags, (DQ.DO_NOT_USE, DQ.UNRELIABLE_BIAS)))
+
+
+def linearity(setup: Setup, path: Path) -> None:
+    """Write the polynomials that linearise [DN to DN]."""
+    maps, pixels = setup.maps.cut(setup.area.window), setup.physics.pixels
+    truth = switched(maps, setup.physics, setup.effects)
+    total = sum(pixels.nonlinearity)
+    share = setup.quality.linearity / total if total else 0.0
+    terms = truth.terms * (1 + np.float32(share) * setup.error("linearity"))
+    origin = truth.bias if setup.table.get("includes_bias", False) else None
+    coeffs = coefficients(terms.astype(np.float32), pixels.full_scale_dn, origin)
+    flags = np.zeros(maps.shape, np.uint32)
+    dead = maps.dq & np.uint32(DQ.DEAD) != 0
+    flags[dead] |= np.uint32(DQ.NO_LIN_CORR)
+    # Reference pixels have no well; they are left as they are.
+    left = ~maps.active
+    coeffs[:, left] = 0
+    coeffs[1, left] = 1
+    coeffs[:, dead] = np.nan
+    header = keywords(setup, "linearity", "LinearityModel", path.name)
+    names = (DQ.NONLINEAR, DQ.NO_LIN_CORR, DQ.DO_NOT_USE)
+    planes = {"COEFFS": coeffs.astype(np.float32)}
+    write_fits(path, header, planes, flags=numbered(flags, names))
+
+
+def dark(setup: Setup, path: Path) -> None:
+    """Write the mean dark signal after each group [DN], (group, y, x) or (integration, ...).
+
+    A dark is made frame by frame, as CRDS has them, if it is not too large; otherwise with the
+    exposure's own pattern of groups.
+    """
+    maps, plan = setup.maps.cut(setup.area.window), setup.plan
+    truth = switched(maps, setup.physics, setup.effects)
+    rate = couple_if(setup, truth.dark / truth.gain, maps.active)
+    frames, skip, groups = plan.pattern.frames, plan.pattern.skip, plan.n_groups
+    integrations = int(setup.table.get("integrations", 0))
+    planes = max(1, integrations)
+    single = (groups * (frames + skip), 1, 0)
+    if single[0] * rate.nbytes * planes <= DARK_BYTES:
+        groups, frames, skip = single
+    noise = np.hypot(
+        maps.read_noise, np.sqrt(truth.dark * plan.frame_time_s) / maps.gain
+    ) / np.sqrt(setup.quality.frames * frames)
+    cube = np.empty((planes, groups, *maps.shape), np.float32)
+    for integration in range(planes):
+        for group in range(groups):
+            seconds = (group * (frames + skip) + (frames + 1) / 2) * plan.frame_time_s
+            error = setup.error("dark", str(integration), str(group))
+            cube[integration, group] = rate * np.float32(seconds) + noise * error
+    cube *= maps.active
+    header = keywords(setup, "dark", "DarkMIRIModel" if integrations else "DarkModel", path.name)
+    header.update(
+        READPATT=plan.pattern.name,
+        NINTS=planes,
+        NGROUPS=groups,
+        NFRAMES=frames,
+        GROUPGAP=skip,
+        TFRAME=plan.frame_time_s,
+        TGROUP=(frames + skip) * plan.frame_time_s,
+        NOUTPUTS=setup.outputs,
+        EXP_TYPE=setup.exposure_type,
+    )
+    flags = np.zeros(maps.shape, np.uint32)
+    flags[maps.dq & np.uint32(DQ.HOT) != 0] |= np.uint32(DQ.HOT)
+    flags[maps.dq & np.uint32(DQ.WARM) != 0] |= np.uint32(DQ.WARM)
+    flags[maps.dq & np.uint32(DQ.RC) != 0] |= np.uint32(DQ.UNRELIABLE_DARK)
+    names = (DQ.DO_NOT_USE, DQ.HOT, DQ.WARM, DQ.UNRELIABLE_DARK)
+    flags = flags if not integrations else np.broadcast_to(flags, (1, 1, *maps.shape)).copy()
+    data = cube if integrations else cube[0]
+    write_fits(path, header, {"SCI": data}, flags=numbered(flags, names))
+
+
+def couple_if(setup: Setup, values: NDArray[np.floating], active: NDArray[np.bool_]) -> Float32:
+    """Return values as neighbours share them, where that is switched on."""
+    plain = values.astype(np.float32)
+    pixels = setup.physics.pixels
+    if not setup.effects.coupling:
+        return plain
+    return couple(plain, active, pixels.coupling, pixels.coupling_diagonal)
+
+
+def reset(setup: Setup, path: Path) -> None:
+    """Write the decay after a reset [DN], (integration, group, y, x)."""
+    settling, plan = setup.physics.settling, setup.plan
+    if settling is None:
+        raise ValueError(f"{setup.detector.name} has no settling to write")
+    maps = setup.maps.cut(setup.area.window)
+    truth = switched(maps, setup.physics, setup.effects)
+    groups = max(1, int(np.ceil(8 * settling.reset_frames)))
+    groups = min(groups, max(plan.n_groups - 1, 1))
+    noise = maps.read_noise / np.sqrt(setup.quality.frames)
+    cycle = plan.pattern.frames + plan.pattern.skip
+    cube = np.empty((2, groups, *maps.shape), np.float32)
+    for integration, factor in enumerate((1.0, settling.later_reset_factor)):
+        for group in range(groups):
+            frames = group * cycle + np.arange(plan.pattern.frames)
+            decay = factor * np.exp(-frames / settling.reset_frames).mean()
+            error = setup.error("reset", str(integration), str(group))
+            cube[integration, group] = truth.reset * np.float32(decay) + noise * error
+    cube *= maps.active
+    header = keywords(setup, "reset", "ResetModel", path.name)
+    header.update(READPATT=plan.pattern.name, NGROUPS=groups, NINTS=2, NFRAMES=plan.pattern.frames)
+    flags = np.zeros(maps.shape, np.uint32)
+    write_fits(
+        path, header, {"SCI": cube}, flags=numbered(flags, (DQ.DO_NOT_USE, DQ.OTHER_BAD_PIXEL))
+    )
+
+
+def rscd(setup: Setup, path: Path) -> None:
+    """Write how many groups to leave out at the start of integrations."""
+    kinds = [("subarray", "S17"), ("readpatt", "S12"), ("group_skip1", "i4"), ("group_skip", "i4")]
+    first, later = int(setup.table["first"]), int(setup.table["later"])
+    rows = [
+        (name.encode(), pattern.encode(), first, later)
+        for name in setup.detector.subarrays
+        for pattern in setup.table["patterns"]
+    ]
+    header = keywords(setup, "rscd", "RSCDModel", path.name)
+    write_fits(path, header, {}, tables={"RSCD_GROUP_SKIP": np.array(rows, dtype=kinds)})
+
+
+def gain(setup: Setup, path: Path) -> None:
+    """Write electrons per DN."""
+    maps = setup.maps.cut(setup.area.window)
+    truth = switched(maps, setup.physics, setup.effects)
+    values = truth.gain * (1 + np.float32(setup.quality.gain) * setup.error("gain"))
+    header = keywords(setup, "gain", "GainModel", path.name)
+    write_fits(path, header, {"SCI": values.astype(np.float32)})
+
+
+def read_noise(setup: Setup, path: Path) -> None:
+    """Write the noise of the difference of two reads [DN]."""
+    maps = setup.maps.cut(setup.area.window)
+    values = np.sqrt(2) * maps.read_noise
+    values = values * (1 + np.float32(setup.quality.read_noise) * setup.error("read noise"))
+    header = keywords(setup, "readnoise", "ReadnoiseModel", path.name)
+    header["READPATT"] = setup.plan.pattern.name
+    write_fits(path, header, {"SCI": values.astype(np.float32)})
+
+
+def ipc(setup: Setup, path: Path) -> None:
+    """Write the kernel that undoes the coupling of neighbours."""
+    pixels = setup.physics.pixels
+    side, diagonal = (
+        (pixels.coupling, pixels.coupling_diagonal) if setup.effects.coupling else (0, 0)
+    )
+    spread = np.full((3, 3), diagonal)
+    spread[1, :] = spread[:, 1] = side
+    spread[1, 1] = 1 - 4 * side - 4 * diagonal
+    # The kernel is inverted on a periodic patch far larger than its reach, and cut to 3 x 3; what
+    # is cut off is of the order of the coupling squared and goes to the centre.
+    patch = np.zeros((33, 33))
+    patch[15:18, 15:18] = spread
+    inverse = np.fft.ifft2(1 / np.fft.fft2(np.fft.ifftshift(patch))).real
+    kernel = np.fft.fftshift(inverse)[15:18, 15:18]
+    kernel[1, 1] += 1 - kernel.sum()
+    header = keywords(setup, "ipc", "IPCModel", path.name)
+    write_fits(path, header, {"SCI": kernel.astype(np.float32)})
+
+
+def emicorr(setup: Setup, path: Path) -> None:
+    """Write the waveforms of periodic pick-up, and the clocks of each sub-array."""
+    phase = 2 * np.pi * (np.arange(500) + 0.5) / 500
+    frequencies: dict[str, Any] = {}
+    for wave in setup.physics.interference:
+        shape = wave.amplitude_dn * (np.sin(phase) + wave.second_harmonic * np.sin(2 * phase))
+        frequencies[wave.name] = {"frequency": wave.frequency_hz, "phase_amplitudes": shape}
+    cases: dict[str, Any] = {}
+    names = [wave.name for wave in setup.physics.interference]
+    for name, clocks in setup.table["clocks"].items():
+        cases[name] = {
+            "rowclocks": clocks.row_clocks,
+            "frameclocks": clocks.frame_clocks,
+            "freqs": {"FAST": names, "SLOW": {setup.detector.name: names}},
+        }
+    tree = {"frequencies": frequencies, "subarray_cases": cases}
+    write_asdf(path, setup, "emicorr", "EmiModel", tree)
+
+
+MAKERS: Mapping[str, Callable[[Setup, Path], None]] = {
+    "mask": mask,
+    "saturation": saturation,
+    "superbias": superbias,
+    "linearity": linearity,
+    "dark": dark,
+    "reset": reset,
+    "rscd": rscd,
+    "gain": gain,
+    "readnoise": read_noise,
+    "ipc": ipc,
+    "emicorr": emicorr,
+}

@@ -1,0 +1,211 @@
+"""Reference files of what lies before the detector: flat field, photometry, geometry, apertures.
+
+Conventions: the flat field holds everything that makes a uniform sky uneven, the pixels' relative
+solid angle included. A uniform sky is then uniform in calibrated images, and the flux of a star is
+the sum of its calibrated pixels times the relative area times the nominal solid angle.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from astropy.table import Table
+from numpy.typing import NDArray
+
+from calcore.flags import DQ
+from calcore.simulate.detector_maps import switched
+from calcore.simulate.geometry import distortion_model, pixel_area_map
+from calcore.simulate.optics import PointSpread
+from calcore.simulate.reference_io import Setup, keywords, numbered, write_asdf, write_fits
+from calcore.simulate.tables import Filter
+
+SQUARE_ARCSEC_PER_SR = float(np.degrees(1) * 3600) ** 2
+FRACTIONS = (0.3, 0.5, 0.7, 0.8)
+SKY_PIXEL = (14.0, 20.0)
+"""Annulus in which apertures measure the sky [pixel]."""
+WIDTHS = {
+    "filter": "S12",
+    "pupil": "S15",
+    "subarray": "S17",
+}
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class OpticsSetup:
+    """What the references before the detector are made from.
+
+    Attributes
+    ----------
+    setup
+        The exposure's detector, sub-array, filter and the row of the type.
+    filters
+        All filters of the instrument.
+    point_spread, pixel_width
+        Give the point-spread function of a filter, and the width of its detectors' pixels [arcsec].
+    exact
+        Filters whose point-spread function is worth its time; others are scaled by wavelength.
+    """
+
+    setup: Setup
+    filters: Mapping[str, Filter]
+    point_spread: Callable[[Filter], PointSpread]
+    pixel_width: Callable[[Filter], float]
+    exact: frozenset[str]
+
+    def labels(self, chosen: Filter) -> list[str]:
+        """Return what the columns that select a row hold for a filter."""
+        values = {
+            "filter": chosen.name,
+            "pupil": chosen.pupil or "N/A",
+            "subarray": self.setup.table.get("subarray", "N/A"),
+        }
+        return [values[name] for name in self.setup.table["columns"]]
+
+    def kinds(self) -> list[tuple[str, str]]:
+        """Return the types of these columns."""
+        return [(name, WIDTHS[name]) for name in self.setup.table["columns"]]
+
+    def own_filters(self) -> list[Filter]:
+        """Return the filters that the detector's channel has."""
+        channel = self.setup.detector.channel
+        return [chosen for chosen in self.filters.values() if chosen.channel == channel]
+
+
+def flat(optics: OpticsSetup, path: Path) -> None:
+    """Write the response of pixels to a uniform sky, relative to the mean gain and efficiency."""
+    setup = optics.setup
+    window = setup.area.window
+    maps, quality = setup.maps.cut(window), setup.quality
+    truth = switched(maps, setup.physics, setup.effects)
+    response = truth.efficiency * pixel_area_map(setup.detector)[window]
+    response = response * (setup.physics.pixels.gain / truth.gain)
+    values = response * (1 + np.float32(quality.flat) * setup.error("flat", setup.filter.name))
+    dead = truth.efficiency <= 0
+    flags = np.zeros(maps.shape, np.uint32)
+    flags[~maps.active] = DQ.DO_NOT_USE | DQ.NO_FLAT_FIELD
+    flags[dead & maps.active] = DQ.DO_NOT_USE | DQ.NO_FLAT_FIELD
+    flags[maps.dq & np.uint32(DQ.LOW_QE) != 0] |= np.uint32(DQ.UNRELIABLE_FLAT)
+    values = np.where(maps.active, values, 1)
+    values[dead & maps.active] = np.nan
+    errors = np.where(np.isfinite(values), quality.flat * np.abs(values), np.nan)
+    header = keywords(setup, "flat", "FlatModel", path.name)
+    planes = {"SCI": values.astype(np.float32), "ERR": errors.astype(np.float32)}
+    names = (DQ.DO_NOT_USE, DQ.NO_FLAT_FIELD, DQ.UNRELIABLE_FLAT)
+    write_fits(path, header, planes, flags=numbered(flags, names))
+
+
+def area(optics: OpticsSetup, path: Path) -> None:
+    """Write the pixels' solid angle relative to the nominal one."""
+    setup = optics.setup
+    header = keywords(setup, "area", "PixelAreaModel", path.name)
+    header.update(_nominal_area(setup))
+    values = pixel_area_map(setup.detector)[setup.area.window]
+    write_fits(path, header, {"SCI": values.astype(np.float32)})
+
+
+def _nominal_area(setup: Setup) -> dict[str, float]:
+    """Return the keywords of the nominal solid angle of a pixel."""
+    steradian = setup.detector.pixel_area_sr
+    return {"PIXAR_SR": steradian, "PIXAR_A2": steradian * SQUARE_ARCSEC_PER_SR}
+
+
+def photom(optics: OpticsSetup, path: Path) -> None:
+    """Write the surface brightness of one DN/s, filter by filter [MJy/sr]."""
+    setup = optics.setup
+    rows = [
+        (*optics.labels(chosen), chosen.photmjsr, setup.quality.photometry * chosen.photmjsr)
+        for chosen in optics.own_filters()
+    ]
+    kinds = [*optics.kinds(), ("photmjsr", "f4"), ("uncertainty", "f4")]
+    header = keywords(setup, "photom", setup.table["model"], path.name)
+    header.update(_nominal_area(setup))
+    write_fits(path, header, {}, tables={"PHOTOM": _table(rows, kinds)})
+
+
+def apcorr(optics: OpticsSetup, path: Path) -> None:
+    """Write how much light of a star circular apertures miss, the sky annulus taken into account.
+
+    All filters have rows; those that are not `exact` have the image of the exposure's own filter,
+    scaled by wavelength and by the width of a pixel.
+    """
+    setup = optics.setup
+    inner, outer = SKY_PIXEL
+    rows = []
+    own_spread, own_width = optics.point_spread(setup.filter), optics.pixel_width(setup.filter)
+    for chosen in optics.filters.values():
+        if chosen.name in optics.exact:
+            spread, scale = optics.point_spread(chosen), 1.0
+        else:
+            spread = own_spread
+            scale = chosen.pivot_micron / setup.filter.pivot_micron
+            scale *= own_width / optics.pixel_width(chosen)
+        for fraction in FRACTIONS:
+            radius = float(spread.radius_of(fraction)) * scale
+            held = spread.encircled_energy(np.array([radius, inner, outer]) / scale)
+            sky = float(held[2] - held[1]) * radius**2 / (outer**2 - inner**2)
+            correction = 1 / (float(held[0]) - sky)
+            rows.append((*optics.labels(chosen), fraction, radius, correction, inner, outer))
+    kinds = [
+        *optics.kinds(),
+        *((name, "f4") for name in ("eefraction", "radius", "apcorr", "skyin", "skyout")),
+    ]
+    header = keywords(setup, "apcorr", setup.table["model"], path.name)
+    write_fits(path, header, {}, tables={"APCORR": _table(rows, kinds)})
+
+
+def _table(rows: list[tuple[object, ...]], kinds: list[tuple[str, str]]) -> NDArray[np.void]:
+    """Return a table of bytes and numbers."""
+    plain = [tuple(v.encode() if isinstance(v, str) else v for v in row) for row in rows]
+    return np.array(plain, dtype=kinds)
+
+
+def distortion(optics: OpticsSetup, path: Path) -> None:
+    """Write the way from pixels to the telescope's frame and back."""
+    setup = optics.setup
+    model = distortion_model(setup.detector)
+    write_asdf(path, setup, "distortion", "DistortionModel", {"model": model})
+
+
+def filteroffset(optics: OpticsSetup, path: Path) -> None:
+    """Write the shifts of the image between filters [pixel]."""
+    rows = [
+        {
+            "filter": chosen.name,
+            "pupil": chosen.pupil or "N/A",
+            "column_offset": chosen.column_offset,
+            "row_offset": chosen.row_offset,
+        }
+        for chosen in optics.own_filters()
+    ]
+    tree = {"filters": rows}
+    write_asdf(path, optics.setup, "filteroffset", "FilteroffsetModel", tree)
+
+
+def abvegaoffset(optics: OpticsSetup, path: Path) -> None:
+    """Write the differences between magnitude systems, of a star with a Rayleigh-Jeans spectrum.
+
+    Vega's flux density falls as the wavelength squared from 655 Jy at 2.19 micron; zero of the AB
+    system is 3631 Jy.
+    """
+    columns: dict[str, list[str | float]] = {name: [] for name in optics.setup.table["columns"]}
+    offsets: list[float] = []
+    for chosen in optics.filters.values():
+        for name, value in zip(columns, optics.labels(chosen), strict=True):
+            columns[name].append(value)
+        vega_jy = 655.0 * (2.19 / chosen.pivot_micron) ** 2
+        offsets.append(2.5 * float(np.log10(3631.0 / vega_jy)))
+    table = Table({**columns, "abvega_offset": offsets})
+    tree = {"abvega_offset": table}
+    write_asdf(path, optics.setup, "abvegaoffset", "ABVegaOffsetModel", tree)
+
+
+MAKERS: Mapping[str, Callable[[OpticsSetup, Path], None]] = {
+    "flat": flat,
+    "area": area,
+    "photom": photom,
+    "apcorr": apcorr,
+    "distortion": distortion,
+    "filteroffset": filteroffset,
+    "abvegaoffset": abvegaoffset,
+}

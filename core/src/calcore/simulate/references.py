@@ -1,0 +1,153 @@
+"""Makes the reference files that an exposure needs and enters them into a cache."""
+
+import hashlib
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from calcore.errors import PluginBroken
+from calcore.simulate import reference_detector, reference_optics
+from calcore.simulate.instrument_tables import SimulatedInstrument
+from calcore.simulate.optics import PointSpread, point_spread
+from calcore.simulate.readout import clocking
+from calcore.simulate.reference_cache import ReferenceCache
+from calcore.simulate.reference_io import Setup
+from calcore.simulate.reference_optics import OpticsSetup
+from calcore.simulate.tables import Detector, Filter
+
+ASDF_KINDS = ("distortion", "filteroffset", "abvegaoffset", "emicorr")
+GROUPED_KINDS = ("dark", "reset")
+BANDED_KINDS = ("flat", "area")
+
+
+def make_references(
+    instrument: SimulatedInstrument,
+    setup: Setup,
+    cache: ReferenceCache,
+    progress: Callable[[str], None] | None = None,
+) -> list[Path]:
+    """Make all reference files of a detector and a filter that are not in the cache yet.
+
+    Parameters
+    ----------
+    instrument
+        Brings the table of reference types.
+    setup
+        The exposure's detector and settings; its `table` is set here, type by type.
+    cache
+        Where the files go.
+    progress
+        Told each type.
+
+    Returns
+    -------
+    list of Path
+        All files that the exposure needs, new or not.
+    """
+    paths = []
+    bands = {
+        entry.match[entry.parkey.index("FILTER")] for entry in cache.entries if entry.type == "flat"
+    }
+    exact = frozenset({*bands, setup.filter.name})
+    for type_, row in instrument.table["references"].items():
+        kind = row["kind"]
+        own = replace(setup, table=_table(instrument, setup, type_, row))
+        match = [own.value(key) for key in row["parkey"]]
+        path, missing = cache.place(
+            type_,
+            row["parkey"],
+            match,
+            use_after=own.use_after,
+            recipe=_recipe(own, kind, exact),
+            length=own.plan.n_groups if kind in GROUPED_KINDS else 0,
+            extension="asdf" if kind in ASDF_KINDS else "fits",
+        )
+        paths.append(path)
+        if not missing:
+            continue
+        if progress is not None:
+            progress(type_)
+        if kind in reference_detector.MAKERS:
+            reference_detector.MAKERS[kind](own, path)
+        elif kind in reference_optics.MAKERS:
+            reference_optics.MAKERS[kind](_optics(instrument, own, exact), path)
+        else:
+            known = ", ".join(sorted({*reference_detector.MAKERS, *reference_optics.MAKERS}))
+            raise PluginBroken(
+                f"{instrument.package}: table simulate, references.{type_}: there is no kind "
+                f"{kind!r} of reference; known: {known}"
+            )
+    return paths
+
+
+def _optics(instrument: SimulatedInstrument, setup: Setup, exact: frozenset[str]) -> OpticsSetup:
+    """Return what a reference before the detector is made from.
+
+    The image of a filter is that of the first detector that has it: one table serves them all.
+    """
+    by_channel: dict[str, Detector] = {}
+    for name in instrument.table["detector"]:
+        detector = instrument.detectors[name]
+        by_channel.setdefault(detector.channel, detector)
+
+    def spread(chosen: Filter) -> PointSpread:
+        return point_spread(by_channel[chosen.channel], chosen, seed=setup.seed)
+
+    def width(chosen: Filter) -> float:
+        steradian = by_channel[chosen.channel].pixel_area_sr
+        return float(np.degrees(np.sqrt(steradian)) * 3600)
+
+    return OpticsSetup(
+        setup=setup,
+        filters=instrument.filters,
+        point_spread=spread,
+        pixel_width=width,
+        exact=exact,
+    )
+
+
+def _table(
+    instrument: SimulatedInstrument, setup: Setup, type_: str, row: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Return a type's row with what its maker needs of the rest of the instrument's tables."""
+    table = dict(row)
+    table["patterns"] = list(instrument.patterns)
+    if row["kind"] == "emicorr":
+        readout = instrument.table["readout"]
+        fast = {
+            name: clocking(readout, setup.detector, subarray, slow=False)
+            for name, subarray in setup.detector.subarrays.items()
+            if name in readout["subarray"]
+        }
+        full = readout["subarray"]["FULL"]
+        if "slow_row_clocks" in full:
+            fast["FULL_SLOW"] = clocking(readout, setup.detector, setup.detector.full, slow=True)
+        fast["FULL_FAST"] = fast.pop("FULL")
+        table["clocks"] = fast
+    table["type"] = type_
+    return table
+
+
+def _recipe(setup: Setup, kind: str, exact: frozenset[str]) -> str:
+    """Return a word for all that a file depends on, the number of groups left out."""
+    parts: list[object] = [
+        setup.seed,
+        setup.physics,
+        setup.effects,
+        setup.quality,
+        setup.detector.name,
+        setup.area,
+        sorted((key, repr(value)) for key, value in setup.table.items()),
+        setup.exposure_type,
+    ]
+    if kind in GROUPED_KINDS:
+        parts += [setup.plan.pattern, setup.plan.clocking, setup.outputs]
+    if kind in BANDED_KINDS:
+        parts.append(setup.filter)
+    if kind == "apcorr":
+        parts.append(sorted(exact))
+    text = "\n".join(map(repr, parts))
+    return hashlib.sha256(text.encode()).hexdigest()[:24]

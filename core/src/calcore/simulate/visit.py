@@ -1,0 +1,411 @@
+"""A whole visit: dithered exposures, their reference files, an association, and the truth."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from calcore.errors import BadParameter, OutputProblem, UnknownName
+from calcore.simulate.association_files import write_association
+from calcore.simulate.detector import Camera, Ramps
+from calcore.simulate.detector_maps import DetectorMaps, detector_maps, switched
+from calcore.simulate.exposure_times import SECONDS, iso
+from calcore.simulate.geometry import Geometry
+from calcore.simulate.headers import ExposureFacts, VisitFacts
+from calcore.simulate.instrument_tables import SimulatedInstrument
+from calcore.simulate.optics import point_spread
+from calcore.simulate.physics import Effects, Physics
+from calcore.simulate.pointing import Pointing
+from calcore.simulate.raw_files import write_raw
+from calcore.simulate.readout import Clocking, Plan, clocking, read_order
+from calcore.simulate.reference_cache import ReferenceCache, environment
+from calcore.simulate.reference_io import Quality, Setup
+from calcore.simulate.references import make_references
+from calcore.simulate.render import render
+from calcore.simulate.scene import Scene
+from calcore.simulate.sky_options import SkyOptions, Target, draw_sky, full_flux_jy
+from calcore.simulate.streams import stream
+from calcore.simulate.tables import Detector, Filter
+from calcore.simulate.truth_files import write_detector_truth, write_exposure_truth, write_scene
+
+Progress = Callable[[str], None]
+DETECTOR_SEED = 2022
+START_MJD = 61074.25
+"""Start of the first exposure, 2026-02-03T06:00 UTC; later than all references' validity."""
+OVERHEAD_S = 120.0
+"""Time between exposures [s]."""
+CACHE, TRUTH = "crds_cache", "truth"
+
+
+@dataclass(frozen=True, kw_only=True)
+class VisitOptions:
+    """What to observe; None takes the instrument's own choice for the mode.
+
+    Attributes
+    ----------
+    mode, size
+        Mode, such as "image", and one of its named sizes, such as "small"; None is the usual one.
+    seed
+        Seed of sky, noise and hits.
+    detector_seed
+        Seed of the detectors and of their references: visits that share it share references.
+    detectors, filters, subarray, pattern
+        Values of DETECTOR, of FILTER (for each channel one at most), SUBARRAY and READPATT.
+    n_groups, n_ints, n_dithers
+        Groups, integrations, exposures.
+    target, sky
+        Where to look, and what is there.
+    scene
+        A sky of one's own in place of `sky`.
+    effects, quality
+        What the detectors suffer from, and how well the references know them.
+    start_mjd
+        Start of the visit [MJD, UTC].
+    program, observation
+        Numbers of the visit.
+    references, truth
+        Write a reference cache; write truth.
+    """
+
+    mode: str = "image"
+    size: str | None = None
+    seed: int = 0
+    detector_seed: int = DETECTOR_SEED
+    detectors: Sequence[str] | None = None
+    filters: Sequence[str] | None = None
+    subarray: str | None = None
+    pattern: str | None = None
+    n_groups: int | None = None
+    n_ints: int | None = None
+    n_dithers: int | None = None
+    target: Target = field(default_factory=Target)
+    sky: SkyOptions = field(default_factory=SkyOptions)
+    scene: Scene | None = None
+    effects: Effects = field(default_factory=Effects)
+    quality: Quality = field(default_factory=Quality)
+    start_mjd: float = START_MJD
+    program: int = 1234
+    observation: int = 1
+    references: bool = True
+    truth: bool = True
+
+
+@dataclass(frozen=True, kw_only=True)
+class SimulatedVisit:
+    """What a simulation wrote.
+
+    Attributes
+    ----------
+    raw
+        Raw exposures.
+    associations
+        Association files, one for each filter.
+    cache
+        Reference cache, the value for CRDS_PATH; None if none was asked for.
+    environment
+        Variables that make CRDS use the cache.
+    truth
+        Folder of truth; None if none was asked for.
+    """
+
+    raw: tuple[Path, ...]
+    associations: tuple[Path, ...]
+    cache: Path | None
+    environment: dict[str, str]
+    truth: Path | None
+
+
+def simulate(
+    instrument: SimulatedInstrument,
+    output: Path | str,
+    options: VisitOptions | None = None,
+    progress: Progress | None = None,
+) -> SimulatedVisit:
+    """Simulate a visit and write all its files.
+
+    Parameters
+    ----------
+    instrument
+        From the instrument's package.
+    output
+        Folder; it is made if need be. Files of an earlier simulation in it are replaced, except
+        reference files that still serve.
+    options
+        What to observe.
+    progress
+        Told what is being done, in a few words.
+
+    Returns
+    -------
+    SimulatedVisit
+        Paths of what was written. The same options give the same bytes.
+
+    Raises
+    ------
+    UnknownName
+        The instrument has no such mode, detector, filter, sub-array or pattern.
+    BadParameter
+        The choices do not fit together.
+    OutputProblem
+        The folder cannot be made.
+    """
+    return _Visit(instrument, Path(output), options or VisitOptions(), progress).run()
+
+
+class _Visit:
+    """A visit while it is being simulated."""
+
+    def __init__(
+        self,
+        instrument: SimulatedInstrument,
+        output: Path,
+        options: VisitOptions,
+        progress: Progress | None,
+    ) -> None:
+        self.instrument, self.options = instrument, options
+        self.tell = progress or (lambda _: None)
+        mode = instrument.mode(options.mode, options.size)
+        self.mode = mode
+        names = options.detectors or mode["detectors"]
+        self.detectors = [instrument.detector(name) for name in names]
+        self.bands = self._bands()
+        self.subarray = options.subarray or mode["subarray"]
+        for detector in self.detectors:
+            detector.subarray(self.subarray)
+        self.pattern = instrument.pattern(options.pattern or mode["pattern"])
+        self.n_groups = options.n_groups or int(mode["n_groups"])
+        self.n_ints = options.n_ints or int(mode["n_ints"])
+        self.n_dithers = options.n_dithers or int(mode["n_dithers"])
+        if self.n_dithers > len(mode["dithers"]):
+            raise BadParameter(
+                f"{instrument.name} has {len(mode['dithers'])} dither positions; "
+                f"{self.n_dithers} were asked for"
+            )
+        self.offsets = [(float(a), float(b)) for a, b in mode["dithers"][: self.n_dithers]]
+        self.output = output
+        self.truth = output / TRUTH if options.truth else None
+        try:
+            output.mkdir(parents=True, exist_ok=True)
+            if self.truth is not None:
+                self.truth.mkdir(exist_ok=True)
+        except OSError as error:
+            raise OutputProblem(output, f"the folder cannot be made: {error}") from error
+
+    def _bands(self) -> dict[str, Filter]:
+        """Return the filter of each detector, by the detector's channel."""
+        wanted = [self.instrument.filter(name) for name in self.options.filters or ()]
+        bands = {channel: self.instrument.filter(f) for channel, f in self.mode["filters"].items()}
+        bands |= {band.channel: band for band in wanted}
+        for detector in self.detectors:
+            if detector.channel not in bands:
+                raise UnknownName(f"filter for {detector.name}", detector.channel, bands)
+        return bands
+
+    def run(self) -> SimulatedVisit:
+        """Simulate detector by detector, so that one detector's maps are held at a time."""
+        options = self.options
+        scene = options.scene or self._draw_scene()
+        if self.truth is not None:
+            write_scene(self.truth, scene)
+        folder = self.output / CACHE
+        cache = ReferenceCache(folder, self.instrument.name) if options.references else None
+        raw, exposures = [], []
+        for detector in self.detectors:
+            for facts, path in self._expose(detector, scene, cache):
+                exposures.append(facts)
+                raw.append(path)
+        if cache is not None:
+            made = {entry.type for entry in cache.entries}
+            types = self.instrument.table["not_applicable"]["types"]
+            cache.write(type_ for type_ in types if type_ not in made)
+        when = iso(options.start_mjd)[:19].replace("-", "").replace(":", "").lower()
+        associations = [
+            write_association(self.output, members, when)
+            for band in dict.fromkeys(facts.geometry.filter.name for facts in exposures)
+            if (members := [facts for facts in exposures if facts.geometry.filter.name == band])
+        ]
+        return SimulatedVisit(
+            raw=tuple(raw),
+            associations=tuple(associations),
+            cache=folder if cache is not None else None,
+            environment=environment(folder) if cache is not None else {},
+            truth=self.truth,
+        )
+
+    def pointing(self, offset: tuple[float, float]) -> Pointing:
+        """Return the attitude at a dither point: the target is in the middle of the apertures."""
+        target = self.options.target
+        apertures = [detector.subarray(self.subarray) for detector in self.detectors]
+        count = len(apertures)
+        first = Pointing(
+            ra_ref_deg=target.ra_deg % 360,
+            dec_ref_deg=target.dec_deg,
+            roll_ref_deg=target.roll_deg % 360,
+            v2_ref_arcsec=sum(aperture.v2_ref_arcsec for aperture in apertures) / count,
+            v3_ref_arcsec=sum(aperture.v3_ref_arcsec for aperture in apertures) / count,
+            va_scale=target.va_scale,
+        )
+        return first.dithered(*offset) if any(offset) else first
+
+    def geometry(self, detector: Detector, offset: tuple[float, float]) -> Geometry:
+        """Return what a detector sees at a dither point."""
+        return Geometry(
+            detector=detector,
+            subarray=detector.subarray(self.subarray),
+            pointing=self.pointing(offset),
+            filter=self.bands[detector.channel],
+        )
+
+    def clocks(self, detector: Detector) -> Clocking:
+        """Return the clocks of a frame."""
+        slow = self.pattern.samples > 1
+        readout = self.instrument.table["readout"]
+        return clocking(readout, detector, detector.subarray(self.subarray), slow)
+
+    def plan(self, detector: Detector) -> Plan:
+        """Return the times of an exposure."""
+        return Plan(
+            pattern=self.pattern,
+            clocking=self.clocks(detector),
+            n_ints=self.n_ints,
+            n_groups=self.n_groups,
+        )
+
+    def _draw_scene(self) -> Scene:
+        """Draw the sky; fluxes are relative to the first detector's full well."""
+        self.tell("sky")
+        options, first = self.options, self.detectors[0]
+        geometries = [self.geometry(detector, (0.0, 0.0)) for detector in self.detectors]
+        spread = point_spread(first, self.bands[first.channel], seed=options.detector_seed)
+        plan = self.plan(first)
+        physics = self.instrument.physics(first.name)
+        return draw_sky(
+            options.sky,
+            geometries,
+            centre=options.target,
+            full_jy=full_flux_jy(geometries[0], spread, physics, plan.integration_time_s),
+            reach_arcsec=max(max(abs(a), abs(b)) for a, b in self.offsets) * 1.5,
+            background_mjysr=self.bands[first.channel].background_mjysr,
+            seed=options.seed,
+        )
+
+    def _maps(self, detector: Detector, physics: Physics) -> DetectorMaps:
+        """Return the true properties of a detector."""
+        readout = self.instrument.table["readout"]
+        return detector_maps(
+            detector,
+            physics,
+            outputs=int(readout["subarray"]["FULL"]["outputs"]),
+            interleaved=bool(readout.get("interleaved", False)),
+            seed=self.options.detector_seed,
+        )
+
+    def _expose(
+        self, detector: Detector, scene: Scene, cache: ReferenceCache | None
+    ) -> Iterator[tuple[ExposureFacts, Path]]:
+        """Take all exposures of a detector, and make its references."""
+        options = self.options
+        physics = self.instrument.physics(detector.name)
+        maps = self._maps(detector, physics)
+        band = self.bands[detector.channel]
+        spread = point_spread(detector, band, seed=options.detector_seed)
+        if self.truth is not None:
+            true_maps = switched(maps, physics, options.effects)
+            write_detector_truth(self.truth, detector.name, true_maps, physics)
+        if cache is not None:
+            setup = self._setup(detector, maps, physics)
+            make_references(
+                self.instrument,
+                setup,
+                cache,
+                lambda type_: self.tell(f"{detector.name} {type_}"),
+            )
+        subarray = detector.subarray(self.subarray)
+        cut = maps.cut(subarray.window)
+        del maps
+        for number, offset in enumerate(self.offsets, start=1):
+            self.tell(f"{detector.name} exposure {number} of {self.n_dithers}")
+            sky = render(
+                scene,
+                detector=detector,
+                subarray=subarray,
+                band=band,
+                pointing=self.pointing(offset),
+                gain=physics.pixels.gain,
+                spread=spread,
+            )
+            camera = Camera(
+                maps=cut,
+                physics=physics,
+                effects=options.effects,
+                plan=self.plan(detector),
+                order=read_order(self.clocks(detector), detector, subarray),
+                frame_pixels=detector.nx * detector.ny,
+                random=lambda *words, n=number: stream(options.seed, detector.name, n, *words),
+            )
+            ramps = camera.expose(sky.rate)
+            facts = self._facts(detector, number, offset, physics, ramps)
+            path = write_raw(ramps, facts, self.output)
+            if self.truth is not None:
+                true_cut = switched(cut, physics, options.effects)
+                write_exposure_truth(
+                    self.truth, facts, sky, ramps, true_cut, physics, options.effects
+                )
+            yield facts, path
+
+    def _setup(self, detector: Detector, maps: DetectorMaps, physics: Physics) -> Setup:
+        """Return what the references of a detector are made from."""
+        return Setup(
+            instrument=self.instrument.name,
+            use_after=self.instrument.table["reference_time"],
+            exposure_type=self.mode["exposure_type"],
+            detector=detector,
+            subarray=detector.subarray(self.subarray),
+            filter=self.bands[detector.channel],
+            plan=replace(self.plan(detector), n_ints=1),
+            outputs=self._outputs(detector, physics),
+            maps=maps,
+            physics=physics,
+            effects=self.options.effects,
+            quality=self.options.quality,
+            seed=self.options.detector_seed,
+        )
+
+    def _outputs(self, detector: Detector, physics: Physics) -> int:
+        """Return the value of NOUTPUTS: amplifiers and the reference output."""
+        return self.clocks(detector).outputs + (physics.electronics.reference_output_dn > 0)
+
+    def _facts(
+        self,
+        detector: Detector,
+        number: int,
+        offset: tuple[float, float],
+        physics: Physics,
+        ramps: Ramps,
+    ) -> ExposureFacts:
+        """Return what an exposure's headers say."""
+        options, plan = self.options, self.plan(detector)
+        visit = VisitFacts(
+            program=options.program,
+            observation=options.observation,
+            visit=1,
+            instrument=self.instrument.name,
+            exposure_type=self.mode["exposure_type"],
+            template=self.mode["template"],
+            target_name=self.mode["target_name"],
+            target_ra_deg=options.target.ra_deg % 360,
+            target_dec_deg=options.target.dec_deg,
+            n_dithers=self.n_dithers,
+            dither_type=self.mode["dither_type"],
+        )
+        gap_s = plan.duration_s + OVERHEAD_S
+        zero_frame = bool(self.instrument.table["readout"].get("zero_frame", False))
+        return ExposureFacts(
+            visit=visit,
+            number=number,
+            geometry=self.geometry(detector, offset),
+            plan=plan,
+            start_mjd=options.start_mjd + (number - 1) * gap_s / SECONDS,
+            offset_arcsec=offset,
+            outputs=self._outputs(detector, physics),
+            has_zero_frame=zero_frame and ramps.zero_frame is not None,
+        )
