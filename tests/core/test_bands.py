@@ -9,6 +9,7 @@ import pytest
 from calcore.model import Meta, Ramp, Rate, Window
 from calcore.model.reference import Dark
 from calcore.run.bands import Chain, Link, Tally, collect, with_header
+from calcore.run.scratch import ScratchPlane
 from calcore.step import Rows, Step
 
 
@@ -160,12 +161,16 @@ def test_a_column_window_is_what_the_whole_frame_has_there(ramp, dark):
     assert np.array_equal(made.read(window).data, whole.data[..., 5:9, 1:3])
 
 
-def test_overlaid_planes_replace_what_the_links_computed(ramp, dark):
-    flags = np.full(SHAPE, 4, np.uint8)
-    made = Chain(chain(ramp, dark, with_fit=False), (), {"groupdq": flags})
-    result = collect(made, 6, 2, Tally())
-    assert (result.groupdq == 4).all()
-    assert np.array_equal(result.data, collect(chain(ramp, dark, with_fit=False), 6, 1, Tally()).data)
+def test_frames_beyond_the_memory_budget_lie_in_a_file_and_read_the_same(ramp, dark):
+    made = chain(ramp, dark, with_fit=False)
+    kept = collect(made, 6, 2, Tally())
+    spilled = collect(made, 6, 2, Tally(), memory_budget=100)
+    assert isinstance(spilled.data, ScratchPlane)
+    assert isinstance(spilled.groupdq, np.ndarray)
+    window = Window(3, 20, 1, 4, 23, 5)
+    assert np.array_equal(spilled.cut(window).data, kept.cut(window).data)
+    again = collect(Chain(spilled).then(Link("fit", Fit())), 4, 2, Tally())
+    assert np.array_equal(again.rate.data, Fit().apply(kept).rate.data)
 
 
 def test_parts_that_are_not_asked_for_are_never_computed(ramp):

@@ -6,17 +6,21 @@ independent of every other, so the result is the same to the bit for any band he
 of threads.
 """
 
+import math
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, fields, is_dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from calcore.model import Meta, Record, Reference, Window
 from calcore.model.layout import Plane, fields_of
+from calcore.run.scratch import ScratchPlane
 from calcore.step import Step, accepted, diet_of
 
 
@@ -65,19 +69,10 @@ class Tally:
 
 
 class Chain:
-    """A record, lazy or in memory, and the by-rows links that it passes through.
+    """A record, lazy or in memory, and the by-rows links that it passes through."""
 
-    `overlay` holds whole planes that replace what the links compute, for a chain whose last step
-    had a frame-wide end and whose ramp is computed anew rather than kept.
-    """
-
-    def __init__(
-        self,
-        source: "Record | Chain",
-        links: tuple[Link, ...] = (),
-        overlay: Mapping[str, Any] | None = None,
-    ) -> None:
-        self.source, self.links, self.overlay = source, links, dict(overlay or {})
+    def __init__(self, source: Record, links: tuple[Link, ...] = ()) -> None:
+        self.source, self.links = source, links
 
     @property
     def frame(self) -> Window:
@@ -95,21 +90,23 @@ class Chain:
         return sum(link.halo for link in self.links)
 
     def read(self, window: Window, tally: Tally | None = None) -> Any:
-        """Return `window` as it leaves the last link."""
+        """Return `window` as it leaves the last link, in contiguous arrays."""
+        return _trim(self._read(window, tally), window)
+
+    def glance(self, window: Window, tally: Tally | None = None) -> Any:
+        """Return `window` as it leaves the last link, as a view without copies."""
+        return _view(self._read(window, tally), window)
+
+    def _read(self, window: Window, tally: Tally | None) -> Any:
+        """Return `window` and the halo around it, of which only the window is right."""
         grown = window.grown(self.halo)
-        source = self.source
-        flow = source.read(grown) if isinstance(source, Chain) else source.cut(grown)
+        flow: Any = self.source.cut(grown)
         for link in self.links:
             begun = time.perf_counter()
             flow = link.apply(flow)
             if tally is not None:
                 counts = link.step.tally(_view(flow, window))
                 tally.add(link.slot, counts, time.perf_counter() - begun)
-        flow = _trim(flow, window)
-        if self.overlay:
-            rows, columns = window.rows, window.columns
-            planes = {name: plane[..., rows, columns] for name, plane in self.overlay.items()}
-            flow = flow.replace(**{n: np.ascontiguousarray(p) for n, p in planes.items()})
         return flow
 
     def then(self, link: Link) -> "Chain":
@@ -125,7 +122,7 @@ class Chain:
             wants = accepted(step.prepare, link.given)
             prepared = step.prepare(self.meta, parts, **wants)
             link = replace(link, given={**link.given, name: prepared})
-        return Chain(self.source, (*self.links, link), self.overlay)
+        return Chain(self.source, (*self.links, link))
 
 
 def band_rows(frame: Window, bytes_per_row: int, halo: int) -> int:
@@ -140,6 +137,7 @@ def collect(
     threads: int,
     tally: Tally,
     advanced: Callable[[int, int], None] | None = None,
+    memory_budget: int | None = None,
 ) -> Any:
     """Pass the whole frame through a chain, band by band, and return the whole result.
 
@@ -155,6 +153,9 @@ def collect(
         Where the links' counts and times are added up.
     advanced : callable
         Told how many of how many bands are done.
+    memory_budget : int, optional
+        Planes of floating-point numbers that would need more than this [bytes] in all are kept in
+        a scratch file.
 
     Returns
     -------
@@ -163,11 +164,11 @@ def collect(
     """
     frame = chain.frame
     windows = list(_bands(frame, height))
-    frames = _Frames(frame)
+    frames = _Frames(frame, memory_budget)
     told = advanced or _nobody
 
     def work(window: Window) -> None:
-        frames.put(chain.read(window, tally), window)
+        frames.put(chain.glance(window, tally), window)
 
     if threads <= 1 or len(windows) == 1:
         for done, window in enumerate(windows, 1):
@@ -224,12 +225,12 @@ def _view(result: Any, window: Window) -> Any:
 
 
 class _Frames:
-    """Whole frames that fill up band by band."""
+    """Whole frames that fill up band by band, in memory or, if they are too big, in a file."""
 
-    def __init__(self, frame: Window) -> None:
-        self._frame = frame
+    def __init__(self, frame: Window, memory_budget: int | None) -> None:
+        self._frame, self._budget = frame, memory_budget
         self._first: Any = None
-        self._planes: dict[tuple[str, str], np.ndarray[Any, Any]] = {}
+        self._planes: dict[tuple[str, str], Any] = {}
         self._lock = threading.Lock()
 
     def put(self, result: Any, window: Window) -> None:
@@ -239,21 +240,26 @@ class _Frames:
                 self._allocate(result)
             if window.row_start == self._frame.row_start:
                 self._first = result
-        for path, record in _records(result):
-            kind: Any = type(record)
-            for name in fields_of(kind, Plane):
-                plane = getattr(record, name)
-                if plane is not None:
-                    self._planes[path, name][..., window.rows, window.columns] = plane
+        for path, name, values in _planes(result):
+            plane = self._planes[path, name]
+            if isinstance(plane, ScratchPlane):
+                plane.put(values, window)
+            else:
+                plane[..., window.rows, window.columns] = values
 
     def _allocate(self, result: Any) -> None:
         size = self._frame.frame_rows, self._frame.frame_columns
-        for path, record in _records(result):
-            kind: Any = type(record)
-            for name in fields_of(kind, Plane):
-                plane = getattr(record, name)
-                if plane is not None:
-                    self._planes[path, name] = np.empty((*plane.shape[:-2], *size), plane.dtype)
+        shapes = {
+            (path, name): ((*values.shape[:-2], *size), values.dtype)
+            for path, name, values in _planes(result)
+        }
+        total = sum(math.prod(shape) * dtype.itemsize for shape, dtype in shapes.values())
+        spill = self._budget is not None and total > self._budget
+        for key, (shape, dtype) in shapes.items():
+            if spill and dtype.kind == "f":
+                self._planes[key] = ScratchPlane(shape, dtype, Path(tempfile.gettempdir()))
+            else:
+                self._planes[key] = np.empty(shape, dtype)
 
     @property
     def result(self) -> Any:
@@ -263,6 +269,15 @@ class _Frames:
             planes = {name: plane for (p, name), plane in self._planes.items() if p == path}
             parts[path] = record.replace(window=None, **planes)
         return parts[""] if isinstance(self._first, Record) else replace(self._first, **parts)
+
+
+def _planes(result: Any) -> Iterator[tuple[str, str, np.ndarray[Any, Any]]]:
+    for path, record in _records(result):
+        kind: Any = type(record)
+        for name in fields_of(kind, Plane):
+            plane = getattr(record, name)
+            if plane is not None:
+                yield path, name, plane
 
 
 def _records(result: Any) -> Iterator[tuple[str, Record]]:

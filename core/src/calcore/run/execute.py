@@ -6,11 +6,11 @@ from dataclasses import dataclass, field, fields, is_dataclass
 from typing import Any
 
 from calcore.errors import CalcoreError, StepFailed, StepSkipped
-from calcore.model import Group, Image, Rate, Record
+from calcore.model import Group, Image, Ramp, Rate, Record
 from calcore.run.assemble import BuiltSlot
 from calcore.run.bands import Chain, Link, Tally, band_rows, collect, map_records, with_header
 from calcore.run.outcome import Progress, SlotOutcome, Status
-from calcore.step import accepted
+from calcore.step import accepted, diet_of
 
 Save = Callable[[str, Any], None]
 
@@ -111,6 +111,7 @@ class Execution:
             self.threads,
             tally,
             lambda done, total: self.progress.advanced(self.product, done, total),
+            self.memory_budget if _goes_on(chain.links[-1]) else None,
         )
         last = active[-1]
         assert last.step is not None
@@ -258,12 +259,15 @@ def _mark(flow: Any, built: BuiltSlot, status: str) -> Any:
     return map_records(flow, marked)
 
 
+def _goes_on(link: Link) -> bool:
+    """Tell whether what a chain leaves is a ramp, which later bands read again."""
+    kind: Any = type(link.step)
+    return diet_of(kind).returns is Ramp
+
+
 def _bytes_per_row(chain: Chain) -> int:
     """Return how much of a ramp one row holds, in float32 and flags."""
-    source = chain.source
-    while isinstance(source, Chain):
-        source = source.source
-    shape = getattr(source, "data").shape  # noqa: B009 - every record that flows has data
+    shape = getattr(chain.source, "data").shape  # noqa: B009 - every record that flows has data
     size = 5
     for length in (*shape[:-2], shape[-1]):
         size *= int(length)
