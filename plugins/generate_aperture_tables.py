@@ -44,7 +44,7 @@ _IMAGING = ("SUB160", "SUB320", "SUB640")
 _POINT = ("SUB64P", "SUB160P", "SUB400P")
 _SHORT = {f"NRC{m}{n}": (m, f"NRC{m}{n}", "SHORT") for m in "AB" for n in range(1, 5)}
 _LONG = {f"NRC{m}LONG": (m, f"NRC{m}5", "LONG") for m in "AB"}
-_POINT_DETECTORS = ("NRCA3", "NRCA4", "NRCA5", "NRCB1", "NRCB5")
+_POINT_DETECTORS = ("NRCB1", "NRCB5")  # where point sources are observed through sub-arrays
 _GUIDER = [f"SUB{n}{place}" for n in (128, 32, 8) for place in ("LL", "DIAG", "CNTR")]
 
 INSTRUMENTS = {

@@ -11,7 +11,7 @@ from functools import cached_property
 import numpy as np
 from astropy.modeling import Model
 from astropy.modeling.models import Mapping, Polynomial2D, Shift
-from numpy.polynomial.polynomial import polyder, polygrid2d, polyval2d, polyvander2d
+from numpy.polynomial.polynomial import polyder, polyval2d, polyvander, polyvander2d
 from numpy.typing import ArrayLike, NDArray
 
 from calcore.simulate.pointing import Pointing
@@ -144,12 +144,15 @@ def pixel_area_map(detector: Detector) -> FloatArray:
 
     This is the content of the AREA reference file; its PIXAR_SR is `detector.pixel_area_sr`.
     """
-    dx = np.arange(detector.nx) - detector.full.x_ref
-    dy = np.arange(detector.ny) - detector.full.y_ref
-    xx, xy, yx, yy = (polygrid2d(dx, dy, terms).T for terms in _derivatives(detector))
+    terms = _derivatives(detector)
+    rows = polyvander(np.arange(detector.ny) - detector.full.y_ref, terms[0].shape[1])
+    columns = polyvander(np.arange(detector.nx) - detector.full.x_ref, terms[0].shape[1])
+    xx, xy, yx, yy = (
+        rows[:, : part.shape[1]] @ part.T @ columns[:, : part.shape[0]].T for part in terms
+    )
     nominal = pixel_jacobian(detector, detector.full.x_ref, detector.full.y_ref)
     area: FloatArray = np.abs(xx * yy - xy * yx) / abs(float(np.linalg.det(nominal)))
-    return np.ascontiguousarray(area)
+    return area
 
 
 def distortion_model(detector: Detector, *, degree: int = 9) -> Model:

@@ -16,7 +16,7 @@ from functools import cached_property, lru_cache
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.ndimage import map_coordinates, spline_filter
+from scipy.ndimage import convolve1d, map_coordinates, spline_filter
 
 from calcore.simulate.geometry import pixel_jacobian
 from calcore.simulate.pointing import ARCSEC
@@ -170,8 +170,8 @@ class PointSpread:
     def encircled_energy(self, radius_pixel: ArrayLike) -> FloatArray:
         """Return the fraction of the energy within circles of these radii [pixel].
 
-        NaN beyond the stamp. What an aperture of exact area finds in an image on average over
-        the star's place within its pixel.
+        NaN beyond the stamp. It is what an aperture that counts pixels by the area inside it finds in an
+        image, on average over the star's place within its pixel.
         """
         radii = np.asarray(radius_pixel, dtype=np.float64)
         limits, sums = self._encircled
@@ -190,10 +190,15 @@ class PointSpread:
             [np.arange(0, 8, 0.05), np.arange(8, 32, 0.25), np.arange(32, self.half_size + 0.5)]
         )
         sums = np.zeros(radii.shape)
-        for samples, per_pixel in ((self.core, FINE), (self.wings, COARSE)):
+        for part, per_pixel in ((self.core, FINE), (self.wings, COARSE)):
+            samples = np.pad(part, per_pixel)
+            for axis in (0, 1):  # an aperture takes its light from whole pixels: spread it again
+                samples = convolve1d(
+                    samples, np.array([0.5, *[1.0] * (per_pixel - 1), 0.5]) / per_pixel, axis=axis
+                )
             half = samples.shape[0] // 2
-            axis = (np.arange(samples.shape[0]) - half) / per_pixel
-            distance = np.hypot(axis[:, None], axis[None, :]).ravel()
+            place = (np.arange(samples.shape[0]) - half) / per_pixel
+            distance = np.hypot(place[:, None], place[None, :]).ravel()
             order = np.argsort(distance, kind="stable")
             inside = np.concatenate([[0.0], np.cumsum(samples.ravel()[order]) / per_pixel**2])
             area = np.arange(inside.size) / per_pixel**2  # radius by area: smooth at few samples

@@ -75,6 +75,15 @@ class Subarray:
         x, y = self.xstart - 1, self.ystart - 1
         return slice(y, y + self.ysize), slice(x, x + self.xsize)
 
+    def ideal_to_v2v3(self, x_arcsec: float, y_arcsec: float) -> tuple[float, float]:
+        """Turn an offset in the aperture's Ideal frame into one in V2 and V3 [arcsec]."""
+        angle = np.radians(self.v3_idl_y_angle_deg)
+        x = self.v_idl_parity * x_arcsec
+        return (
+            float(x * np.cos(angle) + y_arcsec * np.sin(angle)),
+            float(y_arcsec * np.cos(angle) - x * np.sin(angle)),
+        )
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Detector:

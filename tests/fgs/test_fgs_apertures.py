@@ -1,0 +1,81 @@
+"""FGS's apertures: the numbers of the aperture file, seen through the simulator's geometry."""
+
+from importlib.resources import files
+
+import pytest
+
+from calcore.simulate.geometry import distortion_model, inverse_residual, pixel_to_v2v3
+from calcore.simulate.pointing import ARCSEC
+from calcore.simulate.tables import load_detectors
+from calcore_fgs import INSTRUMENT
+
+DETECTORS = load_detectors(files("calcore_fgs") / "tables" / "apertures.toml")
+
+# Detector, sub-array, pixel counted from 0, and V2, V3 [arcsec] by pysiaf 0.29 (PRDOPSSOC-075).
+KNOWN = [
+    ("GUIDER1", "FULL", 0.0, 0.0, 279.5607550, -771.7516231),
+    ("GUIDER1", "FULL", 2047.0, 2047.0, 136.0393459, -627.1309675),
+    ("GUIDER1", "FULL", 613.4, 1637.4, 233.5203850, -655.3539807),
+    ("GUIDER2", "SUB128DIAG", 0.0, 0.0, -5.8508734, -737.9536425),
+    ("GUIDER2", "SUB128DIAG", 127.0, 127.0, -14.4502271, -729.1058287),
+    ("GUIDER2", "SUB128DIAG", 37.4, 101.4, -8.3319957, -730.8079934),
+]
+
+
+@pytest.mark.parametrize(("detector", "subarray", "x", "y", "v2", "v3"), KNOWN)
+def test_pixels_look_where_the_aperture_file_says(detector, subarray, x, y, v2, v3):
+    part = DETECTORS[detector].subarray(subarray)
+    seen = pixel_to_v2v3(DETECTORS[detector], x + part.xstart - 1, y + part.ystart - 1)
+    # sub-arrays have polynomials of their own in the file; ours is the full frame's
+    tolerance = 1e-7 if subarray == "FULL" else 2e-3
+    assert float(seen[0]) == pytest.approx(v2, abs=tolerance)
+    assert float(seen[1]) == pytest.approx(v3, abs=tolerance)
+
+
+@pytest.mark.parametrize(("detector", "fast", "slow"), [("GUIDER1", -2, -1), ("GUIDER2", 2, -1)])
+def test_read_out_axes(detector, fast, slow):
+    assert (DETECTORS[detector].fast_axis, DETECTORS[detector].slow_axis) == (fast, slow)
+
+
+@pytest.mark.parametrize("name", sorted(DETECTORS))
+def test_agrees_with_the_instrument(name):
+    detector, facts = DETECTORS[name], INSTRUMENT.detectors[name]
+    assert (detector.fast_axis, detector.slow_axis) == (facts.fast_axis, facts.slow_axis)
+    assert (detector.ny, detector.nx) == (facts.rows, facts.columns)
+    left, right, bottom, top = detector.reference_border
+    assert (left, right) == tuple(facts.reference_columns)
+    assert (bottom, top) == tuple(facts.reference_rows)
+
+
+@pytest.mark.parametrize(
+    ("detector", "name", "x", "y", "nx", "ny"), [("GUIDER1", "SUB128CNTR", 961, 961, 128, 128)]
+)
+def test_corners_of_subarrays(detector, name, x, y, nx, ny):
+    part = DETECTORS[detector].subarray(name)
+    assert (part.xstart, part.ystart, part.xsize, part.ysize) == (x, y, nx, ny)
+
+
+@pytest.mark.parametrize("name", sorted(DETECTORS))
+def test_subarrays_lie_on_the_detector_and_look_where_they_say(name):
+    detector = DETECTORS[name]
+    for part in detector.subarrays.values():
+        assert part.xstart >= 1
+        assert part.ystart >= 1
+        assert part.xstart + part.xsize - 1 <= detector.nx
+        assert part.ystart + part.ysize - 1 <= detector.ny
+        v2, v3 = pixel_to_v2v3(detector, part.x_ref + part.xstart - 1, part.y_ref + part.ystart - 1)
+        assert float(v2) == pytest.approx(part.v2_ref_arcsec, abs=0.01)
+        assert float(v3) == pytest.approx(part.v3_ref_arcsec, abs=0.01)
+
+
+@pytest.mark.parametrize("name", sorted(DETECTORS))
+def test_the_distortion_can_be_inverted(name):
+    detector = DETECTORS[name]
+    rms, largest = inverse_residual(distortion_model(detector), (detector.ny, detector.nx))
+    assert rms < 5e-6
+    assert largest < 2e-5
+
+
+@pytest.mark.parametrize(("name", "x_scale", "y_scale"), [("GUIDER1", 0.0685, 0.0700)])
+def test_nominal_area(name, x_scale, y_scale):
+    assert DETECTORS[name].pixel_area_sr == pytest.approx(x_scale * y_scale * ARCSEC**2, rel=0.01)
