@@ -1,6 +1,7 @@
 """The files users have: FITS with the standard extensions, and ASDF."""
 
-from calcore.io._read import kind_of, open, open_lazy, read_meta, read_node  # noqa: A004
+from calcore.io._products import kind_of
+from calcore.io._read import open, open_lazy, read_meta, read_node  # noqa: A004
 from calcore.io._reference import open_reference
 from calcore.io._section import Filled, Section
 from calcore.io._write import ProductWriter, write

@@ -61,24 +61,24 @@ def _value(text: str) -> tuple[Any, str]:
     match = _STRING.match(text)
     if match:
         return match.group(1).replace("''", "'").rstrip(), (match.group(2) or "").rstrip()
-    token, _, comment = text.partition("/")
-    return _scalar(token.strip()), comment.strip()
+    word, _, comment = text.partition("/")
+    return _scalar(word.strip()), comment.strip()
 
 
-def _scalar(token: str) -> Any:
+def _scalar(word: str) -> Any:
     """Return a logical, integer or real number; anything else as text, nothing as None."""
-    if token in {"T", "F"}:
-        return token == "T"
-    if not token:
+    if word in {"T", "F"}:
+        return word == "T"
+    if not word:
         return None
     try:
-        return int(token)
+        return int(word)
     except ValueError:
         pass
     try:
-        return float(token.replace("D", "E").replace("d", "e"))
+        return float(word.replace("D", "E").replace("d", "e"))
     except ValueError:
-        return token
+        return word
 
 
 def serialise(cards: Iterable[Card], blocks: int = 0) -> bytes:

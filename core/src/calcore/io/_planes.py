@@ -78,12 +78,10 @@ def planes_of(
                 raise FileInvalid(
                     contents.source.path, _lacks(contents, plane.extension, kind.__name__)
                 )
-            gap = plane.fill is not None and main is not None
-            found[name] = (
-                Filled(_shape(plane, *main), np.dtype(plane.dtype), plane.fill)  # type: ignore[misc, arg-type]
-                if gap
-                else None
-            )
+            if plane.fill is None or main is None:
+                found[name] = None
+            else:
+                found[name] = Filled(_shape(plane, *main), np.dtype(plane.dtype), plane.fill)
             continue
         flags = translate if plane.extension == "DQ" else None
         found[name] = section(extension, plane.dtype, flags)
@@ -136,4 +134,4 @@ def _shape(plane: Plane, main: Plane, shape: tuple[int, ...]) -> tuple[int, ...]
 
 
 def _times(shape: tuple[int, ...]) -> str:
-    return " × ".join(str(size) for size in shape)
+    return " x ".join(str(size) for size in shape)

@@ -8,25 +8,12 @@ from calcore.io import keywords
 from calcore.io._hdu import Contents, Extension, scan
 from calcore.io._headers import carried_cards, meta_of
 from calcore.io._planes import planes_of
+from calcore.io._products import extensions_of, kind_of, rides_along
 from calcore.io._source import MemorySource, Source, open_source
 from calcore.io._tables import read_table
 from calcore.io._tree import LazyTree, flat, lookup, read_tree, without
-from calcore.io.files import suffix_of
-from calcore.model import (
-    Carried,
-    Catalog,
-    Image,
-    Meta,
-    Mosaic,
-    Ramp,
-    Rate,
-    Record,
-    Segmentation,
-)
-from calcore.model.layout import Array, Node, Plane, TableExtension, fields_of
-
-KINDS: tuple[type[Record], ...] = (Ramp, Rate, Image, Mosaic, Segmentation)
-_RATES = frozenset({"rate", "rateints"})
+from calcore.model import Carried, Catalog, Meta
+from calcore.model.layout import Node, Plane, TableExtension, fields_of
 
 
 def read_meta(path: Path | str, *, required: tuple[str, ...] = ("instrument.name",)) -> Meta:
@@ -130,10 +117,10 @@ def open_lazy(path: Path | str, kind: type[Any] | None = None) -> Any:
         whole = read_tree(asdf)
         fields |= {name: lookup(whole, node.path) for name, node in nodes.items()}
         tree = LazyTree(lambda: _unknown(whole, nodes))
-    known = _extensions_of(chosen)
+    known = extensions_of(chosen)
     carried = Carried(
         cards={e.name: carried_cards(e) for e in contents.extensions if e.name != "ASDF"},
-        extensions=tuple(e for e in contents.extensions[1:] if _rides_along(e, known)),
+        extensions=tuple(e for e in contents.extensions[1:] if rides_along(e, known)),
         tree=tree,
     )
     return chosen(meta=_meta(contents), carried=carried, **fields)
@@ -171,27 +158,6 @@ def _unknown(tree: dict[str, Any], nodes: dict[str, Node]) -> dict[str, Any]:
     return tree
 
 
-def _extensions_of(kind: Any) -> frozenset[str]:
-    """Return the names of the extensions a record class has."""
-    names = {
-        item.extension
-        for sort in (Plane, Array, TableExtension)
-        for item in fields_of(kind, sort).values()
-    }
-    return frozenset(names | {"ASDF"})
-
-
-STANDARD: frozenset[str] = frozenset().union(*(_extensions_of(kind) for kind in KINDS))
-"""Extensions that some record class has; in a file of another class they mean nothing."""
-
-
-def _rides_along(extension: Extension, known: frozenset[str]) -> bool:
-    """Tell whether an extension is unknown and kept as it is."""
-    if extension.name in known:
-        return extension.version != 1
-    return extension.name not in STANDARD
-
-
 def _in_memory(extension: Extension) -> Extension:
     """Return an extension that no longer needs its file."""
     source = extension.source
@@ -201,38 +167,6 @@ def _in_memory(extension: Extension) -> Extension:
     shift = extension.start
     held: Source = MemorySource(source.path, b"\0" + content)
     return Extension(held, extension.cards, 1, extension.offset - shift + 1, extension.size)
-
-
-def kind_of(contents: Contents) -> type[Record]:
-    """Return which record class a file holds.
-
-    Raises
-    ------
-    FileInvalid
-        It holds none that calcore knows.
-    """
-    path = contents.source.path
-    names = {extension.name for extension in contents.extensions}
-    science = contents.find("SCI")
-    if science is None:
-        there = ", ".join(sorted(names - {"PRIMARY"})) or "no extension"
-        raise FileInvalid(
-            path, f"has no extension SCI, so it is no exposure; it holds {there}. Give another file"
-        )
-    axes = len(science.shape)
-    suffix = suffix_of(path)
-    if axes == 4:
-        return Ramp
-    if {"WHT", "CON"} & names and axes == 2:
-        return Mosaic
-    model = contents.primary.header.get("DATAMODL")
-    if suffix == "segm" or model == "SegmentationMapModel":
-        return Segmentation
-    if axes not in {2, 3}:
-        raise FileInvalid(path, f"SCI has {axes} axes; exposures have 2, 3 or 4. Give another file")
-    calibrated = {"VAR_FLAT", "AREA"} & names or contents.primary.header.get("S_WCS") == "COMPLETE"
-    counts = str(science.header.get("BUNIT", "")).replace(" ", "") == "DN/s"
-    return Rate if suffix in _RATES or (counts and not calibrated) else Image
 
 
 def _catalog(path: Path) -> Catalog:

@@ -65,7 +65,8 @@ def open_reference(path: Path | str, kind: type[R], science: Meta) -> R:
             f"reference {kind.type}: {path} does not exist; check the name or fetch it again"
         ) from error
     meta = Meta(meta_of_reference(contents))
-    nodes = fields_of(kind, Node)
+    chosen: Any = kind
+    nodes = fields_of(chosen, Node)
     tree = read_tree(contents.find("ASDF")) if nodes else {}
     fields = {name: _node(tree, node, path, kind) for name, node in nodes.items()}
     cut = _cut(path, kind, meta, science, planes)
@@ -79,7 +80,9 @@ def _from_asdf(path: Path, kind: type[R]) -> R:
     plain = (str, int, float, bool)
     leaves = flat(tree.get("meta") or {})
     meta = Meta({name: value for name, value in leaves.items() if isinstance(value, plain)})
-    fields = {name: _node(tree, node, path, kind) for name, node in fields_of(kind, Node).items()}
+    chosen: Any = kind
+    nodes = fields_of(chosen, Node)
+    fields = {name: _node(tree, node, path, kind) for name, node in nodes.items()}
     return kind(meta=meta, **fields)
 
 
@@ -125,7 +128,7 @@ def _translation(contents: Contents) -> Translation | None:
 
 
 def _cut(
-    path: Path, kind: type[Reference], meta: Meta, science: Meta, planes: dict[str, Any]
+    path: Path, kind: Any, meta: Meta, science: Meta, planes: dict[str, Any]
 ) -> dict[str, Any]:
     """Cut planes to the science exposure's sub-array."""
     names = [name for name in fields_of(kind, Plane) if planes.get(name) is not None]

@@ -1,8 +1,11 @@
 """Planes that stay in their file until rows of them are asked for."""
 
+import sys
 from collections.abc import Callable
+from copy import copy
 from itertools import product
-from types import EllipsisType
+from math import prod
+from operator import mul
 from typing import Any
 
 import numpy as np
@@ -11,8 +14,10 @@ from numpy.typing import NDArray
 from calcore.io._source import Source
 
 Translation = Callable[[NDArray[Any]], NDArray[Any]]
-_PIECE = 1 << 18
+_PIECE = 1 << 20
 """Bytes read at a time [byte]: they stay in the processor's cache until they are converted."""
+_MANY = 1 << 15
+"""Elements from which on loading the compiled conversion of raw counts pays."""
 
 
 class Section:
@@ -55,7 +60,7 @@ class Section:
         self._offset = offset
         self._stored = stored
         self._stored_shape = shape
-        self._scale, self._zero = scale, zero
+        self._convert = conversion(stored, np.dtype(dtype), scale, zero)
         self._translate = translate
         self._origin = (0, 0)
         self.shape = shape
@@ -83,7 +88,9 @@ class Section:
         return f"<{self.dtype} {self.shape} of {self._source.path.name}>"
 
     def __array__(
-        self, dtype: np.dtype[Any] | None = None, copy: bool | None = None
+        self,
+        dtype: np.dtype[Any] | None = None,
+        copy: bool | None = None,
     ) -> NDArray[Any]:
         if copy is False:
             raise ValueError("a section of a file cannot be an array without being copied")
@@ -92,9 +99,8 @@ class Section:
 
     def within(self, rows: slice, columns: slice) -> "Section":
         """Return the part of the plane that a sub-array covers, still in the file."""
-        part = Section.__new__(type(self))
-        part.__dict__.update(self.__dict__)
-        part._origin = (self._origin[0] + rows.start, self._origin[1] + columns.start)
+        part = copy(self)
+        part._origin = (self._origin[0] + rows.start, self._origin[1] + columns.start)  # noqa: SLF001
         size = (rows.stop - rows.start, columns.stop - columns.start)
         part.shape = (*self.shape[:-2], *size)
         return part
@@ -109,26 +115,30 @@ class Section:
         return np.ascontiguousarray(out[after])
 
     def _read(self, bounds: list[tuple[int, int]], out: NDArray[Any]) -> None:
-        """Fill `out` with what lies within `bounds`."""
+        """Fill `out` with what lies within `bounds`, as many planes at once as fit a piece."""
         *lead, height, width = (1, 1, *self._stored_shape)[-max(2, len(self.shape)) :]
         pairs = [(0, 1)] * (2 - len(bounds)) + bounds
-        (top, bottom), (left, right) = pairs[-2:]
-        top, bottom = top + self._origin[0], bottom + self._origin[0]
-        left, right = left + self._origin[1], right + self._origin[1]
+        top, bottom = (edge + self._origin[0] for edge in pairs[-2])
+        left, right = (edge + self._origin[1] for edge in pairs[-1])
         row_bytes = width * self._stored.itemsize
-        step = max(1, _PIECE // row_bytes)
-        scratch = np.empty((min(step, bottom - top), width), self._stored)
-        planes = out.reshape(-1, bottom - top, right - left)
-        strides = [int(np.prod(lead[axis + 1 :], dtype=np.int64)) for axis in range(len(lead))]
+        step = max(1, min(bottom - top, _PIECE // row_bytes))
+        strides = [prod(lead[axis + 1 :]) * height for axis in range(len(lead))]
         places = product(*(range(*pair) for pair in pairs[:-2]))
-        for plane, place in zip(planes, places, strict=True):
-            index = sum(i * stride for i, stride in zip(place, strides, strict=True))
+        firsts = [sum(map(mul, place, strides)) for place in places]
+        target = out.reshape(-1, bottom - top, right - left)
+        batch = max(1, _PIECE // (step * row_bytes))
+        scratch = np.empty(min(batch, len(firsts)) * step * width, self._stored)
+        for number in range(0, len(firsts), batch):
+            planes = firsts[number : number + batch]
             for row in range(top, bottom, step):
-                rows = min(step, bottom - row)
-                piece = scratch[:rows]
-                self._source.read_into(self._offset + (index * height + row) * row_bytes, piece)
-                target = plane[row - top : row - top + rows]
-                convert(piece[:, left:right], target, self._scale, self._zero)
+                count = min(step, bottom - row)
+                piece = scratch[: len(planes) * count * width].reshape(-1, count, width)
+                for first, rows in zip(planes, piece, strict=True):
+                    self._source.read_into(self._offset + (first + row) * row_bytes, rows)
+                self._convert(
+                    piece if right - left == width else piece[:, :, left:right],
+                    target[number : number + batch, row - top : row - top + count],
+                )
 
 
 class Filled:
@@ -171,7 +181,7 @@ def parse_index(
     index: Any, shape: tuple[int, ...]
 ) -> tuple[list[tuple[int, int]], tuple[slice | int, ...]]:
     """Return the bounds that enclose an index on each axis, and what is left to take from them."""
-    items: list[slice | int | EllipsisType] = list(index if isinstance(index, tuple) else (index,))
+    items: list[Any] = list(index if isinstance(index, tuple) else (index,))
     if Ellipsis in items:
         at = items.index(Ellipsis)
         items[at : at + 1] = [slice(None)] * (len(shape) - len(items) + 1)
@@ -196,23 +206,49 @@ def parse_index(
     return bounds, tuple(after)
 
 
-def convert(stored: NDArray[Any], out: NDArray[Any], scale: float, zero: float) -> None:
-    """Write what a file stores into `out`, in `out`'s element type.
+Conversion = Callable[[NDArray[Any], NDArray[Any]], None]
 
-    Unsigned integers are stored as signed ones with a zero point of half their range, which flips
-    their highest bit.
+
+def conversion(
+    stored: np.dtype[Any], wanted: np.dtype[Any], scale: float, zero: float
+) -> Conversion:
+    """Return a function that writes what a file stores into an array of the `wanted` type.
+
+    It may change the array it is given. Unsigned integers are stored as signed ones with a zero
+    point of half their range, which flips their highest bit.
     """
-    bits = 8 * stored.dtype.itemsize
-    unsigned = stored.dtype.kind == "i" and scale == 1 and zero == 2 ** (bits - 1)
+    size = stored.itemsize
     if scale == 1 and zero == 0:
-        np.copyto(out, stored, casting="unsafe")
-    elif unsigned and out.dtype.kind == "u":
-        np.copyto(out, stored.view(stored.dtype.str.replace("i", "u")), casting="unsafe")
-        out ^= out.dtype.type(1 << (bits - 1))
-    elif unsigned and bits == 16 and out.dtype.kind == "f":
-        np.copyto(out, stored, casting="unsafe")
-        out += out.dtype.type(zero)
-    elif scale == 1 and float(zero).is_integer():
-        np.copyto(out, stored.astype(np.int64) + int(zero), casting="unsafe")
-    else:
-        np.copyto(out, stored.astype(np.float64) * scale + zero, casting="unsafe")
+        return _copy
+    if scale == 1 and stored.kind == "i" and zero == 1 << (8 * size - 1):
+        unsigned, native = np.dtype(f">u{size}"), np.dtype(f"=u{size}")
+        highest = np.array(zero, unsigned).view(native)[()]
+        raw = size == 2 and wanted == np.float32 and sys.byteorder == "little"
+
+        def flip(values: NDArray[Any], out: NDArray[Any]) -> None:
+            bits = values.view(native)
+            if raw and values.size > _MANY and values.flags.c_contiguous and out.flags.c_contiguous:
+                from calcore.kernels.byteorder import raw_counts  # noqa: PLC0415 - loads numba
+
+                raw_counts(bits, out)
+                return
+            np.bitwise_xor(bits, highest, out=bits)
+            np.copyto(out, values.view(unsigned), casting="unsafe")
+
+        return flip
+    if scale == 1 and float(zero).is_integer():
+        whole = int(zero)
+
+        def shift(values: NDArray[Any], out: NDArray[Any]) -> None:
+            np.copyto(out, values.astype(np.int64) + whole, casting="unsafe")
+
+        return shift
+
+    def stretch(values: NDArray[Any], out: NDArray[Any]) -> None:
+        np.copyto(out, values.astype(np.float64) * scale + zero, casting="unsafe")
+
+    return stretch
+
+
+def _copy(values: NDArray[Any], out: NDArray[Any]) -> None:
+    np.copyto(out, values, casting="unsafe")

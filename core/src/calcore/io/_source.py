@@ -7,6 +7,7 @@ count as memory.
 import gzip
 import os
 import zlib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -37,9 +38,9 @@ class FileSource:
         self._file = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
         self.length = os.fstat(self._file).st_size
 
-    def __del__(self) -> None:
+    def __del__(self, close: Callable[[int], None] = os.close) -> None:
         if self._file >= 0:
-            os.close(self._file)
+            close(self._file)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return FileSource, (self.path,)

@@ -1,11 +1,12 @@
 """Writing products, whole or band by band."""
 
 import contextlib
+import errno
 import os
 import threading
 import uuid
 from collections.abc import Iterator, Mapping
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -15,21 +16,17 @@ from numpy.typing import NDArray
 
 from calcore.errors import OutputProblem
 from calcore.io._cards import BLOCK, Card, serialise
-from calcore.io._hdu import Extension
 from calcore.io._headers import cards_for, nameless
-from calcore.io._read import STANDARD
+from calcore.io._products import belongs, model_name
+from calcore.io._storage import encoded, image_cards, storage
 from calcore.io._tables import table_cards
 from calcore.io._tree import merged, nested, tree_bytes, tree_cards
-from calcore.model import Carried, Catalog, Image, Meta, Mosaic, Ramp, Record, Segmentation, Window
+from calcore.model import Carried, Catalog, Meta, Record, Window
 from calcore.model.layout import Array, Node, Plane, TableExtension, fields_of
 
 _SPARE = 2
 """Header blocks kept free for keywords that are only known at the end."""
 _PIECE = 1 << 22
-_RAMP_ONLY = frozenset({"REFOUT"})
-_BITPIX = {"u1": 8, "i2": 16, "i4": 32, "i8": 64, "f4": -32, "f8": -64}
-_ZERO = {"u2": ("i2", 1 << 15), "u4": ("i4", 1 << 31), "u8": ("i8", 1 << 63)}
-_MODELS = {"ImageModel", "IFUImageModel", "SlitModel"}
 
 
 def write(
@@ -112,7 +109,7 @@ class ProductWriter:
     def __init__(
         self,
         path: Path | str,
-        kind: type[Any],
+        kind: Any,
         meta: Meta,
         shapes: Mapping[str, tuple[int, ...]],
         *,
@@ -130,7 +127,7 @@ class ProductWriter:
         self._planes = {name: note for name, note in notes.items() if name in shapes}
         self._shapes = {name: tuple(shapes[name]) for name in self._planes}
         self._stored = {
-            name: _stored(note.dtype, (dtypes or {}).get(name))
+            name: storage(note.dtype, (dtypes or {}).get(name))
             for name, note in self._planes.items()
         }
         headers = self._headers(meta)
@@ -168,7 +165,7 @@ class ProductWriter:
         shape = self._shapes[name]
         if len(shape) < 2:
             with self._said():
-                self._write(self._offsets[name], _encoded(np.asarray(plane), self._stored[name]))
+                self._write(self._offsets[name], encoded(np.asarray(plane), self._stored[name]))
             return
         rows, columns = shape[-2:]
         row_bytes = max(1, int(np.prod(shape, dtype=np.int64)) // max(1, rows)) * 4
@@ -184,9 +181,9 @@ class ProductWriter:
         rows, columns = self._shapes[name][-2:]
         item = stored[0].itemsize
         height, width = window.shape
-        encoded = _encoded(values, stored).reshape(-1, height, width)
+        planes = encoded(values, stored).reshape(-1, height, width)
         with self._said():
-            for index, plane in enumerate(encoded):
+            for index, plane in enumerate(planes):
                 start = self._offsets[name] + (index * rows + window.row_start) * columns * item
                 if width == columns:
                     self._write(start, plane)
@@ -224,7 +221,6 @@ class ProductWriter:
             for piece in self._tail(record, record_tree or {}):
                 self._write(position, np.frombuffer(piece, np.uint8))
                 position += len(piece)
-            os.fsync(self._file)
             os.close(self._file)
             self._file = -1
             self._temporary.replace(self.path)
@@ -242,8 +238,8 @@ class ProductWriter:
 
     def _headers(self, meta: Meta) -> list[list[Card]]:
         """Return the cards of the first header and of each plane's."""
-        now = datetime.now(timezone.utc).replace(tzinfo=None)
-        model = _model(self._kind, self._shapes, self._stored, meta)
+        now = datetime.now(UTC).replace(tzinfo=None)
+        model = model_name(self._kind, self._shapes, self._stored, meta)
         values = {
             **meta,
             "date": now.isoformat(timespec="milliseconds"),
@@ -261,9 +257,7 @@ class ProductWriter:
         headers = [primary]
         for name, note in self._planes.items():
             own = cards_for(note.extension, values, cards.get(note.extension, ()))
-            headers.append(
-                _image_cards(note.extension, self._shapes[name], self._stored[name], own)
-            )
+            headers.append(image_cards(note.extension, self._shapes[name], self._stored[name], own))
         return headers
 
     def _lay_out(self) -> None:
@@ -309,17 +303,11 @@ class ProductWriter:
                 head += cards_for(table.extension, record.meta, template)
                 yield serialise(head) + data + bytes(-len(data) % BLOCK)
         for extension in record.carried.extensions:
-            if self._wants(extension):
+            if belongs(extension, self._kind):
                 piece = extension.source.read(extension.start, extension.stop - extension.start)
                 yield piece + bytes(-len(piece) % BLOCK)
         content = tree_bytes(self._tree(record, record_tree))
         yield serialise(tree_cards(content)) + content + bytes(-len(content) % BLOCK)
-
-    def _wants(self, extension: Extension) -> bool:
-        """Tell whether an extension that rides along belongs in this product."""
-        if extension.name in _RAMP_ONLY:
-            return issubclass(self._kind, Ramp)
-        return extension.name not in STANDARD or extension.version != 1
 
     def _tree(self, record: Record, record_tree: Mapping[str, Any]) -> dict[str, Any]:
         """Return the ASDF tree."""
@@ -334,7 +322,8 @@ class ProductWriter:
 
     def _write(self, offset: int, values: NDArray[Any]) -> None:
         """Write an array at a place, whole."""
-        view = memoryview(np.ascontiguousarray(values).reshape(-1).view(np.uint8))
+        octets: Any = np.ascontiguousarray(values).reshape(-1).view(np.uint8)
+        view = memoryview(octets)
         while view.nbytes:
             count = os.pwrite(self._file, view, offset)
             view = view[count:]
@@ -352,74 +341,12 @@ class ProductWriter:
 
 def _reason(error: OSError) -> str:
     """Return what is wrong and what to do."""
-    import errno  # noqa: PLC0415
-
     said = error.strerror or str(error)
     if error.errno in {errno.ENOSPC, errno.EDQUOT}:
         return f"cannot be written: {said}; free some space or choose another folder with -o"
     if error.errno == errno.ENOENT:
         return "cannot be written: its folder does not exist; make it or choose another with -o"
     return f"cannot be written: {said}; choose another folder with -o"
-
-
-def _stored(annotated: str, given: np.dtype[Any] | None) -> tuple[np.dtype[Any], int]:
-    """Return the element type in the file and its zero point."""
-    code = annotated
-    if given is not None and np.dtype(given) == np.uint16:
-        code = "u2"  # raw counts
-    code, zero = _ZERO.get(code, (code, 0))
-    return np.dtype(f">{code}"), zero
-
-
-def _encoded(values: NDArray[Any], stored: tuple[np.dtype[Any], int]) -> NDArray[Any]:
-    """Return values as they lie in the file."""
-    dtype, zero = stored
-    if not zero:
-        return values.astype(dtype)
-    unsigned = np.dtype(f"u{dtype.itemsize}")
-    flipped = values.astype(unsigned, copy=False) ^ unsigned.type(zero)
-    return flipped.astype(unsigned.newbyteorder(">"))
-
-
-def _image_cards(
-    name: str, shape: tuple[int, ...], stored: tuple[np.dtype[Any], int], own: list[Card]
-) -> list[Card]:
-    """Return the header of an image extension."""
-    dtype, zero = stored
-    return [
-        Card("XTENSION", "IMAGE", "image extension"),
-        Card("BITPIX", _BITPIX[dtype.str[1:]]),
-        Card("NAXIS", len(shape)),
-        *(Card(f"NAXIS{axis}", size) for axis, size in enumerate(shape[::-1], 1)),
-        Card("PCOUNT", 0),
-        Card("GCOUNT", 1),
-        Card("EXTNAME", name),
-        Card("EXTVER", 1),
-        *([Card("BSCALE", 1), Card("BZERO", zero)] if zero else []),
-        *own,
-    ]
-
-
-def _model(
-    kind: type[Any],
-    shapes: Mapping[str, tuple[int, ...]],
-    stored: Mapping[str, tuple[np.dtype[Any], int]],
-    meta: Meta,
-) -> str:
-    """Return DATAMODL: what the reference pipeline calls such a product."""
-    axes = len(shapes.get("data", ()))
-    if issubclass(kind, Ramp):
-        return "Level1bModel" if stored["data"][1] else "RampModel"
-    if issubclass(kind, Segmentation):
-        return "SegmentationMapModel"
-    if issubclass(kind, Mosaic):
-        return "ImageModel"
-    if issubclass(kind, Image) or kind.__name__ == "Rate":
-        given = str(meta.get("model_type", ""))
-        if axes == 2 and given in _MODELS:
-            return given
-        return "CubeModel" if axes == 3 else "ImageModel"
-    return str(meta.get("model_type", ""))
 
 
 def _write_catalog(catalog: Catalog, path: Path) -> Path:

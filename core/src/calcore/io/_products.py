@@ -1,0 +1,98 @@
+"""What the standard products are: their extensions, and what the reference pipeline calls them."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from calcore.errors import FileInvalid
+from calcore.io._hdu import Contents, Extension
+from calcore.io._storage import Storage
+from calcore.io.files import suffix_of
+from calcore.model import Image, Meta, Mosaic, Ramp, Rate, Record, Segmentation
+from calcore.model.layout import Array, Plane, TableExtension, fields_of
+
+KINDS: tuple[type[Record], ...] = (Ramp, Rate, Image, Mosaic, Segmentation)
+_RATES = frozenset({"rate", "rateints"})
+_RAMP_ONLY = frozenset({"REFOUT"})
+_MODELS = frozenset({"ImageModel", "IFUImageModel", "SlitModel"})
+
+
+def extensions_of(kind: Any) -> frozenset[str]:
+    """Return the names of the extensions a record class has."""
+    names = {
+        item.extension
+        for sort in (Plane, Array, TableExtension)
+        for item in fields_of(kind, sort).values()
+    }
+    return frozenset(names | {"ASDF"})
+
+
+STANDARD: frozenset[str] = frozenset().union(*(extensions_of(kind) for kind in KINDS))
+"""Extensions that some record class has; in a file of another class they mean nothing."""
+
+
+def rides_along(extension: Extension, known: frozenset[str]) -> bool:
+    """Tell whether an extension of a file is unknown and kept as it is."""
+    if extension.name in known:
+        return extension.version != 1
+    return extension.name not in STANDARD
+
+
+def belongs(extension: Extension, kind: Any) -> bool:
+    """Tell whether an extension that rides along belongs in a product of class `kind`."""
+    if extension.name in _RAMP_ONLY:
+        return issubclass(kind, Ramp)
+    return extension.name not in STANDARD or extension.version != 1
+
+
+def kind_of(contents: Contents) -> type[Record]:
+    """Return which record class a file holds.
+
+    Raises
+    ------
+    FileInvalid
+        It holds none that calcore knows.
+    """
+    path = contents.source.path
+    names = {extension.name for extension in contents.extensions}
+    science = contents.find("SCI")
+    if science is None:
+        there = ", ".join(sorted(names - {"PRIMARY"})) or "no extension"
+        raise FileInvalid(
+            path, f"has no extension SCI, so it is no exposure; it holds {there}. Give another file"
+        )
+    axes = len(science.shape)
+    suffix = suffix_of(path)
+    if axes == 4:
+        return Ramp
+    if {"WHT", "CON"} & names and axes == 2:
+        return Mosaic
+    model = contents.primary.header.get("DATAMODL")
+    if suffix == "segm" or model == "SegmentationMapModel":
+        return Segmentation
+    if axes not in {2, 3}:
+        raise FileInvalid(path, f"SCI has {axes} axes; exposures have 2, 3 or 4. Give another file")
+    calibrated = {"VAR_FLAT", "AREA"} & names or contents.primary.header.get("S_WCS") == "COMPLETE"
+    counts = str(science.header.get("BUNIT", "")).replace(" ", "") == "DN/s"
+    return Rate if suffix in _RATES or (counts and not calibrated) else Image
+
+
+def model_name(
+    kind: type[Any],
+    shapes: Mapping[str, tuple[int, ...]],
+    stored: Mapping[str, Storage],
+    meta: Meta,
+) -> str:
+    """Return DATAMODL: what the reference pipeline calls such a product."""
+    axes = len(shapes.get("data", ()))
+    if issubclass(kind, Ramp):
+        return "Level1bModel" if stored["data"][1] else "RampModel"
+    if issubclass(kind, Segmentation):
+        return "SegmentationMapModel"
+    if issubclass(kind, Mosaic):
+        return "ImageModel"
+    if issubclass(kind, Image) or kind.__name__ == "Rate":
+        given = str(meta.get("model_type", ""))
+        if axes == 2 and given in _MODELS:
+            return given
+        return "CubeModel" if axes == 3 else "ImageModel"
+    return str(meta.get("model_type", ""))
