@@ -180,13 +180,18 @@ def test_step_names_its_step(ask, runner, tmp_path):
 
 @pytest.mark.parametrize("status", [1, 2, 64])
 def test_a_failed_product_is_said_and_is_the_exit_status(ask, runner, status):
-    reason = "jw02_uncal.fits: is cut short"
-    failed = outcome(Status.FAILED, "jw02_nis", reason, status)
-    runner("run", RunResult((outcome(), failed), 3.0))
+    reasons = ("jw02_nis_uncal.fits: is cut short", "there is no dark")
+    failed = tuple(
+        outcome(Status.FAILED, name, reason, status)
+        for name, reason in zip(("jw02_nis", "jw03_nis"), reasons, strict=True)
+    )
+    runner("run", RunResult((outcome(), *failed), 3.0))
     shown = ask("run")
     assert shown.exit_code == status
-    assert shown.stderr.endswith(f"calcore: {reason}\n")
-    assert "1 complete, 1 failed in 3.0 s" in shown.stdout
+    assert shown.stderr.splitlines()[-2:] == [
+        "calcore: jw02_nis_uncal.fits: is cut short", "calcore: jw03_nis: there is no dark",
+    ]  # fmt: skip
+    assert "1 complete, 2 failed in 3.0 s" in shown.stdout
 
 
 @pytest.mark.parametrize(

@@ -65,7 +65,8 @@ def _fits(path: Path, verbose: bool) -> Iterator[str]:
     header = contents.primary.header
     for keyword in header if verbose else _MAIN:
         if header.get(keyword) is not None:
-            yield f"  {keyword:<8}  {header[keyword]}"
+            value = header[keyword]
+            yield f"  {keyword:<8}  {f'{value:.10g}' if isinstance(value, float) else value}"
     yield "extensions"
     for extension in contents.extensions[1:]:
         shape = "x".join(map(str, extension.shape)) or "empty"

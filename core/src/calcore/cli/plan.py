@@ -58,8 +58,8 @@ def references(inputs: tuple[Path, ...], **options: Any) -> None:
 
 def _stop_if_wrong(plans: Any) -> None:
     """End with exit status 1 if a product cannot be made; each reason is one sentence."""
-    wrong = [product for product in plans if product.error]
-    for product in wrong:
-        click.echo(f"calcore: {product.error}", err=True)
+    wrong = dict.fromkeys(product.error for product in plans if product.error)
+    for error in wrong:
+        click.echo(f"calcore: {error}", err=True)
     if wrong:
         raise click.exceptions.Exit(1)

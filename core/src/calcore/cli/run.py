@@ -69,7 +69,12 @@ def _go(name: str, inputs: tuple[Path, ...], options: dict[str, Any]) -> None:
         else:
             result = run_all(progress=lines, **request)
     summary(Console(highlight=False, quiet=quiet), result, pictures)
-    for outcome in result.products:
-        if outcome.status is Status.FAILED:
-            click.echo(f"calcore: {outcome.reason}", err=True)
+    failed = [outcome for outcome in result.products if outcome.status is Status.FAILED]
+    for outcome in failed:
+        named = (
+            outcome.reason
+            if outcome.name in outcome.reason
+            else f"{outcome.name}: {outcome.reason}"
+        )
+        click.echo(f"calcore: {named}", err=True)
     raise click.exceptions.Exit(result.exit_status)

@@ -1,0 +1,5 @@
+"""``python -m calcore.cli``."""
+
+from calcore.cli import main
+
+main()
