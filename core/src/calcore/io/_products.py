@@ -60,6 +60,13 @@ def kind_of(contents: Contents) -> type[Record]:
         raise FileInvalid(
             path, f"has no extension SCI, so it is no exposure; it holds {there}. Give another file"
         )
+    many = sum(extension.name == "SCI" for extension in contents.extensions)
+    if many > 1:
+        raise FileInvalid(
+            path,
+            f"holds {many} extensions SCI, one for each slit or source, which this version does not "
+            "read; give a file with one image",
+        )
     axes = len(science.shape)
     suffix = suffix_of(path)
     if axes == 4:

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from calcore.errors import FileInvalid, KeywordMissing
+from calcore.errors import FileInvalid, FileProblem, KeywordMissing
 from calcore.io import keywords
 from calcore.io._hdu import Contents, Extension, scan
 from calcore.io._headers import carried_cards, meta_of
@@ -176,6 +176,6 @@ def _catalog(path: Path) -> Catalog:
     try:
         return Catalog(QTable.read(path, format="ascii.ecsv"))
     except FileNotFoundError as error:
-        raise FileInvalid(path, "there is no such file; check name and folder") from error
+        raise FileProblem(path, "there is no such file; check name and folder") from error
     except Exception as error:
         raise FileInvalid(path, f"is not a catalogue in ECSV: {error}") from error

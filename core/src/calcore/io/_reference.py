@@ -22,7 +22,7 @@ from calcore.model.layout import Node, Plane, fields_of
 R = TypeVar("R", bound=Reference)
 
 
-def open_reference(path: Path | str, kind: type[R], science: Meta) -> R:
+def open_reference(path: Path | str, kind: type[R], science: Meta | None = None) -> R:
     """Open a reference file for an exposure; planes stay in the file until they are cut.
 
     Parameters
@@ -32,7 +32,7 @@ def open_reference(path: Path | str, kind: type[R], science: Meta) -> R:
     kind : reference class
         What is read; its annotations say which extensions and nodes.
     science : Meta
-        Metadata of the exposure, whose sub-array the planes are cut to.
+        Metadata of the exposure, whose sub-array the planes are cut to; not cut if left out.
 
     Returns
     -------
@@ -56,6 +56,11 @@ def open_reference(path: Path | str, kind: type[R], science: Meta) -> R:
         contents = scan(open_source(path))
         planes = planes_of(contents, kind, _translation(contents))
         tables = tables_of(contents, kind, lower=True)
+        meta = Meta(meta_of_reference(contents))
+        chosen: Any = kind
+        nodes = fields_of(chosen, Node)
+        tree = read_tree(contents.find("ASDF")) if nodes else {}
+        fields = {name: _node(tree, node, path, kind) for name, node in nodes.items()}
     except FileInvalid as error:
         raise ReferenceInvalid(f"reference {kind.type}: {error}") from error
     except FileProblem as error:
@@ -64,11 +69,6 @@ def open_reference(path: Path | str, kind: type[R], science: Meta) -> R:
         raise ReferenceMissing(
             f"reference {kind.type}: {path} does not exist; check the name or fetch it again"
         ) from error
-    meta = Meta(meta_of_reference(contents))
-    chosen: Any = kind
-    nodes = fields_of(chosen, Node)
-    tree = read_tree(contents.find("ASDF")) if nodes else {}
-    fields = {name: _node(tree, node, path, kind) for name, node in nodes.items()}
     cut = _cut(path, kind, meta, science, planes)
     return kind(meta=meta, **cut, **tables, **fields)
 
@@ -128,11 +128,13 @@ def _translation(contents: Contents) -> Translation | None:
 
 
 def _cut(
-    path: Path, kind: Any, meta: Meta, science: Meta, planes: dict[str, Any]
+    path: Path, kind: Any, meta: Meta, science: Meta | None, planes: dict[str, Any]
 ) -> dict[str, Any]:
     """Cut planes to the science exposure's sub-array."""
     names = [name for name in fields_of(kind, Plane) if planes.get(name) is not None]
-    if not names or "subarray.xsize" not in science or "subarray.ysize" not in science:
+    if not names or science is None:
+        return planes
+    if "subarray.xsize" not in science or "subarray.ysize" not in science:
         return planes
     rows, columns = planes[names[0]].shape[-2:]
     size = int(science["subarray.ysize"]), int(science["subarray.xsize"])

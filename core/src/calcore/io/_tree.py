@@ -25,11 +25,11 @@ _EXTERNAL = re.compile(
 )
 _TAG = re.compile(rb"![<\w][\w:./,@>-]*")
 _PLAIN_TAG = re.compile(
-    rb"!(?:core/|<tag:stsci\.edu:asdf/core/)(?:asdf|software|extension_metadata|history_entry)-[\d.]+>?"
+    rb"!(?:core/|<tag:stsci\.edu:asdf/core/)(?:asdf|software|extension_metadata)-[\d.]+>?"
 )
 _HEADER = b"#ASDF 1.0.0\n#ASDF_STANDARD 1.6.0\n%YAML 1.1\n%TAG ! tag:stsci.edu:asdf/\n--- !core/asdf-1.1.0\n"
 _END = b"\n...\n"
-_INTERNAL = frozenset({"asdf_library", "history", "_fits_hash"})
+_INTERNAL = frozenset({"asdf_library", "_fits_hash", "extra_fits"})
 
 
 class LazyTree(Mapping[str, Any]):
@@ -77,7 +77,8 @@ _PlainLoader.add_multi_constructor("tag:stsci.edu:", _any_tag)
 def read_tree(extension: Extension | None) -> dict[str, Any]:
     """Return the tree of a product's ASDF extension, without what asdf keeps for itself.
 
-    Nodes that only point at another extension of the file are left out.
+    Nodes that only point at another extension of the file are left out, and so is what the
+    reference pipeline copies there of headers it does not know: the headers have it.
 
     Raises
     ------
@@ -97,7 +98,10 @@ def read_tree(extension: Extension | None) -> dict[str, Any]:
             f"its ASDF extension cannot be read ({error}); make the file again",
         ) from error
     kept = {key: value for key, value in tree.items() if key not in _INTERNAL}
-    return {key: value for key, value in kept.items() if not _is_elsewhere(value)}
+    entries = (kept.pop("history", None) or {}).get("entries")
+    if entries:
+        kept["history"] = {"entries": list(entries)}
+    return _here(kept)
 
 
 def _content(extension: Extension) -> bytes:
@@ -111,9 +115,15 @@ def _content(extension: Extension) -> bytes:
     return extension.read()
 
 
-def _is_elsewhere(node: Any) -> bool:
-    """Tell whether a node only points at another extension."""
-    return isinstance(node, dict) and str(node.get("source", "")).startswith("fits:")
+def _here(tree: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a tree without the nodes that only point at another extension."""
+    kept: dict[str, Any] = {}
+    for key, node in tree.items():
+        if not isinstance(node, dict):
+            kept[key] = node
+        elif not str(node.get("source", "")).startswith("fits:"):
+            kept[key] = _here(node)
+    return kept
 
 
 def _plain(content: bytes) -> dict[str, Any] | None:

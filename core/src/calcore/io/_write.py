@@ -1,10 +1,8 @@
 """Writing products, whole or band by band."""
 
 import contextlib
-import errno
 import os
 import threading
-import uuid
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,12 +15,15 @@ from numpy.typing import NDArray
 from calcore.errors import OutputProblem
 from calcore.io._cards import BLOCK, Card, serialise
 from calcore.io._headers import cards_for, nameless
+from calcore.io._output import parts_of, reason, temporary_name, tree_of, write_asdf, write_catalog
 from calcore.io._products import belongs, model_name
 from calcore.io._storage import encoded, image_cards, storage
 from calcore.io._tables import table_cards
-from calcore.io._tree import merged, nested, tree_bytes, tree_cards
+from calcore.io._tree import merged, tree_bytes, tree_cards
+from calcore.io.keywords import as_keywords
+from calcore.io.keywords import as_keywords
 from calcore.model import Carried, Catalog, Meta, Record, Window
-from calcore.model.layout import Array, Node, Plane, TableExtension, fields_of
+from calcore.model.layout import Array, Plane, TableExtension, fields_of
 
 _SPARE = 2
 """Header blocks kept free for keywords that are only known at the end."""
@@ -58,13 +59,15 @@ def write(
     """
     path = Path(path)
     if isinstance(record, Catalog):
-        return _write_catalog(record, path)
+        return write_catalog(record, path)
     kind: Any = type(record)
     planes = {
         name: plane
         for name in (*fields_of(kind, Plane), *fields_of(kind, Array))
         if (plane := getattr(record, name)) is not None
     }
+    if path.suffix == ".asdf":
+        return write_asdf(record, path, record_tree or {})
     with ProductWriter(
         path,
         kind,
@@ -76,7 +79,7 @@ def write(
     ) as product:
         for name, plane in planes.items():
             product.put_plane(name, plane)
-        product.close(record, record_tree=record_tree)
+        product.close(fields=parts_of(record), record_tree=record_tree)
     return path
 
 
@@ -119,8 +122,9 @@ class ProductWriter:
     ) -> None:
         self.path = Path(path)
         self._kind = kind
+        self._meta = meta
         self._carried = carried or Carried()
-        self._temporary = self.path.with_name(f".{self.path.name}.{uuid.uuid4().hex[:8]}.part")
+        self._temporary = temporary_name(self.path)
         self._lock = threading.Lock()
         self._file = -1
         notes: Any = {**fields_of(kind, Plane), **fields_of(kind, Array)}
@@ -146,6 +150,9 @@ class ProductWriter:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        self.abort()
+
+    def __del__(self) -> None:
         self.abort()
 
     def put(self, window: Window, record: Record) -> None:
@@ -194,31 +201,32 @@ class ProductWriter:
 
     def close(
         self,
-        record: Record,
+        meta: Meta | None = None,
         *,
+        fields: Mapping[str, Any] | None = None,
         record_tree: Mapping[str, Any] | None = None,
     ) -> Path:
         """Write headers, tables, what rides along and the tree, and give the product its name.
 
         Parameters
         ----------
-        record : Record
-            Metadata, tables, world coordinates and what rides along; its planes are not looked at.
+        meta : Meta, optional
+            Metadata as they are now; those given at the start if left out.
+        fields : mapping, optional
+            Tables and tree nodes of the record class by field name, such as ``int_times``, ``wcs``.
         record_tree : mapping, optional
-            Nodes for the ASDF tree.
+            More nodes for the ASDF tree.
         """
-        self._carried = record.carried
-        headers = [serialise(cards) for cards in self._headers(record.meta)]
+        meta = self._meta if meta is None else meta
+        headers = self._headers(meta)
         with self._said():
-            needed = [len(header) // BLOCK for header in headers]
+            needed = [len(serialise(cards)) // BLOCK for cards in headers]
             if any(n > b for n, b in zip(needed, self._blocks, strict=True)):
                 self._move([max(pair) for pair in zip(needed, self._blocks, strict=True)])
-            for cards, start, blocks in zip(
-                self._headers(record.meta), self._starts, self._blocks, strict=True
-            ):
+            for cards, start, blocks in zip(headers, self._starts, self._blocks, strict=True):
                 self._write(start, np.frombuffer(serialise(cards, blocks), np.uint8))
             position = self._end
-            for piece in self._tail(record, record_tree or {}):
+            for piece in self._tail(meta, fields or {}, record_tree or {}):
                 self._write(position, np.frombuffer(piece, np.uint8))
                 position += len(piece)
             os.close(self._file)
@@ -292,31 +300,30 @@ class ProductWriter:
             padding = -size % BLOCK
             self._write(self._offsets[name] + size, np.zeros(padding, np.uint8))
 
-    def _tail(self, record: Record, record_tree: Mapping[str, Any]) -> Iterator[bytes]:
+    def _tail(
+        self, meta: Meta, fields: Mapping[str, Any], record_tree: Mapping[str, Any]
+    ) -> Iterator[bytes]:
         """Yield what comes after the planes: tables, what rides along, the tree."""
-        cards = record.carried.cards
+        cards = self._carried.cards
         for name, table in fields_of(self._kind, TableExtension).items():
-            values = getattr(record, name, None)
+            values = fields.get(name)
             if values is not None:
                 template = cards.get(table.extension, ())
-                head, data = table_cards(table.extension, np.asarray(values), template)
-                head += cards_for(table.extension, record.meta, template)
+                values = np.asarray(values)
+                if table.dotted:
+                    values = as_keywords(values)
+                head, data = table_cards(table.extension, values, template)
+                head += cards_for(table.extension, meta, template)
                 yield serialise(head) + data + bytes(-len(data) % BLOCK)
-        for extension in record.carried.extensions:
+        for extension in self._carried.extensions:
             if belongs(extension, self._kind):
                 piece = extension.source.read(extension.start, extension.stop - extension.start)
                 yield piece + bytes(-len(piece) % BLOCK)
-        content = tree_bytes(self._tree(record, record_tree))
+        tree = {**self._carried.tree}
+        for part in (tree_of(self._kind, nameless(meta), fields), record_tree):
+            tree = merged(tree, part)
+        content = tree_bytes(tree)
         yield serialise(tree_cards(content)) + content + bytes(-len(content) % BLOCK)
-
-    def _tree(self, record: Record, record_tree: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the ASDF tree."""
-        tree = merged(record.carried.tree, {"meta": nested(nameless(record.meta))})
-        for name, node in fields_of(self._kind, Node).items():
-            value = getattr(record, name, None)
-            if value is not None:
-                tree = merged(tree, nested({node.path: value}))
-        return merged(tree, record_tree)
 
     # Bytes.
 
@@ -336,28 +343,4 @@ class ProductWriter:
             yield
         except OSError as error:
             self.abort()
-            raise OutputProblem(self.path, _reason(error)) from error
-
-
-def _reason(error: OSError) -> str:
-    """Return what is wrong and what to do."""
-    said = error.strerror or str(error)
-    if error.errno in {errno.ENOSPC, errno.EDQUOT}:
-        return f"cannot be written: {said}; free some space or choose another folder with -o"
-    if error.errno == errno.ENOENT:
-        return "cannot be written: its folder does not exist; make it or choose another with -o"
-    return f"cannot be written: {said}; choose another folder with -o"
-
-
-def _write_catalog(catalog: Catalog, path: Path) -> Path:
-    """Write a table of sources as ECSV."""
-    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.part")
-    try:
-        catalog.table.write(temporary, format="ascii.ecsv", overwrite=True)
-        temporary.replace(path)
-    except OSError as error:
-        raise OutputProblem(path, _reason(error)) from error
-    finally:
-        with contextlib.suppress(OSError):
-            temporary.unlink(missing_ok=True)
-    return path
+            raise OutputProblem(self.path, reason(error)) from error

@@ -11,6 +11,9 @@ from dataclasses import dataclass
 from importlib.resources import files
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from calcore.errors import PluginBroken
 
 _TYPES: Mapping[str, type] = {"str": str, "int": int, "float": float, "bool": bool}
@@ -148,3 +151,21 @@ def register(rows: Iterable[Mapping[str, str]], owner: str) -> None:
                 f"{owner}: keyword {row.keyword} ({row.name}) is already {taken.keyword} in "
                 f"{taken.hdu} ({taken.name}); rename one of them"
             )
+
+
+def as_keywords(table: NDArray[np.void]) -> NDArray[np.void]:
+    """Return a table whose columns are called by keywords instead of dotted names.
+
+    Columns that have no keyword are left out; names without a dot that are no name of the metadata
+    are taken for keywords. Of two columns with the same keyword the first counts.
+    """
+    called: dict[str, str] = {}
+    for name in table.dtype.names or ():
+        known = keyword_of(name)
+        keyword = known[0] if known else name
+        if "." not in keyword and keyword not in called.values():
+            called[name] = keyword
+    result = np.empty(table.shape, [(new, table.dtype[old]) for old, new in called.items()])
+    for old, new in called.items():
+        result[new] = table[old]
+    return result

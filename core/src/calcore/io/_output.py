@@ -1,0 +1,72 @@
+"""Files written in one go, what goes into a product's tree, and what the system's errors mean."""
+
+import contextlib
+import errno
+import uuid
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from calcore.errors import OutputProblem
+from calcore.io._tree import merged, nested, tree_bytes
+from calcore.model import Catalog, Record
+from calcore.model.layout import Node, TableExtension, fields_of
+
+
+def parts_of(record: Record) -> dict[str, Any]:
+    """Return tables and tree nodes of a record by field name."""
+    kind: Any = type(record)
+    return {
+        name: getattr(record, name)
+        for name in (*fields_of(kind, TableExtension), *fields_of(kind, Node))
+    }
+
+
+def tree_of(kind: Any, values: Mapping[str, Any], fields: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a tree of metadata and of a record's nodes."""
+    tree = {"meta": nested(values)} if values else {}
+    for name, node in fields_of(kind, Node).items():
+        if fields.get(name) is not None:
+            tree = merged(tree, nested({node.path: fields[name]}))
+    return tree
+
+
+def reason(error: OSError) -> str:
+    """Return what is wrong and what to do."""
+    said = error.strerror or str(error)
+    if error.errno in {errno.ENOSPC, errno.EDQUOT}:
+        return f"cannot be written: {said}; free some space or choose another folder with -o"
+    if error.errno == errno.ENOENT:
+        return "cannot be written: its folder does not exist; make it or choose another with -o"
+    return f"cannot be written: {said}; choose another folder with -o"
+
+
+def write_catalog(catalog: Catalog, path: Path) -> Path:
+    """Write a table of sources as ECSV."""
+    return _replaced(path, lambda name: catalog.table.write(name, format="ascii.ecsv"))
+
+
+def write_asdf(record: Record, path: Path, record_tree: Mapping[str, Any]) -> Path:
+    """Write a record that is all tree, such as a reference of transforms."""
+    kind: Any = type(record)
+    tree = merged(tree_of(kind, record.meta, parts_of(record)), record_tree)
+    return _replaced(path, lambda name: name.write_bytes(tree_bytes(tree)))
+
+
+def _replaced(path: Path, write: Callable[[Path], Any]) -> Path:
+    """Write a file under a temporary name and give it its own when it is whole."""
+    temporary = temporary_name(path)
+    try:
+        write(temporary)
+        temporary.replace(path)
+    except OSError as error:
+        raise OutputProblem(path, reason(error)) from error
+    finally:
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
+    return path
+
+
+def temporary_name(path: Path) -> Path:
+    """Return a name in the same folder that no other run uses."""
+    return path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.part")
