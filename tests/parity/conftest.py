@@ -272,7 +272,10 @@ def describe(record: Record, exposure: Meta) -> dict[str, Any]:
             if value is not None and name != "wcs":
                 attributes[ATTRIBUTES.get((kind, name), name)] = value
     if model == "DarkMIRIModel":
-        attributes["dq"] = attributes["dq"][None, None]
+        flags = attributes["dq"]
+        if flags.ndim == 2:
+            shape = (record.data.shape[0], 1, *flags.shape)  # type: ignore[attr-defined]
+            attributes["dq"] = np.ascontiguousarray(np.broadcast_to(flags, shape))
     return {
         "type": model,
         "meta": {name: value for name, value in meta.items() if value is not None},

@@ -63,6 +63,8 @@ def build(description):
         *path, last = ["meta", *name.split(".")]
         node = model
         for part in path:
+            if not hasattr(node, part):
+                setattr(node, part, {})
             node = getattr(node, part)
         setattr(node, last, value)
     for name, value in description.get("attributes", {}).items():
