@@ -1,12 +1,13 @@
 """From the sky to count rates: geometry, point-spread function, scenes and frames."""
 
+from dataclasses import replace
 from functools import cache
 
 import numpy as np
 import pytest
 from astropy.modeling import Model
 
-from calcore.errors import FileInvalid, UnknownName
+from calcore.errors import BadParameter, FileInvalid, UnknownName
 from calcore.simulate import optics
 from calcore.simulate.geometry import (
     Geometry,
@@ -19,7 +20,7 @@ from calcore.simulate.layers import Canvas, GalaxyShape
 from calcore.simulate.optics import point_spread
 from calcore.simulate.pointing import ARCSEC, Pointing
 from calcore.simulate.pupil import draw_pupil, segment_centres
-from calcore.simulate.render import lit_rectangle, photometry_grid, render
+from calcore.simulate.render import lit_rectangle, photometry_grid, render, stars_to_saturate
 from calcore.simulate.scene import (
     GALAXY,
     Background,
@@ -563,6 +564,28 @@ def test_the_photometry_grid(detector, bands):
     x, y = seen.from_sky(*photometry_grid(seen, margin_pixel=20))
     np.testing.assert_allclose(x, [79.5, 23.5, 135.5, 23.5, 135.5], atol=1e-6)
     np.testing.assert_allclose(y, [63.5, 19.5, 19.5, 107.5, 107.5], atol=1e-6)
+
+
+def test_a_crowded_scene_saturates_as_many_pixels_as_asked(detector, bands):
+    seen = geometry(detector, bands["F400M"])
+    population = Population(brightest_jy=1e-4, faintest_jy=1e-7, slope=0.2)
+    kwargs = {"radius_arcsec": 8.0, "saturating_electron_s": 30.0, "gain": 2.0, "fraction": 0.05}
+    count = stars_to_saturate(seen, population, **kwargs)
+    fractions = []
+    for seed in range(6):
+        scene = make_scene(
+            seed=seed,
+            ra_deg=0.0,
+            dec_deg=-69.0,
+            radius_arcsec=8.0,
+            background=Background(level_mjysr=0.2),
+            population=replace(population, stars=count),
+        )
+        image = frame(scene, detector, bands["F400M"])
+        fractions.append(np.mean(image.rate[:, 4:-4] > 30.0))
+    assert 0.05 < np.mean(fractions) < 0.07  # the light of neighbours adds to it
+    with pytest.raises(BadParameter, match=r"no star of at most 0.0001 Jy saturates"):
+        stars_to_saturate(seen, population, **(kwargs | {"saturating_electron_s": 1e9}))
 
 
 def test_the_same_scene_gives_the_same_bytes(detector, bands):

@@ -134,16 +134,7 @@ class Canvas:
             left + reach + x_extent < x < right - reach - x_extent
             and bottom + reach + y_extent < y < top - reach - y_extent
         )
-        if deep:
-            fraction = self._spread.enclosed
-        else:
-            held = self._spread.fraction_within(
-                left - columns[None, :],
-                right - columns[None, :],
-                bottom - rows[:, None],
-                top - rows[:, None],
-            )
-            fraction = float(np.sum(cells * held))
+        fraction = self._spread.enclosed if deep else self._held(cells, columns, rows, lit)
         if not inside and fraction <= 0:
             return 0.0
         if self._extended is None:
@@ -184,6 +175,23 @@ class Canvas:
             m = self._margin
             image += wide[m : m + ny, m : m + nx]
         return image
+
+    def _held(
+        self,
+        cells: FloatArray,
+        columns: FloatArray,
+        rows: FloatArray,
+        lit: tuple[float, float, float, float],
+    ) -> float:
+        """Return the fraction of a galaxy's light within edges, from blocks of 2 pixels."""
+        size = 2 * COARSE
+        y_starts, x_starts = (np.arange(0, n, size) for n in cells.shape)
+        blocks = np.add.reduceat(np.add.reduceat(cells, y_starts, axis=0), x_starts, axis=1)
+        x = columns[x_starts][None, :] + (size - 1) / (2 * COARSE)
+        y = rows[y_starts][:, None] + (size - 1) / (2 * COARSE)
+        left, right, bottom, top = lit
+        held = self._spread.fraction_within(left - x, right - x, bottom - y, top - y)
+        return float(np.sum(blocks * held))
 
     def _nodes(self, place: FloatArray) -> tuple[NDArray[np.int64], FloatArray]:
         """Return the first of four nodes of each star along an axis, and their weights."""

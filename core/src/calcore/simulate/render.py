@@ -17,11 +17,12 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.interpolate import RegularGridInterpolator
 
+from calcore.errors import BadParameter
 from calcore.simulate.geometry import Geometry
 from calcore.simulate.layers import Canvas, GalaxyShape
-from calcore.simulate.optics import PointSpread, point_spread
-from calcore.simulate.pointing import Pointing
-from calcore.simulate.scene import GALAXY, STAR, Scene, to_tangent
+from calcore.simulate.optics import COARSE, PointSpread, point_spread
+from calcore.simulate.pointing import ARCSEC, Pointing
+from calcore.simulate.scene import GALAXY, STAR, Population, Scene, power_law, to_tangent
 from calcore.simulate.tables import Detector, Filter, Subarray
 
 FloatArray = NDArray[np.float64]
@@ -173,6 +174,64 @@ def photometry_grid(
     x = np.array([(left + right) / 2, left + margin, right - margin, left + margin, right - margin])
     y = np.array([(bottom + top) / 2, bottom + margin, bottom + margin, top - margin, top - margin])
     return geometry.to_sky(x, y)
+
+
+def stars_to_saturate(
+    geometry: Geometry,
+    population: Population,
+    *,
+    radius_arcsec: float,
+    saturating_electron_s: float,
+    gain: float,
+    fraction: float = 0.03,
+    seed: int = 0,
+) -> int:
+    """Return how many stars make a scene so crowded that a fraction of the pixels saturates.
+
+    Stars are counted one by one; where they overlap, a little more than that saturates.
+
+    Parameters
+    ----------
+    geometry
+        Who looks at it; the filter's calibration and the point-spread function count.
+    population
+        Its stars' range of flux densities and slope; its numbers do not count.
+    radius_arcsec
+        Of the scene [arcsec].
+    saturating_electron_s
+        Rate at which a pixel saturates before the exposure ends [electron/s].
+    gain
+        Electrons per DN [electron/DN].
+    fraction
+        Of the pixels that lie in the disc.
+    seed
+        The wavefront's.
+
+    Raises
+    ------
+    BadParameter
+        Not even the brightest star saturates a pixel.
+    """
+    detector, band = geometry.detector, geometry.filter
+    spread = point_spread(detector, band, seed=seed)
+    per_jy = gain / band.photmjsr * 1e-6 / detector.pixel_area_sr
+    flux = power_law(
+        (np.arange(400) + 0.5) / 400,
+        population.faintest_jy,
+        population.brightest_jy,
+        population.slope,
+    )
+    samples = np.sort(spread.whole, axis=None)
+    level = geometry.filter.background_mjysr * gain / band.photmjsr
+    needed = np.maximum(saturating_electron_s - level, 0.0) / (flux * per_jy)
+    pixels = (samples.size - np.searchsorted(samples, needed)) / COARSE**2
+    if not pixels.any():
+        raise BadParameter(
+            f"no star of at most {population.brightest_jy} Jy saturates a pixel at "
+            f"{saturating_electron_s} electron/s; make the stars brighter or the exposure longer"
+        )
+    disc = np.pi * radius_arcsec**2 * ARCSEC**2 / detector.pixel_area_sr
+    return int(np.ceil(-np.log(1 - fraction) * disc / pixels.mean()))
 
 
 def lit_rectangle(detector: Detector, subarray: Subarray) -> tuple[float, float, float, float]:

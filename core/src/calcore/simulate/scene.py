@@ -154,12 +154,16 @@ def make_scene(
     galaxy = np.arange(n) >= population.stars
     east, north = _disc(rng, n, radius_arcsec)
     ra, dec = from_tangent(ra_deg, dec_deg, east, north)
+    fainter = rng.random(n)
     flux = np.where(
         galaxy,
-        _power_law(
-            rng, n, population.galaxy_faintest_jy, population.galaxy_brightest_jy, population.slope
+        power_law(
+            fainter,
+            population.galaxy_faintest_jy,
+            population.galaxy_brightest_jy,
+            population.slope,
         ),
-        _power_law(rng, n, population.faintest_jy, population.brightest_jy, population.slope),
+        power_law(fainter, population.faintest_jy, population.brightest_jy, population.slope),
     )
     low, high = np.log(population.galaxy_radius_arcsec)
     shapes = np.stack(
@@ -227,15 +231,19 @@ def _disc(rng: Generator, n: int, radius: float) -> tuple[FloatArray, FloatArray
     return distance * np.sin(angle), distance * np.cos(angle)
 
 
-def _power_law(
-    rng: Generator, n: int, faintest: float, brightest: float, slope: float
+def power_law(
+    place: FloatArray, faintest_jy: float, brightest_jy: float, slope: float
 ) -> FloatArray:
-    """Draw flux densities whose number per magnitude grows as 10**(slope * magnitude)."""
+    """Return flux densities [Jy] whose number per magnitude grows as 10**(slope * magnitude).
+
+    `place` in [0, 1] is the fraction of the sources that are fainter.
+    """
     index = -2.5 * slope  # number above a flux goes as flux**index
-    u = rng.random(n)
     if abs(index) < 1e-6:
-        return faintest * (brightest / faintest) ** u
-    flux: FloatArray = (faintest**index * (1 - u) + brightest**index * u) ** (1 / index)
+        return faintest_jy * (brightest_jy / faintest_jy) ** place
+    flux: FloatArray = (faintest_jy**index * (1 - place) + brightest_jy**index * place) ** (
+        1 / index
+    )
     return flux
 
 
