@@ -1,0 +1,28 @@
+"""Where an image lies on the sky."""
+
+import numpy as np
+from gwcs import WCS
+from numpy.typing import NDArray
+
+
+def corners(wcs: WCS) -> NDArray[np.float64]:
+    """Return the sky positions of the corners of the bounding box.
+
+    Returns
+    -------
+    float64 (4, 2)
+        Right ascension and declination [deg] of the outer corners in the order (left, bottom),
+        (left, top), (right, top), (right, bottom).
+    """
+    (x_low, x_high), (y_low, y_high) = wcs.bounding_box.bounding_box(order="F")
+    x = np.array([x_low, x_low, x_high, x_high], dtype=np.float64)
+    y = np.array([y_low, y_high, y_high, y_low], dtype=np.float64)
+    return np.stack(wcs(x, y, with_bounding_box=False), axis=1)
+
+
+def region(wcs: WCS) -> str:
+    """Return the footprint as the keyword S_REGION has it, to 1e-9 deg.
+
+    ``POLYGON ICRS  ra dec ra dec …`` (Space-Time Coordinate metadata, Rots 2007, in its string form).
+    """
+    return "POLYGON ICRS  " + " ".join(f"{ra:.9f} {dec:.9f}" for ra, dec in corners(wcs))

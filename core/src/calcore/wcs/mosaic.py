@@ -1,0 +1,276 @@
+"""The grid of a mosaic: a tangent projection that holds all exposures."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import asdf
+import numpy as np
+from astropy.modeling.models import Pix2Sky_TAN
+from gwcs import WCS, FITSImagingWCSTransform
+from numpy.typing import NDArray
+from spherical_geometry.polygon import SphericalPolygon
+
+from calcore.errors import FileInvalid
+from calcore.wcs import frames
+from calcore.wcs.area import ARCSEC, pixel_area, pixel_scale
+from calcore.wcs.footprint import corners
+from calcore.wcs.grid import pixel_map
+
+Float = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class Grid:
+    """Pixels of a mosaic.
+
+    Attributes
+    ----------
+    wcs : gwcs.WCS
+        From pixels to the sky, with its inverse.
+    shape : tuple of int
+        Rows and columns.
+    pixel_area_sr : float
+        Solid angle of a pixel at the reference point [sr].
+    pixel_scale_ratio : float
+        Linear size of a pixel over that of the exposures' pixels.
+    """
+
+    wcs: WCS
+    shape: tuple[int, int]
+    pixel_area_sr: float
+    pixel_scale_ratio: float
+
+    def map_from(self, wcs: WCS, shape: tuple[int, int]) -> Float:
+        """Return where an exposure's pixels fall.
+
+        Returns
+        -------
+        float64 (ny, nx, 2)
+            x and y of each pixel's centre, counted from 0 [pixel]; NaN outside the exposure's
+            bounding box.
+        """
+        mapped = np.ascontiguousarray(np.moveaxis(pixel_map(wcs, self.wcs, shape), 0, -1))
+        if wcs.bounding_box is not None:
+            (x_low, x_high), (y_low, y_high) = wcs.bounding_box.bounding_box(order="F")
+            rows, columns = np.arange(shape[0]), np.arange(shape[1])
+            mapped[(rows < y_low) | (rows > y_high)] = np.nan
+            mapped[:, (columns < x_low) | (columns > x_high)] = np.nan
+        return mapped
+
+    @property
+    def keywords(self) -> dict[str, Any]:
+        """The FITS keywords of the projection, in lower case; empty if it is none."""
+        projection = self.wcs.forward_transform
+        if not isinstance(projection, FITSImagingWCSTransform):
+            return {}
+        matrix = projection.pc.value
+        found: dict[str, Any] = {"wcsaxes": 2, "radesys": "ICRS"}
+        for axis, name in ((0, "RA---TAN"), (1, "DEC--TAN")):
+            number = axis + 1
+            found[f"crpix{number}"] = float(projection.crpix.value[axis]) + 1.0
+            found[f"crval{number}"] = float(projection.crval.value[axis])
+            found[f"cdelt{number}"] = float(projection.cdelt.value[axis])
+            found[f"ctype{number}"] = name
+            found[f"cunit{number}"] = "deg"
+            found[f"pc{number}_1"] = float(matrix[axis][0])
+            found[f"pc{number}_2"] = float(matrix[axis][1])
+        return found
+
+
+@dataclass(frozen=True, kw_only=True)
+class Layout:
+    """What a user may say of a mosaic's grid; None is found from the exposures.
+
+    Attributes
+    ----------
+    shape : (nx, ny)
+    crpix, crval : (x, y), (ra, dec)
+        Reference pixel, counted from 0, and its place on the sky [deg].
+    rotation_deg : float
+        Position angle of the y axis [deg].
+    scale_arcsec, scale_ratio : float
+        Size of a pixel [arcsec], or over the exposures' pixels where that is None.
+    """
+
+    shape: tuple[int, int] | None = None
+    crpix: tuple[float, float] | None = None
+    crval: tuple[float, float] | None = None
+    rotation_deg: float | None = None
+    scale_arcsec: float | None = None
+    scale_ratio: float = 1.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Orientation:
+    """How the first exposure lies on the sky: its reference point, V3's angle, the detector's."""
+
+    ra_deg: float
+    dec_deg: float
+    roll_deg: float
+    v3i_deg: float
+    parity: int
+
+    def matrix(self, rotation_deg: float | None) -> Float:
+        """Return the matrix from pixels to the tangent plane, without scale."""
+        if rotation_deg is None:
+            angle = np.deg2rad(self.roll_deg - self.parity * self.v3i_deg)
+        else:
+            angle = np.deg2rad(rotation_deg)
+        cosine, sine = np.cos(angle), np.sin(angle)
+        return np.array([[self.parity * cosine, sine], [-self.parity * sine, cosine]])
+
+
+def _unit(sky: Float) -> Float:
+    """Return unit vectors (n, 3) of positions (n, 2) [deg]."""
+    longitude, latitude = np.radians(sky).T
+    across = np.cos(latitude)
+    return np.stack(
+        [across * np.cos(longitude), across * np.sin(longitude), np.sin(latitude)], axis=1
+    )
+
+
+def _centre(sky: Float) -> tuple[float, float]:
+    """Return the middle of a box around positions, in Cartesian coordinates [deg]."""
+    vectors = _unit(sky)
+    x, y, z = (vectors.min(axis=0) + vectors.max(axis=0)) / 2
+    return float(np.degrees(np.arctan2(y, x)) % 360), float(
+        np.degrees(np.arctan2(z, np.hypot(x, y)))
+    )
+
+
+def _projection(crpix: Float, crval: tuple[float, float], scale_deg: float, matrix: Float) -> WCS:
+    transform = FITSImagingWCSTransform(
+        Pix2Sky_TAN(), crpix=crpix, crval=crval, cdelt=[scale_deg, scale_deg], pc=matrix
+    )
+    return WCS([(frames.detector(), transform), (frames.world(), None)])
+
+
+def grid(images: Sequence[WCS], orientation: Orientation, layout: Layout) -> Grid:
+    """Return the grid of a mosaic of all images, oriented as the first.
+
+    The reference point is the middle of the footprints, and pixels are squares as large as the
+    first image's pixels at its own reference point.
+
+    Parameters
+    ----------
+    images : sequence of gwcs.WCS
+        From pixels to the sky, with bounding boxes.
+    orientation : Orientation
+        Of the first image.
+    layout : Layout
+        What is not to be found from the images.
+    """
+    # Rounded as S_REGION has them, so that the grid is what anyone finds from the headers.
+    outline = np.round(np.concatenate([corners(wcs) for wcs in images]), 9)
+    crval = layout.crval or _centre(outline)
+    reference = images[0].invert(orientation.ra_deg, orientation.dec_deg, with_bounding_box=False)
+    native = _side(images[0], float(reference[0]), float(reference[1]))
+    scale = native * layout.scale_ratio if layout.scale_arcsec is None else layout.scale_arcsec
+    matrix = orientation.matrix(layout.rotation_deg)
+    centred = _projection(np.zeros(2), crval, scale / 3600, matrix)
+    x, y = centred.invert(outline[:, 0], outline[:, 1], with_bounding_box=False)
+    low = np.array([np.min(x), np.min(y)])
+    high = np.array([np.max(x), np.max(y)])
+    crpix = -low if layout.crpix is None else np.array(layout.crpix)
+    columns, rows = layout.shape or (int(size) for size in np.floor(crpix + high + 0.5))
+    wcs = _projection(crpix, crval, scale / 3600, matrix)
+    ratio = layout.scale_ratio
+    if layout.scale_arcsec is not None:
+        ratio = scale / pixel_scale(images[0], float(reference[0]), float(reference[1]))
+    return _finished(wcs, (max(rows, 1), max(columns, 1)), (scale * ARCSEC) ** 2, ratio)
+
+
+def _side(wcs: WCS, x: float, y: float) -> float:
+    """Return the geometric mean of the steps a pixel along x and along y [arcsec]."""
+    at, right, up = _unit(
+        np.stack(wcs(np.array([x, x + 1, x]), np.array([y, y, y + 1]), with_bounding_box=False), 1)
+    )
+    steps = np.linalg.norm(right - at), np.linalg.norm(up - at)
+    return float(np.sqrt(steps[0] * steps[1]) / ARCSEC)
+
+
+def _finished(wcs: WCS, shape: tuple[int, int], area: float, ratio: float) -> Grid:
+    wcs.array_shape = shape
+    wcs.bounding_box = ((-0.5, shape[1] - 0.5), (-0.5, shape[0] - 0.5))
+    return Grid(wcs, shape, area, ratio)
+
+
+def read_grid(path: str, image: WCS, shape: tuple[int, int] | None) -> Grid:
+    """Return the grid that an ASDF file holds.
+
+    Parameters
+    ----------
+    path : str
+        The file has a gWCS under ``wcs``, and may have ``pixel_area`` [sr], ``pixel_shape``
+        (nx, ny) and ``array_shape`` (ny, nx).
+    image : gwcs.WCS
+        World coordinates of the first exposure.
+    shape : (nx, ny), optional
+        Size that goes before what the file says.
+
+    Raises
+    ------
+    FileInvalid
+        The file is no ASDF file, has no ``wcs``, or says nothing of its size.
+    """
+    try:
+        with asdf.open(Path(path), lazy_load=False, memmap=False) as tree:
+            content = {
+                name: tree.get(name) for name in ("wcs", "pixel_area", "pixel_shape", "array_shape")
+            }
+    except (OSError, ValueError) as error:
+        raise FileInvalid(path, f"output_wcs cannot be read as an ASDF file: {error}") from error
+    wcs = content["wcs"]
+    if not isinstance(wcs, WCS):
+        raise FileInvalid(path, "output_wcs holds no gWCS under the key 'wcs'; store one there")
+    size = shape or content["pixel_shape"] or wcs.pixel_shape
+    if size is None and content["array_shape"] is not None:
+        size = content["array_shape"][::-1]
+    if size is None and wcs.bounding_box is not None:
+        (_, x_high), (_, y_high) = wcs.bounding_box.bounding_box(order="F")
+        size = int(np.ceil(x_high + 0.5)), int(np.ceil(y_high + 0.5))
+    if size is None:
+        raise FileInvalid(path, "output_wcs says nothing of its size; give output_shape as well")
+    columns, rows = int(size[0]), int(size[1])
+    middle = (columns - 1) / 2, (rows - 1) / 2
+    area = content["pixel_area"] or float(pixel_area(wcs, *middle))
+    x, y = image.invert(*wcs(*middle, with_bounding_box=False), with_bounding_box=False)
+    ratio = float(np.sqrt(area) / ARCSEC / pixel_scale(image, float(x), float(y)))
+    return _finished(wcs, (rows, columns), area, ratio)
+
+
+def union_region(images: Sequence[WCS], mosaic: WCS) -> str:
+    """Return the outline of all images together on a mosaic, as the keyword S_REGION has it.
+
+    Parameters
+    ----------
+    images : sequence of gwcs.WCS
+        The exposures; what of them lies beyond the mosaic does not count.
+    mosaic : gwcs.WCS
+        The mosaic, with its bounding box.
+
+    Returns
+    -------
+    str
+        ``POLYGON ICRS  ra dec …`` to 1e-9 deg, once for each part that touches no other.
+    """
+    union = SphericalPolygon.multi_union([_polygon(wcs) for wcs in images])
+    parts = []
+    for longitude, latitude in union.intersection(_polygon(mosaic)).to_radec():
+        # The last corner is the first again.
+        pairs = list(zip(longitude, latitude, strict=True))[:-1]
+        parts.append("POLYGON ICRS  " + " ".join(f"{ra % 360:.9f} {dec:.9f}" for ra, dec in pairs))
+    return " ".join(parts)
+
+
+def _polygon(wcs: WCS) -> SphericalPolygon:
+    outline = corners(wcs)
+    inner = wcs(*_middle(wcs), with_bounding_box=False)
+    return SphericalPolygon.from_radec(outline[:, 0], outline[:, 1], center=inner)
+
+
+def _middle(wcs: WCS) -> tuple[float, float]:
+    (x_low, x_high), (y_low, y_high) = wcs.bounding_box.bounding_box(order="F")
+    return (x_low + x_high) / 2, (y_low + y_high) / 2

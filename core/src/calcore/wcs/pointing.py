@@ -1,0 +1,72 @@
+"""From the telescope's angles to the sky: velocity aberration and attitude as transforms.
+
+The attitude is a chain of rotations that takes the reference point (V2_REF, V3_REF) to
+(RA_REF, DEC_REF), with V3 at the position angle ROLL_REF there (Cox & Lallo 2017,
+JWST-STScI-001550, section 5). Velocity aberration is a scale about the reference point.
+"""
+
+from dataclasses import dataclass
+
+from astropy.modeling import Model
+from astropy.modeling.models import Identity, RotationSequence3D, Scale, Shift
+from gwcs.geometry import CartesianToSpherical, SphericalToCartesian
+
+ARCSEC_PER_DEGREE = 3600.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pointing:
+    """Where an aperture's reference point looks, as the header says it.
+
+    Attributes
+    ----------
+    ra_deg, dec_deg : float
+        RA_REF, DEC_REF: sky position of the reference point, ICRS [deg].
+    roll_deg : float
+        ROLL_REF: position angle of V3 at the reference point, east of north [deg].
+    v2_arcsec, v3_arcsec : float
+        V2_REF, V3_REF: the reference point in the telescope's frame [arcsec].
+    aberration_scale : float, optional
+        VA_SCALE: true angles over seen angles; None if unknown, which is taken as 1.
+    """
+
+    ra_deg: float
+    dec_deg: float
+    roll_deg: float
+    v2_arcsec: float
+    v3_arcsec: float
+    aberration_scale: float | None = None
+
+
+def aberration(pointing: Pointing) -> Model:
+    """Return the transform from ``v2v3`` to ``v2v3vacorr`` [arcsec to arcsec]."""
+    scale = pointing.aberration_scale
+    if scale is None or scale == 1.0:
+        return Identity(2)
+    scaled = Scale(scale, name="dva_scale_v2") & Scale(scale, name="dva_scale_v3")
+    shifted = Shift((1 - scale) * pointing.v2_arcsec, name="dva_v2_shift") & Shift(
+        (1 - scale) * pointing.v3_arcsec, name="dva_v3_shift"
+    )
+    correction: Model = scaled | shifted
+    correction.name = "DVA_Correction"
+    return correction
+
+
+def attitude(pointing: Pointing) -> Model:
+    """Return the transform from V2, V3 [arcsec] to right ascension in [0, 360) and declination [deg]."""
+    angles = [
+        pointing.v2_arcsec / ARCSEC_PER_DEGREE,
+        -pointing.v3_arcsec / ARCSEC_PER_DEGREE,
+        pointing.roll_deg,
+        pointing.dec_deg,
+        -pointing.ra_deg,
+    ]
+    to_degrees = Scale(1 / ARCSEC_PER_DEGREE) & Scale(1 / ARCSEC_PER_DEGREE)
+    to_sky: Model = (
+        to_degrees
+        | SphericalToCartesian(wrap_lon_at=180)
+        | RotationSequence3D(angles, axes_order="zyxyz")
+        | CartesianToSpherical(wrap_lon_at=360)
+    )
+    to_sky.name = "v23tosky"
+    return to_sky
