@@ -59,6 +59,7 @@ def _fits(path: Path, verbose: bool) -> Iterator[str]:
     from calcore import io
     from calcore.io._hdu import scan
     from calcore.io._source import open_source
+    from calcore.run.record import NODE
 
     contents = scan(open_source(path))
     yield f"{path.name}  {_size(path)}"
@@ -76,8 +77,11 @@ def _fits(path: Path, verbose: bool) -> Iterator[str]:
     for extension in contents.extensions[1:]:
         if extension.name in _FLAG_PLANES and extension.shape:
             yield from _flags(path, extension.name, extension.version)
-    record = io.read_record(path)
-    yield from _record(record, verbose) if record else _steps_of_header(header)
+    records = io.read_node(path, NODE)
+    for record in records.values():
+        yield from _record(record, verbose)
+    if not records:
+        yield from _steps_of_header(header)
 
 
 def _element(header: dict[str, Any]) -> str:
