@@ -11,7 +11,7 @@ from calcore.io._planes import planes_of
 from calcore.io._products import extensions_of, kind_of, rides_along
 from calcore.io._source import MemorySource, Source, open_source
 from calcore.io._tables import read_table
-from calcore.io._tree import LazyTree, flat, lookup, read_tree, without
+from calcore.io._tree import LazyTree, check_read, flat, lookup, read_tree, without
 from calcore.model import Carried, Catalog, Meta
 from calcore.model.layout import Node, Plane, TableExtension, fields_of
 
@@ -116,6 +116,7 @@ def open_lazy(path: Path | str, kind: type[Any] | None = None) -> Any:
     if nodes:
         whole = read_tree(asdf)
         fields |= {name: lookup(whole, node.path) for name, node in nodes.items()}
+        check_read(path, [fields[name] for name in nodes])
         tree = LazyTree(lambda: _unknown(whole, nodes))
     known = extensions_of(chosen)
     carried = Carried(

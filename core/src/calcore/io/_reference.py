@@ -15,7 +15,7 @@ from calcore.io._read import tables_of
 from calcore.io._section import Translation
 from calcore.io._source import open_source
 from calcore.io._tables import read_table
-from calcore.io._tree import flat, lookup, read_asdf, read_tree
+from calcore.io._tree import check_read, flat, lookup, read_asdf, read_tree
 from calcore.model import Meta, Reference
 from calcore.model.layout import Node, Plane, fields_of
 
@@ -95,6 +95,7 @@ def _node(tree: dict[str, Any], node: Node, path: Path, kind: type[Reference]) -
             f"has no node {node.path}, which a file of type {kind.type} needs; it holds "
             f"{', '.join(tree) or 'nothing'}. Give another file",
         )
+    check_read(path, value)
     return value
 
 

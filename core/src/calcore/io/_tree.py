@@ -98,7 +98,8 @@ def read_tree(extension: Extension | None) -> dict[str, Any]:
             f"its ASDF extension cannot be read ({error}); make the file again",
         ) from error
     kept = {key: value for key, value in tree.items() if key not in _INTERNAL}
-    entries = (kept.pop("history", None) or {}).get("entries")
+    history = kept.pop("history", None) or {}
+    entries = history.get("entries") if isinstance(history, Mapping) else history
     if entries:
         kept["history"] = {"entries": list(entries)}
     return _here(kept)
@@ -164,10 +165,21 @@ def read_asdf(path: Path, content: bytes) -> dict[str, Any]:
             tree = _through_asdf(content)
     except Exception as error:
         raise FileInvalid(path, f"cannot be read as ASDF: {error}{_remedy(str(error))}") from error
-    tag = _unread(tree)
+    check_read(path, tree)
+    return {key: value for key, value in tree.items() if key != "asdf_library"}
+
+
+def check_read(path: Path, node: Any) -> None:
+    """Check that every node was read by the package that knows it.
+
+    Raises
+    ------
+    FileInvalid
+        asdf has returned a bare dictionary, as no installed package knows the node's tag.
+    """
+    tag = _unread(node)
     if tag:
         raise FileInvalid(path, f"holds {tag}, which nothing installed can read{_remedy(tag)}")
-    return {key: value for key, value in tree.items() if key != "asdf_library"}
 
 
 def _remedy(what: str) -> str:

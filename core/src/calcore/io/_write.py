@@ -21,7 +21,6 @@ from calcore.io._storage import encoded, image_cards, storage
 from calcore.io._tables import table_cards
 from calcore.io._tree import merged, tree_bytes, tree_cards
 from calcore.io.keywords import as_keywords
-from calcore.io.keywords import as_keywords
 from calcore.model import Carried, Catalog, Meta, Record, Window
 from calcore.model.layout import Array, Plane, TableExtension, fields_of
 
