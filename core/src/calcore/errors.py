@@ -61,11 +61,14 @@ class BadPipeline(UsageError):
 class PluginMissing(UsageError):
     """The exposure's instrument is not installed."""
 
-    def __init__(self, instrument: str, what: str) -> None:
-        name = instrument.lower()
-        super().__init__(
-            f"{what} was taken with {instrument}, whose package is not installed: pip install calcore-{name}"
+    def __init__(self, instrument: str, what: str = "", installed: Iterable[str] = ()) -> None:
+        taken = (
+            f"{what} was taken with {instrument}, whose package is not installed"
+            if what
+            else f"the package of instrument {instrument} is not installed"
         )
+        others = f" (installed: {', '.join(sorted(installed))})" if installed else ""
+        super().__init__(f"{taken}: pip install calcore-{instrument.lower()}{others}")
 
 
 class PluginBroken(CalcoreError):

@@ -108,7 +108,7 @@ def _simulation_of(name: str) -> Any:
     from calcore.errors import ModeNotSupported
     from calcore.registry import discovery
 
-    found = discovery.instrument(name, f"--instrument {name}")
+    found = discovery.instrument(name, "")
     try:
         return import_module(f"{found.package}.simulate").SIMULATION
     except ModuleNotFoundError as error:

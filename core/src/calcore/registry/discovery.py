@@ -133,8 +133,9 @@ def instrument(name: str, what: str = "the exposure") -> Instrument:
         Its package is not installed; the message says how to install it.
     """
     key = name.lower()
-    if key not in {item.name for item in names("calcore.instruments")}:
-        raise PluginMissing(name, what)
+    installed = {item.name for item in names("calcore.instruments")}
+    if key not in installed:
+        raise PluginMissing(name, what, installed)
     loaded: Instrument = load("calcore.instruments", key)
     return loaded
 

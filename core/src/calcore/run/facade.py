@@ -100,7 +100,7 @@ def _request(inputs: Inputs, wishes: dict[str, Any]) -> Request:
 def _jobs(request: Request) -> tuple[Inventory, list[Job]]:
     """Find the inputs and return the jobs in order."""
     if request.instrument is not None:
-        discovery.instrument(request.instrument, f"--instrument {request.instrument}")
+        discovery.instrument(request.instrument, "")
     output = [request.output] if request.output is not None else []
     found = gather(request.inputs, request.instrument, output)
     instruments: dict[str, Any] = {}
