@@ -61,10 +61,13 @@ class Record:
     def cut(self, window: Window) -> Self:
         """Return the record with all planes cut to `window`, as contiguous arrays.
 
-        Planes may be lazy sections of a file, which are read here and only here.
+        Planes may be lazy sections of a file, which are read here and only here. A record without
+        planes, such as a table, is returned as it is.
         """
-        rows, columns = window.within(self.frame)
         kind: Any = type(self)
+        if all(getattr(self, name) is None for name in fields_of(kind, Plane)):
+            return self
+        rows, columns = window.within(self.frame)
         cuts: dict[str, Any] = {
             name: np.ascontiguousarray(plane[..., rows, columns])
             for name in fields_of(kind, Plane)
