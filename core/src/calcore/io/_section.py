@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Callable
 from copy import copy
+from dataclasses import dataclass
 from itertools import product
 from math import prod
 from operator import mul
@@ -112,7 +113,7 @@ class Section:
             self._read(bounds, out)
         if self._translate is not None:
             out = self._translate(out)
-        return np.ascontiguousarray(out[after])
+        return np.asarray(out[after], order="C")
 
     def _read(self, bounds: list[tuple[int, int]], out: NDArray[Any]) -> None:
         """Fill `out` with what lies within `bounds`, as many planes at once as fit a piece."""
@@ -174,7 +175,7 @@ class Filled:
     def __getitem__(self, index: Any) -> NDArray[Any]:
         bounds, after = parse_index(index, self.shape)
         shape = [stop - start for start, stop in bounds]
-        return np.ascontiguousarray(np.full(shape, self.value, self.dtype)[after])
+        return np.asarray(np.full(shape, self.value, self.dtype)[after], order="C")
 
 
 def parse_index(
@@ -214,41 +215,50 @@ def conversion(
 ) -> Conversion:
     """Return a function that writes what a file stores into an array of the `wanted` type.
 
-    It may change the array it is given. Unsigned integers are stored as signed ones with a zero
-    point of half their range, which flips their highest bit.
+    It may change the array it is given.
     """
     size = stored.itemsize
     if scale == 1 and zero == 0:
         return _copy
     if scale == 1 and stored.kind == "i" and zero == 1 << (8 * size - 1):
-        unsigned, native = np.dtype(f">u{size}"), np.dtype(f"=u{size}")
-        highest = np.array(zero, unsigned).view(native)[()]
-        raw = size == 2 and wanted == np.float32 and sys.byteorder == "little"
-
-        def flip(values: NDArray[Any], out: NDArray[Any]) -> None:
-            bits = values.view(native)
-            if raw and values.size > _MANY and values.flags.c_contiguous and out.flags.c_contiguous:
-                from calcore.kernels.byteorder import raw_counts  # noqa: PLC0415 - loads numba
-
-                raw_counts(bits, out)
-                return
-            np.bitwise_xor(bits, highest, out=bits)
-            np.copyto(out, values.view(unsigned), casting="unsafe")
-
-        return flip
-    if scale == 1 and float(zero).is_integer():
-        whole = int(zero)
-
-        def shift(values: NDArray[Any], out: NDArray[Any]) -> None:
-            np.copyto(out, values.astype(np.int64) + whole, casting="unsafe")
-
-        return shift
-
-    def stretch(values: NDArray[Any], out: NDArray[Any]) -> None:
-        np.copyto(out, values.astype(np.float64) * scale + zero, casting="unsafe")
-
-    return stretch
+        return _Flip(size, size == 2 and wanted == np.float32 and sys.byteorder == "little")
+    return _Scale(scale, zero)
 
 
 def _copy(values: NDArray[Any], out: NDArray[Any]) -> None:
     np.copyto(out, values, casting="unsafe")
+
+
+@dataclass(frozen=True)
+class _Flip:
+    """Unsigned integers stored as signed ones less half their range: the highest bit is flipped."""
+
+    size: int
+    raw: bool
+
+    def __call__(self, values: NDArray[Any], out: NDArray[Any]) -> None:
+        bits = values.view(f"=u{self.size}")
+        whole = values.flags.c_contiguous and out.flags.c_contiguous
+        if self.raw and whole and values.size > _MANY:
+            from calcore.kernels.byteorder import raw_counts  # noqa: PLC0415 - loads numba
+
+            raw_counts(bits, out)
+            return
+        highest = np.array(1 << (8 * self.size - 1), f">u{self.size}").view(bits.dtype)
+        np.bitwise_xor(bits, highest, out=bits)
+        np.copyto(out, values.view(f">u{self.size}"), casting="unsafe")
+
+
+@dataclass(frozen=True)
+class _Scale:
+    """Numbers with a scale and a zero point; whole ones stay exact."""
+
+    scale: float
+    zero: float
+
+    def __call__(self, values: NDArray[Any], out: NDArray[Any]) -> None:
+        if self.scale == 1 and float(self.zero).is_integer():
+            np.copyto(out, values.astype(np.int64) + int(self.zero), casting="unsafe")
+        else:
+            scaled = values.astype(np.float64) * self.scale + self.zero
+            np.copyto(out, scaled, casting="unsafe")
