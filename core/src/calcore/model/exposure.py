@@ -106,24 +106,27 @@ class Mosaic(Record):
         Combined image and its standard deviation, in units of BUNIT; NaN where nothing fell.
     wht : float32 (ny, nx)
         Sum of weights.
+    dq : uint32 (ny, nx), optional
+        Flags of all that contributed, joined by "or".
     con : int32 (n_plane, ny, nx)
         Which inputs contributed, one bit each, 32 to a plane.
     var_poisson, var_rnoise, var_flat : float32 (ny, nx), optional
         Variances by origin.
     hdrtab : table, optional
-        One row of header values for each input.
+        One row of header values for each input; columns are called by dotted names.
     wcs : gwcs.WCS
         World coordinates.
     """
 
     data: Annotated[Float, Plane("SCI", "f4", required=True)]
-    err: Annotated[Float, Plane("ERR", "f4", fill=0)]
+    err: Annotated[Float, Plane("ERR", "f4")] | None = None
     wht: Annotated[Float, Plane("WHT", "f4", fill=0)]
+    dq: Annotated[Flags, Plane("DQ", "u4")] | None = None
     con: Annotated[NDArray[np.int32], Plane("CON", "i4", ("plane", "y", "x"))] | None = None
     var_poisson: Annotated[Float, Plane("VAR_POISSON", "f4")] | None = None
     var_rnoise: Annotated[Float, Plane("VAR_RNOISE", "f4")] | None = None
     var_flat: Annotated[Float, Plane("VAR_FLAT", "f4")] | None = None
-    hdrtab: Annotated[Table, TableExtension("HDRTAB")] | None = None
+    hdrtab: Annotated[Table, TableExtension("HDRTAB", dotted=True)] | None = None
     wcs: Annotated[Any, Node("meta.wcs")] = None
 
 

@@ -33,10 +33,14 @@ class Array:
 
 @dataclass(frozen=True)
 class TableExtension:
-    """A binary table extension, kept as a numpy structured array, row for row."""
+    """A binary table extension, kept as a numpy structured array, row for row.
+
+    If `dotted`, columns are called by dotted names, and by their keywords in a file.
+    """
 
     extension: str
     required: bool = False
+    dotted: bool = False
 
 
 @dataclass(frozen=True)

@@ -24,6 +24,7 @@ from calcore.step import Diet, Step, diet_of
 # Base parameters of the reference pipeline's steps that mean nothing here; parameter files carry them.
 IGNORED = frozenset(
     {
+        "fillval",
         "input_dir",
         "in_memory",
         "maximum_cores",
@@ -32,9 +33,12 @@ IGNORED = frozenset(
         "output_file",
         "output_use_index",
         "output_use_model",
+        "pixmap_order",
+        "pixmap_stepsize",
         "post_hooks",
         "pre_hooks",
         "save_calibrated_ramp",
+        "save_intermediate_results",
         "save_results",
         "search_output_file",
     }

@@ -1,0 +1,133 @@
+"""Drizzling: the one place that calls the drizzle package.
+
+Variable-pixel linear reconstruction (Fruchter & Hook 2002, PASP 114, 144,
+https://doi.org/10.1086/338393): each input pixel, shrunk by `pixfrac`, is laid over the output grid
+and shared among output pixels by area of overlap. Data are surface brightness: an output pixel is the
+mean of what fell on it, weighted by weight times overlap.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from drizzle.resample import Drizzle
+from numpy.typing import NDArray
+
+from calcore.kernels._jit import F4x2, F8x3
+
+Shape = Literal["square", "gaussian", "point", "turbo", "lanczos2", "lanczos3"]
+
+
+@dataclass(frozen=True)
+class Drop:
+    """Shape of what an input pixel is shrunk to.
+
+    `pixel_scale_ratio` is the linear size of an output pixel over that of an input pixel, which all
+    shapes but the square and the point need to know.
+    """
+
+    kernel: Shape = "square"
+    pixfrac: float = 1.0
+    pixel_scale_ratio: float = 1.0
+
+
+@dataclass(frozen=True, eq=False)
+class Drizzled:
+    """One exposure on a part of the output grid.
+
+    Attributes
+    ----------
+    rows, columns : slice
+        The part of the grid; nothing fell outside it.
+    planes : list of float32 (my, mx)
+        Weighted means of each plane; NaN where nothing fell.
+    weight : float32 (my, mx)
+        Sum of weight times overlap.
+    dq : uint32 (my, mx), optional
+        Flags of all that contributed, joined by "or".
+    """
+
+    rows: slice
+    columns: slice
+    planes: list[F4x2]
+    weight: F4x2
+    dq: NDArray[np.uint32] | None = None
+
+
+def drizzle(
+    planes: Sequence[F4x2],
+    weight: F4x2,
+    pixel_map: F8x3,
+    shape: tuple[int, int],
+    drop: Drop,
+    dq: NDArray[np.uint32] | None = None,
+) -> Drizzled:
+    """Drizzle the planes of one exposure, all with the same weights.
+
+    Parameters
+    ----------
+    planes : sequence of float32 (ny, nx)
+        Surface brightness, or what else is to be averaged; finite wherever `weight` is not 0.
+    weight : float32 (ny, nx)
+        Weight of each pixel; a pixel of weight 0 contributes nothing.
+    pixel_map : float64 (ny, nx, 2)
+        Output x and y of each pixel's centre, 0-based [pixel]; NaN where a pixel has none.
+    shape : (int, int)
+        Rows and columns of the output grid.
+    drop : Drop
+        What pixels are shrunk to.
+    dq : uint32 (ny, nx), optional
+        Flags.
+    """
+    rows, columns = _window(pixel_map, shape, drop)
+    size = rows.stop - rows.start, columns.stop - columns.start
+    local = pixel_map - np.array([columns.start, rows.start], np.float64)
+    results: list[F4x2] = []
+    total = np.zeros(size, np.float32)
+    flags = None if dq is None else np.zeros(size, np.uint32)
+    used = weight != 0
+    for number, plane in enumerate(planes):
+        image, total = np.zeros(size, np.float32), np.zeros(size, np.float32)
+        first = number == 0
+        Drizzle(
+            kernel=drop.kernel,
+            fillval="INDEF",
+            out_img=image,
+            out_wht=total,
+            out_dq=flags if first else None,
+            disable_ctx=True,
+        ).add_image(
+            np.where(used, plane, np.float32(0)),
+            exptime=1.0,
+            pixmap=local,
+            weight_map=weight,
+            dq=dq if first else None,
+            iscale=1.0,
+            pixel_scale_ratio=drop.pixel_scale_ratio,
+            pixfrac=drop.pixfrac,
+            in_units="cps",
+        )
+        image[total == 0] = np.nan
+        results.append(image)
+    return Drizzled(rows, columns, results, total, flags)
+
+
+def _window(pixel_map: F8x3, shape: tuple[int, int], drop: Drop) -> tuple[slice, slice]:
+    """Return the rows and columns of the grid that an exposure can reach; at least one of each."""
+    # A drop reaches less than a diagonal of its pixel, whose size is that of the map's steps;
+    # the wide shapes reach three input pixels, measured in output pixels.
+    reach = 2.0
+    if drop.kernel not in {"square", "point", "turbo"}:
+        reach += 4.0
+    reach = reach / min(drop.pixel_scale_ratio, 1.0) + 1.0
+    found = []
+    for axis, length in ((1, shape[0]), (0, shape[1])):
+        places = pixel_map[..., axis]
+        if np.isnan(places).all():
+            found.append(slice(0, 1))
+            continue
+        start = int(np.clip(np.nanmin(places) - reach, 0, length - 1))
+        stop = int(np.clip(np.nanmax(places) + reach + 1, start + 1, length))
+        found.append(slice(start, stop))
+    return found[0], found[1]

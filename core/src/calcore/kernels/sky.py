@@ -1,0 +1,133 @@
+"""Level of the sky in an image, and the offsets that make many images agree."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+Statistic = Literal["median", "midpt", "mean", "mode"]
+Values = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Clipping:
+    """Which values count: between `lower` and `upper`, then within some sigma of the mean."""
+
+    iterations: int = 5
+    low_sigma: float = 4.0
+    high_sigma: float = 4.0
+    lower: float | None = None
+    upper: float | None = None
+
+
+def clipped(values: NDArray[np.float32], clipping: Clipping) -> Values:
+    """Return the values that survive clipping about the mean."""
+    kept = values[np.isfinite(values)].astype(np.float64)
+    if clipping.lower is not None:
+        kept = kept[kept >= clipping.lower]
+    if clipping.upper is not None:
+        kept = kept[kept <= clipping.upper]
+    for _ in range(clipping.iterations):
+        if kept.size < 2:
+            break
+        centre, spread = kept.mean(), kept.std(ddof=1)
+        inside = (kept >= centre - clipping.low_sigma * spread) & (
+            kept <= centre + clipping.high_sigma * spread
+        )
+        if inside.all():
+            break
+        kept = kept[inside]
+    return kept
+
+
+def level(
+    values: NDArray[np.float32], statistic: Statistic, clipping: Clipping, bin_width: float
+) -> tuple[float, int]:
+    """Return the level of the sky and the number of values it was found from.
+
+    Parameters
+    ----------
+    values : float32 (n,)
+        Pixels of sky and sources; NaN is left out.
+    statistic
+        ``"mode"`` and ``"midpt"`` (an estimate of the median) come from a histogram, as the task
+        imstatistics of IRAF defined them (Tody 1986, SPIE 627, 733).
+    clipping
+        Which values count.
+    bin_width : float
+        Width of the histogram's bins [standard deviations of the clipped values].
+
+    Returns
+    -------
+    float, int
+        NaN and 0 if no value is left.
+    """
+    kept = clipped(values, clipping)
+    if kept.size == 0:
+        return np.nan, 0
+    if statistic == "mean":
+        return float(kept.mean()), kept.size
+    if statistic == "median":
+        return float(np.median(kept)), kept.size
+    width = bin_width * (kept.std(ddof=1) if kept.size > 1 else 0.0)
+    low, high = kept.min(), kept.max()
+    if width <= 0 or high <= low:
+        return float(kept.mean()), kept.size
+    bins = int((high - low) / width) + 1
+    # imstatistics spreads n - 1 bins over the range, but counts them as wide as was asked for.
+    place = np.minimum(((kept - low) * ((bins - 1) / (high - low))).astype(np.int64), bins - 1)
+    counts = np.bincount(place, minlength=bins).astype(np.float64)
+    position = _middle(counts) if statistic == "midpt" else _peak(counts)
+    return float(low + position * width), kept.size
+
+
+def _middle(counts: Values) -> float:
+    """Return where a histogram is cut into halves [bins]."""
+    total = np.cumsum(counts)
+    half = 0.5 * total[-1]
+    place = int(np.searchsorted(total, half))
+    return float(place + (half - (total[place] - counts[place])) / counts[place])
+
+
+def _peak(counts: Values) -> float:
+    """Return the top of the parabola through the highest bin and its neighbours [bins]."""
+    top = int(counts.argmax())
+    if top in {0, counts.size - 1}:
+        return top + 0.5
+    left, right = counts[top] - counts[top - 1], counts[top] - counts[top + 1]
+    if left + right == 0:
+        return top + 0.5
+    return float(top + 0.5 + 0.5 * (left - right) / (left + right))
+
+
+def offsets(difference: Values, weight: Values) -> Values:
+    """Return the offset of each image from their common level.
+
+    Parameters
+    ----------
+    difference : float64 (n, n)
+        Level of image i minus level of image j where the two overlap, as seen in each.
+    weight : float64 (n, n)
+        Weight of that equation in the least-squares solution; 0 where the images do not overlap.
+
+    Returns
+    -------
+    float64 (n,)
+        Of all solutions the one of smallest norm: images that no chain of overlaps joins are each
+        matched within themselves. NaN for an image that overlaps with none.
+    """
+    size = len(difference)
+    rows, right = [], []
+    for i in range(size):
+        for j in range(i):
+            if weight[i, j] > 0:
+                row = np.zeros(size)
+                row[i], row[j] = weight[i, j], -weight[i, j]
+                rows.append(row)
+                right.append(weight[i, j] * difference[i, j])
+    if not rows:
+        return np.full(size, np.nan)
+    solution = np.linalg.lstsq(np.array(rows), np.array(right), rcond=None)[0]
+    solution[(weight + weight.T).sum(axis=1) == 0] = np.nan
+    return np.asarray(solution)

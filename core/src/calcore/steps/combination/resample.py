@@ -1,0 +1,148 @@
+"""Combine exposures on one grid without distortion."""
+
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from calcore.errors import BadParameter
+from calcore.flags import interpret
+from calcore.kernels.combining import Sums
+from calcore.kernels.drizzling import Drop, Shape
+from calcore.model import Group, Image, Meta, Mosaic
+from calcore.model.combine import blend, by_exposure, header_table
+from calcore.model.mosaic import (
+    WeightType,
+    background,
+    drizzled,
+    exposure_time,
+    mosaic_grid,
+    weights,
+)
+from calcore.parameters import Doc, Range, Unit
+from calcore.step import Step
+from calcore.wcs.area import ARCSEC
+from calcore.wcs.mosaic import Grid, Layout, union_region
+
+GOOD_BITS = interpret("~DO_NOT_USE+NON_SCIENCE")
+VARIANCES = ("var_rnoise", "var_poisson", "var_flat")
+Pair = tuple[float, float]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Resample(Step):
+    """Drizzle all exposures of a product onto one grid (Fruchter & Hook 2002, PASP 114, 144).
+
+    The sky level that skymatch found and left in an exposure is subtracted. Variances are combined
+    as those of a weighted mean of exposures, each first averaged onto the grid by its square root:
+    neighbouring pixels of the mosaic are correlated, and the errors of a sum over pixels come out
+    as if they were not.
+    """
+
+    pixfrac: Annotated[float, Range(0, 1), Doc("Side of the drop over that of its pixel.")] = 1.0
+    kernel: Annotated[Shape, Doc("Shape of the drop.")] = "square"
+    fillval: Annotated[str, Doc("Value where nothing fell: NAN, INDEF (also NaN) or a number.")] = (
+        "NAN"
+    )
+    weight_type: Annotated[
+        WeightType | None, Doc("Inverse variance by read noise, exposure time, or none.")
+    ] = "ivm"
+    output_shape: Annotated[tuple[int, int] | None, Doc("Columns and rows.")] = None
+    crpix: Annotated[Pair | None, Unit("pixel"), Doc("Reference pixel x, y, from 0.")] = None
+    crval: Annotated[Pair | None, Unit("deg"), Doc("Its right ascension and declination.")] = None
+    rotation: Annotated[float | None, Unit("deg"), Doc("Position angle of the y axis.")] = None
+    pixel_scale_ratio: Annotated[
+        float, Range(1e-3, 1e3), Doc("Size of output pixels over that of input pixels.")
+    ] = 1.0
+    pixel_scale: Annotated[
+        float | None, Range(1e-6), Unit("arcsec"), Doc("Size of output pixels.")
+    ] = None
+    output_wcs: Annotated[str, Doc("ASDF file with the output gWCS under the key wcs.")] = ""
+    single: Annotated[Literal[False], Doc("One mosaic of all; not each on its own.")] = False
+    blendheaders: Annotated[bool, Doc("Keep all headers as a table, and blend them.")] = True
+    enable_ctx: Annotated[bool, Doc("Record which exposures contributed where.")] = True
+    enable_err: Annotated[bool, Doc("Compute errors.")] = True
+    report_var: Annotated[bool, Doc("Keep the variances that errors are made of.")] = True
+    propagate_dq: Annotated[bool, Doc("Join the flags of all that contributed.")] = False
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self._fill()
+
+    def _fill(self) -> float:
+        if self.fillval.upper() in {"NAN", "INDEF"}:
+            return np.nan
+        try:
+            return float(self.fillval)
+        except ValueError:
+            raise BadParameter(
+                f"Resample.fillval must be NAN, INDEF or a number, not {self.fillval!r}"
+            ) from None
+
+    def apply(self, group: Group[Image]) -> Mosaic:
+        """Return the mosaic of all members."""
+        members = group.members
+        layout = Layout(
+            shape=self.output_shape, crpix=self.crpix, crval=self.crval,
+            rotation_deg=self.rotation, scale_arcsec=self.pixel_scale,
+            scale_ratio=self.pixel_scale_ratio,
+        )  # fmt: skip
+        grid = mosaic_grid(members, layout, self.output_wcs)
+        names = [
+            name
+            for name in VARIANCES
+            if self.enable_err and all(getattr(member, name) is not None for member in members)
+        ]
+        sums = Sums.over(grid.shape, len(members), len(names), self.enable_ctx, self.propagate_dq)
+        drop = Drop(self.kernel, self.pixfrac, grid.pixel_scale_ratio)
+        for number, member in enumerate(members):
+            # Averaging square roots is what makes errors add up over correlated pixels.
+            roots = [np.sqrt(getattr(member, name)) for name in names]
+            planes = [member.data - np.float32(background(member.meta)), *roots]
+            weight = weights(member, self.weight_type, GOOD_BITS)
+            part = drizzled(member, planes, weight, grid, drop, flags=self.propagate_dq)
+            sums.add(part, number, self._variance_weight(member.meta, part.planes[1:], names))
+        data, wht, variances = sums.result(self._fill())
+        variances = [plane / np.float32(grid.pixel_scale_ratio**2) for plane in variances]
+        reported: dict[str, Any] = {}
+        if self.report_var:
+            reported = dict(zip(names, variances, strict=True))
+        return Mosaic(
+            meta=self._meta([member.meta for member in members], [m.wcs for m in members], grid),
+            data=data,
+            err=np.sqrt(np.sum(variances, axis=0)) if names else None,
+            wht=wht,
+            dq=sums.dq,
+            con=sums.context,
+            hdrtab=header_table([m.meta for m in members]) if self.blendheaders else None,
+            wcs=grid.wcs,
+            **reported,
+        )
+
+    def _variance_weight(
+        self, meta: Meta, roots: list[NDArray[np.float32]], names: list[str]
+    ) -> NDArray[np.float32] | float:
+        """Return the weight of an exposure in the mean of variances."""
+        if self.weight_type == "ivm" and "var_rnoise" in names:
+            with np.errstate(divide="ignore"):
+                return np.asarray(1 / roots[names.index("var_rnoise")] ** 2, np.float32)
+        return exposure_time(meta) if self.weight_type == "exptime" else 1.0
+
+    def _meta(self, metas: list[Meta], images: list[Any], grid: Grid) -> Meta:
+        """Return the metadata of the mosaic."""
+        meta = blend(metas, mixed=self.blendheaders)
+        changes: dict[str, Any] = {name: None for name in meta if name.startswith("wcsinfo.")}
+        changes.update({f"wcsinfo.{name}": value for name, value in grid.keywords.items()})
+        changes["wcsinfo.s_region"] = union_region(images, grid.wcs)
+        changes["photometry.pixelarea_steradians"] = grid.pixel_area_sr
+        changes["photometry.pixelarea_arcsecsq"] = grid.pixel_area_sr / ARCSEC**2
+        changes["resample.pointings"] = len(by_exposure(metas))
+        changes["resample.weight_type"] = self.weight_type
+        changes["resample.pixfrac"] = self.pixfrac
+        changes["resample.pixel_scale_ratio"] = grid.pixel_scale_ratio
+        changes["resample.kernel"] = self.kernel
+        changes["resample.fillval"] = self.fillval
+        # What was subtracted is no longer there.
+        changes["background.level"] = changes["background.subtracted"] = None
+        return meta.set(changes)

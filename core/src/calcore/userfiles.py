@@ -1,0 +1,84 @@
+"""Small files that parameters of steps name: lists and catalogues."""
+
+from pathlib import Path
+from typing import Any
+
+from calcore.errors import FileInvalid
+
+
+def read_pairs(path: str) -> list[tuple[str, str]]:
+    """Return the first two words of each line of a text file; ``#`` begins a comment.
+
+    A line of one word has an empty second.
+
+    Raises
+    ------
+    FileInvalid
+        The file cannot be read.
+    """
+    try:
+        text = Path(path).read_text(encoding="utf-8")
+    except (OSError, ValueError) as error:
+        raise FileInvalid(path, f"cannot be read as text: {error}") from error
+    pairs = []
+    for line in text.splitlines():
+        words = line.split("#")[0].replace(",", " ").split()
+        if words:
+            pairs.append((words[0], words[1] if len(words) > 1 else ""))
+    return pairs
+
+
+def read_levels(path: str) -> dict[str, float]:
+    """Return numbers by file name.
+
+    Raises
+    ------
+    FileInvalid
+        The file cannot be read, or a line's second word is no number.
+    """
+    levels = {}
+    for name, word in read_pairs(path):
+        try:
+            levels[name] = float(word)
+        except ValueError:
+            raise FileInvalid(path, f"gives {word!r} for {name}, which is no number") from None
+    return levels
+
+
+def read_catalogue(path: str, *names: tuple[str, ...]) -> list[Any]:
+    """Return columns of a table in any format that astropy recognises.
+
+    Parameters
+    ----------
+    path : str
+        File of the table.
+    names : tuples of str
+        For each column wanted, the names it may have, in lower case.
+
+    Returns
+    -------
+    list of float64 arrays
+        Without units.
+
+    Raises
+    ------
+    FileInvalid
+        The file cannot be read, or lacks a column.
+    """
+    import numpy as np  # noqa: PLC0415 - few runs need a catalogue
+    from astropy.table import Table  # noqa: PLC0415 - few runs need a catalogue
+
+    try:
+        table = Table.read(path)
+    except Exception as error:  # astropy's readers raise all kinds
+        raise FileInvalid(path, f"cannot be read as a table: {error}") from error
+    known = {name.lower(): name for name in table.colnames}
+    columns = []
+    for accepted in names:
+        found = next((known[name] for name in accepted if name in known), None)
+        if found is None:
+            raise FileInvalid(
+                path, f"has no column {' or '.join(accepted)}; it has {', '.join(table.colnames)}"
+            )
+        columns.append(np.asarray(table[found], np.float64))
+    return columns
