@@ -16,6 +16,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 HERE = Path(__file__).parent
+NO_SERVER = "https://crds-serverless-mode.stsci.edu"
 COMMAND = "from calcore.cli import main; main()"
 
 
@@ -34,18 +35,25 @@ class Environment:
 
     folders: tuple[Path, ...]
 
-    def python(self, *words: str | Path, cwd: Path) -> subprocess.CompletedProcess[str]:
-        """Run Python there."""
+    def python(
+        self, *words: str | Path, cwd: Path, cache: Path | None = None
+    ) -> subprocess.CompletedProcess[str]:
+        """Run Python there, with the reference files of `cache` if there is one."""
         kept = {k: v for k, v in os.environ.items() if not k.startswith(("PYTHON", "CRDS"))}
+        if cache is not None:
+            kept |= {"CRDS_PATH": str(cache), "CRDS_SERVER_URL": NO_SERVER}
+            kept |= {"CRDS_OBSERVATORY": "jwst", "CRDS_READONLY_CACHE": "1"}
         path = os.pathsep.join(map(str, self.folders))
         return subprocess.run(
             [sys.executable, "-S", *map(str, words)],
             cwd=cwd, env={**kept, "PYTHONPATH": path}, capture_output=True, text=True, check=False,
         )  # fmt: skip
 
-    def calcore(self, *words: str | Path, cwd: Path) -> subprocess.CompletedProcess[str]:
+    def calcore(
+        self, *words: str | Path, cwd: Path, cache: Path | None = None
+    ) -> subprocess.CompletedProcess[str]:
         """Run the command line there."""
-        return self.python("-c", COMMAND, *words, cwd=cwd)
+        return self.python("-c", COMMAND, *words, cwd=cwd, cache=cache)
 
     def with_folder(self, folder: Path) -> "Environment":
         """Return an environment that sees one more folder."""
@@ -99,3 +107,15 @@ def package(tmp_path: Path) -> Callable[..., Path]:
         return folder
 
     return write
+
+
+@pytest.fixture(scope="session")
+def visit(clean: Environment, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a tiny simulated visit, its reference files included."""
+    folder = tmp_path_factory.mktemp("visit")
+    done = clean.calcore(
+        "simulate", "--instrument", "miri", "-o", "raw", "-q",
+        "--subarray", "SUB64", "--dithers", "1", "--groups", "6", cwd=folder,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    return folder / "raw"

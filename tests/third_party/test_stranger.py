@@ -104,3 +104,62 @@ def test_a_package_for_another_core_is_refused_from_its_metadata(
     assert done.returncode == 1
     assert f"old 1.0 needs {requires}" in done.stderr
     assert "pip install --upgrade calcore old" in done.stderr
+
+
+def plan(place, visit, tmp_path, *words):
+    done = place.calcore(
+        "plan", visit, "--stage", "1", *words, cwd=tmp_path, cache=visit / "crds_cache"
+    )
+    return done, done.stdout
+
+
+def test_installing_it_changes_nothing(stranger, visit, tmp_path):
+    done, shown = plan(stranger, visit, tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "acme" not in shown
+
+
+def test_naming_it_puts_its_step_in_the_slot_and_keeps_the_user_s_settings(
+    stranger, visit, tmp_path
+):
+    done, shown = plan(
+        stranger, visit, tmp_path, "--with", "acme", "--set", "jump.rejection_threshold=7"
+    )
+    assert done.returncode == 0, done.stderr
+    assert "acme.jump of acme 1.2.0" in shown
+    assert "rejection_threshold = 7.0 sigma  (the command line)" in shown
+    assert "smallest_noise = 1.0 DN  (default of the step)" in shown
+
+
+def test_a_setting_that_its_step_lacks_is_an_error_if_the_user_gave_it(stranger, visit, tmp_path):
+    words = ("--with", "acme", "--set", "jump.min_jump_to_flag_neighbors=7")
+    done, _ = plan(stranger, visit, tmp_path, *words)
+    assert done.returncode in {1, 2}
+    assert "min_jump_to_flag_neighbors" in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+def test_a_user_s_file_names_it_as_well(stranger, visit, tmp_path):
+    config = tmp_path / "mine.toml"
+    config.write_text('[[pipeline.detector1.edit]]\nreplace = "jump"\nuse = "acme.jump"\n')
+    done, shown = plan(stranger, visit, tmp_path, "--config", config)
+    assert done.returncode == 0, done.stderr
+    assert "acme.jump of acme 1.2.0" in shown
+
+
+def test_a_package_that_is_not_there_is_named(clean, visit, tmp_path):
+    done, _ = plan(clean, visit, tmp_path, "--with", "acme")
+    assert done.returncode in {1, 2}
+    assert "acme" in done.stderr
+
+
+def test_its_step_runs_in_the_clean_environment(stranger, visit, tmp_path):
+    done = stranger.calcore(
+        "run", visit, "--stage", "1", "--with", "acme", "-o", "out", "--instrument", "miri",
+        cwd=tmp_path, cache=visit / "crds_cache",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    (rate,) = (tmp_path / "out").glob("*_rate.fits")
+    assert rate.with_suffix(".png").is_file()
+    shown = stranger.calcore("info", rate, cwd=tmp_path).stdout
+    assert "jump                 complete  (acme.jump of acme 1.2.0)" in shown
