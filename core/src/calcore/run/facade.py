@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from calcore import io
-from calcore.errors import CalcoreError, UsageError
+from calcore.errors import CalcoreError, UnknownName, UsageError
 from calcore.model import Record
 from calcore.registry import discovery
 from calcore.registry.manager import manager
@@ -94,6 +94,10 @@ def _request(inputs: Inputs, wishes: dict[str, Any]) -> Request:
     request = Request(inputs=paths, **wishes)
     if request.stage not in (*STAGES, "all"):
         raise UsageError(f"stage must be 1, 2, 3 or all, not {request.stage!r}")
+    known = {item.distribution for item in discovery.names("calcore.hooks")} - {"calcore"}
+    for package in request.packages:
+        if package not in known:
+            raise UnknownName("installed package with hooks", package, known)
     return request
 
 
