@@ -19,7 +19,7 @@ from calcore.run.request import Request
 
 __all__ = [
     "Outcome", "ProductPlan", "Progress", "Request", "RunResult", "Silence", "SlotOutcome",
-    "SlotPlan", "Status", "plan", "run", "step",
+    "SlotPlan", "Status", "open", "plan", "run", "step",
 ]  # fmt: skip
 
 
