@@ -10,7 +10,7 @@ import json
 import os
 import subprocess
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -32,13 +32,16 @@ MODELS = {
     "superbias": "SuperBiasModel", "ipc": "IPCModel", "linearity": "LinearityModel",
     "dark": "DarkModel", "reset": "ResetModel", "gain": "GainModel",
     "readnoise": "ReadnoiseModel", "rscd": "RSCDModel", "emicorr": "EmiModel",
-    "flat": "FlatModel", "area": "PixelAreaModel",
+    "flat": "FlatModel", "area": "PixelAreaModel", "photom": "MirImgPhotomModel",
 }  # fmt: skip
 ATTRIBUTES = {
     ("linearity", "coefficients"): "coeffs",
     ("linearity", "inverse"): "inv_coeffs",
     ("rscd", "table"): "rscd_group_skip_table",
     ("photom", "table"): "phot_table",
+    ("photom", "linear_in_time"): "timecoeff_linear",
+    ("photom", "exponential_in_time"): "timecoeff_exponential",
+    ("photom", "power_law_in_time"): "timecoeff_powerlaw",
 }
 
 
@@ -90,8 +93,9 @@ class ReferencePipeline:
         *,
         model: str | None = None,
         attributes: Mapping[str, Any] | None = None,
-        keep: Mapping[str, list[str]] | None = None,
+        keep: Mapping[str, Any] | None = None,
         reference_attributes: Mapping[str, Mapping[str, Any]] | None = None,
+        members: Sequence[Record] = (),
         **parameters: Any,
     ) -> Answer:
         """Run one step and return its (first) result; `steps` returns all of them.
@@ -110,12 +114,14 @@ class ReferencePipeline:
             ``{"attributes": [...], "meta": [...]}``: further arrays to return, and which metadata.
         reference_attributes : mapping
             By type, ``{"model": type, attribute: value}`` to change a reference's description.
+        members : sequence of Record
+            Association members, the step's second argument.
         parameters
             Parameters of the step.
         """
         return self.steps(
             name, flow, references, model=model, attributes=attributes, keep=keep,
-            reference_attributes=reference_attributes, **parameters,
+            reference_attributes=reference_attributes, members=members, **parameters,
         )[0]  # fmt: skip
 
     def steps(
@@ -126,8 +132,9 @@ class ReferencePipeline:
         *,
         model: str | None = None,
         attributes: Mapping[str, Any] | None = None,
-        keep: Mapping[str, list[str]] | None = None,
+        keep: Mapping[str, Any] | None = None,
         reference_attributes: Mapping[str, Mapping[str, Any]] | None = None,
+        members: Sequence[Record] = (),
         **parameters: Any,
     ) -> list[Answer]:
         """Run one step and return all that it returned; see `step`."""
@@ -146,12 +153,20 @@ class ReferencePipeline:
         job = {
             "kind": "step", "step": name, "parameters": parameters, "input": source,
             "references": described, "keep": dict(keep or {}),
+            "members": [describe(member, member.meta) for member in members],
         }  # fmt: skip
         return [
             Answer(item["type"], item["meta"], item["attributes"])
             for item in self.ask(job)["results"]
             if item is not None
         ]
+
+    def open(self, path: Path, keep: Mapping[str, Any] | None = None) -> Answer:
+        """Return what the reference pipeline's reader finds in a file."""
+        content = np.frombuffer(path.read_bytes(), np.uint8)
+        job = {"kind": "open", "content": content, "suffix": path.suffix, "keep": dict(keep or {})}
+        item = self.ask(job)["results"][0]
+        return Answer(item["type"], item["meta"], item["attributes"])
 
     def pipeline(
         self,

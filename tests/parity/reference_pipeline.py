@@ -7,16 +7,22 @@ A job is a folder with ``job.json`` and ``arrays.npz``. In JSON, ``{"__array__":
 array of the npz file. The answer is ``result.json`` and ``result.npz`` in the same folder::
 
     {"kind": "step", "step": "SaturationStep", "parameters": {...}, "input": MODEL,
-     "references": {"saturation": MODEL | "N/A"}, "keep": {"attributes": [...], "meta": [...]}}
+     "references": {"saturation": MODEL | "N/A"}, "members": [MODEL, ...],
+     "keep": {"attributes": [...], "meta": [...]}}
     {"kind": "pipeline", "pipeline": "Detector1Pipeline", "input": path, "parameters": {...},
      "steps": {"jump": {...}}, "output": folder}
+    {"kind": "open", "content": bytes of a file, "suffix": ".fits", "keep": {...}}
     MODEL = {"type": "RampModel", "meta": {"exposure.nframes": 4, ...}, "attributes": {"data": ..., ...}}
+            or {"type": "DistortionModel", "content": bytes of a file, "suffix": ".asdf"}
+
+With ``{"keep": {"pixels": [x, y]}}`` the world coordinates of these pixels are returned too.
 """
 
 import json
 import os
 import resource
 import sys
+import tempfile
 import time
 import traceback
 from pathlib import Path
@@ -55,9 +61,13 @@ def encode(value, arrays):
 
 
 def build(description):
-    """Make a data model from its description."""
+    """Make a data model from its description, or read it from the bytes of an ASDF file."""
     from stdatamodels.jwst import datamodels
 
+    if "content" in description:
+        with tempfile.NamedTemporaryFile(suffix=description["suffix"], delete=False) as file:
+            file.write(description["content"].tobytes())
+        return getattr(datamodels, description["type"])(file.name)
     model = getattr(datamodels, description["type"])()
     for name, value in description.get("meta", {}).items():
         *path, last = ["meta", *name.split(".")]
@@ -88,8 +98,14 @@ def describe(model, keep):
         if name.startswith("meta.")
     }
     names = keep.get("meta")
-    meta = flat if names is None else {name: flat.get(name) for name in names}
     found = {}
+    if "pixels" in keep and model.meta.hasattr("wcs") and model.meta.wcs is not None:
+        x, y = keep["pixels"]
+        found["world"] = np.stack(model.meta.wcs(x, y, with_bounding_box=False))
+        found["pixel"] = np.stack(model.meta.wcs.invert(*found["world"], with_bounding_box=False))
+        flat["wcs.box"] = [list(limits) for limits in model.meta.wcs.bounding_box.bounding_box("F")]
+        flat["wcs.frames"] = list(model.meta.wcs.available_frames)
+    meta = flat if names is None else {name: flat.get(name) for name in names}
     for name in (*ARRAYS, *keep.get("attributes", ())):
         value = getattr(model, name, None) if model.hasattr(name) else None
         if value is not None and getattr(value, "size", 0):
@@ -108,11 +124,25 @@ def run_step(job):
         setattr(step, f"override_{name}", value if isinstance(value, str) else build(value))
     model = build(job["input"])
     started = time.perf_counter()
-    result = step.process(model)
+    members = [build(member) for member in job.get("members", [])]
+    result = step.process(model, members) if members else step.process(model)
     seconds = time.perf_counter() - started
     results = result if isinstance(result, list | tuple) else [result]
     keep = job.get("keep", {})
     return {"results": [describe(item, keep) for item in results], "seconds": seconds}
+
+
+def open_file(job):
+    """Open a product given as bytes, and describe what was found in it."""
+    from stdatamodels.jwst import datamodels
+
+    with tempfile.NamedTemporaryFile(suffix=job["suffix"], delete=False) as file:
+        file.write(job["content"].tobytes())
+    try:
+        with datamodels.open(file.name) as model:
+            return {"results": [describe(model, job.get("keep", {}))]}
+    finally:
+        Path(file.name).unlink()
 
 
 def run_pipeline(job):
@@ -140,7 +170,8 @@ def run(folder):
     job = decode(job, arrays)
     found = {}
     try:
-        answer = run_step(job) if job["kind"] == "step" else run_pipeline(job)
+        kinds = {"step": run_step, "pipeline": run_pipeline, "open": open_file}
+        answer = kinds[job["kind"]](job)
     except BaseException as error:  # the reference pipeline raises SystemExit here and there
         if isinstance(error, KeyboardInterrupt):
             raise
