@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 BLOCK = 2880
 _CARD = 80
 _STRING = re.compile(r"\s*'((?:[^']|'')*)'\s*(?:/\s?(.*))?$")
+_TORN = re.compile(r"\s*'(.*&)'\s*()$")
 _COMMENTARY = frozenset({"COMMENT", "HISTORY", ""})
 
 
@@ -50,19 +51,34 @@ def _continues(value: Any) -> bool:
 
 
 def _joined(card: Card, raw: bytes) -> Card:
-    """Return a card with a CONTINUE card joined to it."""
-    value, comment = _value(raw[8:].decode("latin-1"))
-    text = value if isinstance(value, str) else ""
-    return Card(card.keyword, card.value[:-1] + text, comment or card.comment, card.text + raw)
+    """Return a card with a CONTINUE card joined to it.
+
+    Doubled quotes are undone last, as some writers tear them apart.
+    """
+    text = card.text + raw
+    lines = [text[start : start + _CARD].decode("latin-1") for start in range(0, len(text), _CARD)]
+    pieces = [_quoted(line[10:]) or ("", "") for line in lines]
+    inner = "".join(piece[:-1] for piece, _ in pieces[:-1]) + pieces[-1][0]
+    return Card(card.keyword, _undoubled(inner), " ".join(c for _, c in pieces if c), text)
 
 
 def _value(text: str) -> tuple[Any, str]:
     """Return value and comment of what follows ``= ``."""
-    match = _STRING.match(text)
-    if match:
-        return match.group(1).replace("''", "'").rstrip(), (match.group(2) or "").rstrip()
+    string = _quoted(text)
+    if string:
+        return _undoubled(string[0]), string[1]
     word, _, comment = text.partition("/")
     return _scalar(word.strip()), comment.strip()
+
+
+def _quoted(text: str) -> tuple[str, str] | None:
+    """Return a string as it stands between its quotes, and the comment."""
+    match = _STRING.match(text) or _TORN.match(text)
+    return (match.group(1), (match.group(2) or "").rstrip()) if match else None
+
+
+def _undoubled(inner: str) -> str:
+    return inner.replace("''", "'").rstrip()
 
 
 def _scalar(word: str) -> Any:

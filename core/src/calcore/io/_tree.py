@@ -166,7 +166,7 @@ def read_asdf(path: Path, content: bytes) -> dict[str, Any]:
     except Exception as error:
         raise FileInvalid(path, f"cannot be read as ASDF: {error}{_remedy(str(error))}") from error
     check_read(path, tree)
-    return {key: value for key, value in tree.items() if key != "asdf_library"}
+    return {key: value for key, value in tree.items() if key not in {"asdf_library", "history"}}
 
 
 def check_read(path: Path, node: Any) -> None:
