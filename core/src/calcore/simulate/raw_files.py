@@ -14,6 +14,7 @@ from calcore.simulate.headers import (
     primary_keywords,
     science_keywords,
 )
+from calcore.simulate.metadata_tree import metadata_hdu
 
 CARD = 80
 """Characters of a line of a FITS header."""
@@ -41,7 +42,7 @@ def raw_hdus(ramps: Ramps, facts: ExposureFacts) -> fits.HDUList:
     -------
     HDUList
         PRIMARY, SCI, then ZEROFRAME where groups average frames, REFOUT where there is a reference
-        output, GROUP and INT_TIMES.
+        output, GROUP, INT_TIMES, and ASDF.
     """
     primary = fits.PrimaryHDU()
     add(primary.header, primary_keywords(facts))
@@ -55,6 +56,7 @@ def raw_hdus(ramps: Ramps, facts: ExposureFacts) -> fits.HDUList:
     ny, nx = facts.geometry.subarray.shape
     hdus.append(fits.BinTableHDU(facts.times.group_table(nx, ny), name="GROUP"))
     hdus.append(fits.BinTableHDU(facts.times.integration_table(), name="INT_TIMES"))
+    hdus.append(metadata_hdu(primary_keywords(facts), science_keywords(facts)))
     return fits.HDUList(hdus)
 
 

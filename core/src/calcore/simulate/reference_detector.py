@@ -4,6 +4,7 @@ Each function makes one type. A superbias, a dark and a reset correction are ave
 number of simulated darks; their noise has the size that such an average has.
 """
 
+import math
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,8 @@ Float32 = NDArray[np.float32]
 
 DARK_BYTES = 600e6
 """Largest dark that is made frame by frame; a longer one has the exposure's own groups."""
+IN_PHASE = 1e-3
+"""Waves whose phase moves by less than this part of a cycle from frame to frame need no correction."""
 BAD_LIST = (DQ.DO_NOT_USE, DQ.DEAD, DQ.HOT, DQ.WARM, DQ.LOW_QE, DQ.RC)
 
 
@@ -127,7 +130,8 @@ def dark(setup: Setup, path: Path) -> None:
     flags[maps.dq & np.uint32(DQ.WARM) != 0] |= np.uint32(DQ.WARM)
     flags[maps.dq & np.uint32(DQ.RC) != 0] |= np.uint32(DQ.UNRELIABLE_DARK)
     names = (DQ.DO_NOT_USE, DQ.HOT, DQ.WARM, DQ.UNRELIABLE_DARK)
-    flags = flags if not integrations else np.broadcast_to(flags, (1, 1, *maps.shape)).copy()
+    if integrations:
+        flags = np.tile(flags, (integrations, 1, 1, 1))
     data = cube if integrations else cube[0]
     write_fits(path, header, {"SCI": data}, flags=numbered(flags, names))
 
@@ -228,8 +232,13 @@ def emicorr(setup: Setup, path: Path) -> None:
         shape = wave.amplitude_dn * (np.sin(phase) + wave.second_harmonic * np.sin(2 * phase))
         frequencies[wave.name] = {"frequency": wave.frequency_hz, "phase_amplitudes": shape}
     cases: dict[str, Any] = {}
-    names = [wave.name for wave in setup.physics.interference]
     for name, clocks in setup.table["clocks"].items():
+        # A wave that fits a whole number of times into a frame only adds to the bias.
+        names = [
+            wave.name
+            for wave in setup.physics.interference
+            if abs(math.remainder(wave.frequency_hz * clocks.frame_time_s, 1)) > IN_PHASE
+        ]
         cases[name] = {
             "rowclocks": clocks.row_clocks,
             "frameclocks": clocks.frame_clocks,
