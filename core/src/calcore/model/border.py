@@ -1,0 +1,46 @@
+"""Where a frame's reference pixels lie."""
+
+from dataclasses import dataclass
+
+from calcore.model.meta import Meta
+from calcore.model.window import Window
+
+
+@dataclass(frozen=True)
+class Border:
+    """How many rows and columns at each edge of a frame are reference pixels."""
+
+    bottom: int
+    top: int
+    left: int
+    right: int
+
+    @classmethod
+    def of(cls, meta: Meta, frame: Window) -> "Border":
+        """Return the part of the detector's border that a frame, maybe a sub-array, contains."""
+        detector = meta.facts.detector
+        row, column = meta.subarray_origin
+        bottom, top = detector.reference_rows
+        left, right = detector.reference_columns
+        return cls(
+            bottom=_overlap(0, bottom, row, frame.frame_rows),
+            top=_overlap(detector.rows - top, detector.rows, row, frame.frame_rows),
+            left=_overlap(0, left, column, frame.frame_columns),
+            right=_overlap(detector.columns - right, detector.columns, column, frame.frame_columns),
+        )
+
+    def science(self, frame: Window) -> Window:
+        """Return the part of the frame that sees light."""
+        return Window(
+            self.bottom,
+            frame.frame_rows - self.top,
+            self.left,
+            frame.frame_columns - self.right,
+            frame.frame_rows,
+            frame.frame_columns,
+        )
+
+
+def _overlap(start: int, stop: int, origin: int, size: int) -> int:
+    """Return how many of the detector's lines from `start` to `stop` lie in the frame."""
+    return max(0, min(stop, origin + size) - max(start, origin))

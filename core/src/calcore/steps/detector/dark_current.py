@@ -1,0 +1,108 @@
+"""Subtract the signal that a detector makes in the dark."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from calcore.errors import ReferenceInvalid, StepSkipped
+from calcore.kernels.frame_averages import average_frames
+from calcore.kernels.pedestal import subtract_ramp
+from calcore.model import Meta, Ramp, Reference
+from calcore.model.reference import Dark
+from calcore.parameters import Doc, Range, Unit
+from calcore.step import Rows, Step
+
+
+@dataclass(frozen=True, kw_only=True)
+class DarkCurrent(Step):
+    """Subtract the dark signal from every group of a ramp.
+
+    A dark whose groups are single frames is averaged as the exposure's groups were. A dark that
+    is too short is continued by the line through its last two frames. Where the dark is NaN
+    nothing is subtracted. Its flags are added to the pixels'; its noise, common to all groups of
+    a pixel, is not propagated.
+    """
+
+    average_dark_current: Annotated[
+        float | None,
+        Range(0),
+        Unit("electron/s"),
+        Doc("Mean dark current, for its photon noise; None takes what the reference says."),
+    ] = None
+    dark_current_map: Annotated[
+        bool,
+        Doc(
+            "Take the dark current of each pixel from the reference's AVDRKCUR image, if it has "
+            "one. The reference pipeline refuses these images by mistake."
+        ),
+    ] = False
+
+    def rows(self, meta: Meta, references: Mapping[str, Reference]) -> Rows:
+        """Every pixel is on its own."""
+        del meta, references
+        return Rows()
+
+    def check(self, meta: Meta, references: Mapping[str, Reference]) -> None:
+        """Skip if the dark's groups are averages of more frames than the exposure's."""
+        dark: Any = references["dark"]
+        frames, gap = _pattern(dark.meta, meta)
+        if frames > meta.frames_per_group or gap > meta.group_gap:
+            raise StepSkipped(
+                f"the dark has {frames} frames in a group and {gap} between groups, the exposure "
+                f"{meta.frames_per_group} and {meta.group_gap}"
+            )
+        if dark.data.shape[-3] < min(2, meta.n_groups):
+            raise ReferenceInvalid(
+                f"the dark has {dark.data.shape[-3]} group, and the exposure {meta.n_groups}; "
+                "give a dark with at least 2"
+            )
+
+    def apply(self, ramp: Ramp, *, dark: Dark) -> Ramp:
+        """Subtract the dark of each integration."""
+        meta = ramp.meta
+        first = 0
+        signal = dark.data
+        if signal.ndim == 4:
+            # The first integrations differ; a later segment of an exposure begins behind them.
+            first = min(meta.first_integration, signal.shape[0]) - 1
+            signal = signal[first : first + ramp.data.shape[0]]
+        signal = np.ascontiguousarray(signal)
+        flags = dark.dq
+        if flags.ndim > 2:
+            flags = np.bitwise_or.reduce(flags.reshape(-1, *flags.shape[-2:]), axis=0)
+        return ramp.replace(
+            data=subtract_ramp(
+                ramp.data, self._groups(meta, dark.meta, signal, ramp.data.shape[1])
+            ),
+            pixeldq=ramp.pixeldq | flags,
+            average_dark_current=self._current(dark, ramp.data.shape[-2:]),
+        )
+
+    def _groups(
+        self, meta: Meta, dark: Meta, signal: NDArray[np.float32], groups: int
+    ) -> NDArray[np.float32]:
+        """Return the dark in groups like those of the exposure."""
+        wanted = meta.frames_per_group, meta.group_gap
+        count, gap = (1, 0) if _pattern(dark, meta) == wanted else wanted
+        if signal.shape[-3] >= groups and (count, gap) == (1, 0):
+            return signal
+        stack = signal if signal.ndim == 4 else signal[None]
+        return np.stack([average_frames(frames, groups, count, gap) for frames in stack])
+
+    def _current(self, dark: Dark, shape: tuple[int, ...]) -> NDArray[np.float32]:
+        """Return the dark current of each pixel [electron/s]."""
+        if self.average_dark_current is not None:
+            return np.full(shape, self.average_dark_current, np.float32)
+        if self.dark_current_map and dark.average_dark_current is not None:
+            return dark.average_dark_current
+        known = dark.meta.get("exposure.average_dark_current", 0.0)
+        return np.full(shape, known, np.float32)
+
+
+def _pattern(dark: Meta, exposure: Meta) -> tuple[int, int]:
+    """Return frames in a group of the dark and between groups; the exposure's if it says nothing."""
+    frames = dark.get("exposure.nframes", exposure.frames_per_group)
+    return int(frames), int(dark.get("exposure.groupgap", exposure.group_gap))

@@ -1,0 +1,84 @@
+"""Make ramps linear."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from calcore.errors import ReferenceInvalid
+from calcore.flags import DQ
+from calcore.kernels.linearity import linearize, linearize_averages, linearize_image
+from calcore.model import Meta, Ramp, Reference
+from calcore.model.reference import Linearity as LinearityReference
+from calcore.parameters import Doc
+from calcore.step import Rows, Step
+
+
+@dataclass(frozen=True, kw_only=True)
+class Linearity(Step):
+    """Correct the pixels' non-linear response by a polynomial of the signal.
+
+    Where groups are averages and the reference knows the inverse polynomial, the average is made
+    linear read by read. Saturated samples keep their signal. So do pixels whose coefficients are
+    not usable (NaN, no linear term, or flagged NO_LIN_CORR); they become NO_LIN_CORR.
+    """
+
+    count_gaps: Annotated[
+        bool,
+        Doc(
+            "Count the frames dropped between groups when the reads of an average are foretold. "
+            "The reference pipeline does not."
+        ),
+    ] = False
+
+    def rows(self, meta: Meta, references: Mapping[str, Reference]) -> Rows:
+        """Every pixel is on its own."""
+        del meta, references
+        return Rows()
+
+    def check(self, meta: Meta, references: Mapping[str, Reference]) -> None:
+        """Refuse polynomials without a linear term."""
+        del meta
+        reference: Any = references["linearity"]
+        for name in ("coefficients", "inverse"):
+            planes = getattr(reference, name)
+            if planes is not None and planes.shape[0] < 2:
+                raise ReferenceInvalid(
+                    f"the linearity reference has {planes.shape[0]} plane of {name}; a polynomial "
+                    "needs at least 2. Give another file"
+                )
+
+    def apply(self, ramp: Ramp, *, linearity: LinearityReference) -> Ramp:
+        """Correct all groups and the zero frame."""
+        unusable = np.uint32(DQ.NO_LIN_CORR)
+        flags = linearity.dq.copy()
+        forward, bad = _usable(linearity.coefficients, flags)
+        flags[bad] |= unusable
+        meta = ramp.meta
+        frames = int(meta.get("exposure.nframes", 1))
+        if linearity.inverse is not None and frames > 1 and ramp.data.shape[1] > 1:
+            inverse, bad = _usable(linearity.inverse, flags)
+            flags[bad] |= unusable
+            gap = meta.group_gap if self.count_gaps else 0
+            data = linearize_averages(ramp.data, ramp.groupdq, forward, inverse, frames, gap)
+        else:
+            data = linearize(ramp.data, ramp.groupdq, forward)
+        zeroframe = ramp.zeroframe
+        if zeroframe is not None:
+            zeroframe = linearize_image(zeroframe, forward)
+        return ramp.replace(data=data, pixeldq=ramp.pixeldq | flags, zeroframe=zeroframe)
+
+
+def _usable(
+    coefficients: NDArray[np.float32], flags: NDArray[np.uint32]
+) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+    """Return coefficients, those that cannot be used replaced by the identity, and which these were."""
+    bad = np.isnan(coefficients).any(axis=0) | (coefficients[1] == 0)
+    bad |= (flags & np.uint32(DQ.NO_LIN_CORR)) != 0
+    if bad.any():
+        coefficients = coefficients.copy()
+        coefficients[:, bad] = 0
+        coefficients[1, bad] = 1
+    return coefficients, bad

@@ -1,0 +1,88 @@
+"""Flag samples at the end of the converter's or the pixel's range."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated
+
+import numpy as np
+from numpy.typing import NDArray
+
+from calcore.flags import DQ
+from calcore.kernels.saturation import clear_saturated, flag_partly_saturated, flag_saturated
+from calcore.model import Meta, Ramp, Reference
+from calcore.model.reference import Saturation as SaturationReference
+from calcore.model.reference import Superbias
+from calcore.parameters import Doc, Range, Unit
+from calcore.step import Rows, Step
+
+NO_THRESHOLD = 65536.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Saturation(Step):
+    """Flag saturated samples and those at or below zero, in raw counts.
+
+    From its first saturated group on a pixel is SATURATED to the end of the integration, and so
+    are pixels around it. Averages of which only some frames were saturated are DO_NOT_USE. A
+    pixel without a threshold (NaN, or flagged NO_SAT_CHECK) is never saturated.
+    """
+
+    n_pix_grow_sat: Annotated[
+        int, Range(0), Unit("pixel"), Doc("How far saturation spreads around a pixel.")
+    ] = 1
+    use_readpatt: Annotated[
+        bool, Doc("Look for averages of which only the last frames were saturated.")
+    ] = True
+    count_gaps: Annotated[
+        bool,
+        Doc(
+            "Count the frames dropped between groups when the time of a frame is worked out. "
+            "The reference pipeline does not."
+        ),
+    ] = False
+
+    def _averages(self, meta: Meta) -> bool:
+        return self.use_readpatt and int(meta.get("exposure.nframes", 1)) > 1
+
+    def wanted(self, meta: Meta) -> frozenset[str]:
+        """The bias is needed for averaged frames alone."""
+        return frozenset({"saturation", "superbias"} if self._averages(meta) else {"saturation"})
+
+    def rows(self, meta: Meta, references: Mapping[str, Reference]) -> Rows:
+        """Flags grow once, and those of averages once more."""
+        del references
+        return Rows(halo=self.n_pix_grow_sat * (2 if self._averages(meta) else 1))
+
+    def apply(
+        self, ramp: Ramp, *, saturation: SaturationReference, superbias: Superbias | None = None
+    ) -> Ramp:
+        """Compare each sample with its pixel's threshold."""
+        unchecked = np.uint32(DQ.NO_SAT_CHECK)
+        missing = np.isnan(saturation.data)
+        flags = saturation.dq | np.where(missing, unchecked, np.uint32(0))
+        threshold = np.where(flags & unchecked, np.float32(NO_THRESHOLD), saturation.data)
+        groupdq = flag_saturated(ramp.data, ramp.groupdq, threshold, self.n_pix_grow_sat)
+        if self._averages(ramp.meta):
+            groupdq = self._flag_averages(ramp, groupdq, threshold, superbias)
+        zeroframe = ramp.zeroframe
+        if zeroframe is not None:
+            zeroframe = clear_saturated(zeroframe, threshold, self.n_pix_grow_sat)
+        return ramp.replace(groupdq=groupdq, pixeldq=ramp.pixeldq | flags, zeroframe=zeroframe)
+
+    def _flag_averages(
+        self,
+        ramp: Ramp,
+        groupdq: NDArray[np.uint8],
+        threshold: NDArray[np.float32],
+        superbias: Superbias | None,
+    ) -> NDArray[np.uint8]:
+        bias = np.zeros_like(threshold) if superbias is None else superbias.data
+        return flag_partly_saturated(
+            ramp.data,
+            groupdq,
+            threshold,
+            bias,
+            self.n_pix_grow_sat,
+            ramp.meta.frames_per_group,
+            ramp.meta.group_gap if self.count_gaps else 0,
+        )
