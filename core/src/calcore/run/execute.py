@@ -181,7 +181,7 @@ class Execution:
         )
         if slot.runs("save"):
             self.save(slot.runs("suffix", slot.name), result)
-        return _mark(flow, built, "COMPLETE") if slot.branch else result
+        return flow if slot.branch else result
 
     def _entering(self, flow: Any, built: BuiltSlot) -> Any:
         """Return the flow as the step wants it: a set of one, an image made of a rate."""

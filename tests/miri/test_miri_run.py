@@ -1,0 +1,186 @@
+"""Whole runs on a simulated visit: products, plans, what is kept, and what goes wrong."""
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import calcore
+from calcore.errors import FileInvalid, NoScienceData, PluginMissing, UnknownName
+from calcore.run import Status, plan, run, step
+
+pytestmark = pytest.mark.usefixtures("miri_references")
+ROOT = "jw01234001001_02101_00001_mirimage"
+
+
+def test_a_folder_becomes_a_mosaic_and_a_catalogue(miri_products):
+    folder, result = miri_products
+    assert [outcome.reason for outcome in result.products if outcome.reason] == []
+    assert result.exit_status == 0
+    suffixes = {path.name.rpartition("_")[2] for path in folder.iterdir()}
+    assert {
+        "rate.fits",
+        "rateints.fits",
+        "cal.fits",
+        "crf.fits",
+        "i2d.fits",
+        "cat.ecsv",
+    } <= suffixes
+
+
+def test_stage_1_differs_from_cores_in_steps_and_order(miri_products):
+    _, result = miri_products
+    slots = [slot.name for slot in result.products[0].slots]
+    assert "superbias" not in slots
+    assert slots.index("refpix") > slots.index("dark_current") > slots.index("rscd")
+    assert slots.index("lastframe") < slots.index("linearity")
+
+
+def test_products_say_how_they_were_made(miri_products):
+    folder, _ = miri_products
+    rate = calcore.open(folder / f"{ROOT}_rate.fits")
+    assert rate.meta["cal_step.jump"] == "COMPLETE"
+    assert rate.meta["ref_file.dark.name"].startswith("crds://jwst_miri_dark")
+    assert rate.meta["ref_file.crds.context_used"] == "jwst_0001.pmap"
+    image = calcore.open(folder / f"{ROOT}_cal.fits")
+    assert image.meta["bunit_data"] == "MJy/sr"
+    assert np.isfinite(image.wcs(5.0, 7.0)).all()
+
+
+def test_a_product_made_in_just_this_way_is_kept(miri_products, miri_visit):
+    folder, _ = miri_products
+    again = run(miri_visit.folder, instrument="miri", output=folder, stage="1")
+    assert {outcome.status for outcome in again.products} == {Status.KEPT}
+
+
+def test_a_product_made_otherwise_is_refused_unless_it_may_be_overwritten(miri_visit, tmp_path):
+    wishes = {"output": tmp_path, "stage": "1"}
+    assert run(miri_visit.raw[0], **wishes).exit_status == 0
+    other = {**wishes, "settings": {"jump.rejection_threshold": 5.0}}
+    refused = run(miri_visit.raw[0], **other)
+    assert refused.products[0].status is Status.FAILED
+    assert "use --overwrite" in refused.products[0].reason
+    assert run(miri_visit.raw[0], overwrite=True, **other).exit_status == 0
+
+
+@pytest.mark.parametrize("rows", [1, 7, 64])
+@pytest.mark.parametrize("jobs", [1, 3])
+def test_bands_and_threads_do_not_change_a_bit(miri_products, miri_visit, tmp_path, rows, jobs):
+    folder, _ = miri_products
+    run(miri_visit.raw[0], output=tmp_path, stage="1", band_rows=rows, jobs=jobs)
+    for suffix in ("rate", "rateints"):
+        one = calcore.open(folder / f"{ROOT}_{suffix}.fits")
+        other = calcore.open(tmp_path / f"{ROOT}_{suffix}.fits")
+        for name in ("data", "err", "dq", "var_poisson", "var_rnoise"):
+            np.testing.assert_array_equal(getattr(one, name), getattr(other, name), err_msg=name)
+
+
+def test_the_plan_shows_every_value_and_who_gave_it(miri_visit, tmp_path):
+    config = tmp_path / "mine.toml"
+    config.write_text("[set.jump]\nrejection_threshold = 4.5\n")
+    plans = plan(
+        miri_visit.raw[0],
+        stage="1",
+        config=config,
+        settings={"jump.flag_4_neighbors": False},
+        profile="reference",
+    )
+    assert [entry.error for entry in plans] == [""]
+    jump = next(slot for slot in plans[0].slots if slot.name == "jump")
+    assert jump.settings["rejection_threshold"].value == 4.5
+    assert jump.settings["rejection_threshold"].origin.endswith("mine.toml")
+    assert jump.settings["flag_4_neighbors"].origin == "the command line"
+    assert jump.settings["min_jump_area"].origin == "default of the step"
+    assert jump.references["gain"].origin == "CRDS"
+    assert plans[0].slots[1].by_rows == 0
+
+
+@pytest.mark.parametrize(
+    ("wishes", "message"),
+    [
+        ({"settings": {"jmp.rejection_threshold": 5.0}}, "Did you mean 'jump'"),
+        ({"settings": {"jump.rejection_treshold": 5.0}}, "Did you mean 'rejection_threshold'"),
+        ({"settings": {"jump.rejection_threshold": "five"}}, "must be float, not 'five'"),
+        ({"settings": {"jump.rejection_threshold": -1.0}}, "must lie in 0 to inf"),
+        ({"skip": ("jmp",)}, "Did you mean 'jump'"),
+        ({"until": "rampfit"}, "Did you mean 'ramp_fit'"),
+        ({"profile": "referense"}, "Did you mean 'reference'"),
+        ({"pipeline": "detector"}, "Did you mean 'detector1'"),
+        ({"references": {"gain": "none.fits"}}, "gain reference none.fits .* is not there"),
+        ({"references": {"gain": "N/A"}}, "cannot work without a gain reference"),
+    ],
+)
+def test_mistakes_are_found_before_the_first_pixel(miri_visit, tmp_path, wishes, message):
+    result = run(miri_visit.raw[0], stage="1", output=tmp_path, **wishes)
+    assert result.exit_status in (1, 2)
+    with pytest.raises(AssertionError, match=message):
+        raise AssertionError(result.products[0].reason)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_slot_known_elsewhere_is_a_note(miri_visit):
+    entry = plan(miri_visit.raw[0], stage="1", settings={"superbias.skip": True})[0]
+    assert entry.error == ""
+    assert any("superbias" in note for note in entry.notes)
+
+
+def test_one_step_on_one_file(miri_visit, tmp_path):
+    result = step("dq_init", miri_visit.raw[0], output=tmp_path)
+    assert result.exit_status == 0
+    ramp = calcore.open(tmp_path / f"{ROOT}_dq_init.fits")
+    raw = calcore.open(miri_visit.raw[0])
+    assert np.array_equal(ramp.data, raw.data)
+    assert ramp.pixeldq.any()
+
+
+def test_slots_between_from_and_until(miri_visit, tmp_path):
+    result = run(miri_visit.raw[0], stage="1", output=tmp_path, until="linearity")
+    assert result.products[0].slots[-1].name == "linearity"
+    middle = tmp_path / f"{ROOT}_ramp.fits"
+    assert calcore.open(middle).meta["cal_step.linearity"] == "COMPLETE"
+
+
+def test_one_bad_exposure_does_not_stop_the_others(miri_visit, tmp_path):
+    folder = tmp_path / "raw"
+    folder.mkdir()
+    good = shutil.copy(miri_visit.raw[0], folder)
+    bad = folder / miri_visit.raw[1].name
+    bad.write_bytes(miri_visit.raw[1].read_bytes()[:60000])
+    result = run(folder, stage="1", output=tmp_path / "out")
+    assert result.exit_status == 1
+    statuses = {outcome.name: outcome.status for outcome in result.products}
+    assert sorted(status.name for status in statuses.values()) == ["COMPLETE", "FAILED"]
+    failed = next(o for o in result.products if o.status is Status.FAILED)
+    assert bad.name in failed.reason
+    assert Path(good).name[:20] in "".join(p.name for p in (tmp_path / "out").iterdir())
+
+
+def test_inputs_that_are_not_there(tmp_path):
+    with pytest.raises(FileInvalid, match="is not there"):
+        run(tmp_path / "x_uncal.fits")
+    with pytest.raises(NoScienceData, match="no exposures of miri"):
+        run(tmp_path, instrument="miri")
+    with pytest.raises(PluginMissing, match="pip install calcore-herschel"):
+        run(tmp_path, instrument="herschel")
+
+
+def test_several_processes_make_the_same_products(miri_products, miri_visit, tmp_path):
+    folder, _ = miri_products
+    result = run(
+        miri_visit.folder,
+        instrument="miri",
+        output=tmp_path,
+        executor="processes",
+        jobs=2,
+        stage="2",
+    )
+    assert result.exit_status == 0, result
+    one = calcore.open(folder / f"{ROOT}_cal.fits")
+    other = calcore.open(tmp_path / f"{ROOT}_cal.fits")
+    np.testing.assert_array_equal(one.data, other.data)
+
+
+def test_an_unknown_executor_is_refused(miri_visit):
+    with pytest.raises(UnknownName, match="Did you mean 'serial'"):
+        run(miri_visit.raw[0], executor="serail")
