@@ -23,22 +23,14 @@ def _average(frames: F4x3, count: int, stride: int, out: F4x3) -> None:
 
 
 @kernel
-def _average_extended(frames: F4x3, count: int, stride: int, out: F8x3) -> None:
+def _average_double(frames: F8x3, count: int, stride: int, out: F4x3) -> None:
     groups, rows, columns = out.shape
-    last = frames.shape[0] - 1
     for g in range(groups):
         for y in range(rows):
             for x in range(columns):
                 total = 0.0
                 for k in range(count):
-                    f = g * stride + k
-                    if f <= last:
-                        level = np.float64(frames[f, y, x])
-                    else:
-                        end = np.float64(frames[last, y, x])
-                        level = end + (f - last) * (end - np.float64(frames[last - 1, y, x]))
-                    if level == level:  # noqa: PLR0124 - not NaN
-                        total += level
+                    total += frames[g * stride + k, y, x]
                 out[g, y, x] = total / count
 
 
@@ -59,22 +51,33 @@ def average_frames(
     Returns
     -------
     float32 (n_group, ny, nx)
-        Mean signal of each group [DN]. Frames beyond the last one continue the line through the
-        last two, and are NaN, thus 0, where one of these is.
-
-    Raises
-    ------
-    ValueError
-        Frames are too few and fewer than two.
+        Mean signal of each group [DN].
     """
-    rows, columns = frames.shape[-2:]
+    out = np.empty((groups, *frames.shape[-2:]), np.float32)
     needed = (groups - 1) * (count + gap) + count
     if needed <= frames.shape[0]:
-        out = np.empty((groups, rows, columns), np.float32)
         _average(frames, count, count + gap, out)
-        return out
-    if frames.shape[0] < 2:
-        raise ValueError(f"one frame cannot be continued to {needed}")
-    extended = np.empty((groups, rows, columns), np.float64)
-    _average_extended(frames, count, count + gap, extended)
-    return extended.astype(np.float32)
+    else:
+        _average_double(continue_frames(frames, needed), count, count + gap, out)
+    return out
+
+
+def continue_frames(frames: NDArray[np.float32], wanted: int) -> NDArray[np.float64]:
+    """Continue a ramp by the line through its last two frames.
+
+    Parameters
+    ----------
+    frames : float32 (n_frame, ny, nx)
+        Signal of every frame [DN]; at least two.
+    wanted : int
+        Number of frames wanted.
+
+    Returns
+    -------
+    float64 (n_frame, ny, nx)
+        Signal [DN]; 0 where it is NaN, and in all frames beyond the last where one of the last
+        two is.
+    """
+    step = frames[-1] - frames[-2]
+    beyond = np.arange(1, wanted - frames.shape[0] + 1, dtype=np.float64)[:, None, None]
+    return np.nan_to_num(np.concatenate([frames, frames[-1] + beyond * step]))

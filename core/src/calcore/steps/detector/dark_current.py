@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calcore.errors import ReferenceInvalid, StepSkipped
-from calcore.kernels.frame_averages import average_frames
+from calcore.kernels.frame_averages import average_frames, continue_frames
 from calcore.kernels.pedestal import subtract_ramp
 from calcore.model import Meta, Ramp, Reference
 from calcore.model.reference import Dark
@@ -54,10 +54,9 @@ class DarkCurrent(Step):
                 f"the dark has {frames} frames in a group and {gap} between groups, the exposure "
                 f"{meta.frames_per_group} and {meta.group_gap}"
             )
-        if dark.data.shape[-3] < min(2, meta.n_groups):
+        if dark.data.shape[-3] < 2 and meta.n_groups * meta.frames_per_group > 1:
             raise ReferenceInvalid(
-                f"the dark has {dark.data.shape[-3]} group, and the exposure {meta.n_groups}; "
-                "give a dark with at least 2"
+                "the dark has one group; give one with at least 2, so that it can be continued"
             )
 
     def apply(self, ramp: Ramp, *, dark: Dark) -> Ramp:
@@ -74,23 +73,10 @@ class DarkCurrent(Step):
         if flags.ndim > 2:
             flags = np.bitwise_or.reduce(flags.reshape(-1, *flags.shape[-2:]), axis=0)
         return ramp.replace(
-            data=subtract_ramp(
-                ramp.data, self._groups(meta, dark.meta, signal, ramp.data.shape[1])
-            ),
+            data=_subtract(ramp, signal, dark.meta),
             pixeldq=ramp.pixeldq | flags,
             average_dark_current=self._current(dark, ramp.data.shape[-2:]),
         )
-
-    def _groups(
-        self, meta: Meta, dark: Meta, signal: NDArray[np.float32], groups: int
-    ) -> NDArray[np.float32]:
-        """Return the dark in groups like those of the exposure."""
-        wanted = meta.frames_per_group, meta.group_gap
-        count, gap = (1, 0) if _pattern(dark, meta) == wanted else wanted
-        if signal.shape[-3] >= groups and (count, gap) == (1, 0):
-            return signal
-        stack = signal if signal.ndim == 4 else signal[None]
-        return np.stack([average_frames(frames, groups, count, gap) for frames in stack])
 
     def _current(self, dark: Dark, shape: tuple[int, ...]) -> NDArray[np.float32]:
         """Return the dark current of each pixel [electron/s]."""
@@ -106,3 +92,19 @@ def _pattern(dark: Meta, exposure: Meta) -> tuple[int, int]:
     """Return frames in a group of the dark and between groups; the exposure's if it says nothing."""
     frames = dark.get("exposure.nframes", exposure.frames_per_group)
     return int(frames), int(dark.get("exposure.groupgap", exposure.group_gap))
+
+
+def _subtract(ramp: Ramp, signal: NDArray[np.float32], dark: Meta) -> NDArray[np.float32]:
+    """Subtract the dark in groups like those of the exposure."""
+    meta, groups = ramp.meta, ramp.data.shape[1]
+    wanted = meta.frames_per_group, meta.group_gap
+    same = _pattern(dark, meta) == wanted
+    if same and signal.shape[-3] >= groups:
+        return subtract_ramp(ramp.data, signal)
+    stack = signal if signal.ndim == 4 else signal[None]
+    if same:
+        longer = np.stack([continue_frames(frames, groups) for frames in stack])
+        which = np.minimum(np.arange(ramp.data.shape[0]), stack.shape[0] - 1)
+        return (ramp.data - longer[which]).astype(np.float32)
+    averages = np.stack([average_frames(frames, groups, *wanted) for frames in stack])
+    return subtract_ramp(ramp.data, averages)
