@@ -6,20 +6,19 @@ from typing import Any
 
 from rich.console import Console
 
-_LIBRARIES = ("calcore", "crds", "CRDS")
-
 
 def listen(console: Console, *, verbose: bool) -> None:
     """Show calcore's log, and each Python warning once, as one line.
 
-    The root logger is left alone. Without `verbose` the log shows warnings and errors only.
+    The root logger is left alone. Without `verbose` the log shows warnings and errors only, and
+    nothing of what the CRDS client says beside the error it raises.
     """
-    handler = _Line(console)
-    for name in _LIBRARIES:
-        logger = logging.getLogger(name)
-        logger.setLevel(logging.DEBUG if verbose and name == "calcore" else logging.WARNING)
-        logger.handlers = [handler]
-        logger.propagate = False
+    logger = logging.getLogger("calcore")
+    logger.setLevel(logging.DEBUG if verbose else logging.WARNING)
+    logger.handlers = [_Line(console)]
+    logger.propagate = False
+    if not verbose:
+        logging.getLogger("CRDS").addFilter(lambda _record: False)
 
     said: set[str] = set()
 

@@ -78,13 +78,25 @@ def _ask(kind: str, parameters: Mapping[str, str]) -> str:
         found = crds.getreferences(
             dict(parameters), reftypes=[kind], observatory="jwst", context=_context()
         )
-    except Exception as error:  # the client raises many types, all meaning that it has no answer
+    except SystemExit as error:  # what the client does when it has neither server nor cache
         raise ReferenceMissing(
-            f"CRDS has no {kind} reference for this exposure: {error}; give one with "
-            f"--ref {kind}=FILE (or N/A), or point CRDS_PATH and CRDS_SERVER_URL at a cache"
+            f"CRDS cannot be asked for a {kind} reference: {os.environ['CRDS_SERVER_URL']} does "
+            f"not answer, and {os.environ['CRDS_PATH']} holds no copy of its rules; {_remedy(kind)}"
+        ) from error
+    except Exception as error:  # the client raises many types, all meaning that it has no answer
+        reason = " ".join(str(error).split())
+        raise ReferenceMissing(
+            f"CRDS has no {kind} reference for this exposure: {reason}; {_remedy(kind)}"
         ) from error
     path = str(found[kind])
     return "N/A" if path.startswith(_PREFIXES) or path == "N/A" else path
+
+
+def _remedy(kind: str) -> str:
+    return (
+        f"give one with --ref {kind}=FILE (or N/A), or point CRDS_PATH and CRDS_SERVER_URL at a "
+        "cache"
+    )
 
 
 CRDS = Crds()

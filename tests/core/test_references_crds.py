@@ -1,0 +1,70 @@
+"""What CRDS cannot answer is one sentence that says what would help."""
+
+import pytest
+
+from calcore.errors import ReferenceMissing
+from calcore.model import Meta
+from calcore.references import crds_store
+
+META = Meta({"instrument.name": "X", "exposure.type": "X_IMAGE"})
+
+
+@pytest.fixture
+def client(monkeypatch):
+    """Return a function that puts a client in CRDS's place."""
+    monkeypatch.setenv("CRDS_SERVER_URL", "https://server")
+    monkeypatch.setenv("CRDS_PATH", "/cache")
+
+    class Client:
+        answer = None
+        asked = ()
+
+        def getreferences(self, parameters, reftypes, **_more):
+            self.asked = (parameters, reftypes)
+            if isinstance(self.answer, BaseException):
+                raise self.answer
+            return {reftypes[0]: self.answer}
+
+    made = Client()
+    monkeypatch.setattr(crds_store, "_client", lambda: made)
+    return made
+
+
+def test_it_is_asked_with_the_data_model_s_names(client):
+    client.answer = "/cache/x_dark.fits"
+    assert crds_store.Crds().calcore_find_reference("dark", META) == "/cache/x_dark.fits"
+    assert client.asked == (
+        {"META.INSTRUMENT.NAME": "X", "META.EXPOSURE.TYPE": "X_IMAGE"}, ["dark"],
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("answer", ["N/A", "NOT FOUND n/a"])
+def test_no_reference_is_an_answer(client, answer):
+    client.answer = answer
+    assert crds_store.Crds().calcore_find_reference("dark", META) == "N/A"
+
+
+def test_an_exposure_asks_once(client):
+    client.answer = "/cache/x_dark.fits"
+    store = crds_store.Crds()
+    store.calcore_find_reference("dark", META)
+    client.answer = RuntimeError("asked again")
+    assert store.calcore_find_reference("dark", META) == "/cache/x_dark.fits"
+
+
+@pytest.mark.parametrize(
+    ("answer", "message"),
+    [
+        (SystemExit(-1), "https://server does not answer, and /cache holds no copy of its rules"),
+        (
+            OSError("no\n  such   file"),
+            "CRDS has no dark reference for this exposure: no such file;",
+        ),
+    ],
+)
+def test_the_sentence_says_what_helps(client, answer, message):
+    client.answer = answer
+    with pytest.raises(ReferenceMissing) as caught:
+        crds_store.Crds().calcore_find_reference("dark", META)
+    assert message in str(caught.value)
+    assert "--ref dark=FILE" in str(caught.value)
