@@ -1,5 +1,6 @@
 """Convert count rates to surface brightness."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
@@ -67,7 +68,13 @@ class Photom(Step):
             )
         conversion = photometry.value(photom.table, row, "photmjsr")
         left = remaining_sensitivity(meta, photom) if self.apply_time_correction else 1.0
-        return photometry.factor(conversion, left)
+        by = photometry.factor(conversion, left)
+        if not 0 < by < math.inf:
+            raise ReferenceInvalid(
+                f"the photom reference's conversion for this exposure is {by}; it must be "
+                "positive; use another reference"
+            )
+        return by
 
     def apply(self, image: Image, *, photom: PhotomReference, area: Area | None = None) -> Image:
         """Convert signal, errors and variances; write the conversion and the areas."""
