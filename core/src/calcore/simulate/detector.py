@@ -284,7 +284,8 @@ class _Exposure:
         """Return the numbers of a frame, and of the reference output."""
         electronics, pixels = self.physics.electronics, self.physics.pixels
         held = np.minimum(charge, self.full_well) if self.effects.saturation else charge
-        signal = measured(held / self.maps.gain, self.maps.terms, pixels.full_scale_dn)
+        linear = np.divide(held, self.maps.gain, dtype=np.float32)
+        signal = measured(linear, self.maps.terms, pixels.full_scale_dn)
         if self.effects.coupling:
             signal = couple(signal, self.maps.active, pixels.coupling, pixels.coupling_diagonal)
         self.signal = signal

@@ -5,6 +5,7 @@ every visit, and reference files are noisy measurements of them.
 """
 
 from dataclasses import dataclass, fields, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -197,7 +198,7 @@ def _spoil(maps: DetectorMaps, physics: Physics, rng: np.random.Generator) -> De
 
 def switched(maps: DetectorMaps, physics: Physics, effects: Effects) -> DetectorMaps:
     """Return the maps with the variations that are switched off replaced by their means."""
-    changes: dict[str, NDArray[np.generic]] = {}
+    changes: dict[str, Any] = {}
     good = maps.dq & ~np.uint32(DQ.REFERENCE_PIXEL) == 0
     if not effects.efficiency:
         changes["efficiency"] = maps.active.astype(np.float32)

@@ -120,8 +120,9 @@ class ReadoutNoise:
         """
         outputs = self.clocks.outputs
         rows, columns = self.order.shape
-        walk = self.electronics.drift_dn * self.rng.standard_normal(outputs + 1)
-        parity_walk = self.electronics.parity_drift_dn * self.rng.standard_normal(outputs)
+        step = float(np.sqrt(self.clocks.frame_time_s))
+        walk = self.electronics.drift_dn * step * self.rng.standard_normal(outputs + 1)
+        parity_walk = self.electronics.parity_drift_dn * step * self.rng.standard_normal(outputs)
         if self.effects.drifts:
             self._offset = self._offset + walk[:outputs]
             self._reference += float(walk[outputs])

@@ -83,12 +83,11 @@ class Electronics:
         1/f noise of a frame, common to all amplifiers and of each one: rms [DN] over all times
         from a pixel's to a frame's.
     offset_dn, drift_dn
-        Offset of each amplifier, new with each reset, and its random walk from frame to frame,
-        rms [DN].
+        Offset of each amplifier, new with each reset, rms [DN], and its random walk [DN in 1 s].
     parity_axis
         "fast" if odd and even columns of the read-out differ, "slow" if odd and even rows do.
     parity_dn, parity_drift_dn
-        Offset between odd and even of each amplifier and its random walk, rms [DN].
+        Offset between odd and even of each amplifier, rms [DN], and its random walk [DN in 1 s].
     adc_top_dn
         Largest number of the analogue-digital converter.
     reference_output_dn

@@ -224,7 +224,7 @@ class ReadOrder:
     fast_axis: int
     slow_axis: int
 
-    def to_science(self, frame: NDArray[np.generic]) -> NDArray[np.generic]:
+    def to_science(self, frame: NDArray[np.float32]) -> NDArray[np.float32]:
         """Turn a frame from read-out to science orientation (..., y, x); a view."""
         if self.fast_axis < 0:
             frame = frame[..., ::-1]

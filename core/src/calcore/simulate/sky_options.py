@@ -40,8 +40,8 @@ class SkyOptions:
 
     Attributes
     ----------
-    stars_arcmin2, galaxies_arcmin2
-        Sources per square arcminute.
+    stars, galaxies
+        Sources per million pixels of the first detector.
     brightest, faintest
         Flux densities of the brightest and the faintest star, relative to one that just fills its
         brightest pixel at the end of an integration.
@@ -55,8 +55,8 @@ class SkyOptions:
         Its increase to the east and to the north, relative to itself [1/arcmin].
     """
 
-    stars_arcmin2: float = 90.0
-    galaxies_arcmin2: float = 25.0
+    stars: float = 300.0
+    galaxies: float = 80.0
     brightest: float = 5.0
     faintest: float = 1e-4
     slope: float = 0.15
@@ -67,9 +67,7 @@ class SkyOptions:
     @classmethod
     def crowded(cls) -> "SkyOptions":
         """Return options for a crowded field: a few percent of the pixels fill up."""
-        return cls(
-            stars_arcmin2=1500.0, galaxies_arcmin2=0.0, brightest=100.0, faintest=1e-3, slope=0.2
-        )
+        return cls(stars=3000.0, galaxies=0.0, brightest=1000.0, faintest=0.01, slope=0.1)
 
 
 def full_flux_jy(
@@ -112,10 +110,10 @@ def draw_sky(
         Seed of the visit.
     """
     radius = _radius_arcsec(geometries, centre) + reach_arcsec + MARGIN_ARCSEC
-    area_arcmin2 = np.pi * (radius / 60) ** 2
+    pixels = np.pi * np.radians(radius / 3600) ** 2 / geometries[0].detector.pixel_area_sr
     population = Population(
-        stars=round(options.stars_arcmin2 * area_arcmin2),
-        galaxies=round(options.galaxies_arcmin2 * area_arcmin2),
+        stars=round(options.stars * pixels / 1e6),
+        galaxies=round(options.galaxies * pixels / 1e6),
         brightest_jy=options.brightest * full_jy,
         faintest_jy=options.faintest * full_jy,
         slope=options.slope,
