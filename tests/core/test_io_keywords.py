@@ -1,7 +1,12 @@
 """The keyword table."""
 
-import pytest
+from importlib.metadata import entry_points
 
+import numpy as np
+import pytest
+from astropy.io import fits
+
+from calcore import io
 from calcore.errors import PluginBroken
 from calcore.io import keywords
 
@@ -65,3 +70,29 @@ def test_a_plugin_adds_rows_once_or_twice():
 def test_a_plugin_cannot_give_a_keyword_two_meanings(row, sentence):
     with pytest.raises(PluginBroken, match=f"some-plugin: .*{sentence}"):
         keywords.register([row], "some-plugin")
+
+
+@pytest.mark.usefixtures("fresh")
+def test_the_keywords_of_the_installed_instruments_fit_together():
+    for point in entry_points(group="calcore.instruments"):
+        instrument = point.load()
+        if instrument.file("tables", "keywords.toml").is_file():
+            rows = instrument.table("keywords")["keyword"]
+            keywords.register(rows, instrument.distribution)
+            assert all(keywords.keyword_of(row["name"]) for row in rows)
+
+
+@pytest.mark.usefixtures("fresh")
+def test_a_card_read_before_its_keyword_was_known_is_kept(tmp_path):
+    header = fits.Header([("INSTRUME", "CAM"), ("LAMPTEMP", 77.5), ("TARG_RA", 1.5)])
+    path = tmp_path / "a_rate.fits"
+    image = fits.ImageHDU(np.ones((3, 4), "f4"), name="SCI")
+    fits.HDUList([fits.PrimaryHDU(header=header), image]).writeto(path)
+    record = io.open(path)
+    row = {"keyword": "LAMPTEMP", "name": "instrument.lamp_temperature", "type": "float"}
+    keywords.register([row], "some-plugin")
+    changed = record.replace(meta=record.meta.set({"target.ra": None}))
+    out = fits.getheader(io.write(changed, tmp_path / "b_rate.fits"))
+    assert out["LAMPTEMP"] == 77.5
+    assert "TARG_RA" not in out
+    assert io.read_meta(tmp_path / "b_rate.fits")["instrument.lamp_temperature"] == 77.5

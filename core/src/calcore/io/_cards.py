@@ -17,12 +17,16 @@ _COMMENTARY = frozenset({"COMMENT", "HISTORY", ""})
 
 
 class Card(NamedTuple):
-    """One keyword with value and comment; `text` is how the file has it, a multiple of 80 bytes."""
+    """One keyword with value and comment; `text` is how the file has it, a multiple of 80 bytes.
+
+    `known` tells whether its value went into the metadata when the file was read.
+    """
 
     keyword: str
     value: Any
     comment: str = ""
     text: bytes = b""
+    known: bool = False
 
 
 def parse(header: bytes) -> list[Card]:

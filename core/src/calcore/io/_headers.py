@@ -41,7 +41,11 @@ def meta_of_reference(contents: Contents) -> dict[str, Any]:
 
 def carried_cards(extension: Extension) -> tuple[Card, ...]:
     """Return all cards but those that describe the data; columns of tables stay for their units."""
-    return tuple(card for card in extension.cards if not _STRUCTURE.match(card.keyword))
+    return tuple(
+        card._replace(known=keywords.row_at(card.keyword, extension.name) is not None)
+        for card in extension.cards
+        if not _STRUCTURE.match(card.keyword)
+    )
 
 
 def cards_for(hdu: str, meta: Mapping[str, Any], template: Iterable[Card] = ()) -> list[Card]:
@@ -66,11 +70,11 @@ def cards_for(hdu: str, meta: Mapping[str, Any], template: Iterable[Card] = ()) 
     for card in template:
         if COLUMN_CARD.match(card.keyword):
             continue
-        if keywords.row_at(card.keyword, hdu) is None:
-            cards.append(card)
-        elif card.keyword in left:
+        if card.keyword in left:
             row, value = left.pop(card.keyword)
             cards.append(_card(row, value, card))
+        elif not card.known:
+            cards.append(card)
     rest = sorted(left.values(), key=lambda item: keywords.place(item[0].name))
     return cards + [_card(row, value) for row, value in rest]
 

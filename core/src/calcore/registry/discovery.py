@@ -14,6 +14,7 @@ from stevedore.exception import NoMatches
 
 from calcore.errors import PluginBroken, PluginMissing, UnknownName
 from calcore.instrument import Instrument
+from calcore.io import keywords
 
 KINDS = {
     "calcore.steps": "step",
@@ -137,7 +138,15 @@ def instrument(name: str, what: str = "the exposure") -> Instrument:
     if key not in installed:
         raise PluginMissing(name, what, installed)
     loaded: Instrument = load("calcore.instruments", key)
+    _add_keywords(loaded)
     return loaded
+
+
+@cache
+def _add_keywords(loaded: Instrument) -> None:
+    """Add the keywords that only this instrument writes to the table of all."""
+    if loaded.file("tables", "keywords.toml").is_file():
+        keywords.register(loaded.table("keywords")["keyword"], loaded.distribution)
 
 
 def _check_core(item: Found) -> None:
