@@ -57,11 +57,9 @@ def _size(path: Path) -> str:
 def _fits(path: Path, verbose: bool) -> Iterator[str]:
     """Describe a FITS file."""
     from calcore import io
-    from calcore.io._hdu import scan
-    from calcore.io._source import open_source
     from calcore.run.record import NODE
 
-    contents = scan(open_source(path))
+    contents = io.contents(path)
     yield f"{path.name}  {_size(path)}"
     header = contents.primary.header
     for keyword in header if verbose else _MAIN:

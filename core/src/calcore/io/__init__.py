@@ -1,5 +1,6 @@
 """The files users have: FITS with the standard extensions, and ASDF."""
 
+from calcore.io._hdu import Contents, contents
 from calcore.io._products import kind_of
 from calcore.io._read import open, open_lazy, read_meta, read_node  # noqa: A004
 from calcore.io._reference import open_reference
@@ -7,9 +8,11 @@ from calcore.io._section import Filled, Section
 from calcore.io._write import ProductWriter, write
 
 __all__ = [
+    "Contents",
     "Filled",
     "ProductWriter",
     "Section",
+    "contents",
     "kind_of",
     "open",
     "open_lazy",

@@ -3,11 +3,12 @@
 from dataclasses import dataclass
 from functools import cached_property
 from math import prod
+from pathlib import Path
 from typing import Any
 
 from calcore.errors import FileInvalid, FileTruncated
 from calcore.io._cards import BLOCK, Card, parse
-from calcore.io._source import Source
+from calcore.io._source import Source, open_source
 
 _CHUNK = 10 * BLOCK
 
@@ -91,6 +92,11 @@ class Contents:
     def primary(self) -> Extension:
         """The first header."""
         return self.extensions[0]
+
+
+def contents(path: Path | str) -> Contents:
+    """Return the extensions of a FITS file, which may be compressed with gzip; see `scan`."""
+    return scan(open_source(Path(path)))
 
 
 def scan(source: Source) -> Contents:

@@ -158,7 +158,7 @@ def _program_keywords(facts: ExposureFacts) -> Iterator[Keyword]:
     yield "BKGDTARG", False, "Background target"
     yield "TEMPLATE", visit.template, "Observation template used"
     yield "OBSLABEL", "SIMULATION", "Proposer label for the observation"
-    yield "VISITTYP", "PRIME_TARGETED_FIXED", "Visit type"
+    yield "VISITYPE", "PRIME_TARGETED_FIXED", "Visit type"
     yield "VSTSTART", begin, "UTC visit start time"
     yield "VISITSTA", "SUCCESSFUL", "Status of a visit"
     yield "NEXPOSUR", visit.n_dithers, "Total number of exposures in visit"
