@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from calcore.kernels._jit import F4x2
 from calcore.kernels.drizzling import Drizzled
 from calcore.kernels.median import median
+from calcore.kernels.sky import clipped_about_median
 
 _ROWS_AT_ONCE = 64
 
@@ -127,15 +128,7 @@ def masked(part: Drizzled, fraction: float) -> Drizzled:
     Typical is the mean of all weights above 0 after five rounds of clipping at three standard
     deviations from the median.
     """
-    weights = part.weight[part.weight > 0].astype(np.float64)
-    for _ in range(5):
-        if weights.size == 0:
-            break
-        centre, spread = np.median(weights), weights.std()
-        inside = np.abs(weights - centre) <= 3 * spread
-        if inside.all():
-            break
-        weights = weights[inside]
+    weights = clipped_about_median(part.weight[part.weight > 0], 3.0, 5)
     least = fraction * weights.mean() if weights.size else 0.0
     image = np.where(part.weight < least, np.float32(np.nan), part.planes[0])
     return Drizzled(part.rows, part.columns, [image], part.weight)

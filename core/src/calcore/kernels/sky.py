@@ -1,7 +1,7 @@
 """Level of the sky in an image, and the offsets that make many images agree."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,6 +35,19 @@ def clipped(values: NDArray[np.float32], clipping: Clipping) -> Values:
         inside = (kept >= centre - clipping.low_sigma * spread) & (
             kept <= centre + clipping.high_sigma * spread
         )
+        if inside.all():
+            break
+        kept = kept[inside]
+    return kept
+
+
+def clipped_about_median(values: NDArray[Any], sigma: float, iterations: int) -> Values:
+    """Return the finite values that survive clipping about the median."""
+    kept: Values = values[np.isfinite(values)].astype(np.float64)
+    for _ in range(iterations):
+        if kept.size == 0:
+            break
+        inside = np.abs(kept - np.median(kept)) <= sigma * kept.std()
         if inside.all():
             break
         kept = kept[inside]

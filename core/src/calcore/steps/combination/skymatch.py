@@ -24,10 +24,9 @@ Mask = NDArray[np.bool_]
 class SkyMatch(Step):
     """Find levels to subtract from exposures; detectors read at the same time share one.
 
-    ``match`` finds the offsets that make exposures agree best, in the sense of least squares, where
-    they overlap; ``local`` the sky of each exposure; ``global`` the lowest of these for all;
-    ``global+match`` both; ``user`` takes levels from a file. By default nothing is subtracted: the
-    level stands in the header (BKGLEVEL, BKGSUB, BKGMETH), and later steps heed it.
+    ``match`` finds the offsets that make exposures agree best where they overlap; ``local`` the sky
+    of each; ``global`` the lowest of these for all; ``global+match`` both; ``user`` takes levels
+    from a file. Levels stand in the header (BKGLEVEL, BKGSUB, BKGMETH), and later steps heed them.
     """
 
     skymethod: Annotated[

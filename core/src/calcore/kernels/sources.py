@@ -1,0 +1,263 @@
+"""Finding sources in an image; photutils does the work.
+
+Stars by DAOFIND (Stetson 1987, PASP 99, 191) or IRAF's starfind; sources of any shape by connected
+pixels above a threshold, with blends parted by multiple thresholds and a watershed, as SExtractor
+does (Bertin & Arnouts 1996, A&AS 117, 393).
+"""
+
+import warnings
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from photutils.background import Background2D, MedianBackground
+from photutils.detection import DAOStarFinder, IRAFStarFinder
+from photutils.segmentation import SegmentationImage, SourceCatalog, SourceFinder
+from scipy.ndimage import correlate1d
+
+from calcore.kernels.sky import clipped_about_median
+
+Finder = Literal["dao", "iraf", "segmentation"]
+F8 = NDArray[np.float64]
+Mask = NDArray[np.bool_]
+_SIGMA_PER_FWHM = 1 / (2 * np.sqrt(2 * np.log(2)))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Search:
+    """How sources are looked for.
+
+    Attributes
+    ----------
+    finder : str
+        ``"dao"``, ``"iraf"`` or ``"segmentation"``.
+    snr : float
+        Threshold over the background's noise.
+    box : int
+        Side of the boxes that the background is measured in [pixel].
+    fwhm : float
+        Width of the kernel the image is filtered with [pixel].
+    minsep_fwhm, sigma_radius, sharpness, roundness, brightest, peak_max
+        For stars: least distance [fwhm], size of the kernel [sigma], accepted ranges, how many are
+        kept, and the highest value of one that is.
+    npixels, connectivity, levels, contrast, mode, deblend
+        For segments: least number of pixels, 4 or 8 neighbours, thresholds between which blends are
+        parted, fraction of the flux a part must have.
+    local_width, mask_method, kron
+        For segments: what photutils' catalogue takes.
+    """
+
+    finder: Finder
+    snr: float
+    box: int
+    fwhm: float
+    minsep_fwhm: float = 0.0
+    sigma_radius: float = 1.5
+    sharpness: tuple[float, float] = (0.5, 2.0)
+    roundness: tuple[float, float] = (0.0, 0.2)
+    brightest: int | None = 200
+    peak_max: float | None = None
+    npixels: int = 25
+    connectivity: int = 8
+    levels: int = 32
+    contrast: float = 0.001
+    mode: str = "exponential"
+    deblend: bool = True
+    local_width: int = 0
+    mask_method: str = "correct"
+    kron: tuple[float, ...] | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Background:
+    """Background of an image and its noise, float (ny, nx) or one number each."""
+
+    level: Any
+    noise: Any
+
+
+@dataclass(frozen=True, eq=False)
+class Stars:
+    """Positions (x, y, 0-based [pixel]) and fluxes [unit of the image], float64 (n,) each."""
+
+    x: F8
+    y: F8
+    flux: F8
+
+
+def background(data: NDArray[np.float32], hidden: Mask, box: int) -> Background:
+    """Return the background of an image: the median of boxes, smoothed and interpolated.
+
+    Parameters
+    ----------
+    data : float32 (ny, nx)
+        Image.
+    hidden : bool (ny, nx)
+        True for pixels that do not count.
+    box : int
+        Side of the boxes [pixel].
+
+    Returns
+    -------
+    Background
+        One level for all of the image if so much is hidden that no box is left; NaN if all is.
+    """
+    size = min(box, data.shape[0]), min(box, data.shape[1])
+    try:
+        found = Background2D(
+            np.where(hidden, np.float32(0), data),
+            size,
+            mask=hidden,
+            bkg_estimator=MedianBackground(),
+        )
+    except ValueError:
+        kept = clipped_about_median(data[~hidden], 3.0, 5)
+        if kept.size == 0:
+            return Background(np.nan, np.nan)
+        return Background(float(np.median(kept)), float(kept.std()))
+    return Background(found.background, found.background_rms)
+
+
+def smoothed(data: NDArray[np.float32], hidden: Mask, fwhm: float) -> NDArray[np.float32]:
+    """Return an image filtered with a Gaussian; hidden pixels are filled from those around them.
+
+    Parameters
+    ----------
+    data : float32 (ny, nx)
+        Image.
+    hidden : bool (ny, nx)
+        True for pixels that do not count.
+    fwhm : float
+        Width of the Gaussian [pixel].
+    """
+    sigma = fwhm * _SIGMA_PER_FWHM
+    radius = int(np.ceil(8 * sigma)) // 2
+    profile = np.exp(-0.5 * (np.arange(-radius, radius + 1) / sigma) ** 2)
+    profile /= profile.sum()
+    total = np.where(hidden, np.float32(0), data)
+    weight = (~hidden).astype(np.float32)
+    for axis in (0, 1):
+        total = correlate1d(total, profile, axis, mode="constant", cval=0.0)
+        weight = correlate1d(weight, profile, axis, mode="constant", cval=1.0)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.where(weight > 0, total / weight, np.float32(0))
+
+
+def segments(
+    filtered: NDArray[np.float32], noise: Any, hidden: Mask, search: Search
+) -> SegmentationImage | None:
+    """Return which pixel belongs to which source, or None if there is no source.
+
+    Parameters
+    ----------
+    filtered : float32 (ny, nx)
+        Filtered image without background.
+    noise : float or float (ny, nx)
+        Noise of the background.
+    hidden : bool (ny, nx)
+        True for pixels that do not count.
+    search : Search
+        How sources are looked for.
+    """
+    finder = SourceFinder(
+        search.npixels,
+        connectivity=search.connectivity,
+        deblend=search.deblend,
+        n_levels=search.levels,
+        contrast=search.contrast,
+        mode=search.mode,
+        progress_bar=False,
+    )
+    with warnings.catch_warnings():
+        # An image without sources is no mishap; nor is a blend that cannot be parted.
+        warnings.simplefilter("ignore")
+        return finder(filtered, search.snr * noise, mask=hidden)
+
+
+def measured(
+    data: NDArray[np.float32],
+    filtered: NDArray[np.float32],
+    found: SegmentationImage,
+    hidden: Mask,
+    search: Search,
+    err: NDArray[np.float32] | None = None,
+    wcs: Any = None,
+) -> SourceCatalog:
+    """Return photutils' catalogue of segments; centroids are those of the filtered image."""
+    extra = {} if search.kron is None else {"kron_params": search.kron}
+    return SourceCatalog(
+        data,
+        found,
+        convolved_data=filtered,
+        error=err,
+        mask=hidden,
+        wcs=wcs,
+        local_bkg_width=search.local_width,
+        aperture_mask_method=search.mask_method,
+        **extra,
+    )
+
+
+def _threshold(noise: Any, search: Search) -> float:
+    return search.snr * float(np.median(noise))
+
+
+def _finder(
+    threshold: float, search: Search, positions: Any = None
+) -> DAOStarFinder | IRAFStarFinder:
+    kind = DAOStarFinder if search.finder == "dao" else IRAFStarFinder
+    return kind(
+        threshold,
+        search.fwhm,
+        sigma_radius=search.sigma_radius,
+        sharpness_range=search.sharpness,
+        roundness_range=search.roundness,
+        n_brightest=search.brightest,
+        peak_max=search.peak_max,
+        min_separation=max(2, int(search.fwhm * search.minsep_fwhm + 0.5)),
+        xycoords=positions,
+    )
+
+
+def find_stars(data: NDArray[np.float32], hidden: Mask, search: Search) -> Stars:
+    """Find point-like sources.
+
+    Parameters
+    ----------
+    data : float32 (ny, nx)
+        Image.
+    hidden : bool (ny, nx)
+        True for pixels that do not count.
+    search : Search
+        How sources are looked for.
+
+    Returns
+    -------
+    Stars
+        Brightest first; empty if there are none.
+    """
+    none = np.zeros(0)
+    if hidden.all():
+        return Stars(none, none, none)
+    sky = background(data, hidden, search.box)
+    net = np.asarray(data - sky.level, np.float32)
+    if search.finder == "segmentation":
+        filtered = smoothed(net, hidden, search.fwhm)
+        found = segments(filtered, sky.noise, hidden, search)
+        if found is None:
+            return Stars(none, none, none)
+        table = measured(net, filtered, found, hidden, search)
+        x, y, flux = table.x_centroid, table.y_centroid, table.segment_flux
+    else:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            table = _finder(_threshold(sky.noise, search), search)(net, mask=hidden)
+        if table is None:
+            return Stars(none, none, none)
+        x, y, flux = table["x_centroid"], table["y_centroid"], table["flux"]
+    x, y, flux = (np.atleast_1d(np.asarray(column, np.float64)) for column in (x, y, flux))
+    order = np.argsort(-flux, kind="stable")
+    order = order[np.isfinite(x[order]) & np.isfinite(y[order]) & np.isfinite(flux[order])]
+    order = order[: search.brightest]
+    return Stars(x[order], y[order], flux[order])

@@ -1,0 +1,183 @@
+"""Correcting world coordinates so that stars agree: tweakwcs does the work.
+
+Catalogues are matched in a plane tangent to the sky, and a linear map of that plane is fitted; it
+becomes a further frame, ``v2v3corr``, of each image's coordinates (tweakwcs, Cara et al.,
+https://tweakwcs.readthedocs.io).
+"""
+
+import logging
+import warnings
+from collections.abc import Hashable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from astropy.table import Table
+from gwcs import WCS
+from numpy.typing import NDArray
+from tweakwcs import JWSTWCSCorrector, MatchSourceConfusionError, XYXYMatch, align_wcs
+
+Geometry = Literal["shift", "rshift", "rscale", "general"]
+F8 = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Sighting:
+    """Stars seen in an image.
+
+    Attributes
+    ----------
+    name : str
+        What the image is called in messages.
+    exposure : hashable
+        Images of one exposure are moved as one.
+    wcs : gwcs.WCS
+        World coordinates as they are now.
+    v2_arcsec, v3_arcsec, roll_deg : float
+        V2_REF, V3_REF, ROLL_REF: where the tangent plane touches.
+    x, y : float64 (n,)
+        Positions of stars, 0-based [pixel].
+    weight : float64 (n,), optional
+        Weight of each star in the fit.
+    """
+
+    name: str
+    exposure: Hashable
+    wcs: WCS
+    v2_arcsec: float
+    v3_arcsec: float
+    roll_deg: float
+    x: F8
+    y: F8
+    weight: F8 | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Matching:
+    """How stars are matched and what is fitted.
+
+    Attributes
+    ----------
+    radius, separation, tolerance : float
+        Largest offset looked for, least distance of stars that are told apart, and how well matched
+        stars must agree [arcsec].
+    histogram : bool
+        Look for the offset in a histogram of differences; otherwise begin at `offset` [arcsec].
+    least : int
+        Fewest matched stars that a fit is made from.
+    geometry : str
+        ``"shift"``, ``"rshift"`` (and rotation), ``"rscale"`` (and scale) or ``"general"``.
+    clips, sigma : int, float
+        Rounds of clipping, and its limit [rms].
+    """
+
+    radius: float
+    separation: float
+    tolerance: float
+    histogram: bool
+    offset: tuple[float, float]
+    least: int
+    geometry: Geometry
+    clips: int
+    sigma: float
+
+
+@dataclass(frozen=True, eq=False)
+class Aligned:
+    """What became of an image: its coordinates, and how (``"SUCCESS"``, ``"REFERENCE"``, or why not)."""
+
+    wcs: WCS
+    status: str
+
+
+def align(
+    sightings: Sequence[Sighting],
+    matching: Matching,
+    *,
+    reference: tuple[F8, F8] | None = None,
+    ordered: bool = False,
+    expand: bool = False,
+) -> list[Aligned]:
+    """Align images with each other, or all of them as one with a catalogue.
+
+    Parameters
+    ----------
+    sightings : sequence of Sighting
+        Stars seen in each image.
+    matching : Matching
+        How stars are matched and what is fitted.
+    reference : (float64 (n,), float64 (n,)), optional
+        Right ascension and declination of a catalogue [deg]; without it one exposure, that which
+        overlaps the others most or the first if `ordered`, is left as it is.
+    ordered : bool
+        Align in the given order rather than by overlap.
+    expand : bool
+        Add what each aligned exposure saw to what the next are compared with.
+
+    Returns
+    -------
+    list of Aligned
+        One for each sighting; coordinates are new objects where they changed.
+    """
+    correctors = [_corrector(seen) for seen in sightings]
+    catalogue = None
+    if reference is not None:
+        catalogue = Table({"RA": reference[0], "DEC": reference[1]})
+        for corrector in correctors:
+            corrector.meta["group_id"] = "all"
+    match = XYXYMatch(
+        searchrad=matching.radius,
+        separation=matching.separation,
+        use2dhist=matching.histogram,
+        xoffset=matching.offset[0],
+        yoffset=matching.offset[1],
+        tolerance=matching.tolerance,
+    )
+    with _quiet():
+        try:
+            align_wcs(
+                correctors,
+                refcat=catalogue,
+                enforce_user_order=ordered,
+                expand_refcat=expand,
+                minobj=matching.least,
+                match=match,
+                fitgeom=matching.geometry,
+                nclip=matching.clips,
+                sigma=(matching.sigma, "rmse"),
+            )
+        except (MatchSourceConfusionError, ValueError) as error:
+            return [Aligned(seen.wcs, f"FAILED: {error}") for seen in sightings]
+    results = []
+    for seen, corrector in zip(sightings, correctors, strict=True):
+        status = str(corrector.meta.get("fit_info", {}).get("status", "FAILED: not fitted"))
+        moved = status == "SUCCESS"
+        results.append(Aligned(corrector.wcs if moved else seen.wcs, status))
+    return results
+
+
+def _corrector(seen: Sighting) -> Any:
+    columns = {"x": seen.x, "y": seen.y}
+    if seen.weight is not None:
+        columns["weight"] = seen.weight
+    info = {"v2_ref": seen.v2_arcsec, "v3_ref": seen.v3_arcsec, "roll_ref": seen.roll_deg}
+    catalogue = Table(columns)
+    catalogue.meta["name"] = seen.name
+    return JWSTWCSCorrector(
+        seen.wcs, info, {"catalog": catalogue, "name": seen.name, "group_id": seen.exposure}
+    )
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep tweakwcs from logging and warning: what became of each image is returned."""
+    logger = logging.getLogger("tweakwcs")
+    before = logger.level
+    logger.setLevel(logging.CRITICAL + 1)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logger.setLevel(before)
