@@ -1,6 +1,7 @@
 """What calcore and the libraries below it have to say, on the console."""
 
 import logging
+import traceback
 import warnings
 from typing import Any
 
@@ -42,4 +43,7 @@ class _Line(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         """Write one record."""
         level = record.levelname.lower()
-        self.console.print(f"    {level}: {record.getMessage()}", soft_wrap=True, markup=False)
+        text = f"    {level}: {record.getMessage()}"
+        if record.exc_info:
+            text += "\n" + "".join(traceback.format_exception(*record.exc_info)).rstrip()
+        self.console.print(text, soft_wrap=True, markup=False)

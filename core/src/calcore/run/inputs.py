@@ -7,13 +7,15 @@ from pathlib import Path
 from calcore import io
 from calcore.associations.association import Association
 from calcore.associations.association import load as load_association
-from calcore.errors import CalcoreError, FileInvalid, NoScienceData
+from calcore.errors import AssociationInvalid, CalcoreError, FileInvalid, NoScienceData
 from calcore.io import files
 from calcore.model import Meta
 
 # Suffixes of files that a pipeline takes, most raw first, and the stage that takes them.
 TAKEN = {"uncal": "1", "rate": "2", "rateints": "2", "cal": "3", "calints": "3"}
 INTERMEDIATE = ("ramp",)
+# What must be known of an exposure before anything can be decided about it.
+NEEDED = ("instrument.name", "instrument.detector", "exposure.type")
 
 
 @dataclass
@@ -47,6 +49,8 @@ def gather(
     ------
     FileInvalid
         A file that was named does not exist or is not an exposure.
+    AssociationInvalid
+        No member of an association was found.
     NoScienceData
         Nothing was found.
     """
@@ -64,6 +68,12 @@ def gather(
     _add_members(found, list(folders))
     _read_headers(found, instrument)
     if not found.exposures and not found.problems:
+        if instrument is None and found.associations:
+            association = found.associations[0]
+            raise AssociationInvalid(
+                f"{association.path}: none of its members is there, such as "
+                f"{association.products[0].members[0].file}; put them beside the association"
+            )
         wanted = f" of {instrument}" if instrument else ""
         places = ", ".join(str(path) for path in inputs)
         raise NoScienceData(f"no exposures{wanted} in {places}")
@@ -113,7 +123,7 @@ def _read_headers(found: Inventory, instrument: str | None) -> None:
     for root, exposure in list(found.exposures.items()):
         path = next(iter(exposure.files.values()))
         try:
-            exposure.meta = io.read_meta(path)
+            exposure.meta = io.read_meta(path, required=NEEDED)
             name = exposure.meta.instrument
         except CalcoreError as error:
             found.problems.append((path, error))

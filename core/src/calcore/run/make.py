@@ -1,5 +1,6 @@
 """Make one product: read its members, carry them through the pipeline, write what comes out."""
 
+import logging
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from calcore import __version__, io
-from calcore.errors import CalcoreError, OutputProblem
+from calcore.errors import CalcoreError, KeywordMissing, OutputProblem
 from calcore.io import files as names
+from calcore.io.keywords import keyword_of
 from calcore.model import Catalog, Group, Image, Meta, Ramp, Rate, Record
 from calcore.pipeline import Pipeline, Slot
 from calcore.references.resolve import Choice
@@ -24,6 +26,8 @@ from calcore.run.record import NODE, record_tree, same_record
 from calcore.run.request import Request
 from calcore.run.settings import read_user_file, with_user_settings
 from calcore.step import diet_of
+
+_LOG = logging.getLogger(__name__)
 
 
 @dataclass(eq=False)
@@ -122,8 +126,9 @@ def make(
         else:
             execution = _execution(shop, progress)
             _carry(shop, execution, only)
-    except CalcoreError as error:
-        status, reason, exit_status = Status.FAILED, str(error), _exit_status(error)
+    except Exception as error:  # noqa: BLE001 - the other products are made all the same
+        _LOG.debug("%s failed", job.name, exc_info=error)
+        status, reason, exit_status = Status.FAILED, _reason(error), _exit_status(error)
         if shop is not None:
             _tell_failure(shop, error)
     if execution is not None:
@@ -144,6 +149,20 @@ def make(
     return outcome
 
 
+def _reason(error: BaseException) -> str:
+    """Return why a product failed, in a sentence that names keywords as headers do."""
+    if not isinstance(error, CalcoreError):
+        return f"unexpected {type(error).__name__}: {error}; please report it"
+    text = str(error)
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, KeywordMissing):
+            keyword, _ = keyword_of(cause.name) or (cause.name, "")
+            text = text.replace(f"keyword {cause.name} ", f"keyword {keyword} ({cause.name}) ")
+        cause = cause.__cause__
+    return text
+
+
 def _exit_status(error: BaseException) -> int:
     """Return the exit status of the first cause that has its own."""
     cause: BaseException | None = error
@@ -154,7 +173,7 @@ def _exit_status(error: BaseException) -> int:
     return 1
 
 
-def _tell_failure(shop: Workshop, error: CalcoreError) -> None:
+def _tell_failure(shop: Workshop, error: Exception) -> None:
     slot = getattr(error, "slot", "")
     if slot:
         shop.hook.calcore_step_failed(slot=slot, product=shop.job.name, meta=shop.meta, error=error)
