@@ -30,12 +30,14 @@ class Border:
         )
 
     def science(self, frame: Window) -> Window:
-        """Return the part of the frame that sees light."""
+        """Return the part of a window that sees light; it may be empty."""
+        bottom, top = self.bottom, frame.frame_rows - self.top
+        left, right = self.left, frame.frame_columns - self.right
         return Window(
-            self.bottom,
-            frame.frame_rows - self.top,
-            self.left,
-            frame.frame_columns - self.right,
+            min(max(bottom, frame.row_start), frame.row_stop),
+            max(min(top, frame.row_stop), frame.row_start),
+            min(max(left, frame.column_start), frame.column_stop),
+            max(min(right, frame.column_stop), frame.column_start),
             frame.frame_rows,
             frame.frame_columns,
         )
