@@ -19,7 +19,8 @@ class Carried:
     Attributes
     ----------
     cards : mapping
-        Per extension name (``"PRIMARY"``, ``"SCI"`` …) the unknown header cards, in order.
+        Per extension name (``"PRIMARY"``, ``"SCI"`` …) the header's cards, in order. Those whose
+        value is in the metadata only keep its place and comment.
     extensions : tuple
         Unknown extensions, as the file reader left them.
     tree : mapping
