@@ -18,8 +18,7 @@ from calcore.cli.progress import Lines, summary
 from calcore.errors import DataUnusable, FileTruncated, PluginMissing
 from calcore.run import Outcome, ProductPlan, RunResult, SlotOutcome, SlotPlan, Status
 from calcore.run.outcome import ReferenceChoice, Value
-from calcore.simulate.sky_options import SkyOptions, Target
-from calcore.simulate.visit import SimulatedVisit, VisitOptions
+from calcore.simulate import SimulatedVisit, SkyOptions, Target, VisitOptions
 
 RUN = sys.modules["calcore.run"]
 

@@ -62,7 +62,7 @@ def simulate(instrument: str, output: Path, **options: Any) -> None:
 
     from rich.console import Console
 
-    from calcore.simulate.visit import simulate as simulate_visit
+    from calcore.simulate import simulate as simulate_visit
 
     console = Console(stderr=True, highlight=False, quiet=quiet)
     chosen = _options_of(options)
@@ -121,8 +121,7 @@ def _simulation_of(name: str) -> Any:
 
 def _options_of(options: dict[str, Any]) -> Any:
     """Return the command line as the simulator's options."""
-    from calcore.simulate.sky_options import SkyOptions, Target
-    from calcore.simulate.visit import VisitOptions
+    from calcore.simulate import SkyOptions, Target, VisitOptions
 
     target = {
         name: value
