@@ -1,0 +1,372 @@
+"""Jumps in ramps, found as outliers among the differences of successive groups.
+
+The two-point difference method of Anderson & Gordon 2011, PASP 123, 1237, as the JWST documentation
+describes it: the median of a pixel's differences tells the photon noise that its differences must
+have, and a difference that lies too far from the median is a jump.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from calcore.flags import DQ
+from calcore.kernels._jit import F4x1, F4x2, F4x4, I4x1, I8x1, I8x2, U1x4, helper, kernel
+from calcore.kernels._networks import sorting_pairs
+
+_UNUSABLE = np.uint8(DQ.DO_NOT_USE | DQ.SATURATED)
+_JUMP = np.uint8(DQ.JUMP_DET)
+_NOT_JUMP = np.uint8(0xFF ^ DQ.JUMP_DET)
+_CHUNK = 128  # pixels side by side
+_NEAR = np.float32(0.999)  # below this fraction of the threshold, single precision decides
+
+
+@helper
+def _sort(value: F4x1, place: I4x1, length: int) -> None:
+    """Sort values, and their places with them, in place (Shell's method)."""
+    gap = 1
+    while gap < length // 3:
+        gap = 3 * gap + 1
+    while gap > 0:
+        for i in range(gap, length):
+            item, where = value[i], place[i]
+            j = i
+            while j >= gap and value[j - gap] > item:
+                value[j], place[j] = value[j - gap], place[j - gap]
+                j -= gap
+            value[j], place[j] = item, where
+        gap //= 3
+
+
+@helper
+def _middle(value: F4x1, first: int, length: int) -> float:
+    """Return the median of `length` sorted values from `first` on."""
+    low, high = value[first + (length - 1) // 2], value[first + length // 2]
+    median: float = np.float32(0.5) * (low + high)
+    return median
+
+
+@helper
+def _differences(
+    data: F4x4, groupdq: U1x4, y: int, x: int, gain: float, value: F4x1, place: I4x1
+) -> int:
+    """Collect a pixel's usable differences [electron]; return how many there are."""
+    n_int, n_group = data.shape[:2]
+    count = 0
+    for integration in range(n_int):
+        before = np.float32(np.nan)
+        for group in range(n_group):
+            signal = data[integration, group, y, x] * gain
+            if groupdq[integration, group, y, x] & _UNUSABLE:
+                signal = np.float32(np.nan)
+            difference = signal - before
+            before = signal
+            if np.isfinite(difference):
+                value[count] = difference
+                place[count] = integration * n_group + group
+                count += 1
+    return count
+
+
+@helper
+def _iterate(
+    value: F4x1, place: I4x1, count: int, noise: float, thresholds: F4x1, found: I4x1
+) -> int:
+    """Take the worst of a pixel's differences away as long as it is too far from the median.
+
+    Returns how many are jumps; their places stand in `found`.
+    """
+    for i in range(count):
+        value[i] = abs(value[i])
+    _sort(value, place, count)
+    first, jumps = 0, 0
+    while count > 1:
+        # The largest is left out of the median: it may be the jump that is looked for.
+        median = _middle(value, first, count if count == 3 else count - 1)
+        threshold = thresholds[max(0, 4 - count)]
+        sigma = np.sqrt(median + noise)
+        above = (value[first + count - 1] - median) / sigma
+        below = (median - value[first]) / sigma
+        if not max(above, below) > threshold:
+            break
+        if above >= below:
+            found[jumps] = place[first + count - 1]
+        else:
+            found[jumps] = place[first]
+            first += 1
+        jumps += 1
+        count -= 1
+    return jumps
+
+
+@helper
+def _one_pass(
+    value: F4x1, place: I4x1, count: int, noise: float, threshold: float, found: I4x1
+) -> int:
+    """Compare every difference with the median of all; see `_iterate`."""
+    jumps = 0
+    if count > 0:
+        _sort(value, place, count)
+        median = _middle(value, 0, count)
+        sigma = np.sqrt(abs(median) + noise)
+        for i in range(count):
+            if abs(value[i] - median) / sigma > threshold:
+                found[jumps] = place[i]
+                jumps += 1
+    return jumps
+
+
+@kernel
+def _copy_flags(groupdq: U1x4, out: U1x4, out_count: I8x1) -> None:
+    """Copy flags; a sample that cannot be used is no jump. Count the jumps known before."""
+    n_int, n_group, rows, columns = groupdq.shape
+    for integration in range(n_int):
+        for group in range(n_group):
+            for y in range(rows):
+                known = 0
+                for x in range(columns):
+                    flags = groupdq[integration, group, y, x]
+                    known += (flags & _JUMP) >> 2
+                    out[integration, group, y, x] = (
+                        flags & _NOT_JUMP if flags & _UNUSABLE else flags
+                    )
+                out_count[y] += known
+
+
+@kernel
+def _find(
+    data: F4x4,
+    groupdq: U1x4,
+    gain: F4x2,
+    readnoise: F4x2,
+    pairs: I8x2,
+    n_frames: float,
+    single_pass: bool,
+    thresholds: F4x1,
+    out_groupdq: U1x4,
+    out_count: I8x1,
+) -> None:
+    n_int, n_group, rows, columns = data.shape
+    length = n_int * (n_group - 1)
+    signal, ranked = np.empty(_CHUNK, np.float32), np.empty((length, _CHUNK), np.float32)
+    total, odd = np.empty(_CHUNK, np.float32), np.empty(_CHUNK, np.uint8)
+    value, place = np.empty(length, np.float32), np.empty(length, np.int32)
+    found = np.empty(length, np.int32)
+    # Ranks of the median, of all or of all but the largest, where every difference is usable.
+    kept = length if single_pass or length == 3 else max(1, length - 1)
+    low, high = (kept - 1) // 2, kept // 2
+    threshold = thresholds[0 if single_pass else max(0, 4 - length)]
+    near = (threshold * _NEAR) ** 2
+    frames, half = np.float32(n_frames), np.float32(0.5)
+    # A single pass looks at signed differences, the iteration at their sizes, max(d, -d).
+    mirror = np.float32(1 if single_pass else -1)
+    for y in range(rows):
+        for start in range(0, columns, _CHUNK):
+            width = min(_CHUNK, columns - start)
+            for x in range(width):
+                odd[x] = 0
+                total[x] = 0
+            for integration in range(n_int):
+                for x in range(width):
+                    odd[x] |= groupdq[integration, 0, y, start + x]
+                    signal[x] = data[integration, 0, y, start + x] * gain[y, start + x]
+                for group in range(1, n_group):
+                    row = integration * (n_group - 1) + group - 1
+                    for x in range(width):
+                        odd[x] |= groupdq[integration, group, y, start + x]
+                    for x in range(width):
+                        now = data[integration, group, y, start + x] * gain[y, start + x]
+                        difference = now - signal[x]
+                        signal[x] = now
+                        total[x] += difference
+                        other = mirror * difference
+                        ranked[row, x] = max(difference, other)
+            for pair in range(pairs.shape[0]):
+                i, j = pairs[pair, 0], pairs[pair, 1]
+                for x in range(width):
+                    a, b = ranked[i, x], ranked[j, x]
+                    ranked[i, x] = min(b, a)
+                    ranked[j, x] = max(a, b)
+            for x in range(width):
+                # Most pixels have neither flags nor anything near the threshold.
+                noise = readnoise[y, start + x] * gain[y, start + x]
+                median = (ranked[low, x] + ranked[high, x]) * half
+                above, below = ranked[length - 1, x] - median, median - ranked[0, x]
+                worst = max(below, above)
+                quiet = worst * worst <= near * (abs(median) + noise * noise / frames)
+                odd[x] = (odd[x] & _UNUSABLE) | (0 if quiet and total[x] - total[x] == 0 else 1)
+            for x in range(width):
+                if odd[x] == 0:
+                    continue
+                noise = (readnoise[y, start + x] * gain[y, start + x]) ** 2 / frames
+                count = _differences(data, groupdq, y, start + x, gain[y, start + x], value, place)
+                if single_pass:
+                    jumps = _one_pass(value, place, count, noise, thresholds[0], found)
+                else:
+                    jumps = _iterate(value, place, count, noise, thresholds, found)
+                out_count[y] += jumps
+                for jump in range(jumps):
+                    integration, group = found[jump] // n_group, found[jump] % n_group
+                    out_groupdq[integration, group, y, start + x] |= _JUMP
+
+
+@kernel
+def _spread(
+    data: F4x4,
+    groupdq: U1x4,
+    gain: F4x2,
+    readnoise: F4x2,
+    n_frames: float,
+    low_ratio: float,
+    high_ratio: float,
+    least: F4x1,
+    n_after: I8x1,
+    jumped: U1x4,
+    out_groupdq: U1x4,
+) -> None:
+    """Flag the pixels beside jumps of a middling size, and groups after large ones."""
+    n_int, n_group, rows, columns = data.shape
+    length = n_int * (n_group - 1)
+    value, place = np.empty(length, np.float32), np.empty(length, np.int32)
+    hit = np.empty(columns, np.uint8)
+    frames = np.float32(n_frames)
+    for y in range(rows):
+        for x in range(columns):
+            hit[x] = 0
+        for integration in range(n_int):
+            for group in range(n_group):
+                for x in range(columns):
+                    hit[x] |= jumped[integration, group, y, x]
+        for x in range(columns):
+            if not hit[x] & _JUMP:
+                continue
+            electrons = gain[y, x]
+            count = _differences(data, groupdq, y, x, electrons, value, place)
+            if count == 0:
+                continue
+            _sort(value, place, count)
+            median = _middle(value, 0, count)
+            sigma = np.sqrt(abs(median) + (readnoise[y, x] * electrons) ** 2 / frames)
+            for i in range(count):
+                integration, group = place[i] // n_group, place[i] % n_group
+                if not jumped[integration, group, y, x] & _JUMP:
+                    continue
+                size = value[i] - median
+                if low_ratio < abs(size) / sigma < high_ratio:
+                    for side in range(4):
+                        row = y + (side == 0) - (side == 1)
+                        column = x + (side == 2) - (side == 3)
+                        if (
+                            0 <= row < rows
+                            and 0 <= column < columns
+                            and not groupdq[integration, group, row, column] & _UNUSABLE
+                        ):
+                            out_groupdq[integration, group, row, column] |= _JUMP
+                last = group
+                for test in range(least.size):
+                    if size >= least[test]:
+                        last = max(last, group + n_after[test])
+                for after in range(group + 1, min(last + 1, n_group)):
+                    if not groupdq[integration, after, y, x] & _UNUSABLE:
+                        out_groupdq[integration, after, y, x] |= _JUMP
+
+
+def find_jumps(
+    data: NDArray[np.float32],
+    groupdq: NDArray[np.uint8],
+    gain: NDArray[np.float32],
+    readnoise: NDArray[np.float32],
+    *,
+    n_frames: int = 1,
+    single_pass: bool = False,
+    thresholds: tuple[float, float, float] = (4.0, 5.0, 6.0),
+) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+    """Flag differences between groups that are too far from a pixel's median difference.
+
+    Parameters
+    ----------
+    data : float32 (n_int, n_group, ny, nx)
+        Signal [DN]. A value that is not finite takes no part.
+    groupdq : uint8 (n_int, n_group, ny, nx)
+        Flags of each sample. Groups with DO_NOT_USE or SATURATED take no part, and carry no
+        JUMP_DET in the result.
+    gain : float32 (ny, nx)
+        Gain [electron/DN]; no jumps are found where it is NaN.
+    readnoise : float32 (ny, nx)
+        Noise of the difference of two reads [DN]; no jumps are found where it is NaN.
+    n_frames : int
+        Reads averaged into a group.
+    single_pass : bool
+        Compare every difference once with the median of all. Otherwise take the worst difference
+        away and look again, with sizes of differences instead of signed differences, and the
+        largest left out of the median.
+    thresholds : (float, float, float)
+        Largest deviation that is no jump [sigma], where at least four, three, two differences are
+        left; a single pass uses the first.
+
+    Returns
+    -------
+    groupdq : uint8 (n_int, n_group, ny, nx)
+        Flags with JUMP_DET in the first group after a jump.
+    count : int64 (ny,)
+        Jumps in each row, those known before included.
+
+    Notes
+    -----
+    The variance of a difference is the median (as photons) plus the square of the read noise
+    over `n_frames`. A pixel's differences from all its integrations have one median.
+    """
+    out = np.empty_like(groupdq)
+    count = np.zeros(data.shape[2], np.int64)
+    _copy_flags(groupdq, out, count)
+    length = data.shape[0] * (data.shape[1] - 1)
+    if length > 1:
+        kept = length if single_pass or length == 3 else length - 1
+        pairs = sorting_pairs(length, (0, (kept - 1) // 2, kept // 2, length - 1))
+        _find(
+            data, groupdq, gain, readnoise, pairs, float(n_frames), single_pass,
+            np.array(thresholds, np.float32), out, count,
+        )  # fmt: skip
+    return out, count
+
+
+def spread_jumps(
+    data: NDArray[np.float32],
+    groupdq: NDArray[np.uint8],
+    gain: NDArray[np.float32],
+    readnoise: NDArray[np.float32],
+    jumped: NDArray[np.uint8],
+    *,
+    n_frames: int = 1,
+    neighbours: tuple[float, float] | None = None,
+    after: tuple[tuple[float, int], ...] = (),
+) -> NDArray[np.uint8]:
+    """Flag what a jump takes with it: the four pixels beside it, the groups after it.
+
+    Parameters
+    ----------
+    data, groupdq, gain, readnoise, n_frames
+        As in `find_jumps`.
+    jumped : uint8 (n_int, n_group, ny, nx)
+        Flags with jumps.
+    neighbours : (float, float), optional
+        A jump whose size lies between these [sigma] flags the four pixels beside it: some of its
+        charge is seen there, through inter-pixel capacitance, but may be too little to be found.
+    after : pairs of (size, number)
+        A jump of at least this size [electron] flags so many groups after it.
+
+    Returns
+    -------
+    uint8 (n_int, n_group, ny, nx)
+        Flags; samples with DO_NOT_USE or SATURATED get none.
+
+    Notes
+    -----
+    The size of a jump is its difference minus the median of all the pixel's usable differences;
+    sigma is as in `find_jumps`. Pixels beyond the first and last row given are not known: bands
+    need one row more on either side.
+    """
+    out = jumped.copy()
+    low, high = neighbours or (np.inf, -np.inf)
+    least = np.array([size for size, _ in after], np.float32)
+    number = np.array([n for _, n in after], np.int64)
+    _spread(data, groupdq, gain, readnoise, float(n_frames), low, high, least, number, jumped, out)
+    return out

@@ -1,0 +1,331 @@
+"""Count rates by weighted least squares: a straight line through every unbroken part of a ramp.
+
+The method is that of the JWST documentation's ramp-fitting page: samples weighted by a power of
+their distance from the middle that follows the signal to noise (Fixsen et al. 2000, PASP 112, 1350;
+Regan 2007, JWST-STScI-001212), variances from the median rate, parts combined by their read noise.
+"""
+
+from dataclasses import dataclass
+from functools import cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from calcore.flags import DQ
+from calcore.kernels._jit import (
+    F4x2,
+    F4x3,
+    F4x4,
+    F8x2,
+    I8x2,
+    U1x2,
+    U1x4,
+    U4x2,
+    U4x3,
+    helper,
+    kernel,
+)  # fmt: skip
+from calcore.kernels._networks import sorting_pairs
+from calcore.kernels.ramp_fit_parts import fit_odd
+
+_DNU = np.uint8(DQ.DO_NOT_USE)
+_UNUSABLE = np.uint8(DQ.DO_NOT_USE | DQ.SATURATED)
+_HUGE = 1e6  # [(DN/s)^2]; the reference pipeline writes 0 for larger variances
+_CLASSES = 6
+
+
+@helper
+def _class_of(ratio: float) -> int:
+    """Return the class of a signal-to-noise ratio (Fixsen et al. 2000, table)."""
+    return (
+        int(ratio >= 5) + int(ratio >= 10) + int(ratio >= 20) + int(ratio >= 50) + int(ratio >= 100)
+    )
+
+
+@cache
+def _weights(longest: int) -> NDArray[np.float64]:
+    """Return, for every length and class, what to multiply pairs of samples with.
+
+    The slope of samples y_0 … y_n-1 is the sum over k < n/2 of ``c_k (y_n-1-k - y_k)``, since weights
+    are symmetric. Row n * 6 + class holds c_0, c_1, …
+    """
+    table = np.zeros(((longest + 1) * _CLASSES, max(1, longest // 2)))
+    powers = (0.0, 0.4, 1.0, 3.0, 6.0, 10.0)
+    for length in range(2, longest + 1):
+        middle = (length - 1) / 2
+        offset = middle - np.arange(length // 2)
+        for row, power in enumerate(powers):
+            weight = (offset / middle) ** power
+            table[length * _CLASSES + row, : offset.size] = (
+                weight * offset / (2 * weight * offset**2).sum()
+            )
+    table.flags.writeable = False
+    return table
+
+
+@kernel
+def _fit_clean(
+    data: F4x4,
+    groupdq: U1x4,
+    pixeldq: U4x2,
+    gain: F4x2,
+    noise: F4x2,
+    dark: F4x2,
+    weights: F8x2,
+    pairs: I8x2,
+    group_time: float,
+    first_group: int,
+    last_group: int,
+    start: int,
+    stop: int,
+    out_rate: F4x3,
+    out_rate_dq: U4x2,
+    out_ints: F4x4,
+    out_ints_dq: U4x3,
+    out_odd: U1x2,
+) -> None:
+    """Fit the pixels whose ramps are whole; mark the others in `out_odd`.
+
+    Groups that carry DO_NOT_USE, and nothing else, in a whole run of pixels at the beginning or the
+    end of an integration are left out of the ramp, which stays whole.
+    """
+    n_int, n_group, rows, columns = data.shape
+    chunk = 128
+    signal = np.empty((n_group, chunk), np.float32)
+    ranked = np.empty((max(1, n_group - 1), chunk), np.float32)
+    odd = np.empty(chunk, np.uint8)
+    total = np.empty(chunk, np.float32)
+    median = np.empty(chunk, np.float64)
+    class_of = np.empty(chunk, np.int32)
+    read_scale, photon_scale = np.empty(chunk, np.float64), np.empty(chunk, np.float64)
+    trial = np.empty(chunk, np.float64)
+    slope = np.empty((n_int, chunk), np.float64)
+    length_of = np.empty(n_int, np.int64)
+    infinite = np.float32(np.inf)
+    for y in range(rows):
+        for left in range(0, columns, chunk):
+            width = min(chunk, columns - left)
+            for x in range(width):
+                odd[x] = not (gain[y, left + x] > 0 and noise[y, left + x] > 0)
+                odd[x] |= np.uint8(pixeldq[y, left + x] & _UNUSABLE)
+                median[x] = 0
+            for integration in range(n_int):
+                begin, end = max(start, first_group), min(stop, last_group + 1)
+                while begin < end - 1:
+                    dropped = True
+                    for x in range(width):
+                        dropped &= groupdq[integration, begin, y, left + x] == _DNU
+                    if not dropped:
+                        break
+                    begin += 1
+                while end > begin + 1:
+                    dropped = True
+                    for x in range(width):
+                        dropped &= groupdq[integration, end - 1, y, left + x] == _DNU
+                    if not dropped:
+                        break
+                    end -= 1
+                length = end - begin
+                length_of[integration] = length
+                for group in range(start, stop):
+                    allowed = np.uint8(0 if begin <= group < end else _DNU)
+                    for x in range(width):
+                        odd[x] |= groupdq[integration, group, y, left + x] & ~allowed
+                if length < 2:
+                    for x in range(width):
+                        odd[x] = 1
+                    continue
+                for group in range(length):
+                    for x in range(width):
+                        signal[group, x] = data[integration, begin + group, y, left + x]
+                for x in range(width):
+                    total[x] = 0
+                for row in range(n_group - 1):
+                    if row < length - 1:
+                        for x in range(width):
+                            difference = signal[row + 1, x] - signal[row, x]
+                            ranked[row, x] = difference
+                            total[x] += difference
+                    else:
+                        for x in range(width):
+                            ranked[row, x] = infinite
+                for pair in range(pairs.shape[0]):
+                    i, j = pairs[pair, 0], pairs[pair, 1]
+                    for x in range(width):
+                        a, b = ranked[i, x], ranked[j, x]
+                        ranked[i, x] = min(b, a)
+                        ranked[j, x] = max(a, b)
+                low, high = (length - 2) // 2, (length - 1) // 2
+                lowest, highest = _CLASSES, 0
+                for x in range(width):
+                    median[x] += 0.5 * (np.float64(ranked[low, x]) + np.float64(ranked[high, x]))
+                    odd[x] |= np.uint8(not np.isfinite(total[x]))
+                    rise = (np.float64(signal[length - 1, x]) - np.float64(signal[0, x])) * gain[
+                        y, left + x
+                    ]
+                    variance = np.float64(noise[y, left + x]) ** 2 + rise
+                    ratio = rise / np.sqrt(variance) if variance > 0 else 0.0
+                    class_of[x] = _class_of(ratio)
+                for x in range(width):
+                    lowest, highest = min(lowest, class_of[x]), max(highest, class_of[x])
+                for number in range(lowest, highest + 1):
+                    row = length * _CLASSES + number
+                    for x in range(width):
+                        trial[x] = 0
+                    for k in range(length // 2):
+                        weight = weights[row, k]
+                        for x in range(width):
+                            trial[x] += weight * (
+                                np.float64(signal[length - 1 - k, x]) - np.float64(signal[k, x])
+                            )
+                    for x in range(width):
+                        if class_of[x] == number:
+                            slope[integration, x] = trial[x] / group_time
+            for x in range(width):
+                # A dark that is unknown takes the photon variance with it.
+                level = max(median[x] / (n_int * group_time), 0.0) + dark[y, left + x]
+                scale = group_time * gain[y, left + x]
+                photon_scale[x] = scale / level if level > 0 else 0.0
+                odd[x] |= np.uint8(not level >= 0)
+                read_scale[x] = (scale / np.float64(noise[y, left + x])) ** 2 / 12
+                out_rate_dq[y, left + x] = pixeldq[y, left + x]
+                trial[x] = 0
+            all_read, all_photon = 0.0, 0.0
+            for integration in range(n_int):
+                length = length_of[integration]
+                cubic, photon_length = float(length**3 - length), float(length - 1)
+                all_read += cubic
+                all_photon += photon_length
+                for x in range(width):
+                    read = 1 / (read_scale[x] * cubic)
+                    photon = photon_scale[x] * photon_length
+                    photon = 1 / photon if photon > 0 else 0.0
+                    trial[x] += cubic * slope[integration, x]
+                    out_ints[0, integration, y, left + x] = slope[integration, x]
+                    out_ints[1, integration, y, left + x] = np.sqrt(read + photon)
+                    out_ints[2, integration, y, left + x] = photon
+                    out_ints[3, integration, y, left + x] = read
+                    out_ints_dq[integration, y, left + x] = pixeldq[y, left + x]
+                    odd[x] |= np.uint8(read > _HUGE) | np.uint8(photon > _HUGE)
+            for x in range(width):
+                read = 1 / (read_scale[x] * all_read)
+                photon = photon_scale[x] * all_photon
+                photon = 1 / photon if photon > 0 else 0.0
+                out_rate[0, y, left + x] = trial[x] / all_read
+                out_rate[1, y, left + x] = np.sqrt(photon + read)
+                out_rate[2, y, left + x] = photon
+                out_rate[3, y, left + x] = read
+                out_odd[y, left + x] = odd[x]
+
+
+@dataclass(frozen=True, eq=False)
+class RampFit:
+    """Count rates of all integrations together and of each.
+
+    Attributes
+    ----------
+    rate, err, var_poisson, var_rnoise : float32 (ny, nx)
+        Rate [DN/s], its error [DN/s] and variances [(DN/s)^2]. A rate that does not exist is NaN,
+        its error and variances are 0.
+    dq : uint32 (ny, nx)
+        Flags.
+    integrations : float32 (4, n_int, ny, nx)
+        Rate, error, var_poisson and var_rnoise of each integration.
+    integrations_dq : uint32 (n_int, ny, nx)
+        Flags of each integration.
+    """
+
+    rate: NDArray[np.float32]
+    err: NDArray[np.float32]
+    var_poisson: NDArray[np.float32]
+    var_rnoise: NDArray[np.float32]
+    dq: NDArray[np.uint32]
+    integrations: NDArray[np.float32]
+    integrations_dq: NDArray[np.uint32]
+
+
+def fit_ordinary(
+    data: NDArray[np.float32],
+    groupdq: NDArray[np.uint8],
+    pixeldq: NDArray[np.uint32],
+    gain: NDArray[np.float32],
+    readnoise: NDArray[np.float32],
+    *,
+    group_time_s: float,
+    frame_time_s: float,
+    n_frames: int = 1,
+    dark: NDArray[np.float32] | None = None,
+    zeroframe: NDArray[np.float32] | None = None,
+    suppress_one_group: bool = True,
+    used: tuple[int, int] | None = None,
+    span: tuple[int, int] | None = None,
+    trim_each: bool = False,
+) -> RampFit:
+    """Fit straight lines to ramps.
+
+    Parameters
+    ----------
+    data : float32 (n_int, n_group, ny, nx)
+        Signal [DN]. A sample that is not finite is left out.
+    groupdq : uint8 (n_int, n_group, ny, nx)
+        Flags. A part of a ramp is a run of groups without flags (PERSISTENCE is no hindrance); a
+        group with JUMP_DET alone is the first of the part that follows.
+    pixeldq : uint32 (ny, nx)
+        Flags; a pixel with DO_NOT_USE or SATURATED has no rate.
+    gain : float32 (ny, nx)
+        Gain [electron/DN]; where it is not positive there is no rate, and the flags say
+        NO_GAIN_VALUE and DO_NOT_USE.
+    readnoise : float32 (ny, nx)
+        Noise of the difference of two reads [DN].
+    group_time_s, frame_time_s : float
+        Time between groups and time of one read [s].
+    n_frames : int
+        Reads averaged into a group.
+    dark : float32 (ny, nx), optional
+        Dark rate added to the rate that makes photon noise [DN/s].
+    zeroframe : float32 (n_int, ny, nx), optional
+        First read [DN]; takes the place of a ramp that is saturated from its first group on, unless
+        `suppress_one_group`. 0 where unusable.
+    suppress_one_group : bool
+        Give no rate to an integration with one good group.
+    used : (int, int), optional
+        First and last group to fit; the others are taken as unusable.
+    span : (int, int), optional
+        First group and end of the groups that exist; others leave no trace in the flags.
+    trim_each : bool
+        Leave groups with DO_NOT_USE at either end out of each pixel's ramp, as `span` does for all.
+
+    Returns
+    -------
+    RampFit
+
+    Notes
+    -----
+    With R the read noise of a group [electron], g the gain, t the group time and n samples in a part,
+    the variances of its slope are ``12 (R / g t)^2 / (n^3 - n)`` and ``rate / (g t (n - 1))``, with the
+    median rate of all differences. Parts and integrations are averaged with the inverse of the
+    first as weights.
+    """
+    n_int, n_group, rows, columns = data.shape
+    noise = readnoise * gain / np.float32(np.sqrt(2 * n_frames))
+    dark = np.zeros((rows, columns), np.float32) if dark is None else dark
+    if zeroframe is None:
+        zeroframe = np.zeros((n_int, rows, columns), np.float32)
+    first_group, last_group = used or (0, n_group - 1)
+    start, stop = span or (0, n_group)
+    rate = np.empty((4, rows, columns), np.float32)
+    dq = np.empty((rows, columns), np.uint32)
+    integrations = np.empty((4, n_int, rows, columns), np.float32)
+    integrations_dq = np.empty((n_int, rows, columns), np.uint32)
+    odd = np.empty((rows, columns), np.uint8)
+    weights, pairs = _weights(n_group), sorting_pairs(n_group - 1)
+    _fit_clean(
+        data, groupdq, pixeldq, gain, noise, dark, weights, pairs, group_time_s, first_group,
+        last_group, start, stop, rate, dq, integrations, integrations_dq, odd,
+    )  # fmt: skip
+    fit_odd(
+        data, groupdq, pixeldq, gain, noise, dark, zeroframe, weights, group_time_s,
+        (n_frames + 1) / 2 * frame_time_s, frame_time_s, suppress_one_group, first_group,
+        last_group, start, stop, trim_each, odd, rate, dq, integrations, integrations_dq,
+    )  # fmt: skip
+    return RampFit(rate[0], rate[1], rate[2], rate[3], dq, integrations, integrations_dq)

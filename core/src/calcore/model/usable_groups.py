@@ -1,0 +1,110 @@
+"""How many groups of a ramp are of use, over a whole frame that is seen in parts."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from calcore.flags import DQ
+from calcore.model.exposure import Ramp
+from calcore.model.window import Window
+
+_UNUSABLE = np.uint8(DQ.DO_NOT_USE)
+
+
+def dropped_rows(groupdq: NDArray[np.uint8]) -> NDArray[np.int64]:
+    """Return in how many rows every pixel's group is unusable.
+
+    Parameters
+    ----------
+    groupdq : uint8 (n_int, n_group, ny, nx)
+
+    Returns
+    -------
+    int64 (n_int, n_group)
+    """
+    counts = np.zeros(groupdq.shape[:2], np.int64)
+    middle = groupdq[..., groupdq.shape[-1] // 2] & _UNUSABLE
+    for integration, group, row in np.argwhere(middle):
+        if (groupdq[integration, group, row] & _UNUSABLE).all():
+            counts[integration, group] += 1
+    return counts
+
+
+@dataclass(frozen=True)
+class UsableGroups:
+    """Groups that not every pixel of the frame has lost, at least so many in any integration.
+
+    Attributes
+    ----------
+    least : int
+        Usable groups of the integration that has fewest.
+    frame : Window
+        The whole frame.
+    """
+
+    least: int
+    frame: Window
+
+
+def usable_groups(parts: Iterable[Ramp], limits: tuple[int, ...]) -> UsableGroups:
+    """Count usable groups, reading no more parts than it takes.
+
+    Parameters
+    ----------
+    parts : iterable of ramps
+        The frame in parts; asked for one after the other.
+    limits : tuple of int
+        Numbers of groups that the count is to be compared with. What is returned lies on the right
+        side of each of them, but need not be exact.
+    """
+    dropped: NDArray[np.bool_] | None = None
+    least, frame = 0, Window.whole(0, 0)
+    for part in parts:
+        every = dropped_rows(part.groupdq) == part.groupdq.shape[2]
+        dropped = every if dropped is None else dropped & every
+        n_group = every.shape[1]
+        frame = Window.whole(part.frame.frame_rows, part.frame.frame_columns)
+        least = int(n_group - dropped.sum(axis=1).max())
+        # Parts to come can only turn dropped groups into usable ones.
+        if all(least >= limit or n_group < limit for limit in limits):
+            break
+    return UsableGroups(least, frame)
+
+
+def count_usable(ramp: Ramp) -> dict[str, int]:
+    """Return counts that add up over bands; `usable_of` reads the sum."""
+    n_int, n_group, rows, columns = ramp.groupdq.shape
+    counts = {"rows": rows, "pixels": rows * columns, "samples": n_int * n_group * rows * columns}
+    lost = dropped_rows(ramp.groupdq)
+    for integration, group in np.argwhere(lost):
+        counts[f"dropped {integration} {group}"] = int(lost[integration, group])
+    return counts
+
+
+def usable_of(counts: Mapping[str, int], n_group: int) -> tuple[int, ...]:
+    """Return how many groups of each integration are usable."""
+    n_int = counts["samples"] // counts["pixels"] // n_group
+    usable = [n_group] * n_int
+    for name, rows in counts.items():
+        if name.startswith("dropped ") and rows == counts["rows"]:
+            usable[int(name.split()[1])] -= 1
+    return tuple(usable)
+
+
+def used_span(parts: Iterable[Ramp]) -> tuple[int, int]:
+    """Return first group and end of the groups that some pixel of some integration has.
+
+    Only groups at the beginning and at the end are left out. Reads no more parts than it takes.
+    """
+    first, end = 0, 0
+    dropped: NDArray[np.bool_] | None = None
+    for part in parts:
+        every = (dropped_rows(part.groupdq) == part.groupdq.shape[2]).all(axis=0)
+        dropped = every if dropped is None else dropped & every
+        kept = np.flatnonzero(~dropped)
+        first, end = (int(kept[0]), int(kept[-1]) + 1) if kept.size else (dropped.size,) * 2
+        if first == 0 and end == dropped.size:
+            break
+    return first, end

@@ -1,0 +1,73 @@
+"""Parameters of jump, by what they are about."""
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from calcore.model import Meta
+from calcore.parameters import Doc, Range, Unit
+
+
+@dataclass(frozen=True, kw_only=True)
+class TwoPoint:
+    """How differences of successive groups are judged."""
+
+    rejection_threshold: Annotated[
+        float, Range(0), Unit("sigma"), Doc("Largest deviation that is no jump.")
+    ] = 4.0
+    four_group_rejection_threshold: Annotated[
+        float, Range(0), Unit("sigma"), Doc("The same where three differences are left.")
+    ] = 5.0
+    three_group_rejection_threshold: Annotated[
+        float, Range(0), Unit("sigma"), Doc("The same where two differences are left.")
+    ] = 6.0
+    min_diffs_single_pass: Annotated[
+        int, Range(1), Doc("With so many differences in every integration, one pass does.")
+    ] = 10
+    minimum_groups: Annotated[
+        int, Range(3), Doc("With fewer usable groups in an integration, nothing is flagged.")
+    ] = 3
+
+    @property
+    def thresholds(self) -> tuple[float, float, float]:
+        """Thresholds with at least four, three and two differences left [sigma]."""
+        return (
+            self.rejection_threshold,
+            self.four_group_rejection_threshold,
+            self.three_group_rejection_threshold,
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Consequences:
+    """What a jump takes with it."""
+
+    flag_4_neighbors: Annotated[bool, Doc("Flag the four pixels beside a jump as well.")] = True
+    min_jump_to_flag_neighbors: Annotated[
+        float, Unit("sigma"), Doc("Only where the jump is larger than this.")
+    ] = 10.0
+    max_jump_to_flag_neighbors: Annotated[
+        float, Unit("sigma"), Doc("Only where the jump is smaller than this.")
+    ] = 1000.0
+    after_jump_flag_dn1: Annotated[
+        float, Unit("DN"), Doc("After a jump of this size, flag the groups that follow.")
+    ] = 0.0
+    after_jump_flag_time1: Annotated[float, Range(0), Unit("s"), Doc("For so long.")] = 0.0
+    after_jump_flag_dn2: Annotated[
+        float, Unit("DN"), Doc("After a jump of this size, flag the groups that follow.")
+    ] = 0.0
+    after_jump_flag_time2: Annotated[float, Range(0), Unit("s"), Doc("For so long.")] = 0.0
+
+    @property
+    def neighbours(self) -> tuple[float, float] | None:
+        """Between which sizes a jump flags the pixels beside it [sigma]."""
+        limits = self.min_jump_to_flag_neighbors, self.max_jump_to_flag_neighbors
+        return limits if self.flag_4_neighbors else None
+
+    def after(self, meta: Meta, gain: float) -> tuple[tuple[float, int], ...]:
+        """Return sizes of jumps [electron] and how many groups after them are flagged."""
+        pairs = (
+            (self.after_jump_flag_dn1, self.after_jump_flag_time1),
+            (self.after_jump_flag_dn2, self.after_jump_flag_time2),
+        )
+        groups = ((size * gain, int(time // meta.group_time_s)) for size, time in pairs)
+        return tuple((size, number) for size, number in groups if number > 0)

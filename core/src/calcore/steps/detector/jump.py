@@ -1,0 +1,112 @@
+"""Find where ramps jump: cosmic-ray hits."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from calcore.errors import StepSkipped
+from calcore.flags import DQ
+from calcore.kernels.jump_twopoint import find_jumps, spread_jumps
+from calcore.model import Meta, Ramp, Reference, Window
+from calcore.model.reference import Gain, ReadNoise
+from calcore.model.usable_groups import count_usable, usable_groups, usable_of
+from calcore.step import Rows, Step
+from calcore.steps._jump_settings import Consequences, TwoPoint
+
+# What apply leaves in the metadata of a band for tally: first row, and jumps found in each row.
+_FOUND = "jump.found"
+_NO_GAIN = np.uint32(DQ.NO_GAIN_VALUE | DQ.DO_NOT_USE)
+
+
+@dataclass(frozen=True)
+class JumpPlan:
+    """What holds for the whole frame.
+
+    Attributes
+    ----------
+    enough : bool
+        Every integration has groups enough to look for jumps.
+    single_pass : bool
+        Every integration has so many differences that one pass over them does.
+    gain : float
+        Median gain of the frame [electron/DN]; NaN where nothing asks for it.
+    """
+
+    enough: bool
+    single_pass: bool
+    gain: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Jump(TwoPoint, Consequences, Step):
+    """Flag jumps in ramps with JUMP_DET, in the first group after the jump.
+
+    A pixel's differences of successive groups are compared with their median. The pixels beside a
+    jump of a middling size are flagged too. Pixels without a positive gain get NO_GAIN_VALUE and
+    DO_NOT_USE.
+    """
+
+    required = frozenset({"gain", "readnoise"})
+
+    def check(self, meta: Meta, references: Mapping[str, Reference]) -> None:
+        """Two differences are the least that can be compared."""
+        del references
+        if meta.n_groups < 3:
+            raise StepSkipped(f"{meta.n_groups} groups per integration; jumps need 3")
+
+    def rows(self, meta: Meta, references: Mapping[str, Reference]) -> Rows:
+        """A jump flags the pixels beside it."""
+        del meta, references
+        return Rows(halo=1 if self.flag_4_neighbors else 0)
+
+    def regions(self, meta: Meta, frame: Window) -> Iterable[Window]:
+        """Read rows until it is clear how many groups can be used."""
+        del meta
+        starts = range(0, frame.frame_rows, 32)
+        return (frame.with_rows(row, min(row + 32, frame.frame_rows)) for row in starts)
+
+    def prepare(self, meta: Meta, parts: Iterator[Ramp], *, gain: Gain) -> JumpPlan:
+        """Count the groups that are not unusable in every pixel."""
+        limits = self.minimum_groups, self.min_diffs_single_pass + 1
+        groups = usable_groups(parts, limits)
+        level = np.nan
+        if self.after(meta, 1.0):
+            values = gain.cut(groups.frame).data
+            level = float(np.nanmedian(np.where(values > 0, values, np.nan)))
+        return JumpPlan(groups.least >= limits[0], groups.least >= limits[1], level)
+
+    def apply(self, ramp: Ramp, *, gain: Gain, readnoise: ReadNoise, plan: JumpPlan) -> Ramp:
+        """Flag jumps, what lies beside them, and what follows them."""
+        pixeldq = ramp.pixeldq | np.where(gain.data > 0, np.uint32(0), _NO_GAIN)
+        if not plan.enough:
+            return ramp.replace(pixeldq=pixeldq)
+        arrays = ramp.data, ramp.groupdq, gain.data, readnoise.data
+        frames = ramp.meta.frames_per_group
+        groupdq, found = find_jumps(
+            *arrays, n_frames=frames, single_pass=plan.single_pass, thresholds=self.thresholds
+        )
+        if self.neighbours:
+            groupdq = spread_jumps(*arrays, groupdq, n_frames=frames, neighbours=self.neighbours)
+        if after := self.after(ramp.meta, plan.gain):
+            groupdq = spread_jumps(*arrays, groupdq, n_frames=frames, after=after)
+        meta = ramp.meta.set({_FOUND: (ramp.frame.row_start, tuple(found.tolist()))})
+        return ramp.replace(groupdq=groupdq, pixeldq=pixeldq, meta=meta)
+
+    def tally(self, result: Ramp) -> Mapping[str, int]:
+        """Count jumps, and groups that are of use."""
+        counts = count_usable(result)
+        rows = result.frame.rows
+        first, found = result.meta.get(_FOUND, (0, ()))
+        if first <= rows.start and rows.stop <= first + len(found):
+            counts["jumps"] = sum(found[rows.start - first : rows.stop - first])
+        return counts
+
+    def header(self, meta: Meta, tally: Mapping[str, int]) -> Meta:
+        """Write how many jumps there were per pixel and 1000 s between usable groups."""
+        meta = meta.set({_FOUND: None})
+        if "jumps" not in tally:
+            return meta
+        differences = sum(groups - 1 for groups in usable_of(tally, meta.n_groups))
+        exposed = tally["pixels"] * differences * meta.group_time_s / 1000
+        return meta.set({"exposure.primary_cosmic_rays": tally["jumps"] / exposed})

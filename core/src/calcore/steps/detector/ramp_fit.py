@@ -1,0 +1,144 @@
+"""Fit ramps: from groups to count rates."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Annotated, Literal
+
+import numpy as np
+
+from calcore.errors import DataUnusable
+from calcore.kernels.ramp_fit_ols import RampFit as Fit
+from calcore.kernels.ramp_fit_ols import fit_ordinary
+from calcore.model import Meta, Ramp, Rate, Reference, Window
+from calcore.model.exposure import Flags, Float
+from calcore.model.reference import Gain, ReadNoise
+from calcore.model.usable_groups import used_span
+from calcore.parameters import Doc, Range
+from calcore.step import Rows, Step
+
+
+@dataclass(frozen=True, eq=False)
+class RampFitResult:
+    """Count rates of the exposure, and of each integration."""
+
+    rate: Rate
+    rateints: Rate
+
+    @property
+    def meta(self) -> Meta:
+        """Metadata of the products."""
+        return self.rate.meta
+
+    def replace(self, *, meta: Meta) -> "RampFitResult":
+        """Return the same products with other metadata."""
+        return replace(
+            self, rate=self.rate.replace(meta=meta), rateints=self.rateints.replace(meta=meta)
+        )
+
+
+@dataclass(frozen=True)
+class Span:
+    """First group and end of the groups that are not unusable in every pixel of the frame."""
+
+    first: int
+    end: int | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class RampFit(Step):
+    """Fit a straight line to every unbroken part of a ramp, and average the parts.
+
+    An integration without a good part has no rate: NaN, and DO_NOT_USE. Errors are those of photons
+    and read noise together.
+    """
+
+    required = frozenset({"gain", "readnoise"})
+
+    algorithm: Annotated[Literal["OLS_C"], Doc("Weighted least squares of the samples.")] = "OLS_C"
+    suppress_one_group: Annotated[
+        bool, Doc("Give no rate to an integration that has one good group.")
+    ] = True
+    firstgroup: Annotated[int | None, Doc("First group to fit, counted from 0.")] = None
+    lastgroup: Annotated[int | None, Range(0), Doc("Last group to fit, counted from 0.")] = None
+    trim: Annotated[
+        Literal["none", "frame", "pixel"],
+        Doc("Take unusable groups at either end away: never, where all pixels lost them, or each."),
+    ] = "none"
+
+    def rows(self, meta: Meta, references: Mapping[str, Reference]) -> Rows:
+        """Every pixel is on its own."""
+        del meta, references
+        return Rows()
+
+    def regions(self, meta: Meta, frame: Window) -> Iterable[Window]:
+        """Read rows until it is clear which groups all pixels have lost."""
+        del meta
+        starts = range(0, frame.frame_rows, 32)
+        return (frame.with_rows(row, min(row + 32, frame.frame_rows)) for row in starts)
+
+    def prepare(self, meta: Meta, parts: Iterator[Ramp]) -> Span:
+        """Find the groups at either end that every pixel has lost."""
+        if self.trim != "frame":
+            return Span(0, None)
+        first, end = used_span(parts)
+        if meta.n_groups > 1 and end - first < 2:
+            raise DataUnusable(
+                f"{end - first} groups are left after those that every pixel has lost; a rate "
+                'needs 2: set trim to "none", or keep more groups'
+            )
+        return Span(first, end)
+
+    def apply(self, ramp: Ramp, *, gain: Gain, readnoise: ReadNoise, span: Span) -> RampFitResult:
+        """Return rates [DN/s]."""
+        fit = fit_ordinary(
+            ramp.data,
+            ramp.groupdq,
+            ramp.pixeldq,
+            gain.data,
+            readnoise.data,
+            group_time_s=ramp.meta.group_time_s,
+            frame_time_s=ramp.meta.frame_time_s,
+            n_frames=ramp.meta.frames_per_group,
+            dark=ramp.average_dark_current,
+            zeroframe=ramp.zeroframe,
+            suppress_one_group=self.suppress_one_group,
+            used=self._used(ramp.data.shape[1]),
+            span=(span.first, ramp.data.shape[1] if span.end is None else span.end),
+            trim_each=self.trim == "pixel",
+        )
+        return _products(ramp, fit)
+
+    def _used(self, n_group: int) -> tuple[int, int]:
+        """Return first and last group to fit; limits that leave nothing are no limits."""
+        first = max(self.firstgroup or 0, 0)
+        last = n_group - 1 if self.lastgroup is None else min(self.lastgroup, n_group - 1)
+        return (first, last) if first < last else (0, n_group - 1)
+
+    def tally(self, result: RampFitResult) -> Mapping[str, int]:
+        """Count pixels that have a rate."""
+        return {"pixels": int(np.isfinite(result.rate.data).sum())}
+
+    def header(self, meta: Meta, tally: Mapping[str, int]) -> Meta:
+        """Refuse a frame in which no pixel has a rate."""
+        if not tally.get("pixels", 0):
+            raise DataUnusable(
+                "no pixel has a count rate: every ramp is saturated from its first group on or "
+                "flagged; look at GROUPDQ and PIXELDQ, or set ramp_fit.suppress_one_group to false"
+            )
+        return meta
+
+
+def _products(ramp: Ramp, fit: Fit) -> RampFitResult:
+    """Make records of the arrays."""
+    meta = ramp.meta.set({"bunit_data": "DN/s", "bunit_err": "DN/s"})
+
+    def record(data: Float, err: Float, photons: Float, read: Float, dq: Flags) -> Rate:
+        return Rate(
+            meta=meta, carried=ramp.carried, window=ramp.window,
+            data=data, err=err, dq=dq, var_poisson=photons, var_rnoise=read,
+        )  # fmt: skip
+
+    rate = record(fit.rate, fit.err, fit.var_poisson, fit.var_rnoise, fit.dq)
+    data, err, photons, read = fit.integrations
+    rateints = record(data, err, photons, read, fit.integrations_dq)
+    return RampFitResult(rate, rateints.replace(int_times=ramp.int_times))

@@ -1,0 +1,200 @@
+"""Jumps: the kernels on ramps whose jumps are known, and the step."""
+
+import numpy as np
+import pytest
+
+from calcore.errors import StepSkipped
+from calcore.flags import DQ
+from calcore.kernels._networks import sorting_pairs
+from calcore.kernels.jump_twopoint import find_jumps, spread_jumps
+from calcore.model import Meta, Ramp
+from calcore.model.reference import Gain, ReadNoise
+from calcore.steps.detector.jump import Jump
+from calcore.testing.contract import Case, StepContract
+
+JUMP, DNU, SAT = (np.uint8(bit) for bit in (DQ.JUMP_DET, DQ.DO_NOT_USE, DQ.SATURATED))
+
+
+def sorted_by(pairs, values):
+    values = values.copy()
+    for low, high in pairs:
+        if values[low] > values[high]:
+            values[[low, high]] = values[[high, low]]
+    return values
+
+
+@pytest.mark.parametrize("length", [1, 2, 3, 5, 8, 9, 17, 30])
+def test_network_sorts(length):
+    values = np.random.default_rng(length).permutation(length)
+    np.testing.assert_array_equal(sorted_by(sorting_pairs(length), values), np.arange(length))
+
+
+def test_network_for_some_ranks_is_smaller_and_right():
+    values = np.random.default_rng(1).permutation(19)
+    pairs = sorting_pairs(19, (0, 9, 18))
+    assert len(pairs) < len(sorting_pairs(19))
+    np.testing.assert_array_equal(sorted_by(pairs, values)[[0, 9, 18]], [0, 9, 18])
+
+
+def ramp_of(differences, shape=(1, 1)):
+    """Return a ramp (1, n_group, ny, nx) with the same differences in every pixel [DN]."""
+    samples = np.concatenate([[100.0], 100.0 + np.cumsum(differences)])
+    return np.broadcast_to(
+        samples[None, :, None, None].astype(np.float32), (1, samples.size, *shape)
+    ).copy()
+
+
+def find(data, groupdq=None, gain=1.0, readnoise=3.0, **settings):
+    shape = data.shape[2:]
+    flags = np.zeros(data.shape, np.uint8) if groupdq is None else groupdq
+    return find_jumps(
+        data, flags, np.full(shape, gain, np.float32), np.full(shape, readnoise, np.float32),
+        **settings,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("single_pass", [False, True])
+def test_known_jump(single_pass):
+    """With nine differences of 16 and one larger: sigma = sqrt(16 + 9) = 5."""
+    for size, jumps in ((16 + 4 * 5 - 0.1, 0), (16 + 4 * 5 + 0.1, 1)):
+        data = ramp_of([16, 16, 16, size, 16, 16, 16, 16, 16, 16])
+        flags, count = find(data, single_pass=single_pass)
+        assert (flags[0, :, 0, 0] == np.eye(11, dtype=np.uint8)[4] * JUMP * jumps).all()
+        assert count.tolist() == [jumps]
+
+
+def test_several_jumps_are_found_one_after_the_other():
+    data = ramp_of([16, 90, 16, 4000, 16, 16, 70, 16])
+    flags, count = find(data)
+    assert np.flatnonzero(flags[0, :, 0, 0]).tolist() == [2, 4, 7]
+    assert count.tolist() == [3]
+
+
+@pytest.mark.parametrize(("differences", "sigmas"), [([16, 16], 6), ([16, 16, 16], 5)])
+def test_short_ramps_have_thresholds_of_their_own(differences, sigmas):
+    for excess, found in ((sigmas * 5 - 0.1, 0), (sigmas * 5 + 0.1, 1)):
+        data = ramp_of([*differences[:-1], 16 + excess])
+        assert find(data)[1].sum() == found
+
+
+def test_gain_turns_to_electrons():
+    """The same electrons give the same flags whatever the gain."""
+    rng = np.random.default_rng(3)
+    differences = rng.poisson(40, (8, 16, 16)) + 400 * (rng.random((8, 16, 16)) < 0.05)
+    electrons = np.cumsum(differences, axis=0)[None].astype(np.float32)
+    one, _ = find(electrons)
+    two, _ = find(electrons / 4, gain=4.0, readnoise=0.75)
+    np.testing.assert_array_equal(one, two)
+    assert one.any()
+
+
+def test_integrations_share_one_median():
+    """A jump in every difference of one integration shows against the others."""
+    quiet = ramp_of([16, 16, 16, 16])
+    high = ramp_of([90, 90, 16, 16])
+    flags, _ = find(np.concatenate([quiet, quiet, high]))
+    assert np.argwhere(flags)[:, :2].tolist() == [[2, 1], [2, 2]]
+
+
+def test_unusable_groups_take_no_part_and_carry_no_jump():
+    data = ramp_of([16, 16, 16, 5000, 16, 16, 16])
+    flags = np.zeros(data.shape, np.uint8)
+    flags[0, 4] = SAT | JUMP
+    flags[0, 2] = DNU
+    found, _ = find(data, flags)
+    np.testing.assert_array_equal(found, flags & ~JUMP)
+
+
+def test_nan_is_left_out():
+    data = ramp_of([16, 16, 16, 16, 500, 16], (2, 3))
+    data[0, 1, 0, 0] = np.nan
+    data[0, :, 1, 1] = np.nan
+    gain = np.ones((2, 3), np.float32)
+    gain[1, 2] = np.nan
+    found, _ = find_jumps(data, np.zeros(data.shape, np.uint8), gain, gain)
+    at = found[0, 5] != 0
+    np.testing.assert_array_equal(at, [[True, True, True], [True, False, False]])
+
+
+def test_neighbours_of_middling_jumps():
+    data = ramp_of([16.0] * 12, (9, 9))
+    for row, column, excess in ((1, 1, 40), (1, 6, 100), (6, 1, 20000)):
+        data[0, 5:, row, column] += excess  # 8, 20 and 4000 sigma
+    flags, count = find(data, single_pass=True)
+    ones = np.ones((9, 9), np.float32)
+    spread = spread_jumps(
+        data, np.zeros(data.shape, np.uint8), ones, 3 * ones, flags, neighbours=(10.0, 1000.0)
+    )
+    assert count.sum() == 3
+    assert np.argwhere(spread[0, 5]).tolist() == [
+        [0, 6], [1, 1], [1, 5], [1, 6], [1, 7], [2, 6], [6, 1],
+    ]  # fmt: skip
+    assert not spread[0, [4, 6]].any()
+
+
+def test_groups_after_large_jumps():
+    data = ramp_of([16.0] * 12, (1, 2))
+    data[0, 3:, 0, 0] += 100
+    data[0, 3:, 0, 1] += 1000
+    known = np.zeros(data.shape, np.uint8)
+    known[0, 5, 0, 1] = SAT
+    ones = np.ones((1, 2), np.float32)
+    flags, _ = find_jumps(data, known, ones, 3 * ones, single_pass=True)
+    spread = spread_jumps(data, known, ones, 3 * ones, flags, after=((50.0, 1), (500.0, 4)))
+    assert np.flatnonzero(spread[0, :, 0, 0] & JUMP).tolist() == [3, 4]
+    assert np.flatnonzero(spread[0, :, 0, 1] & JUMP).tolist() == [3, 4, 6, 7]
+
+
+def exposure(shape=(2, 8, 40, 12), **meta):
+    rng = np.random.default_rng(5)
+    data = np.cumsum(rng.poisson(30, shape), axis=1) + rng.normal(0, 5, shape)
+    hits = rng.random(shape) < 0.01
+    data += np.cumsum(hits * 10 ** rng.uniform(1.5, 4, shape), axis=1)
+    groupdq = np.where(rng.random(shape) < 0.02, DNU, np.uint8(0))
+    values = {
+        "exposure.ngroups": shape[1], "exposure.nints": shape[0], "exposure.nframes": 1,
+        "exposure.group_time": 10.0, **meta,
+    }  # fmt: skip
+    ramp = Ramp(
+        meta=Meta(values), data=data.astype(np.float32), groupdq=groupdq,
+        pixeldq=np.zeros(shape[2:], np.uint32),
+    )  # fmt: skip
+    gain = rng.uniform(1, 2, shape[2:]).astype(np.float32)
+    gain[7, 3] = 0
+    noise = np.full(shape[2:], 5, np.float32)
+    references = {
+        "gain": Gain(meta=Meta({}), data=gain),
+        "readnoise": ReadNoise(meta=Meta({}), data=noise),
+    }
+    return ramp, references
+
+
+class TestJump(StepContract):
+    def case(self):
+        ramp, references = exposure()
+        return Case(Jump(after_jump_flag_dn1=100.0, after_jump_flag_time1=20.0), ramp, references)
+
+
+def test_rate_of_hits():
+    ramp, references = exposure()
+    groupdq = ramp.groupdq.copy()
+    groupdq[:, 0] |= DNU
+    groupdq[1, 7] |= DNU
+    result = Jump(flag_4_neighbors=False)(ramp.replace(groupdq=groupdq), **references)
+    hits = ((result.groupdq & JUMP) != 0).sum()
+    exposed = (6 + 5) * 10.0 / 1000 * 40 * 12
+    assert result.meta["exposure.primary_cosmic_rays"] == pytest.approx(hits / exposed)
+    assert not [name for name in result.meta if name.startswith("jump")]
+
+
+def test_pixels_without_gain_are_flagged():
+    ramp, references = exposure()
+    result = Jump()(ramp, **references)
+    assert result.pixeldq[7, 3] == DQ.NO_GAIN_VALUE | DQ.DO_NOT_USE
+    assert np.count_nonzero(result.pixeldq) == 1
+
+
+def test_two_groups_have_no_jumps():
+    ramp, references = exposure((1, 2, 8, 8))
+    with pytest.raises(StepSkipped, match="2 groups per integration; jumps need 3"):
+        Jump()(ramp, **references)

@@ -1,0 +1,225 @@
+"""Ramp fitting by least squares: ramps whose slopes are known, and the step."""
+
+import numpy as np
+import pytest
+
+from calcore.errors import DataUnusable
+from calcore.flags import DQ
+from calcore.kernels.ramp_fit_ols import fit_ordinary
+from calcore.model import Meta, Ramp
+from calcore.model.reference import Gain, ReadNoise
+from calcore.steps.detector.ramp_fit import RampFit
+from calcore.testing.contract import Case, StepContract
+
+JUMP, DNU, SAT = (np.uint8(bit) for bit in (DQ.JUMP_DET, DQ.DO_NOT_USE, DQ.SATURATED))
+TIMES = {"group_time_s": 10.0, "frame_time_s": 10.0}
+
+
+def lines(slopes, n_group, n_int=1):
+    """Return ramps (n_int, n_group, 1, nx) that rise by `slopes` [DN/s] and start at 50 DN."""
+    rise = np.asarray(slopes, np.float32) * 10 * np.arange(1, n_group + 1)[:, None]
+    return np.broadcast_to((50 + rise)[None, :, None], (n_int, n_group, 1, rise.shape[1])).astype(
+        np.float32
+    )
+
+
+def fit(data, groupdq=None, *, gain=2.0, readnoise=6.0, pixeldq=None, **settings):
+    shape = data.shape[2:]
+    return fit_ordinary(
+        data,
+        np.zeros(data.shape, np.uint8) if groupdq is None else groupdq,
+        np.zeros(shape, np.uint32) if pixeldq is None else pixeldq,
+        np.full(shape, gain, np.float32),
+        np.full(shape, readnoise, np.float32),
+        **{**TIMES, **settings},
+    )
+
+
+@pytest.mark.parametrize("n_group", [2, 3, 10, 25])
+def test_straight_lines_give_their_slopes(n_group):
+    """At every signal to noise, whatever the weights."""
+    slopes = np.array([-0.3, 0, 0.02, 0.5, 3, 20, 400, 9000], np.float32)
+    result = fit(lines(slopes, n_group))
+    np.testing.assert_allclose(result.rate, slopes[None], rtol=2e-5, atol=2e-6)
+    assert not result.dq.any()
+
+
+def test_variances_are_the_formulas():
+    """R = 6 × 2 / √2 electrons, g t = 20, n = 10: 12 (R / g t)² / (n³ - n); rate / (g t (n - 1))."""
+    result = fit(lines([5.0], 10))
+    read = 12 * (6 * 2 / np.sqrt(2) / 20) ** 2 / 990
+    photon = 5 / (20 * 9)
+    assert result.var_rnoise[0, 0] == pytest.approx(read, rel=1e-6)
+    assert result.var_poisson[0, 0] == pytest.approx(photon, rel=1e-6)
+    assert result.err[0, 0] == pytest.approx(np.sqrt(read + photon), rel=1e-6)
+
+
+def test_averaged_reads_are_less_noisy():
+    one = fit(lines([5.0], 10))
+    four = fit(lines([5.0], 10), n_frames=4)
+    assert four.var_rnoise[0, 0] == pytest.approx(one.var_rnoise[0, 0] / 4)
+
+
+def test_integrations_average():
+    data = np.concatenate([lines([4.0], 6), lines([8.0], 6)])
+    result = fit(data)
+    assert result.rate[0, 0] == pytest.approx(6)
+    np.testing.assert_allclose(result.integrations[0].ravel(), [4, 8], rtol=1e-6)
+    assert result.var_rnoise[0, 0] == pytest.approx(result.integrations[3, 0, 0, 0] / 2)
+
+
+def test_a_jump_starts_a_new_part():
+    """Parts of 4 and 6 groups; the jump's group belongs to the second."""
+    data = lines([5.0], 10).copy()
+    data[0, 4:] += 777
+    flags = np.zeros(data.shape, np.uint8)
+    flags[0, 4] = JUMP
+    result = fit(data, flags)
+    assert result.rate[0, 0] == pytest.approx(5, rel=1e-5)
+    read = 12 * (6 * 2 / np.sqrt(2) / 20) ** 2
+    assert result.var_rnoise[0, 0] == pytest.approx(read / (60 + 210), rel=1e-6)
+    assert result.dq[0, 0] == DQ.JUMP_DET
+
+
+def test_parts_are_weighted_by_read_noise():
+    """Three groups with slope 10, six with 20: 18.97436."""
+    data = lines([0.0], 10).copy()
+    data[0, :3, 0, 0] = [100, 200, 300]
+    data[0, 4:, 0, 0] = np.arange(6) * 200
+    flags = np.zeros(data.shape, np.uint8)
+    flags[0, 3] = DNU
+    assert fit(data, flags).rate[0, 0] == pytest.approx(18.97436, rel=1e-6)
+
+
+def test_saturated_ramps_end():
+    data = lines([5.0, 5.0, 5.0], 8).copy()
+    flags = np.zeros(data.shape, np.uint8)
+    flags[0, 5:, 0, 0] = SAT
+    flags[0, 1:, 0, 1] = SAT
+    flags[0, :, 0, 2] = SAT
+    data[flags != 0] = 9999
+    result = fit(data, flags)
+    assert result.rate[0, 0] == pytest.approx(5, rel=1e-5)
+    assert np.isnan(result.rate[0, 1:]).all()
+    assert result.dq[0].tolist() == [SAT, SAT | DNU, SAT | DNU]
+    assert (result.err[0, 1:] == 0).all()
+
+
+def test_one_good_group_if_asked():
+    """One group is an average of four reads: it is 2.5 frame times old."""
+    data = np.full((1, 5, 1, 1), 100, np.float32)
+    flags = np.full(data.shape, SAT)
+    flags[0, 0] = 0
+    result = fit(
+        data, flags, suppress_one_group=False, n_frames=4, frame_time_s=2.0, group_time_s=8.0
+    )
+    assert result.rate[0, 0] == pytest.approx(100 / 5.0)
+
+
+def test_zero_frame_replaces_a_saturated_ramp():
+    data = np.full((1, 5, 1, 2), 9000, np.float32)
+    zeroframe = np.array([[[300, 0]]], np.float32)
+    settings = {"n_frames": 4, "frame_time_s": 2.0, "zeroframe": zeroframe}
+    flags = np.full(data.shape, SAT)
+    result = fit(data, flags, suppress_one_group=False, **settings)
+    assert result.rate[0, 0] == pytest.approx(150)
+    assert np.isnan(result.rate[0, 1])
+    assert np.isnan(fit(data, flags, **settings).rate).all()
+
+
+def test_nan_and_bad_pixels():
+    data = lines([5.0] * 5, 6).copy()
+    data[0, 2, 0, 0] = np.nan
+    data[0, :, 0, 1] = np.nan
+    pixeldq = np.zeros((1, 5), np.uint32)
+    pixeldq[0, 2] = DQ.DO_NOT_USE | DQ.DEAD
+    gain = np.array([[2, 2, 2, 0, np.nan]], np.float32)
+    result = fit_ordinary(
+        data, np.zeros(data.shape, np.uint8), pixeldq, gain, np.full((1, 5), 6, np.float32), **TIMES
+    )
+    assert result.rate[0, 0] == pytest.approx(5, rel=1e-5)
+    assert np.isnan(result.rate[0, 1:]).all()
+    no_gain = DQ.NO_GAIN_VALUE | DQ.DO_NOT_USE
+    assert result.dq[0].tolist() == [0, DNU, DQ.DO_NOT_USE | DQ.DEAD, no_gain, no_gain]
+
+
+def test_units_scale():
+    """Ten times the group time at a tenth of the rate is the same ramp."""
+    rng = np.random.default_rng(2)
+    data = np.cumsum(rng.poisson(50, (1, 7, 20, 20)), axis=1).astype(np.float32)
+    flags = np.where(rng.random(data.shape) < 0.1, JUMP, np.uint8(0))
+    fast, slow = fit(data, flags), fit(data, flags, group_time_s=100.0)
+    np.testing.assert_allclose(slow.rate, fast.rate / 10, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(slow.err, fast.err / 10, rtol=1e-5)
+
+
+def test_whole_and_broken_ramps_agree():
+    """A group before the first that all drop makes no difference to how the others are fitted."""
+    rng = np.random.default_rng(4)
+    data = np.cumsum(rng.poisson(50, (2, 9, 6, 300)), axis=1).astype(np.float32)
+    flags = np.zeros(data.shape, np.uint8)
+    flags[:, [0, 8]] = DNU
+    together = fit(data, flags)
+    flags[0, 0, 0, ::5] = DNU | np.uint8(DQ.CHARGELOSS)  # keeps its pixel from being whole
+    apart = fit(data, flags)
+    np.testing.assert_allclose(together.rate, apart.rate, rtol=1e-6)
+    np.testing.assert_allclose(together.err, apart.err, rtol=1e-6)
+    np.testing.assert_array_equal(together.dq, apart.dq)
+
+
+def exposure(shape=(2, 7, 40, 12)):
+    rng = np.random.default_rng(6)
+    data = np.cumsum(rng.poisson(30, shape), axis=1) + rng.normal(0, 5, shape)
+    bits = np.array([0, 0, 0, 0, 0, JUMP, DNU, SAT], np.uint8)
+    groupdq = rng.choice(bits, shape)
+    values = {
+        "exposure.ngroups": shape[1], "exposure.nints": shape[0], "exposure.nframes": 1,
+        "exposure.group_time": 10.0, "exposure.frame_time": 10.0,
+    }  # fmt: skip
+    ramp = Ramp(
+        meta=Meta(values), data=data.astype(np.float32), groupdq=groupdq,
+        pixeldq=np.where(rng.random(shape[2:]) < 0.1, np.uint32(DNU), np.uint32(0)),
+    )  # fmt: skip
+    references = {
+        "gain": Gain(meta=Meta({}), data=rng.uniform(1, 2, shape[2:]).astype(np.float32)),
+        "readnoise": ReadNoise(meta=Meta({}), data=np.full(shape[2:], 5, np.float32)),
+    }
+    return ramp, references
+
+
+class TestRampFit(StepContract):
+    def case(self):
+        ramp, references = exposure()
+        return Case(RampFit(), ramp, references)
+
+
+def test_products():
+    ramp, references = exposure()
+    result = RampFit()(ramp, **references)
+    assert result.rate.data.shape == (40, 12)
+    assert result.rateints.data.shape == (2, 40, 12)
+    assert result.rate.meta["bunit_data"] == result.rateints.meta["bunit_err"] == "DN/s"
+
+
+@pytest.mark.parametrize("trim", ["frame", "pixel"])
+def test_groups_that_all_pixels_lost_leave_no_trace(trim):
+    ramp, references = exposure()
+    groupdq = np.zeros_like(ramp.groupdq)
+    groupdq[:, :2] = DNU | SAT
+    groupdq[:, 2] = JUMP
+    groupdq[:, 6] = DNU | JUMP
+    result = RampFit(trim=trim)(
+        ramp.replace(groupdq=groupdq, pixeldq=0 * ramp.pixeldq), **references
+    )
+    assert np.isfinite(result.rate.data).all()
+    assert not result.rate.dq.any()
+
+
+def test_nothing_to_fit_is_said():
+    ramp, references = exposure()
+    with pytest.raises(DataUnusable, match="no pixel has a count rate: every ramp is saturated"):
+        RampFit()(ramp.replace(groupdq=np.full_like(ramp.groupdq, SAT)), **references)
+    lost = np.full_like(ramp.groupdq, DNU)
+    lost[:, 3] = 0
+    with pytest.raises(DataUnusable, match="1 groups are left after those that every pixel"):
+        RampFit(trim="frame")(ramp.replace(groupdq=lost), **references)
