@@ -1,0 +1,105 @@
+"""The whole of stage 2 on a simulated exposure: files of both pipelines, header by header."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from astropy.io import fits
+
+from calcore import io
+from calcore.model import Image, Ramp, Rate
+
+# Names of references that no step of imaging uses; the reference pipeline notes N/A for them.
+UNUSED = {
+    "R_CAMERA", "R_CHRCOR", "R_COLLIM", "R_DISPER", "R_DFLAT", "R_FFLAT", "R_SFLAT", "R_FORE",
+    "R_FPA", "R_IFUFOR", "R_IFUPOS", "R_IFUSLI", "R_MSA", "R_OTE", "R_REGION", "R_SPCWCS",
+    "R_WAVRAN",
+}  # fmt: skip
+# What is written at another time, by another program, or for an association that is not there.
+OTHERWISE = {"DATE", "CAL_VER", "CAL_VCS", "ASNPOOL", "ASNTABLE"}
+
+
+def rate_of(raw, folder):
+    """Write a rough count rate of a raw exposure: its last minus its first group."""
+    ramp = io.open(raw, Ramp)
+    time = ramp.meta["exposure.group_time"] * (ramp.meta["exposure.ngroups"] - 1)
+    first, last = (ramp.data[0, group].astype(np.float32) for group in (0, -1))
+    data = (last - first) / np.float32(time)
+    rng = np.random.default_rng(8)
+    dq = (rng.random(data.shape) < 0.01).astype(np.uint32)
+    data[rng.random(data.shape) < 0.01] = np.nan
+    var_poisson = np.abs(data) / np.float32(time) + np.float32(1e-3)
+    var_rnoise = rng.gamma(4, 1e-3, data.shape).astype(np.float32)
+    rate = Rate(
+        meta=ramp.meta.set({"bunit_data": "DN/s", "bunit_err": "DN/s"}),
+        carried=ramp.carried,
+        data=data,
+        err=np.sqrt(var_poisson + var_rnoise),
+        dq=dq,
+        var_poisson=var_poisson,
+        var_rnoise=var_rnoise,
+    )
+    path = folder / raw.name.replace("_uncal", "_rate")
+    io.write(rate, path)
+    return path
+
+
+def differences(ours, theirs):
+    """Return the header cards of `theirs` that `ours` lacks or has otherwise."""
+    found = {}
+    for hdu in theirs:
+        if hdu.name == "ASDF":
+            continue
+        own = ours[hdu.name].header
+        for card in hdu.header.cards:
+            if card.keyword in {"", "COMMENT", "HISTORY", *UNUSED, *OTHERWISE}:
+                continue
+            value = own.get(card.keyword)
+            same = value == card.value
+            if isinstance(card.value, float) and isinstance(value, int | float):
+                same = np.isclose(value, card.value, rtol=1e-6, atol=0)
+            if not same:
+                found[hdu.name, card.keyword] = (value, card.value)
+    return found
+
+
+@pytest.mark.parametrize("instrument", ["miri", "nircam"])
+def test_same_rate_gives_the_same_image(reference_pipeline, request, tmp_path, instrument):
+    reference_pipeline.require()
+    visit = request.getfixturevalue(f"{instrument}_visit")
+    request.getfixturevalue(f"{instrument}_references")
+    rate = rate_of(visit.raw[0], tmp_path)
+    answer = reference_pipeline.pipeline(
+        "Image2Pipeline",
+        rate,
+        tmp_path / "theirs",
+        environment={
+            **{name: value for name, value in os.environ.items() if name.startswith("CRDS_")},
+            "CRDS_IGNORE_MAPPING_CHECKSUM": "1",
+            "STPIPE_DISABLE_CRDS_STEPPARS": "True",
+        },
+        steps={"resample": {"skip": True}},
+    )
+    theirs = next(Path(path) for path in answer["files"] if path.endswith("_cal.fits"))
+    # A process of its own: the crds package remembers the first cache that it has seen.
+    command = Path(sys.executable).with_name("calcore")
+    words = ["--stage", "2", "--profile", "reference", "--skip", "resample", "-q"]
+    subprocess.run([command, "run", rate, "-o", tmp_path / "ours", *words], check=True)
+    ours = tmp_path / "ours" / theirs.name
+    with fits.open(ours) as mine, fits.open(theirs) as reference:
+        assert differences(mine, reference) == {}
+        assert {hdu.name for hdu in mine} == {hdu.name for hdu in reference}
+        for name in ("SCI", "ERR", "VAR_POISSON", "VAR_RNOISE", "VAR_FLAT", "AREA"):
+            np.testing.assert_allclose(
+                mine[name].data, reference[name].data, rtol=1e-6, atol=0, err_msg=name
+            )
+        np.testing.assert_array_equal(mine["DQ"].data, reference["DQ"].data)
+    one, other = io.open(ours, Image), io.open(theirs, Image)
+    ny, nx = one.data.shape
+    y, x = np.meshgrid(np.linspace(0, ny - 1, 9), np.linspace(0, nx - 1, 9), indexing="ij")
+    sky = other.wcs(x, y, with_bounding_box=False)
+    straight = np.stack(one.wcs.invert(*one.wcs(x, y, with_bounding_box=False)))
+    assert np.abs(np.stack(one.wcs.invert(*sky)) - straight).max() < 1e-6
