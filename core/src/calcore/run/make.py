@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from calcore import __version__, io
-from calcore.errors import CalcoreError, KeywordMissing, OutputProblem
+from calcore.errors import CalcoreError, FileInvalid, KeywordMissing, OutputProblem
 from calcore.io import files as names
 from calcore.io.keywords import keyword_of
 from calcore.model import Catalog, Group, Image, Meta, Ramp, Rate, Record
@@ -275,14 +275,32 @@ def _read(shop: Workshop, only: str | None) -> Any:
     grouped = step is not None and diet_of(kind).grouped and shop.job.stage == "3"
     del only
     if grouped:
-        members = [_with_facts(io.open(path, Image), facts, shop) for path in science]
+        members = [_with_facts(_sound(io.open(path, Image), path), facts, shop) for path in science]
         return Group(shop.job.name, tuple(members), shop.job.association)
     flow = {"1": Ramp, "2": Image, "3": Image}[shop.job.stage]
     if step is not None and issubclass(diet_of(kind).flow, Record):
         flow = diet_of(kind).flow
     if flow is Rate:
         flow = Image
-    return _with_facts(io.open_lazy(science[0], flow), facts, shop)
+    return _with_facts(_sound(io.open_lazy(science[0], flow), science[0]), facts, shop)
+
+
+def _sound(record: Any, path: Path) -> Any:
+    """Return the record if its header tells the size that its pixels have.
+
+    Raises
+    ------
+    FileInvalid
+        They disagree, so no reference would be cut to the right pixels.
+    """
+    told = record.meta.get("subarray.ysize"), record.meta.get("subarray.xsize")
+    if None not in told and told != record.frame.shape:
+        raise FileInvalid(
+            path,
+            f"SUBSIZE2 and SUBSIZE1 say {told[0]} rows and {told[1]} columns, but the pixels are "
+            f"{record.frame.shape[0]} by {record.frame.shape[1]}; correct the header",
+        )
+    return record
 
 
 def _with_facts(record: Any, facts: Any, shop: Workshop) -> Any:

@@ -1,0 +1,291 @@
+"""Bad luck: each gets one sentence with the file and a remedy, and the other exposures are done."""
+
+import os
+import resource
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from astropy.io import fits
+
+import calcore
+from calcore.flags import DQ
+from calcore.run import Status, run
+
+pytestmark = pytest.mark.usefixtures("miri_references")
+NO_SERVER = "https://crds-serverless-mode.stsci.edu"
+ROOT = "jw01234001001_02101_{:05d}_mirimage"
+
+
+def header(keyword, value):
+    """Return a change of one keyword; None removes it."""
+
+    def change(file):
+        extension = next(e for e in file if keyword in e.header)
+        if value is None:
+            del extension.header[keyword]
+        else:
+            extension.header[keyword] = value
+
+    return change
+
+
+def rename(old, new):
+    def change(file):
+        file[old].name = new
+
+    return change
+
+
+def as_float(value):
+    def change(file):
+        data = file["SCI"].data.astype(np.float32)
+        data[...] = value
+        file["SCI"].data = data
+
+    return change
+
+
+def one_group(file):
+    file["SCI"].data = file["SCI"].data[:, :1]
+    file["PRIMARY"].header["NGROUPS"] = 1
+    for name in ("REFOUT",):
+        if name in file:
+            file[name].data = file[name].data[:, :1]
+
+
+def saturated(file):
+    file["SCI"].data[...] = 65535
+
+
+# What is done to an exposure, and what the sentence about it must say besides the file's name.
+DEFECTS = {
+    "no exposure type": (header("EXP_TYPE", None), ["EXP_TYPE", "add it"]),
+    "no detector": (header("DETECTOR", None), ["DETECTOR", "add it"]),
+    "no group time": (header("TGROUP", None), ["TGROUP", "add it"]),
+    "no science extension": (rename("SCI", "DATA"), ["SCI"]),
+    "unknown detector": (header("DETECTOR", "MIRIMAG"), ["MIRIMAG", "Did you mean 'MIRIMAGE'"]),
+    "unknown exposure type": (header("EXP_TYPE", "MIR_IMAGO"), ["Did you mean 'MIR_IMAGE'"]),
+    "mode without pipeline": (header("EXP_TYPE", "MIR_MRS"), ["calcore-miri", "MIR_MRS"]),
+    "other read-out": (header("FASTAXIS", -1), ["FASTAXIS", "correct the header"]),
+    "size and data disagree": (header("SUBSIZE2", 80), ["SUBSIZE2"]),
+}
+
+
+def write(visit, path, change):
+    with fits.open(visit.raw[0], memmap=False) as file:
+        change(file)
+        file.writeto(path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def bad(miri_visit, tmp_path_factory):
+    """A folder of bad exposures and two good ones, and their names by defect."""
+    folder = tmp_path_factory.mktemp("bad") / "raw"
+    folder.mkdir()
+    names = {}
+    for number, (defect, (change, _)) in enumerate(DEFECTS.items(), 11):
+        names[defect] = ROOT.format(number)
+        write(miri_visit, folder / f"{ROOT.format(number)}_uncal.fits", change)
+    whole = miri_visit.raw[0].read_bytes()
+    cut = {
+        "empty": b"", "text": b"nothing of the kind\n" * 400, "cut in the header": whole[:2000],
+        "cut in the data": whole[:-30000],
+    }  # fmt: skip
+    for number, (defect, content) in enumerate(cut.items(), 51):
+        names[defect] = ROOT.format(number)
+        (folder / f"{ROOT.format(number)}_uncal.fits").write_bytes(content)
+    for path in miri_visit.raw:
+        (folder / path.name).write_bytes(path.read_bytes())
+    return folder, names
+
+
+@pytest.fixture(scope="module")
+def done(bad, miri_visit, tmp_path_factory):
+    """What the command line says of them."""
+    output = tmp_path_factory.mktemp("done")
+    cache = {"CRDS_PATH": str(miri_visit.folder / "crds_cache"), "CRDS_SERVER_URL": NO_SERVER,
+             "CRDS_OBSERVATORY": "jwst", "CRDS_READONLY_CACHE": "1"}  # fmt: skip
+    words = ("run", bad[0], "--stage", "1", "-o", output, "--no-pictures")
+    return command(*words, env={**os.environ, **cache}), output
+
+
+def command(*words, limit_bytes=None, **more):
+    """Run the command line in a process of its own."""
+
+    def limits():
+        if limit_bytes is not None:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (limit_bytes, limit_bytes))
+
+    return subprocess.run(
+        [sys.executable, "-m", "calcore.cli", *map(str, words)],
+        capture_output=True, text=True, check=False, preexec_fn=limits, **more,
+    )  # fmt: skip
+
+
+def sentences(done):
+    return [line for line in done.stderr.splitlines() if line.startswith("calcore: ")]
+
+
+def test_good_exposures_are_done_among_bad_ones(done, miri_visit):
+    ended, output = done
+    assert ended.returncode == 1
+    made = {path.name for path in output.iterdir()}
+    expected = set()
+    for path in miri_visit.raw:
+        expected |= {path.name.replace("uncal", suffix) for suffix in ("rate", "rateints")}
+    assert made == expected  # and nothing half-written, under any name
+
+
+def test_each_bad_exposure_gets_one_sentence(done, bad):
+    said = sentences(done[0])
+    for defect, name in bad[1].items():
+        assert len([line for line in said if name in line]) == 1, (defect, said)
+    assert len(said) == len(bad[1])
+    assert "Traceback" not in done[0].stderr
+    assert "unexpected" not in done[0].stderr
+
+
+@pytest.mark.parametrize("defect", DEFECTS)
+def test_the_sentence_says_what_was_found_and_what_helps(done, bad, defect):
+    (line,) = [line for line in sentences(done[0]) if bad[1][defect] in line]
+    for text in DEFECTS[defect][1]:
+        assert text in line
+
+
+@pytest.mark.parametrize(
+    ("defect", "text"),
+    [
+        ("empty", "is not a FITS file"), ("text", "is not a FITS file"),
+        ("cut in the header", "end within a header"), ("cut in the data", "promise"),
+    ],
+)  # fmt: skip
+def test_broken_files_are_told_apart(done, bad, defect, text):
+    (line,) = [line for line in sentences(done[0]) if bad[1][defect] in line]
+    assert text in line
+
+
+@pytest.mark.parametrize(
+    "change",
+    [as_float(np.nan), as_float(np.inf), saturated, one_group],
+    ids=["nan", "infinite", "saturated", "one-group"],
+)
+def test_an_exposure_without_usable_samples_is_done_or_refused_but_never_wrong(
+    miri_visit, tmp_path, change
+):
+    path = write(miri_visit, tmp_path / f"{ROOT.format(1)}_uncal.fits", change)
+    (outcome,) = run(path, stage="1", output=tmp_path / "out").products
+    if outcome.status is Status.FAILED:
+        assert ROOT.format(1) in outcome.reason
+        assert outcome.exit_status in {1, 64}
+        assert "unexpected" not in outcome.reason
+        assert not list((tmp_path / "out").glob("*"))
+    else:
+        rate = calcore.open(tmp_path / "out" / path.name.replace("uncal", "rate"))
+        usable = (rate.dq & np.uint32(DQ.DO_NOT_USE | DQ.REFERENCE_PIXEL)) == 0
+        assert np.isfinite(rate.data[usable]).all()
+        assert np.isfinite(rate.err[usable]).all()
+        if change is not one_group:
+            assert not usable.any()
+
+
+def reference(miri_visit, kind):
+    folder = miri_visit.folder / "crds_cache" / "references" / "jwst"
+    return min(folder.rglob(f"*_{kind}_*"))
+
+
+@pytest.mark.parametrize("kind", ["dark", "gain", "saturation", "linearity"])
+def test_a_reference_of_another_shape_is_refused(miri_visit, tmp_path, kind):
+    path = tmp_path / f"my_{kind}.fits"
+    with fits.open(reference(miri_visit, kind), memmap=False) as file:
+        for extension in file[1:]:
+            if extension.is_image and extension.data is not None and extension.data.ndim >= 2:
+                extension.data = extension.data[..., :20, :30]
+        for number, size in ((1, 30), (2, 20)):
+            file[0].header[f"SUBSIZE{number}"] = size
+        file.writeto(path)
+    (outcome,) = run(
+        miri_visit.raw[0], stage="1", output=tmp_path / "out", references={kind: str(path)}
+    ).products
+    assert outcome.status is Status.FAILED
+    assert path.name in outcome.reason
+    assert not list((tmp_path / "out").glob("*"))
+
+
+@pytest.mark.parametrize("content", [b"", b"nothing of the kind\n" * 400], ids=["empty", "text"])
+def test_a_reference_that_is_no_reference_is_named(miri_visit, tmp_path, content):
+    path = tmp_path / "my_gain.fits"
+    path.write_bytes(content)
+    (outcome,) = run(
+        miri_visit.raw[0], stage="1", output=tmp_path / "out", references={"gain": str(path)}
+    ).products
+    assert outcome.status is Status.FAILED
+    assert "my_gain.fits" in outcome.reason
+
+
+def test_a_photom_table_without_the_exposure_s_row_fails_it(miri_visit, miri_products, tmp_path):
+    path = tmp_path / "my_photom.fits"
+    with fits.open(reference(miri_visit, "photom"), memmap=False) as file:
+        table = file["PHOTOM"]
+        column = next(name for name in table.columns.names if name.lower() == "filter")
+        table.data[column] = "F9999W"
+        file.writeto(path)
+    rate = next(miri_products[0].glob("*_rate.fits"))
+    (outcome,) = run(
+        rate, stage="2", output=tmp_path / "out", references={"photom": str(path)}
+    ).products
+    assert outcome.status is Status.FAILED
+    assert "F770W" in outcome.reason
+    assert not list((tmp_path / "out").glob("*_cal.fits"))
+
+
+@pytest.mark.usefixtures("miri_products")  # kernels are compiled, and kept, by then
+def test_a_full_disk_leaves_nothing_behind(miri_visit, tmp_path):
+    output = tmp_path / "out"
+    ended = command(
+        "run", miri_visit.raw[0], "--stage", "1", "-o", output, "--no-pictures",
+        limit_bytes=40000,
+    )  # fmt: skip
+    assert ended.returncode == 1
+    (line,) = sentences(ended)
+    assert "_rate" in line
+    assert not list(output.glob("*"))
+
+
+def test_an_output_that_is_no_folder_is_named(miri_visit, tmp_path):
+    blocked = tmp_path / "file"
+    blocked.touch()
+    ended = command("run", miri_visit.raw[0], "--stage", "1", "-o", blocked / "out")
+    assert ended.returncode == 1
+    (line,) = sentences(ended)
+    assert str(blocked) in line
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="the superuser may write anywhere")
+def test_an_output_that_may_not_be_written_is_named(miri_visit, tmp_path):
+    locked = tmp_path / "locked"
+    locked.mkdir(mode=0o555)
+    ended = command("run", miri_visit.raw[0], "--stage", "1", "-o", locked)
+    assert ended.returncode == 1
+    (line,) = sentences(ended)
+    assert str(locked) in line
+
+
+def test_an_association_that_names_what_is_not_there(miri_visit, tmp_path):
+    association = tmp_path / miri_visit.association.name
+    association.write_bytes(miri_visit.association.read_bytes())
+    ended = command("run", association, "-o", tmp_path / "out")
+    assert ended.returncode == 1
+    (line,) = sentences(ended)
+    assert "mirimage" in line
+    assert "put them beside the association" in line
+
+
+def test_an_association_that_is_no_json(tmp_path):
+    path = tmp_path / "x_asn.json"
+    path.write_text("{")
+    ended = command("run", path)
+    assert ended.returncode in {1, 2}
+    assert str(path) in sentences(ended)[0]
