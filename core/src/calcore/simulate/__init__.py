@@ -10,17 +10,17 @@ if TYPE_CHECKING:
     from calcore.simulate.physics import Effects as Effects
     from calcore.simulate.sky_options import SkyOptions as SkyOptions
     from calcore.simulate.sky_options import Target as Target
-    from calcore.simulate.visit import SimulatedVisit as SimulatedVisit
-    from calcore.simulate.visit import VisitOptions as VisitOptions
     from calcore.simulate.visit import simulate as simulate
+    from calcore.simulate.visit_options import SimulatedVisit as SimulatedVisit
+    from calcore.simulate.visit_options import VisitOptions as VisitOptions
 
 _HOMES = {
     "Effects": "physics",
     "SimulatedInstrument": "instrument_tables",
-    "SimulatedVisit": "visit",
+    "SimulatedVisit": "visit_options",
     "SkyOptions": "sky_options",
     "Target": "sky_options",
-    "VisitOptions": "visit",
+    "VisitOptions": "visit_options",
     "simulate": "visit",
 }
 

@@ -183,6 +183,7 @@ class _Exposure:
         self.maps = switched(camera.maps, camera.physics, camera.effects)
         self.rate = (rate * self.maps.efficiency + self.maps.dark).astype(np.float32)
         self.full_well = self.maps.full_well(self.physics)
+        self.usual_full_well = float(np.median(self.full_well))
         self.noise = ReadoutNoise(
             electronics=self.physics.electronics,
             clocks=self.plan.clocking,
@@ -262,7 +263,7 @@ class _Exposure:
             shape=self.maps.shape,
             seconds=self.plan.frame_time_s,
             radiation=self.physics.radiation,
-            full_well_electron=float(np.median(self.full_well)),
+            full_well_electron=self.usual_full_well,
             frame_pixels=self.camera.frame_pixels,
             effects=self.effects,
         )

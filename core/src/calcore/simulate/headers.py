@@ -164,7 +164,7 @@ def _program_keywords(facts: ExposureFacts) -> Iterator[Keyword]:
     yield "NEXPOSUR", visit.n_dithers, "Total number of exposures in visit"
     yield "INTARGET", False, "At least one exposure in visit is internal"
     yield "TSOVISIT", False, "Time Series Observation visit indicator"
-    yield "CROWDFLD", False, "Are the FGSes in a crowded field?"
+    yield "CROWDFLD", False, "Guide stars in a crowded field"
     yield "TARGPROP", visit.target_name, "Proposer's name for the target"
     yield "TARGNAME", visit.target_name, "Standard astronomical catalog name for target"
     yield "TARGTYPE", "FIXED", "Type of target"

@@ -72,6 +72,13 @@ def interference(
     return total.astype(np.float32)
 
 
+def _stride(places: NDArray[np.int64]) -> slice:
+    """Return evenly spaced places as a slice, which is far quicker than a list."""
+    step = int(places[1] - places[0]) if len(places) > 1 else 1
+    stop = int(places[-1]) + step
+    return slice(int(places[0]), None if stop < 0 else stop, step)
+
+
 @dataclass(eq=False)
 class ReadoutNoise:
     """Makes the frames of common noise of one exposure, in time order [DN].
@@ -132,8 +139,8 @@ class ReadoutNoise:
         streams = self._streams(rows)
         for amplifier in range(outputs):
             here = np.flatnonzero(self.order.amplifier == amplifier)
-            noise[:, here] = streams[amplifier][:, self.order.sample[here]]
-            noise[:, here] += np.float32(self._offset[amplifier])
+            read = streams[amplifier][:, _stride(self.order.sample[here])]
+            noise[:, _stride(here)] = read + np.float32(self._offset[amplifier])
         if self.effects.parity:
             self._add_parity(noise)
         if self.effects.interference and self.waves:

@@ -29,6 +29,7 @@ PATHS = {
     "PUPIL": "META.INSTRUMENT.PUPIL",
     "READPATT": "META.EXPOSURE.READPATT",
     "SUBARRAY": "META.SUBARRAY.NAME",
+    "TSOVISIT": "META.VISIT.TSOVISIT",
 }
 """Where the data model keeps the keywords that mappings match."""
 

@@ -248,6 +248,18 @@ def emicorr(setup: Setup, path: Path) -> None:
     write_asdf(path, setup, "emicorr", "EmiModel", tree)
 
 
+def parameters(setup: Setup, path: Path) -> None:
+    """Write parameters of the reference pipeline, as operations set them."""
+    table = setup.table
+    tree = {
+        "class": table["class"],
+        "name": table["class"].rpartition(".")[2],
+        "parameters": dict(table.get("parameters", {})),
+        "steps": [dict(step) for step in table.get("steps", ())],
+    }
+    write_asdf(path, setup, table["type"], "StepParsModel", tree)
+
+
 MAKERS: Mapping[str, Callable[[Setup, Path], None]] = {
     "mask": mask,
     "saturation": saturation,
@@ -260,4 +272,5 @@ MAKERS: Mapping[str, Callable[[Setup, Path], None]] = {
     "readnoise": read_noise,
     "ipc": ipc,
     "emicorr": emicorr,
+    "parameters": parameters,
 }

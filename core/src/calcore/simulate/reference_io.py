@@ -18,6 +18,8 @@ from calcore.simulate.streams import stream
 from calcore.simulate.tables import Detector, Filter, Subarray
 
 AUTHOR = "calcore simulate"
+ASDF_VERSION = "1.5.0"
+"""Old enough for all readers."""
 SUBARRAY_KEYS = ("SUBARRAY", "SUBSTRT1", "SUBSTRT2", "SUBSIZE1", "SUBSIZE2", "FASTAXIS", "SLOWAXIS")
 
 
@@ -244,5 +246,5 @@ def write_asdf(
         meta["instrument"]["channel"] = setup.detector.channel
     if setup.detector.module:
         meta["instrument"]["module"] = setup.detector.module
-    file = asdf.AsdfFile({"meta": meta, **tree})
+    file = asdf.AsdfFile({"meta": meta, **tree}, version=ASDF_VERSION)
     file.write_to(path, include_block_index=False)

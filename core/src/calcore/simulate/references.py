@@ -18,7 +18,7 @@ from calcore.simulate.reference_io import Setup
 from calcore.simulate.reference_optics import OpticsSetup
 from calcore.simulate.tables import Detector, Filter
 
-ASDF_KINDS = ("distortion", "filteroffset", "abvegaoffset", "emicorr")
+ASDF_KINDS = ("distortion", "filteroffset", "abvegaoffset", "emicorr", "parameters")
 GROUPED_KINDS = ("dark", "reset")
 BANDED_KINDS = ("flat", "area")
 
@@ -28,6 +28,8 @@ def make_references(
     setup: Setup,
     cache: ReferenceCache,
     progress: Callable[[str], None] | None = None,
+    *,
+    operations: bool = False,
 ) -> list[Path]:
     """Make all reference files of a detector and a filter that are not in the cache yet.
 
@@ -41,6 +43,8 @@ def make_references(
         Where the files go.
     progress
         Told each type.
+    operations
+        Make the types that hold parameters of the reference pipeline too.
 
     Returns
     -------
@@ -54,6 +58,8 @@ def make_references(
     exact = frozenset({*bands, setup.filter.name})
     for type_, row in instrument.table["references"].items():
         kind = row["kind"]
+        if kind == "parameters" and not operations:
+            continue
         own = replace(setup, table=_table(instrument, setup, type_, row))
         match = [own.value(key) for key in row["parkey"]]
         path, missing = cache.place(

@@ -1,7 +1,7 @@
 """A whole visit: dithered exposures, their reference files, an association, and the truth."""
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from calcore.errors import BadParameter, OutputProblem, UnknownName
@@ -13,105 +13,25 @@ from calcore.simulate.geometry import Geometry
 from calcore.simulate.headers import ExposureFacts, VisitFacts
 from calcore.simulate.instrument_tables import SimulatedInstrument
 from calcore.simulate.optics import point_spread
-from calcore.simulate.physics import Effects, Physics
+from calcore.simulate.physics import Physics
 from calcore.simulate.pointing import Pointing
 from calcore.simulate.raw_files import write_raw
 from calcore.simulate.readout import Clocking, Plan, clocking, read_order
 from calcore.simulate.reference_cache import ReferenceCache, environment
-from calcore.simulate.reference_io import Quality, Setup
+from calcore.simulate.reference_io import Setup
 from calcore.simulate.references import make_references
 from calcore.simulate.render import render
 from calcore.simulate.scene import Scene
-from calcore.simulate.sky_options import SkyOptions, Target, draw_sky, full_flux_jy
+from calcore.simulate.sky_options import draw_sky, full_flux_jy
 from calcore.simulate.streams import stream
 from calcore.simulate.tables import Detector, Filter
 from calcore.simulate.truth_files import write_detector_truth, write_exposure_truth, write_scene
+from calcore.simulate.visit_options import SimulatedVisit, VisitOptions
 
 Progress = Callable[[str], None]
-DETECTOR_SEED = 2022
-START_MJD = 61074.25
-"""Start of the first exposure, 2026-02-03T06:00 UTC; later than all references' validity."""
 OVERHEAD_S = 120.0
 """Time between exposures [s]."""
 CACHE, TRUTH = "crds_cache", "truth"
-
-
-@dataclass(frozen=True, kw_only=True)
-class VisitOptions:
-    """What to observe; None takes the instrument's own choice for the mode.
-
-    Attributes
-    ----------
-    mode, size
-        Mode, such as "image", and one of its named sizes, such as "small"; None is the usual one.
-    seed
-        Seed of sky, noise and hits.
-    detector_seed
-        Seed of the detectors and of their references: visits that share it share references.
-    detectors, filters, subarray, pattern
-        Values of DETECTOR, of FILTER (for each channel one at most), SUBARRAY and READPATT.
-    n_groups, n_ints, n_dithers
-        Groups, integrations, exposures.
-    target, sky
-        Where to look, and what is there.
-    scene
-        A sky of one's own in place of `sky`.
-    effects, quality
-        What the detectors suffer from, and how well the references know them.
-    start_mjd
-        Start of the visit [MJD, UTC].
-    program, observation
-        Numbers of the visit.
-    references, truth
-        Write a reference cache; write truth.
-    """
-
-    mode: str = "image"
-    size: str | None = None
-    seed: int = 0
-    detector_seed: int = DETECTOR_SEED
-    detectors: Sequence[str] | None = None
-    filters: Sequence[str] | None = None
-    subarray: str | None = None
-    pattern: str | None = None
-    n_groups: int | None = None
-    n_ints: int | None = None
-    n_dithers: int | None = None
-    target: Target = field(default_factory=Target)
-    sky: SkyOptions = field(default_factory=SkyOptions)
-    scene: Scene | None = None
-    effects: Effects = field(default_factory=Effects)
-    quality: Quality = field(default_factory=Quality)
-    start_mjd: float = START_MJD
-    program: int = 1234
-    observation: int = 1
-    references: bool = True
-    truth: bool = True
-
-
-@dataclass(frozen=True, kw_only=True)
-class SimulatedVisit:
-    """What a simulation wrote.
-
-    Attributes
-    ----------
-    raw
-        Raw exposures.
-    associations
-        Association files, one for each filter.
-    cache
-        Reference cache, the value for CRDS_PATH; None if none was asked for.
-    environment
-        Variables that make CRDS use the cache.
-    truth
-        Folder of truth; None if none was asked for.
-    """
-
-    raw: tuple[Path, ...]
-    associations: tuple[Path, ...]
-    cache: Path | None
-    environment: dict[str, str]
-    truth: Path | None
 
 
 def simulate(
@@ -318,6 +238,7 @@ class _Visit:
                 setup,
                 cache,
                 lambda type_: self.tell(f"{detector.name} {type_}"),
+                operations=options.operations,
             )
         subarray = detector.subarray(self.subarray)
         cut = maps.cut(subarray.window)
