@@ -184,3 +184,42 @@ def test_several_processes_make_the_same_products(miri_products, miri_visit, tmp
 def test_an_unknown_executor_is_refused(miri_visit):
     with pytest.raises(UnknownName, match="Did you mean 'serial'"):
         run(miri_visit.raw[0], executor="serail")
+
+
+def test_hooks_are_told_and_may_judge(miri_visit, tmp_path, monkeypatch):
+    from calcore.hooks import hookimpl
+    from calcore.registry import manager as registry_manager
+    from calcore.run import make
+
+    seen = []
+
+    class Observer:
+        """Watches one slot and judges rates."""
+
+        @hookimpl
+        def calcore_watch(self):
+            return ["linearity"]
+
+        @hookimpl
+        def calcore_after_step(self, slot, record, tally):
+            seen.append((slot, None if record is None else record.data.shape, dict(tally)))
+
+        @hookimpl
+        def calcore_diagnose(self, suffix, record):
+            if suffix == "rate":
+                return [("fraction of NaN", float(np.isnan(record.data).mean()), 0.0, -1.0)]
+            return None
+
+    def with_observer(*names):
+        made = registry_manager.manager(*names)
+        made.register(Observer())
+        return made
+
+    monkeypatch.setattr(make, "manager", with_observer)
+    outcome = run(miri_visit.raw[0], stage="1", output=tmp_path).products[0]
+    assert outcome.status is Status.COMPLETE
+    assert [figure.good for figure in outcome.figures] == [False]
+    frames = {slot: shape for slot, shape, _ in seen}
+    assert frames["linearity"] == calcore.open(miri_visit.raw[0]).data.shape
+    assert frames["jump"] is None
+    assert "ramp_fit" in frames

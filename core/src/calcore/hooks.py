@@ -31,13 +31,11 @@ def calcore_edit_pipeline(pipeline: str, meta: Meta) -> Mapping[str, Any] | None
 
 
 @hookspec
-def calcore_mask(purpose: str, meta: Meta, shape: tuple[int, int]) -> Any:
-    """Return a boolean mask (ny, nx), True where `purpose` should not look; None if no opinion."""
+def calcore_diagnose(product: str, suffix: str, record: Any) -> Sequence[Any] | None:
+    """Judge a product: figures, as `calcore.run.outcome.Figure` has them.
 
-
-@hookspec
-def calcore_diagnose(product: str, meta: Meta, tally: Mapping[str, int]) -> Sequence[Any] | None:
-    """Return figures with limits: tuples of name, value, low, high."""
+    Each is a tuple of name, value, lowest and highest value that is still good (None is no limit).
+    """
 
 
 @hookspec

@@ -21,9 +21,7 @@ KINDS = {
     "calcore.instruments": "instrument",
     "calcore.executors": "executor",
     "calcore.pipelines": "pipeline",
-    "calcore.products": "product",
     "calcore.commands": "command",
-    "calcore.tables": "table",
     "calcore.hooks": "hook",
 }
 

@@ -21,7 +21,7 @@ from calcore.registry.questions import References, build_pipeline
 from calcore.run.assemble import BuiltSlot, assemble, describe
 from calcore.run.execute import Execution
 from calcore.run.graph import HANDED_ON, Job
-from calcore.run.outcome import Outcome, ProductPlan, Progress, Silence, SlotOutcome, Status
+from calcore.run.outcome import Figure, Outcome, ProductPlan, Progress, Silence, SlotOutcome, Status
 from calcore.run.record import NODE, record_tree, same_record
 from calcore.run.request import Request
 from calcore.run.settings import read_user_file, with_user_settings
@@ -41,6 +41,7 @@ class Workshop:
     pipeline: Pipeline
     slots: tuple[BuiltSlot, ...]
     written: list[Path] = field(default_factory=list)
+    figures: list[Figure] = field(default_factory=list)
 
     @property
     def tree(self) -> dict[str, Any]:
@@ -142,6 +143,7 @@ def make(
         seconds=time.perf_counter() - begun,
         slots=slots,
         files=files,
+        figures=tuple(shop.figures) if shop is not None else (),
         reason=reason,
         exit_status=exit_status,
     )
@@ -341,6 +343,9 @@ def _write(shop: Workshop, path: Path, record: Any) -> None:
             record = record.replace(meta=record.meta.set(changes))
         io.write(record, path, record_tree={NODE: {shop.pipeline.name: shop.tree}})
     shop.written.append(path)
+    suffix = names.suffix_of(path)
+    judged = shop.hook.calcore_diagnose(product=shop.job.name, suffix=suffix, record=record)
+    shop.figures.extend(Figure(*figure) for figures in judged for figure in figures or ())
 
 
 def _choices(shop: Workshop) -> Iterator[Choice]:

@@ -80,6 +80,22 @@ class SlotOutcome:
 
 
 @dataclass(frozen=True)
+class Figure:
+    """What a plugin measured on a product, and between which limits it is good; None is no limit."""
+
+    name: str
+    value: float
+    low: float | None = None
+    high: float | None = None
+
+    @property
+    def good(self) -> bool:
+        """True if the value lies between its limits."""
+        above = self.low is None or self.value >= self.low
+        return above and (self.high is None or self.value <= self.high)
+
+
+@dataclass(frozen=True)
 class Outcome:
     """How one product ended."""
 
@@ -89,6 +105,7 @@ class Outcome:
     seconds: float = 0.0
     slots: tuple[SlotOutcome, ...] = ()
     files: tuple[Path, ...] = ()
+    figures: tuple[Figure, ...] = ()
     reason: str = ""
     exit_status: int = 0
 
