@@ -106,7 +106,7 @@ def test_brighter_flat_gives_less_signal():
 
 def test_factor_with_a_power_and_its_inverse():
     plane = np.array([[2.0, 3.0]], np.float32)
-    factor = np.array([[4.0, 0.5]], np.float32)
+    factor = np.array([[4.0, 0.5]])
     assert multiply(plane, factor).tolist() == [[8, 1.5]]
     assert multiply(plane, factor, variance=True).tolist() == [[32, 0.75]]
     assert multiply(plane, factor, inverse=True).tolist() == [[0.5, 6]]

@@ -4,9 +4,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calcore.flags import DQ
-from calcore.kernels._jit import F4x2, F4x3, U4x2, kernel
+from calcore.kernels._jit import F4x2, F4x3, F8x2, U4x2, kernel
 
 F4 = NDArray[np.float32]
+F8 = NDArray[np.float64]
 U4 = NDArray[np.uint32]
 
 _DO_NOT_USE = int(DQ.DO_NOT_USE)
@@ -15,7 +16,7 @@ _NO_FLAT_FIELD = int(DQ.NO_FLAT_FIELD)
 
 @kernel
 def _factor(
-    flat: F4x2, dq: U4x2, no_flat: int, do_not_use: int, out_factor: F4x2, out_dq: U4x2
+    flat: F4x2, dq: U4x2, no_flat: int, do_not_use: int, out_factor: F8x2, out_dq: U4x2
 ) -> None:
     for row in range(flat.shape[0]):
         for column in range(flat.shape[1]):
@@ -26,10 +27,10 @@ def _factor(
             if flags & no_flat:
                 flags |= np.uint32(do_not_use)
             out_dq[row, column] = flags
-            out_factor[row, column] = 1.0 if flags & do_not_use else 1.0 / value
+            out_factor[row, column] = 1.0 if flags & do_not_use else 1.0 / float(value)
 
 
-def factor(flat: F4, dq: U4) -> tuple[F4, U4]:
+def factor(flat: F4, dq: U4) -> tuple[F8, U4]:
     """Return what the flat-field correction multiplies a signal by.
 
     Parameters
@@ -41,36 +42,36 @@ def factor(flat: F4, dq: U4) -> tuple[F4, U4]:
 
     Returns
     -------
-    float32 (ny, nx)
+    float64 (ny, nx)
         1 / `flat`; 1 where the response is unknown: flagged DO_NOT_USE or NO_FLAT_FIELD, 0, or not
         finite.
     uint32 (ny, nx)
         `dq`, with DO_NOT_USE where the response is unknown, and NO_FLAT_FIELD where its value is.
     """
-    out_factor = np.empty_like(flat)
+    out_factor = np.empty(flat.shape, np.float64)
     out_dq = np.empty_like(dq)
     _factor(flat, dq, _NO_FLAT_FIELD, _DO_NOT_USE, out_factor, out_dq)
     return out_factor, out_dq
 
 
 @kernel
-def _variance(data: F4x3, factor: F4x2, flat_error: F4x2, out: F4x3) -> None:
+def _variance(data: F4x3, factor: F8x2, flat_error: F4x2, out: F4x3) -> None:
     for i in range(data.shape[0]):
         for row in range(data.shape[1]):
             for column in range(data.shape[2]):
-                relative = float(factor[row, column]) * float(flat_error[row, column])
+                relative = factor[row, column] * float(flat_error[row, column])
                 error = float(data[i, row, column]) * relative
                 out[i, row, column] = error * error
 
 
-def variance(data: F4, factor: F4, flat_error: F4) -> F4:
+def variance(data: F4, factor: F8, flat_error: F4) -> F4:
     """Return the variance that the flat field's own error adds to a corrected signal.
 
     Parameters
     ----------
     data : float32 ([n_int,] ny, nx)
         Corrected signal S.
-    factor : float32 (ny, nx)
+    factor : float64 (ny, nx)
         1 / F, F being the response.
     flat_error : float32 (ny, nx)
         Standard deviation of F.
