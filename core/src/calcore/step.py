@@ -226,6 +226,8 @@ class Step:
             whole = {name: getattr(result, name) for name in names}
             wants = accepted(self.finish, given)
             result = result.replace(**self.finish(flow.meta, whole, **wants))
+        if not isinstance(result, Record):
+            return result
         return result.replace(meta=self.header(result.meta, self.tally(result)))
 
     # What a subclass defines. `apply` is the step; the other parts are for steps that work on

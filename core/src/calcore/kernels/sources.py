@@ -16,6 +16,7 @@ from photutils.detection import DAOStarFinder, IRAFStarFinder
 from photutils.segmentation import SegmentationImage, SourceCatalog, SourceFinder
 from scipy.ndimage import correlate1d
 
+from calcore.kernels.centroids import windowed
 from calcore.kernels.sky import clipped_about_median
 
 Finder = Literal["dao", "iraf", "segmentation"]
@@ -46,6 +47,8 @@ class Search:
         parted, fraction of the flux a part must have.
     local_width, mask_method, kron
         For segments: what photutils' catalogue takes.
+    windowed : bool
+        Whether positions are centroids under a window of width `fwhm`.
     """
 
     finder: Finder
@@ -67,6 +70,7 @@ class Search:
     local_width: int = 0
     mask_method: str = "correct"
     kron: tuple[float, ...] | None = None
+    windowed: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -260,4 +264,100 @@ def find_stars(data: NDArray[np.float32], hidden: Mask, search: Search) -> Stars
     order = np.argsort(-flux, kind="stable")
     order = order[np.isfinite(x[order]) & np.isfinite(y[order]) & np.isfinite(flux[order])]
     order = order[: search.brightest]
-    return Stars(x[order], y[order], flux[order])
+    x, y, flux = x[order], y[order], flux[order]
+    if search.windowed:
+        x, y = windowed(net, hidden, x, y, search.fwhm)
+    return Stars(x, y, flux)
+
+
+@dataclass(frozen=True, eq=False)
+class Found:
+    """Sources of an image.
+
+    Attributes
+    ----------
+    label : int32 (n,)
+        Numbers, from 1.
+    x, y : float64 (n,)
+        Positions, 0-based [pixel].
+    flux, flux_err : float64 (n,)
+        Sums over the pixels of each source, and their standard deviations; for stars the finder's
+        flux and NaN.
+    net : float32 (ny, nx)
+        Image without background; NaN where it is hidden.
+    segments : uint32 (ny, nx), optional
+        Which pixel belongs to which source.
+    shape : dict
+        Columns of the catalogue that tell of the shape of segments.
+    box : four float64 (n,)
+        Outer edges of the box around each source: x low, x high, y low, y high [pixel].
+    """
+
+    label: NDArray[np.int32]
+    x: F8
+    y: F8
+    flux: F8
+    flux_err: F8
+    net: NDArray[np.float32]
+    segments: NDArray[np.uint32] | None
+    shape: dict[str, F8]
+    box: tuple[F8, F8, F8, F8]
+
+
+def find_sources(
+    data: NDArray[np.float32], err: NDArray[np.float32], hidden: Mask, search: Search
+) -> Found | None:
+    """Find sources of any shape, or stars.
+
+    Parameters
+    ----------
+    data, err : float32 (ny, nx)
+        Image and its standard deviation.
+    hidden : bool (ny, nx)
+        True for pixels that do not count.
+    search : Search
+        How sources are looked for.
+
+    Returns
+    -------
+    Found or None
+        None if there are none.
+    """
+    if hidden.all():
+        return None
+    sky = background(data, hidden, search.box)
+    net = np.where(hidden, np.float32(np.nan), data - sky.level).astype(np.float32)
+    if search.finder != "segmentation":
+        stars = find_stars(data, hidden, search)
+        label = np.arange(1, stars.x.size + 1, dtype=np.int32)
+        nowhere = np.full(label.size, np.nan)
+        box = nowhere, nowhere, nowhere, nowhere
+        return Found(label, stars.x, stars.y, stars.flux, nowhere, net, None, {}, box)
+    filtered = smoothed(net, hidden, search.fwhm)
+    segmented = segments(filtered, sky.noise, hidden, search)
+    if segmented is None:
+        return None
+    table = measured(net, filtered, segmented, hidden, search, err)
+    x, y = _numbers(table.x_centroid), _numbers(table.y_centroid)
+    if search.windowed:
+        x, y = windowed(net, hidden, x, y, search.fwhm)
+    shape = {
+        "isophotal_area": _numbers(table.area),
+        "semimajor_sigma": _numbers(table.semimajor_axis),
+        "semiminor_sigma": _numbers(table.semiminor_axis),
+        "ellipticity": _numbers(table.ellipticity),
+        "orientation": _numbers(table.orientation),
+    }
+    box = (
+        _numbers(table.bbox_xmin) - 0.5, _numbers(table.bbox_xmax) + 0.5,
+        _numbers(table.bbox_ymin) - 0.5, _numbers(table.bbox_ymax) + 0.5,
+    )  # fmt: skip
+    return Found(
+        np.atleast_1d(np.asarray(table.label, np.int32)), x, y, _numbers(table.segment_flux),
+        _numbers(table.segment_flux_err), net, np.asarray(segmented.data, np.uint32), shape, box,
+    )  # fmt: skip
+
+
+def _numbers(column: Any) -> F8:
+    """Return a column as plain numbers, also if it is one number or has a unit."""
+    return np.atleast_1d(np.asarray(getattr(column, "value", column), np.float64))

@@ -41,11 +41,18 @@ class SearchingStep(Step):
         tuple[float, float] | None, Doc("Segments: factor and least size of Kron's radius.")
     ] = None
     deblend: Annotated[bool, Doc("Part blends.")] = True
+    centroid: Annotated[
+        Literal["finder", "windowed"],
+        Doc(
+            "Positions as they were found, or under a window of kernel_fwhm that follows the source."
+        ),
+    ] = "finder"
 
     @property
     def search(self) -> Search:
         """The parameters as the kernels take them."""
         return Search(
+            windowed=self.centroid == "windowed",
             finder=self.starfinder, snr=self.snr_threshold, box=self.bkg_boxsize,
             fwhm=self.kernel_fwhm, minsep_fwhm=self.minsep_fwhm, sigma_radius=self.sigma_radius,
             sharpness=(self.sharplo, self.sharphi), roundness=(self.roundlo, self.roundhi),

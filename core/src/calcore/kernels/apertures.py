@@ -1,0 +1,196 @@
+"""Flux in apertures, the sky around them, and the shape of what is in them."""
+
+import numpy as np
+from numpy.typing import NDArray
+from photutils.aperture import CircularAperture
+from scipy.ndimage import correlate
+from scipy.spatial import cKDTree
+
+from calcore.kernels._jit import B1x2, F4x2, F8x1, kernel
+
+F8 = NDArray[np.float64]
+
+
+def circular(
+    data: NDArray[np.float32], err: NDArray[np.float32], x: F8, y: F8, radius: float
+) -> tuple[F8, F8]:
+    """Return sums over circles, pixels counted by the part of them that is inside.
+
+    Parameters
+    ----------
+    data, err : float32 (ny, nx)
+        Image and its standard deviation; NaN spreads to every circle that reaches it.
+    x, y : float64 (n,)
+        Centres, 0-based [pixel].
+    radius : float
+        Radius [pixel].
+
+    Returns
+    -------
+    float64 (n,), float64 (n,)
+        Sums and their standard deviations; NaN where a circle lies off the image.
+    """
+    circles = CircularAperture(np.stack([x, y], axis=1), radius)
+    sums, errors = circles.do_photometry(data, error=err, method="exact")
+    return np.asarray(sums, np.float64), np.asarray(errors, np.float64)
+
+
+@kernel
+def _annulus(
+    data: F4x2,
+    hidden: B1x2,
+    x: F8x1,
+    y: F8x1,
+    inner: float,
+    outer: float,
+    sigma: float,
+    iterations: int,
+    out_values: F8x1,
+    out_level: F8x1,
+    out_spread: F8x1,
+    out_count: F8x1,
+) -> None:
+    rows, columns = data.shape
+    for source in range(x.size):
+        count = 0
+        for j in range(max(0, int(y[source] - outer)), min(rows, int(y[source] + outer) + 2)):
+            for i in range(
+                max(0, int(x[source] - outer)), min(columns, int(x[source] + outer) + 2)
+            ):
+                distance = np.sqrt((i - x[source]) ** 2 + (j - y[source]) ** 2)
+                if hidden[j, i] or not (inner <= distance < outer) or np.isnan(data[j, i]):
+                    continue
+                value = float(data[j, i])
+                place = count
+                while place > 0 and out_values[place - 1] > value:
+                    out_values[place] = out_values[place - 1]
+                    place -= 1
+                out_values[place] = value
+                count += 1
+        low, high = 0, count
+        middle, spread = np.nan, np.nan
+        for iteration in range(iterations + 1):
+            if high <= low:
+                break
+            number = high - low
+            middle = 0.5 * (out_values[(low + high - 1) // 2] + out_values[(low + high) // 2])
+            mean = 0.0
+            for k in range(low, high):
+                mean += out_values[k]
+            mean /= number
+            square = 0.0
+            for k in range(low, high):
+                square += (out_values[k] - mean) ** 2
+            spread = np.sqrt(square / number)
+            if iteration == iterations:
+                break
+            before = number
+            while low < high and out_values[low] < middle - sigma * spread:
+                low += 1
+            while high > low and out_values[high - 1] > middle + sigma * spread:
+                high -= 1
+            if high - low == before:
+                break
+        out_level[source], out_spread[source], out_count[source] = middle, spread, high - low
+
+
+def surroundings(
+    data: NDArray[np.float32], hidden: B1x2, x: F8, y: F8, inner: float, outer: float
+) -> tuple[F8, F8]:
+    """Return the level of the sky in rings around sources, and its standard error.
+
+    Parameters
+    ----------
+    data : float32 (ny, nx)
+        Image.
+    hidden : bool (ny, nx)
+        True for pixels that do not count.
+    x, y : float64 (n,)
+        Centres, 0-based [pixel].
+    inner, outer : float
+        Radii [pixel].
+
+    Returns
+    -------
+    float64 (n,), float64 (n,)
+        Median of the pixels whose centre lies in the ring, after clipping at three standard
+        deviations (five rounds), and the standard error of a median; NaN for an empty ring.
+    """
+    size = x.size
+    room = np.empty(int(np.ceil(2 * outer + 4)) ** 2)
+    level, spread, count = np.empty(size), np.empty(size), np.empty(size)
+    _annulus(
+        np.ascontiguousarray(data), hidden, np.ascontiguousarray(x), np.ascontiguousarray(y),
+        inner, outer, 3.0, 5, room, level, spread, count,
+    )  # fmt: skip
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return level, np.sqrt(np.pi / 2 / count) * spread
+
+
+def sharpness_and_roundness(
+    data: NDArray[np.float32], x: F8, y: F8, fwhm: float, sigma_radius: float = 1.5
+) -> tuple[F8, F8]:
+    """Return how peaked and how round sources are, as DAOFIND tells stars from other things.
+
+    Parameters
+    ----------
+    data : float32 (ny, nx)
+        Image without background; NaN gives NaN where the kernel reaches it.
+    x, y : float64 (n,)
+        Positions, 0-based [pixel].
+    fwhm, sigma_radius : float
+        Width of the kernel [pixel], and where it is cut [sigma]; never below 2 pixels.
+
+    Returns
+    -------
+    float64 (n,), float64 (n,)
+        Sharpness: excess of the central pixel over the mean of the others, in units of the filtered
+        image's height. Roundness: difference between neighbouring quadrants of the filtered image;
+        0 is round (Stetson 1987, PASP 99, 191). NaN within a kernel's radius of the edge.
+    """
+    sigma = fwhm / (2 * np.sqrt(2 * np.log(2)))
+    half = int(max(2, sigma_radius * sigma))
+    along = np.arange(-half, half + 1)
+    square = (along[:, None] ** 2 + along[None, :] ** 2).astype(np.float64)
+    used = (square <= (sigma_radius * sigma) ** 2) | (square <= 4)
+    profile = np.exp(-square / (2 * sigma**2)) * used
+    number = used.sum()
+    norm = (profile**2).sum() - profile.sum() ** 2 / number
+    filtered = correlate(
+        data.astype(np.float64), (profile - profile.sum() / number) / norm * used, mode="constant"
+    )
+    column, row = np.rint(x).astype(np.intp), np.rint(y).astype(np.intp)
+    rows, columns = data.shape
+    whole = (row >= half) & (row < rows - half) & (column >= half) & (column < columns - half)
+    sharp, roundness = np.full(x.size, np.nan), np.full(x.size, np.nan)
+    for source in np.flatnonzero(whole):
+        place = (
+            slice(row[source] - half, row[source] + half + 1),
+            slice(column[source] - half, column[source] + half + 1),
+        )
+        pixels, heights = data[place].astype(np.float64), filtered[place].copy()
+        peak, height = pixels[half, half], heights[half, half]
+        heights[half, half] = 0.0
+        others = (pixels[used].sum() - peak) / (number - 1)
+        turned = (heights[:half, : half + 1].sum() + heights[half + 1 :, half:].sum()) - (
+            heights[: half + 1, half + 1 :].sum() + heights[half:, :half].sum()
+        )
+        total = np.abs(heights).sum()
+        with np.errstate(divide="ignore", invalid="ignore"):
+            sharp[source] = (peak - others) / height
+            roundness[source] = 2 * turned / total
+    return sharp, roundness
+
+
+def neighbours(x: F8, y: F8) -> tuple[NDArray[np.intp], F8]:
+    """Return the nearest neighbour of each source, by number, and its distance [pixel].
+
+    A single source is its own neighbour, at NaN.
+    """
+    if x.size < 2:
+        return np.zeros(x.size, np.intp), np.full(x.size, np.nan)
+    positions = np.stack([x, y], axis=1)
+    distance, number = cKDTree(positions).query(positions, k=2)
+    # Of two sources at one place the tree may name either first.
+    itself = number[:, 0] == np.arange(x.size)
+    return np.where(itself, number[:, 1], number[:, 0]), distance[:, 1]
