@@ -7,6 +7,9 @@ from calcore.errors import BadParameter
 from calcore.flags import DQ
 from calcore.kernels.background import clipped_mean
 from calcore.model import Image, Meta
+from calcore.pipeline import Slot
+from calcore.run.assemble import BuiltSlot
+from calcore.run.execute import _parted
 from calcore.steps.calibration.bkg_subtract import BackgroundSubtracted, BkgSubtract
 from calcore.testing import Case, StepContract
 
@@ -128,6 +131,18 @@ def test_combined_background_is_returned_when_asked_for():
     np.testing.assert_array_equal(result.image.data, 8)
     np.testing.assert_array_equal(result.combinedbackground.data, 2)
     np.testing.assert_allclose(result.combinedbackground.err, np.sqrt(8) / 2, rtol=1e-6)
+
+
+def test_combined_background_is_saved_and_the_image_flows_on():
+    step = BkgSubtract(save_combined_background=True)
+    built = BuiltSlot(
+        slot=Slot("bkg_subtract", "bkg_subtract", "bkg_subtract"), source="", step=step
+    )
+    result = step(image(10.0), backgrounds=(image(1.0),))
+    flow, aside = _parted(result, built)
+    assert flow is result.image
+    assert aside == {"combinedbackground": result.combinedbackground}
+    assert _parted(result.image, built) == (result.image, {})
 
 
 def test_limit_below_one_standard_deviation_is_refused():

@@ -174,6 +174,9 @@ class Execution:
         if built.diet.grouped and isinstance(result, Group) and not isinstance(flow, Group):
             result = result.members[0]
         result = _mark(result, built, "COMPLETE")
+        result, aside = _parted(result, built)
+        for name, record in aside.items():
+            self.save(name, record)
         self._report(SlotOutcome(slot.name, Status.COMPLETE, time.perf_counter() - begun))
         seen = result if slot.name in self.watched else None
         self.hook.calcore_after_step(
@@ -240,6 +243,23 @@ def _meta(flow: Any) -> Any:
     return next(
         part.meta for item in fields(flow) if isinstance(part := getattr(flow, item.name), Record)
     )
+
+
+def _parted(result: Any, built: BuiltSlot) -> tuple[Any, dict[str, Any]]:
+    """Part what flows on from what is only saved.
+
+    Of a result made of several records, the one that is of the kind the step works on flows on; the
+    others are products. Where none is, as after a fit of ramps, all flow on.
+    """
+    if isinstance(result, Record | Group) or not is_dataclass(result) or built.diet.grouped:
+        return result, {}
+    parts = {
+        item.name: part
+        for item in fields(result)
+        if isinstance(part := getattr(result, item.name), Record)
+    }
+    own = [name for name, part in parts.items() if isinstance(part, built.diet.flow)]
+    return (parts.pop(own[0]), parts) if len(own) == 1 else (result, {})
 
 
 def _mark(flow: Any, built: BuiltSlot, status: str) -> Any:
