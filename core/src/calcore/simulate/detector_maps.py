@@ -191,9 +191,11 @@ def _spoil(maps: DetectorMaps, physics: Physics, rng: np.random.Generator) -> De
     dark[hot] += defects.hot_electron_s * 10 ** size[hot]
     dark[warm] += defects.warm_electron_s * 10 ** size[warm]
     slow[rc] = 2000 * (0.5 + size[rc])
+    noise = maps.read_noise.copy()
     bad = ~maps.active & (lot < defects.bad_reference)
+    noise[bad] *= np.float32(10)
     dq[bad] |= np.uint32(DQ.BAD_REF_PIXEL | DQ.DO_NOT_USE)
-    return replace(maps, efficiency=efficiency, dark=dark, slow=slow, dq=dq)
+    return replace(maps, efficiency=efficiency, dark=dark, slow=slow, read_noise=noise, dq=dq)
 
 
 def switched(maps: DetectorMaps, physics: Physics, effects: Effects) -> DetectorMaps:

@@ -195,7 +195,7 @@ class Defects:
     hot_electron_s, warm_electron_s
         Smallest dark current of a hot and of a warm pixel [electron/s]; each up to ten times that.
     bad_reference
-        Part of the reference pixels that are useless.
+        Part of the reference pixels that are useless: ten times as noisy.
     """
 
     dead: float

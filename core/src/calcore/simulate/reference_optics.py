@@ -53,14 +53,18 @@ class OpticsSetup:
     pixel_width: Callable[[Filter], float]
     exact: frozenset[str]
 
-    def labels(self, chosen: Filter) -> list[str]:
-        """Return what the columns that select a row hold for a filter."""
-        values = {
-            "filter": chosen.name,
-            "pupil": chosen.pupil or "N/A",
-            "subarray": self.setup.table.get("subarray", "N/A"),
-        }
-        return [values[name] for name in self.setup.table["columns"]]
+    def labels(self, chosen: Filter) -> list[list[str]]:
+        """Return what the columns that select rows hold for a filter, row by row."""
+        subarrays = self.setup.table.get("subarrays", ["N/A"])
+        if subarrays == "all":
+            subarrays = list(self.setup.detector.subarrays)
+        if "subarray" not in self.setup.table["columns"]:
+            subarrays = ["N/A"]
+        values = {"filter": chosen.name, "pupil": chosen.pupil or "N/A"}
+        return [
+            [{**values, "subarray": name}[column] for column in self.setup.table["columns"]]
+            for name in subarrays
+        ]
 
     def kinds(self) -> list[tuple[str, str]]:
         """Return the types of these columns."""
@@ -114,8 +118,9 @@ def photom(optics: OpticsSetup, path: Path) -> None:
     """Write the surface brightness of one DN/s, filter by filter [MJy/sr]."""
     setup = optics.setup
     rows = [
-        (*optics.labels(chosen), chosen.photmjsr, setup.quality.photometry * chosen.photmjsr)
+        (*labels, chosen.photmjsr, setup.quality.photometry * chosen.photmjsr)
         for chosen in optics.own_filters()
+        for labels in optics.labels(chosen)
     ]
     kinds = [*optics.kinds(), ("photmjsr", "f4"), ("uncertainty", "f4")]
     header = keywords(setup, "photom", setup.table["model"], path.name)
@@ -145,7 +150,10 @@ def apcorr(optics: OpticsSetup, path: Path) -> None:
             held = spread.encircled_energy(np.array([radius, inner, outer]) / scale)
             sky = float(held[2] - held[1]) * radius**2 / (outer**2 - inner**2)
             correction = 1 / (float(held[0]) - sky)
-            rows.append((*optics.labels(chosen), fraction, radius, correction, inner, outer))
+            rows += [
+                (*labels, fraction, radius, correction, inner, outer)
+                for labels in optics.labels(chosen)
+            ]
     kinds = [
         *optics.kinds(),
         *((name, "f4") for name in ("eefraction", "radius", "apcorr", "skyin", "skyout")),
@@ -191,7 +199,7 @@ def abvegaoffset(optics: OpticsSetup, path: Path) -> None:
     columns: dict[str, list[str | float]] = {name: [] for name in optics.setup.table["columns"]}
     offsets: list[float] = []
     for chosen in optics.filters.values():
-        for name, value in zip(columns, optics.labels(chosen), strict=True):
+        for name, value in zip(columns, optics.labels(chosen)[0], strict=True):
             columns[name].append(value)
         vega_jy = 655.0 * (2.19 / chosen.pivot_micron) ** 2
         offsets.append(2.5 * float(np.log10(3631.0 / vega_jy)))
