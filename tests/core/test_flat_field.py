@@ -9,6 +9,7 @@ from calcore.kernels.invalid import reconcile
 from calcore.kernels.multiplicative import multiply
 from calcore.model import Image, Meta
 from calcore.model.reference import Flat
+from calcore.pipeline import Pipeline, Slot, with_settings
 from calcore.steps.calibration.flat_field import FlatField
 from calcore.testing import Case, StepContract
 
@@ -132,3 +133,13 @@ def test_reconcile_makes_invalid_pixels_invalid_everywhere(n_int):
     assert result["var_flat"] is None
     assert result["other"] is other
     assert dq[..., 0, 0].max() == DQ.HOT
+
+
+@pytest.mark.parametrize("spelling", ["override.flat", "override_flat", "user_supplied_flat"])
+def test_flat_can_be_given_by_the_names_users_know(spelling):
+    pipeline = Pipeline("image2", "2", (Slot("flat_field", "flat_field", "flat_field"),))
+    changed = with_settings(pipeline, {"flat_field": {spelling: "my.fits"}}, "me", given=True)
+    assert changed.slot("flat_field").runs("override.flat") == "my.fits"
+    assert not changed.slot("flat_field").settings
+    nothing = with_settings(pipeline, {"flat_field": {spelling: None}}, "me", given=True)
+    assert nothing == pipeline

@@ -16,6 +16,7 @@ from calcore.errors import BadPipeline, UnknownName
 
 # Keys of a slot that are the runner's, not the step's.
 RUNNER_KEYS = frozenset({"skip", "save", "suffix", "override"})
+_SPELLINGS = {"user_supplied_flat": "override.flat"}
 
 
 @dataclass(frozen=True)
@@ -168,13 +169,25 @@ def with_settings(
             if key == "override":
                 for kind, path in value.items():
                     runner[f"override.{kind}"] = Setting(path, origin, given)
-            elif key in RUNNER_KEYS or key.startswith("override."):
-                runner[key] = Setting(value, origin, given)
+            elif (known := _runner_key(key)) is not None:
+                if value is not None:
+                    runner[known] = Setting(value, origin, given)
             else:
                 own[key] = Setting(value, origin, given)
         changed = replace(slot, settings={**slot.settings, **own}, runner={**slot.runner, **runner})
         pipeline = _swap(pipeline, name, changed)
     return pipeline
+
+
+def _runner_key(key: str) -> str | None:
+    """Return what the runner calls a setting of a slot; None if it is the step's own.
+
+    ``override_flat`` and ``user_supplied_flat`` are how parameter files spell ``override.flat``.
+    """
+    key = _SPELLINGS.get(key, key)
+    if key.startswith("override_"):
+        key = f"override.{key.removeprefix('override_')}"
+    return key if key in RUNNER_KEYS or key.startswith("override.") else None
 
 
 def edited(pipeline: Pipeline, content: Mapping[str, Any], origin: str) -> Pipeline:
