@@ -1,6 +1,8 @@
 """The command line: what it passes on, what it says, and its exit status."""
 
+import logging
 import sys
+import warnings
 from importlib import import_module
 from pathlib import Path
 
@@ -12,12 +14,13 @@ from rich.console import Console
 import calcore.run
 import calcore.simulate.visit
 from calcore.cli.app import COMMANDS, commands
+from calcore.cli.log import listening
 from calcore.cli.options import value_of
 from calcore.cli.plans import grouped, lines_of
 from calcore.cli.progress import Lines, summary
 from calcore.errors import DataUnusable, FileTruncated, PluginMissing
 from calcore.run import Outcome, ProductPlan, RunResult, SlotOutcome, SlotPlan, Status
-from calcore.run.outcome import ReferenceChoice, Value
+from calcore.run.outcome import Figure, ReferenceChoice, Value
 from calcore.simulate import SimulatedVisit, SkyOptions, Target, VisitOptions
 
 RUN = sys.modules["calcore.run"]
@@ -60,12 +63,24 @@ def runner(monkeypatch):
     return put
 
 
-def outcome(status=Status.COMPLETE, name="jw01_nis", reason="", exit_status=0, files=()):
+def outcome(
+    status=Status.COMPLETE, name="jw01_nis", reason="", exit_status=0, files=(), figures=()
+):
     slots = (
         SlotOutcome("dq_init", Status.COMPLETE, 0.25),
         SlotOutcome("ipc", Status.SKIPPED, reason="no reference file"),
     )
-    return Outcome(name, "detector1", status, 1.5, slots, files, reason, exit_status)
+    return Outcome(
+        name,
+        "detector1",
+        status,
+        1.5,
+        slots,
+        files,
+        figures,
+        reason=reason,
+        exit_status=exit_status,
+    )
 
 
 def test_every_command_of_the_table_exists_and_explains_itself(ask):
@@ -263,7 +278,7 @@ def test_long_names_are_not_cut(console):
         lines.slot_finished(name, SlotOutcome("jump", Status.SKIPPED, reason="w" * 90))
     summary(console, RunResult((outcome(name=name, files=(Path(f"/out/{name}_rate.fits"),)),)), {})
     text = written(console)
-    assert text.count(name) == 2
+    assert text.count(name) == 2  # the heading, and the table
     assert "w" * 90 in text
 
 
@@ -295,11 +310,20 @@ def test_a_terminal_gets_bars():
 
 def test_the_table_names_files_pictures_and_where_they_are(console):
     rate, table = Path("/out/jw01_nis_rate.fits"), Path("/out/jw01_nis_cat.ecsv")
-    result = RunResult((outcome(files=(rate, table)),), 2.0)
+    more = tuple(Path(f"/out/jw0{n}_nis_o001_crf.fits") for n in (1, 2))
+    result = RunResult((outcome(files=(rate, table, *more)),), 2.0)
     summary(console, result, {rate: rate.with_suffix(".png")})
     text = written(console)
-    assert "_rate.fits _rate.png _cat.ecsv" in text
+    assert "_rate.fits _rate.png _cat.ecsv 2 x _crf.fits" in text
     assert "1 complete in 2.0 s; files are in /out" in text
+
+
+def test_figures_outside_their_limits_are_shown(console):
+    figures = (Figure("saturated [%]", 2.0, high=5.0), Figure("flagged [%]", 71.0, 0.0, 40.0))
+    summary(console, RunResult((outcome(figures=figures),), 2.0), {})
+    text = written(console)
+    assert "jw01_nis: flagged [%] is 71, outside 0 to 40" in text
+    assert "saturated" not in text
 
 
 def product(name, value=5.0, error=""):
@@ -407,3 +431,26 @@ def test_an_instrument_that_cannot_be_simulated_says_so(ask):
     assert shown.exit_code == 1
     assert shown.stderr.endswith("cannot simulate FGS exposures\n")
     assert ask("simulate", "--instrument", "hst", "-o", "visit").exit_code == 2
+
+
+@pytest.mark.filterwarnings("always")
+def test_logs_and_warnings_are_lines_of_the_console_while_it_listens(console):
+    with listening(console, verbose=False):
+        logging.getLogger("tweakwcs").warning("too few stars")
+        logging.getLogger("calcore.run").debug("a detail")
+        logging.getLogger("CRDS").error("no server\nat all")
+        for _ in range(2):
+            warnings.warn("odd\n  header", UserWarning, stacklevel=1)
+    logging.getLogger("calcore").warning("afterwards")
+    text = written(console)
+    assert text.splitlines() == ["    note: too few stars", "    note: odd header (UserWarning)"]
+
+
+def test_a_verbose_console_shows_tracebacks(console):
+    with listening(console, verbose=True):
+        try:
+            int("the reason")
+        except ValueError as error:
+            logging.getLogger("calcore.run").debug("it failed", exc_info=error)
+    assert "note: it failed\nTraceback" in written(console)
+    assert "'the reason'" in written(console)

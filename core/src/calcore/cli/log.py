@@ -3,24 +3,23 @@
 import logging
 import traceback
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from rich.console import Console
 
 
-def listen(console: Console, *, verbose: bool) -> None:
-    """Show calcore's log, and each Python warning once, as one line.
+@contextmanager
+def listening(console: Console, *, verbose: bool) -> Iterator[None]:
+    """Show the log, and each Python warning once, as lines on the console, while this lasts.
 
-    The root logger is left alone. Without `verbose` the log shows warnings and errors only, and
-    nothing of what the CRDS client says beside the error it raises.
+    Without `verbose` the log is warnings and errors only, and nothing of what the CRDS client says
+    beside the error it raises; with it, everything that calcore says.
     """
-    logger = logging.getLogger("calcore")
-    logger.setLevel(logging.DEBUG if verbose else logging.WARNING)
-    logger.handlers = [_Line(console)]
-    logger.propagate = False
-    if not verbose:
-        logging.getLogger("CRDS").addFilter(lambda _record: False)
-
+    root, ours, crds = (logging.getLogger(name) for name in (None, "calcore", "CRDS"))
+    handler, level = _Line(console), ours.level
+    handler.setLevel(logging.DEBUG if verbose else logging.WARNING)
     said: set[str] = set()
 
     def show(message: Any, category: type[Warning], *_place: Any, **_more: Any) -> None:
@@ -30,7 +29,20 @@ def listen(console: Console, *, verbose: bool) -> None:
             shown = text if verbose or len(text) <= 160 else f"{text[:157]}..."
             console.print(f"    note: {shown} ({category.__name__})", soft_wrap=True, markup=False)
 
-    warnings.showwarning = show
+    def quiet(_record: logging.LogRecord) -> bool:
+        return verbose
+
+    root.addHandler(handler)
+    ours.setLevel(logging.DEBUG if verbose else logging.WARNING)
+    crds.addFilter(quiet)
+    shown_before, warnings.showwarning = warnings.showwarning, show
+    try:
+        yield
+    finally:
+        warnings.showwarning = shown_before
+        crds.removeFilter(quiet)
+        ours.setLevel(level)
+        root.removeHandler(handler)
 
 
 class _Line(logging.Handler):
@@ -42,7 +54,7 @@ class _Line(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Write one record."""
-        level = record.levelname.lower()
+        level = "note" if record.levelno <= logging.WARNING else "error"
         text = f"    {level}: {record.getMessage()}"
         if record.exc_info:
             text += "\n" + "".join(traceback.format_exception(*record.exc_info)).rstrip()

@@ -125,16 +125,17 @@ def summary(console: Console, result: RunResult, pictures: dict[Path, Path]) -> 
     rows: list[tuple[str, ...]] = [("product", "pipeline", "status", "time [s]", "files")]
     folders: list[Path] = []
     for outcome in result.products:
-        names = []
+        names: dict[str, int] = {}
         for file in outcome.files:
             if file.parent not in folders:
                 folders.append(file.parent)
-            names.append(_ending(file, outcome.name))
-            if file in pictures:
-                names.append(_ending(pictures[file], outcome.name))
+            for made in (file, pictures.get(file)):
+                if made is not None:
+                    ending = f"_{made.name.rpartition('_')[2]}"
+                    names[ending] = names.get(ending, 0) + 1
         rows.append(
             (outcome.name, outcome.pipeline, outcome.status.value, f"{outcome.seconds:.1f}",
-             " ".join(names))
+             " ".join(f"{n} x {name}" if n > 1 else name for name, n in names.items()))
         )  # fmt: skip
     widths = [max(len(row[column]) for row in rows) for column in range(4)]
     styles = ["bold", *(_STYLES[outcome.status] for outcome in result.products)]
@@ -149,6 +150,15 @@ def summary(console: Console, result: RunResult, pictures: dict[Path, Path]) -> 
         line.append(f"  {seconds}  {row[4]}")
         line.rstrip()
         console.print(line, soft_wrap=True)
+    for outcome in result.products:
+        for figure in outcome.figures:
+            if not figure.good:
+                low = "-inf" if figure.low is None else f"{figure.low:g}"
+                high = "inf" if figure.high is None else f"{figure.high:g}"
+                console.print(
+                    f"{outcome.name}: {figure.name} is {figure.value:g}, outside {low} to {high}",
+                    soft_wrap=True, markup=False, style="yellow",
+                )  # fmt: skip
     where = f"; files are in {', '.join(map(str, folders))}" if folders else ""
     console.print(f"{counted(result)} in {result.seconds:.1f} s{where}", soft_wrap=True)
 
@@ -159,9 +169,3 @@ def counted(result: RunResult) -> str:
     for outcome in result.products:
         number[outcome.status] += 1
     return ", ".join(f"{n} {status.value}" for status, n in number.items() if n) or "nothing to do"
-
-
-def _ending(file: Path, product: str) -> str:
-    """Return what distinguishes a file from its product's name."""
-    name = file.name
-    return name.removeprefix(product) if name.startswith(product) else name

@@ -51,7 +51,7 @@ def _go(name: str, inputs: tuple[Path, ...], options: dict[str, Any]) -> None:
 
     from rich.console import Console
 
-    from calcore.cli.log import listen
+    from calcore.cli.log import listening
     from calcore.cli.pictures import draw
     from calcore.cli.progress import Lines, summary
     from calcore.run import Status
@@ -59,9 +59,8 @@ def _go(name: str, inputs: tuple[Path, ...], options: dict[str, Any]) -> None:
     from calcore.run import step as run_step
 
     console = Console(stderr=True, highlight=False, quiet=quiet)
-    listen(console, verbose=verbose)
     pictures: dict[Path, Path] = {}
-    with Lines(console) as lines:
+    with listening(console, verbose=verbose), Lines(console) as lines:
         if drawing:
             lines.when_made = lambda outcome: pictures.update(draw(outcome.files))
         if name:
