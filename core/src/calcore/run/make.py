@@ -317,7 +317,7 @@ def _write_all(shop: Workshop, suffix: str, result: Any) -> None:
     if isinstance(result, Group):
         for member, path in zip(result.members, job.members["science"], strict=True):
             root = names.exposure_root(path)
-            identity = job.name.rpartition("-")[2].partition("_")[0]
+            identity = job.name.partition("-")[2].partition("_")[0]
             _write(shop, names.product_path(job.folder, f"{root}_{identity}", suffix), member)
         return
     if isinstance(result, Rate) and result.per_integration and not suffix.endswith("ints"):
