@@ -135,7 +135,7 @@ def quicklook(
         Sources to mark: columns ``xcentroid`` and ``ycentroid`` [pixel, from 0] and, if there is
         one, ``is_extended``.
     dpi : int
-        Resolution; the picture is 9 by 8 inches.
+        Resolution; the picture is 9 inches wide, and as high as its shape asks for.
 
     Returns
     -------
@@ -174,7 +174,8 @@ def _draw(record: Any, title: str, catalog: Any) -> Figure:
     labels = np.issubdtype(image.dtype, np.integer)
     ny, nx = image.shape
     factor = max(1, round(max(ny, nx) / _PIXELS))
-    figure = Figure(figsize=(9, 8), layout="constrained")
+    height = min(max(7.2 * ny / nx + 1.0, 4.0), 12.0)
+    figure = Figure(figsize=(9, height), layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.add_subplot()
     axes.set_title(title, fontsize=10)
