@@ -106,7 +106,7 @@ class Rscd(Reference):
     """Groups to skip after a reset: `table` with columns subarray, readpatt, group_skip1, group_skip."""
 
     type: ClassVar[str] = "rscd"
-    table: Annotated[Table, TableExtension("RSCD", required=True)]
+    table: Annotated[Table, TableExtension("RSCD_GROUP_SKIP", required=True)]
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

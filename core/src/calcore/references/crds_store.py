@@ -18,6 +18,7 @@ from calcore.model.meta import Meta
 
 SERVER = "https://jwst-crds.stsci.edu"
 _PREFIXES = ("NOT FOUND",)
+_PATHS: set[str] = set()
 
 
 class Crds:
@@ -67,8 +68,14 @@ def _client() -> Any:
     os.environ.setdefault("CRDS_SERVER_URL", SERVER)
     os.environ.setdefault("CRDS_OBSERVATORY", "jwst")
     import crds  # noqa: PLC0415 - it takes seconds, and who overrides all references needs none
+    from crds.core import utils  # noqa: PLC0415
 
     logging.getLogger("CRDS").setLevel(logging.ERROR)
+    if os.environ["CRDS_PATH"] not in _PATHS:
+        # The client keeps the rules of the first cache that it saw.
+        utils.clear_function_caches()
+        _PATHS.clear()
+        _PATHS.add(os.environ["CRDS_PATH"])
     return crds
 
 
