@@ -14,10 +14,11 @@ from rich.console import Console
 def listening(console: Console, *, verbose: bool) -> Iterator[None]:
     """Show the log, and each Python warning once, as lines on the console, while this lasts.
 
-    Without `verbose` the log is warnings and errors only, and nothing of what the CRDS client says
-    beside the error it raises; with it, everything that calcore says.
+    Without `verbose` the log is warnings and errors only, and nothing of what libraries say beside
+    the errors they raise; with it, everything that calcore says.
     """
-    root, ours, crds = (logging.getLogger(name) for name in (None, "calcore", "CRDS"))
+    root, ours = logging.getLogger(), logging.getLogger("calcore")
+    raising = [logging.getLogger(name) for name in ("CRDS", "stevedore.extension")]
     handler, level = _Line(console), ours.level
     handler.setLevel(logging.DEBUG if verbose else logging.WARNING)
     said: set[str] = set()
@@ -34,13 +35,15 @@ def listening(console: Console, *, verbose: bool) -> Iterator[None]:
 
     root.addHandler(handler)
     ours.setLevel(logging.DEBUG if verbose else logging.WARNING)
-    crds.addFilter(quiet)
+    for logger in raising:
+        logger.addFilter(quiet)
     shown_before, warnings.showwarning = warnings.showwarning, show
     try:
         yield
     finally:
         warnings.showwarning = shown_before
-        crds.removeFilter(quiet)
+        for logger in raising:
+            logger.removeFilter(quiet)
         ours.setLevel(level)
         root.removeHandler(handler)
 
