@@ -9,6 +9,8 @@ PACKAGES := core $(PLUGINS:%=plugins/%)
 # One thread for each process of the tests; calcore's own threads are tested where that is the point.
 ONE_THREAD := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 NUMBA_NUM_THREADS=2
 
+SOURCES := $(shell find core/src plugins/miri/src -type f ! -name '*.pyc' ! -path '*/.*')
+
 USER_ENV := .venv
 TEST_ENV := .venv-test
 JWST_ENV := .venv-jwst
@@ -34,7 +36,7 @@ python:
 
 # Environments. A stamp file says that one is complete; it is made again when a pyproject.toml changes.
 
-$(USER_ENV)/.stamp: core/pyproject.toml plugins/miri/pyproject.toml $(shell find core/src plugins/miri/src -name '*.py' -o -name '*.toml') | python
+$(USER_ENV)/.stamp: core/pyproject.toml plugins/miri/pyproject.toml $(SOURCES) | python
 	@test -x $(USER_ENV)/bin/python || $(PYTHON) -m venv $(USER_ENV)
 	$(USER_ENV)/bin/python -m pip install --quiet --disable-pip-version-check ./core ./plugins/miri
 	@touch $@
