@@ -63,12 +63,23 @@ class Slot:
 
 @dataclass(frozen=True)
 class Pipeline:
-    """Slots in order. `suffix` names the product that the last slot leaves, if it is one record."""
+    """Slots in order.
+
+    Attributes
+    ----------
+    suffix : str
+        Names the product that the last slot leaves, if it is one record.
+    header : mapping
+        Values of keywords (by dotted names) that no slot writes; what a product has already stays.
+    notes : tuple of str
+        What to tell the user of how it came about.
+    """
 
     name: str
     stage: str
     slots: tuple[Slot, ...]
     suffix: str | None = None
+    header: Mapping[str, Any] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
 
     def slot(self, name: str) -> Slot:
@@ -105,7 +116,7 @@ def parse(text: str, origin: str) -> Definition:
         content = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise BadPipeline(f"{origin} is not TOML: {error}") from error
-    known = {"name", "stage", "suffix", "extends", "slot", "edit", "set", "when"}
+    known = {"name", "stage", "suffix", "extends", "slot", "edit", "set", "when", "header"}
     for key in content:
         if key not in known:
             raise BadPipeline(f"{origin}: {UnknownName('key', key, known)}")
@@ -252,6 +263,8 @@ def _apply(
 ) -> Pipeline:
     for edit in content.get("edit", ()):
         pipeline = _edit(pipeline, edit, owner or origin, owners)
+    header = {**pipeline.header, **content.get("header", {})}
+    pipeline = replace(pipeline, header=header)
     return with_settings(pipeline, content.get("set", {}), origin, given=given)
 
 

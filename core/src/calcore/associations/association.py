@@ -31,11 +31,27 @@ class Product:
 
 @dataclass(frozen=True)
 class Association:
-    """An association file."""
+    """An association file.
+
+    Attributes
+    ----------
+    path : Path
+        The file.
+    type : str
+        What it is for, such as ``image3``.
+    products : tuple of Product
+        What to make of it.
+    identity : str
+        Its ``asn_id``, which is part of the names of exposures that it changes.
+    pool : str
+        Its ``asn_pool``: the list of exposures that it was made from.
+    """
 
     path: Path
     type: str
     products: tuple[Product, ...]
+    identity: str = ""
+    pool: str = "none"
 
     @property
     def stage(self) -> str:
@@ -58,7 +74,13 @@ def load(path: Path) -> Association:
     if not isinstance(content, dict) or not isinstance(content.get("products"), list):
         raise AssociationInvalid(f"{path}: an association needs a list of products")
     products = tuple(_product(path, entry) for entry in content["products"])
-    return Association(path, str(content.get("asn_type", "")), products)
+    return Association(
+        path,
+        str(content.get("asn_type", "")),
+        products,
+        identity=str(content.get("asn_id") or ""),
+        pool=str(content.get("asn_pool") or "none"),
+    )
 
 
 def _product(path: Path, entry: Any) -> Product:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from calcore.associations.association import Product
+from calcore.associations.association import Association, Product
 from calcore.errors import AssociationInvalid, CalcoreError
 from calcore.instrument import Instrument
 from calcore.io import files
@@ -21,7 +21,8 @@ class Job:
     """One product to make: an association product times a pipeline.
 
     `members` maps each role to the files to work on; a file that is not there yet is made by the
-    job in `needs`. `error` says why the product cannot be made at all.
+    job in `needs`. `association` is None for an exposure that none names. `error` says why the
+    product cannot be made at all.
     """
 
     key: str
@@ -32,7 +33,7 @@ class Job:
     meta: Meta
     members: Mapping[str, tuple[Path, ...]]
     folder: Path
-    association: str = ""
+    association: Association | None = None
     needs: frozenset[str] = frozenset()
     error: CalcoreError | None = None
 
@@ -89,7 +90,7 @@ def graph(found: Inventory, plan: Plan) -> Graph:
         for association in found.associations:
             if association.stage == "3":
                 for product in association.products:
-                    _stage3(made, found, association.path, product, plan)
+                    _stage3(made, found, association, product, plan)
     return made
 
 
@@ -171,7 +172,7 @@ def _stage2(
     found: Inventory,
     exposure: Exposure,
     plan: Plan,
-    entry: "tuple[object, Product] | None",
+    entry: tuple[Association, Product] | None,
 ) -> Job:
     key = f"{exposure.root}:2"
     if key in made.jobs:
@@ -179,18 +180,31 @@ def _stage2(
     path, need = _made_or_there(made, found, exposure, "rate", plan)
     members: dict[str, tuple[Path, ...]] = {"science": (path,)}
     needs = {need} if need else set()
-    if entry is not None:
-        for member in entry[1].members:
+    association, product = entry or (None, None)
+    if product is not None:
+        for member in product.members:
             if member.role == "science":
                 continue
-            other = _exposure(found, member.file, entry[1])
+            other = _exposure(found, member.file, product)
             other_path, other_need = _made_or_there(made, found, other, "rate", plan)
             members[member.role] = (*members.get(member.role, ()), other_path)
             needs |= {other_need} if other_need else set()
-    return made.add(_job(exposure, plan, "2", members, key=key, needs=frozenset(needs)))
+    return made.add(
+        _job(
+            exposure,
+            plan,
+            "2",
+            members,
+            key=key,
+            needs=frozenset(needs),
+            association=association,
+        )
+    )
 
 
-def _stage3(made: Graph, found: Inventory, path: Path, product: Product, plan: Plan) -> None:
+def _stage3(
+    made: Graph, found: Inventory, association: Association, product: Product, plan: Plan
+) -> None:
     members: dict[str, tuple[Path, ...]] = {}
     needs: set[str] = set()
     first: Exposure | None = None
@@ -213,7 +227,7 @@ def _stage3(made: Graph, found: Inventory, path: Path, product: Product, plan: P
             key=f"{product.name}:3",
             name=product.name,
             needs=frozenset(needs),
-            association=path.name,
+            association=association,
         )
     )
 

@@ -8,13 +8,12 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from calcore import __version__, io
+from calcore import io
 from calcore.errors import CalcoreError, FileInvalid, KeywordMissing, OutputProblem
 from calcore.io import files as names
 from calcore.io.keywords import keyword_of
 from calcore.model import Catalog, Group, Image, Meta, Ramp, Rate, Record
 from calcore.pipeline import Pipeline, Slot
-from calcore.references.resolve import Choice
 from calcore.registry import discovery
 from calcore.registry.manager import manager
 from calcore.registry.questions import References, build_pipeline
@@ -22,7 +21,7 @@ from calcore.run.assemble import BuiltSlot, assemble, describe
 from calcore.run.execute import Execution
 from calcore.run.graph import HANDED_ON, Job
 from calcore.run.outcome import Figure, Outcome, ProductPlan, Progress, Silence, SlotOutcome, Status
-from calcore.run.record import NODE, record_tree, same_record
+from calcore.run.record import NODE, keywords, record_tree, same_record
 from calcore.run.request import Request
 from calcore.run.settings import read_user_file, with_user_settings
 from calcore.step import diet_of
@@ -262,10 +261,14 @@ def _carry(shop: Workshop, execution: Execution, only: str | None) -> None:
         if shop.pipeline.suffix is not None:
             _write_all(shop, shop.pipeline.suffix, result)
     else:
-        for item in fields(result):
-            part = getattr(result, item.name)
-            if isinstance(part, Record | Catalog):
-                _write_all(shop, item.name, part)
+        parts = {item.name: getattr(result, item.name) for item in fields(result)}
+        catalogue = next((name for name in parts if isinstance(parts[name], Catalog)), None)
+        for name, part in parts.items():
+            if isinstance(part, Record) and catalogue is not None:
+                path = names.product_path(shop.job.folder, shop.job.name, catalogue)
+                _write_all(shop, name, part.replace(meta=part.meta.set(source_catalog=path.name)))
+            elif isinstance(part, Record | Catalog):
+                _write_all(shop, name, part)
 
 
 def _read(shop: Workshop, only: str | None) -> Any:
@@ -278,7 +281,8 @@ def _read(shop: Workshop, only: str | None) -> Any:
     del only
     if grouped:
         members = [_with_facts(_sound(io.open(path, Image), path), facts, shop) for path in science]
-        return Group(shop.job.name, tuple(members), shop.job.association)
+        asn = shop.job.association
+        return Group(shop.job.name, tuple(members), asn.path.name if asn is not None else "")
     flow = {"1": Ramp, "2": Image, "3": Image}[shop.job.stage]
     if step is not None and issubclass(diet_of(kind).flow, Record):
         flow = diet_of(kind).flow
@@ -317,8 +321,9 @@ def _write_all(shop: Workshop, suffix: str, result: Any) -> None:
     if isinstance(result, Group):
         for member, path in zip(result.members, job.members["science"], strict=True):
             root = names.exposure_root(path)
-            identity = job.name.partition("-")[2].partition("_")[0]
-            _write(shop, names.product_path(job.folder, f"{root}_{identity}", suffix), member)
+            if job.association is not None and job.association.identity:
+                root = f"{root}_{job.association.identity}"
+            _write(shop, names.product_path(job.folder, root, suffix), member)
         return
     if isinstance(result, Rate) and result.per_integration and not suffix.endswith("ints"):
         suffix = f"{suffix}ints"
@@ -328,29 +333,13 @@ def _write_all(shop: Workshop, suffix: str, result: Any) -> None:
 def _write(shop: Workshop, path: Path, record: Any) -> None:
     with _folder(path):
         if isinstance(record, Record):
-            changes: dict[str, Any] = {
-                "filename": path.name,
-                "calibration_software_version": __version__,
-            }
-            if shop.job.association:
-                changes["asn.table_name"] = shop.job.association
-            if any(choice.origin == "CRDS" for choice in _choices(shop)):
-                from calcore.references.crds_store import context  # noqa: PLC0415 - heavy
-
-                changes["ref_file.crds.context_used"], changes["ref_file.crds.sw_version"] = (
-                    context()
-                )
-            record = record.replace(meta=record.meta.set(changes))
+            made = keywords(record.meta, shop.pipeline, shop.slots, shop.job.association)
+            record = record.replace(meta=record.meta.set({**made, "filename": path.name}))
         io.write(record, path, record_tree={NODE: {shop.pipeline.name: shop.tree}})
     shop.written.append(path)
     suffix = names.suffix_of(path)
     judged = shop.hook.calcore_diagnose(product=shop.job.name, suffix=suffix, record=record)
     shop.figures.extend(Figure(*figure) for figures in judged for figure in figures or ())
-
-
-def _choices(shop: Workshop) -> Iterator[Choice]:
-    for built in shop.slots:
-        yield from built.choices.values()
 
 
 @contextmanager

@@ -5,7 +5,9 @@ from pathlib import Path
 from typing import Any
 
 from calcore import __version__, io
+from calcore.associations.association import Association
 from calcore.errors import CalcoreError
+from calcore.model import Meta
 from calcore.pipeline import Pipeline
 from calcore.run.assemble import BuiltSlot
 
@@ -32,6 +34,26 @@ def record_tree(pipeline: Pipeline, slots: Sequence[BuiltSlot], profile: str) ->
             for built in slots
         ],
     }
+
+
+def keywords(
+    meta: Meta, pipeline: Pipeline, slots: Sequence[BuiltSlot], association: Association | None
+) -> dict[str, Any]:
+    """Return the changes to a product's metadata that tell where it comes from."""
+    changes = {name: value for name, value in pipeline.header.items() if name not in meta}
+    changes["calibration_software_version"] = __version__
+    changes["calibration_software_revision"] = "RELEASE"
+    changes["filetype"] = None  # raw files say here that they are raw
+    if association is not None:
+        changes["asn.table_name"] = association.path.name
+        changes["asn.pool_name"] = association.pool
+    elif pipeline.stage != "1":
+        changes["asn.table_name"] = changes["asn.pool_name"] = "singleton"
+    if any(choice.origin == "CRDS" for built in slots for choice in built.choices.values()):
+        from calcore.references.crds_store import context  # noqa: PLC0415 - heavy
+
+        changes["ref_file.crds.context_used"], changes["ref_file.crds.sw_version"] = context()
+    return changes
 
 
 def same_record(path: Path, pipeline: str, tree: Mapping[str, Any], inputs: Sequence[Path]) -> bool:

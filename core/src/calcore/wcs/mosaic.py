@@ -254,15 +254,19 @@ def union_region(images: Sequence[WCS], mosaic: WCS) -> str:
     Returns
     -------
     str
-        ``POLYGON ICRS  ra dec …`` to 1e-9 deg, once for each part that touches no other.
+        ``POLYGON ICRS  ra dec …`` to 1e-9 deg, once for each part that touches no other, with its
+        corners in the order of S_REGION of an exposure: clockwise as the mosaic is displayed.
     """
     union = SphericalPolygon.multi_union([_polygon(wcs) for wcs in images])
     parts = []
     for longitude, latitude in union.intersection(_polygon(mosaic)).to_radec():
         # The last corner is the first again.
-        pairs = list(zip(longitude, latitude, strict=True))[:-1]
-        parts.append("POLYGON ICRS  " + " ".join(f"{ra % 360:.9f} {dec:.9f}" for ra, dec in pairs))
-    return " ".join(parts)
+        pairs = [(ra % 360, dec) for ra, dec in zip(longitude, latitude, strict=True)][:-1]
+        x, y = mosaic.invert(*np.transpose(pairs), with_bounding_box=False)
+        if np.sum(x * np.roll(y, -1) - y * np.roll(x, -1)) > 0:
+            pairs.reverse()
+        parts.append("POLYGON ICRS  " + " ".join(f"{ra:.9f} {dec:.9f}" for ra, dec in pairs))
+    return "  ".join(parts)
 
 
 def _polygon(wcs: WCS) -> SphericalPolygon:

@@ -74,7 +74,8 @@ class SourceCatalog(SearchingStep):
         table = source_table(values, self._energies, facts)
         segm = None
         if found.segments is not None:
-            segm = Segmentation(meta=mosaic.meta, data=found.segments, wcs=mosaic.wcs)
+            plain = mosaic.meta.set(bunit_data=None, bunit_err=None)  # labels have no unit
+            segm = Segmentation(meta=plain, data=found.segments, wcs=mosaic.wcs)
         return SourceCatalogResult(Catalog(table), segm)
 
     @property

@@ -103,10 +103,16 @@ class Jump(TwoPoint, Consequences, Step):
         return counts
 
     def header(self, meta: Meta, tally: Mapping[str, int]) -> Meta:
-        """Write how many jumps there were per pixel and 1000 s between usable groups."""
+        """Write how many jumps there were per pixel and 1000 s between usable groups.
+
+        Events that reach over many pixels are not counted apart from them.
+        """
         meta = meta.set({_FOUND: None})
         if "jumps" not in tally:
             return meta
         differences = sum(groups - 1 for groups in usable_of(tally, meta.n_groups))
         exposed = tally["pixels"] * differences * meta.group_time_s / 1000
-        return meta.set({"exposure.primary_cosmic_rays": tally["jumps"] / exposed})
+        rate = tally["jumps"] / exposed
+        return meta.set(
+            {"exposure.primary_cosmic_rays": rate, "exposure.extended_emission_events": 0.0}
+        )
