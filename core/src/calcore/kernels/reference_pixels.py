@@ -2,45 +2,92 @@
 
 The electronics adds to every pixel of an amplifier a level that differs from group to group and
 between even and odd columns, and a slow drift from row to row (1/f noise), which all amplifiers
-share. Both are described by Rauscher et al. 2011 (PASP 123, 953) and Moseley et al. 2010 (SPIE
-7742). Arrays here are in read-out order: the last axis is the one that is read fast.
+share. Both are described by Moseley et al. 2010 (SPIE 7742, 77421B) and Rauscher et al. 2011
+(PASP 123, 953). Arrays here are in read-out order: the last axis is the one that is read fast.
+Levels are computed in double precision.
 """
 
 import numpy as np
 from numpy.typing import NDArray
 
-from calcore.kernels._jit import F4x1, F4x2, F4x3, F4x4, helper, kernel
+from calcore.kernels._jit import B1x2, F4x4, F8x1, F8x2, F8x3, F8x4, I8x2, helper, kernel
 
 Float = NDArray[np.float32]
+Double = NDArray[np.float64]
+SIGMA = 3.0
 
 
-def clipped_mean(values: Float, sigma: float = 3.0) -> np.float32:
-    """Return the mean without outliers.
+@helper
+def _clipped_mean(buffer: F8x1, count: int, sigma: float) -> float:
+    """Return the mean without outliers of the first `count` values. Changes the buffer."""
+    while count > 0:
+        mean = 0.0
+        for k in range(count):
+            mean += buffer[k]
+        mean /= count
+        spread = 0.0
+        for k in range(count):
+            spread += (buffer[k] - mean) ** 2
+        spread = np.sqrt(spread / count)
+        if spread == 0:
+            return mean
+        kept = 0
+        for k in range(count):
+            if mean - sigma * spread <= buffer[k] <= mean + sigma * spread:
+                buffer[kept] = buffer[k]
+                kept += 1
+        if kept == count:
+            return mean
+        count = kept
+    return np.nan
+
+
+@kernel
+def _clipped_means(values: F4x4, good: B1x2, kind: I8x2, sigma: float, out: F8x3,
+                   out_buffer: F8x1) -> None:  # fmt: skip
+    integrations, groups, lines, columns = values.shape
+    for i in range(integrations):
+        for g in range(groups):
+            for which in range(out.shape[2]):
+                count = 0
+                for line in range(lines):
+                    for x in range(columns):
+                        value = values[i, g, line, x]
+                        if kind[line, x] == which and good[line, x] and value == value:  # noqa: PLR0124
+                            out_buffer[count] = value
+                            count += 1
+                out[i, g, which] = _clipped_mean(out_buffer, count, sigma)
+
+
+def clipped_means(
+    values: Float, good: NDArray[np.bool_], kind: NDArray[np.int64], kinds: int
+) -> Double:
+    """Return the mean of each kind of pixels without outliers.
 
     Parameters
     ----------
-    values : float32 (n)
-        Contiguous; none is NaN.
-    sigma : float
-        Values farther than this many standard deviations from the mean are left out, again and
-        again until none is.
+    values : float32 (n_int, n_group, n_line, n_column)
+        Signal [DN]; NaN does not count.
+    good : bool (n_line, n_column)
+        True for pixels that count.
+    kind : int64 (n_line, n_column)
+        Kind of each pixel, from 0.
+    kinds : int
+        Number of kinds.
 
     Returns
     -------
-    float32
-        The mean, in single precision as its input; NaN if there are no values.
+    float64 (n_int, n_group, n_kind)
+        Mean of the values not farther than three standard deviations from the mean, found by
+        iteration; NaN for a kind without good pixels.
     """
-    if values.size == 0:
-        return np.float32(np.nan)
-    size = -1
-    while size != values.size:
-        size = values.size
-        mean, spread = values.mean(), values.std()
-        if spread == 0:
-            return np.float32(mean)
-        near = (values >= mean - sigma * spread) & (values <= mean + sigma * spread)
-        values = values[near]
-    return np.float32(values.mean())
+    out = np.empty((*values.shape[:2], kinds), np.float64)
+    buffer = np.empty(good.size, np.float64)
+    _clipped_means(
+        np.ascontiguousarray(values), np.ascontiguousarray(good), np.ascontiguousarray(kind),
+        SIGMA, out, buffer,
+    )  # fmt: skip
+    return out
 
 
 def column_levels(
@@ -49,7 +96,7 @@ def column_levels(
     width: int,
     *,
     odd_even: bool,
-) -> Float:
+) -> Double:
     """Return the level of each column from the reference lines at the frame's edges.
 
     Parameters
@@ -65,67 +112,58 @@ def column_levels(
 
     Returns
     -------
-    float32 (n_int, n_group, n_column)
+    float64 (n_int, n_group, n_column)
         For each amplifier, the mean of the edges' clipped means [DN]; the other edge's where one
         has no good pixel, and 0 where none has.
     """
-    shape = lines[0][0].shape
-    result = np.zeros((*shape[:2], shape[3]), np.float32)
-    place = np.arange(first, first + shape[3])
-    kinds = 2 * (place // width) + (place % 2 if odd_even else 0)
-    for kind in np.unique(kinds):
-        columns = np.flatnonzero(kinds == kind)
-        picks = [good[:, columns] for _, good in lines]
-        parts = [values[..., columns] for values, _ in lines]
-        for index in np.ndindex(shape[:2]):
-            means = [
-                clipped_mean(part[index][pick])
-                for part, pick in zip(parts, picks, strict=True)
-                if pick.any()
-            ]
-            if means:
-                level = means[0]
-                if len(means) == 2:
-                    level = np.float32(0.5) * (means[0] + means[1])
-                result[(*index, columns)] = level
-    return result
+    columns = lines[0][0].shape[-1]
+    place = np.arange(first, first + columns)
+    _, kind = np.unique(2 * (place // width) + (place % 2 if odd_even else 0), return_inverse=True)
+    kinds = int(kind.max()) + 1
+    means = [
+        clipped_means(values, good, np.broadcast_to(kind, good.shape), kinds)
+        for values, good in lines
+    ]
+    return np.nan_to_num(_mean_of_known(means))[..., kind]
 
 
 def common_levels(
-    values: Float, column: NDArray[np.intp], n_column: int, *, odd_even: bool
-) -> Float:
+    values: Float, column: NDArray[np.int64], columns: int, *, odd_even: bool
+) -> Double:
     """Return the level of each column from all reference pixels together.
 
     Parameters
     ----------
     values : float32 (n_int, n_group, n)
-        Signal of good reference pixels [DN], in the order in which they are read.
+        Signal of good reference pixels [DN].
     column : int (n)
         Column of each.
-    n_column : int
+    columns : int
         Number of columns.
     odd_even : bool
         Take even and odd columns on their own.
 
     Returns
     -------
-    float32 (n_int, n_group, n_column)
+    float64 (n_int, n_group, n_column)
         Clipped mean [DN]; 0 where there is no good pixel.
     """
-    result = np.zeros((*values.shape[:2], n_column), np.float32)
-    for parity in (0, 1) if odd_even else (None,):
-        which = slice(None) if parity is None else np.flatnonzero(column % 2 == parity)
-        chosen = np.ascontiguousarray(values[..., which])
-        if chosen.shape[-1] == 0:
-            continue
-        targets = slice(None) if parity is None else slice(parity, None, 2)
-        for index in np.ndindex(values.shape[:2]):
-            result[(*index, targets)] = clipped_mean(chosen[index])
-    return result
+    kinds = 2 if odd_even else 1
+    good = np.ones((1, column.size), bool)
+    means = clipped_means(values[:, :, None, :], good, (column % kinds)[None], kinds)
+    return np.nan_to_num(means)[..., np.arange(columns) % kinds]
+
+
+def _mean_of_known(levels: list[Double]) -> Double:
+    """Return the mean of one or two arrays; where one is NaN, the other."""
+    if len(levels) == 1:
+        return levels[0]
+    one, other = levels
+    return np.where(np.isnan(one), other, np.where(np.isnan(other), one, 0.5 * (one + other)))
 
 
 @helper
-def _enter(row: F4x1, buffer: F4x1, count: int) -> int:
+def _enter(row: F8x1, buffer: F8x1, count: int) -> int:
     """Sort the values of a row into the buffer; return how many it then holds."""
     for value in row:
         if value == value:  # noqa: PLR0124 - not NaN
@@ -139,7 +177,7 @@ def _enter(row: F4x1, buffer: F4x1, count: int) -> int:
 
 
 @helper
-def _leave(row: F4x1, buffer: F4x1, count: int) -> int:
+def _leave(row: F8x1, buffer: F8x1, count: int) -> int:
     """Take the values of a row out of the buffer; return how many remain."""
     for value in row:
         if value == value:  # noqa: PLR0124 - not NaN
@@ -161,17 +199,18 @@ def _reflect(line: int, total: int) -> int:
 
 
 @kernel
-def _running_median(values: F4x3, first: int, total: int, half: int, out: F4x2,
-                    out_buffer: F4x1) -> None:  # fmt: skip
+def _running_median(values: F8x3, first: int, total: int, length: int, out: F8x2,
+                    out_buffer: F8x1) -> None:  # fmt: skip
     planes, rows, _ = values.shape
+    before, after = length // 2, (length - 1) // 2
     for p in range(planes):
         count = 0
-        for line in range(first - half, first + half):
+        for line in range(first - before, first + after):
             k = _reflect(line, total) - first
             if 0 <= k < rows:
                 count = _enter(values[p, k], out_buffer, count)
         for row in range(first, first + rows):
-            k = _reflect(row + half, total) - first
+            k = _reflect(row + after, total) - first
             if 0 <= k < rows:
                 count = _enter(values[p, k], out_buffer, count)
             middle = count // 2
@@ -180,45 +219,44 @@ def _running_median(values: F4x3, first: int, total: int, half: int, out: F4x2,
             elif count % 2 == 1:
                 out[p, row - first] = out_buffer[middle]
             else:
-                pair = out_buffer[middle - 1] + out_buffer[middle]
-                out[p, row - first] = pair / np.float32(2)
-            k = _reflect(row - half, total) - first
+                out[p, row - first] = (out_buffer[middle - 1] + out_buffer[middle]) / 2
+            k = _reflect(row - before, total) - first
             if 0 <= k < rows:
                 count = _leave(values[p, k], out_buffer, count)
 
 
-def running_median(values: Float, first: int, total: int, length: int) -> Float:
+def running_median(values: Double, first: int, total: int, length: int) -> Double:
     """Return the median of each row and of those around it.
 
     Parameters
     ----------
-    values : float32 (n_int, n_group, n_row, n)
+    values : float64 (n_int, n_group, n_row, n)
         Signal [DN]; NaN is left out.
     first, total : int
         Place of the first row on the detector, and the detector's rows. At the detector's first
         and last row the rows are continued by reflection; rows that were not read are left out.
     length : int
-        Rows in a window, odd.
+        Rows in a window; if even, there is one more before the row than after it.
 
     Returns
     -------
-    float32 (n_int, n_group, n_row)
+    float64 (n_int, n_group, n_row)
         NaN where a window holds no value.
     """
-    out = np.empty(values.shape[:3], np.float32)
+    out = np.empty(values.shape[:3], np.float64)
     rows, columns = values.shape[2:]
     stack = np.ascontiguousarray(values).reshape(-1, rows, columns)
-    buffer = np.empty((length + 1) * columns, np.float32)
-    _running_median(stack, first, total, length // 2, out.reshape(-1, rows), buffer)
+    buffer = np.empty((length + 1) * columns, np.float64)
+    _running_median(stack, first, total, length, out.reshape(-1, rows), buffer)
     return out
 
 
-def row_levels(sides: list[Float], first: int, total: int, length: int, gain: float) -> Float:
+def row_levels(sides: list[Double], first: int, total: int, length: int, gain: float) -> Double:
     """Return the level of each row from the reference columns at its ends.
 
     Parameters
     ----------
-    sides : list of float32 (n_int, n_group, n_row, n)
+    sides : list of float64 (n_int, n_group, n_row, n)
         Signal [DN] of each end, column levels subtracted; NaN where a pixel is bad.
     first, total, length : int
         As for `running_median`.
@@ -227,20 +265,15 @@ def row_levels(sides: list[Float], first: int, total: int, length: int, gain: fl
 
     Returns
     -------
-    float32 (n_int, n_group, n_row)
+    float64 (n_int, n_group, n_row)
         Mean of the ends' running medians [DN], or the only one there is; 0 where there is none.
     """
     medians = [running_median(side, first, total, length) for side in sides]
-    level = medians[0]
-    if len(medians) == 2:
-        one, other = medians
-        both = (one + other) / np.float32(2)
-        level = np.where(np.isnan(one), other, np.where(np.isnan(other), one, both))
-    return np.nan_to_num(level) * np.float32(gain)
+    return np.nan_to_num(_mean_of_known(medians)) * gain
 
 
 @kernel
-def _subtract(data: F4x4, first: F4x4, second: F4x4, across: bool, out: F4x4) -> None:
+def _subtract(data: F4x4, first: F8x4, second: F8x4, across: bool, out: F4x4) -> None:
     integrations, groups, rows, columns = data.shape
     for i in range(integrations):
         for g in range(groups):
@@ -256,7 +289,7 @@ def _subtract(data: F4x4, first: F4x4, second: F4x4, across: bool, out: F4x4) ->
 
 
 def subtract_levels(
-    data: Float, columns: Float, rows: Float | None, *, fast_along_x: bool
+    data: Float, columns: Double, rows: Double | None, *, fast_along_x: bool
 ) -> Float:
     """Subtract the levels of columns, then those of rows, as the read-out counts them.
 
@@ -264,7 +297,7 @@ def subtract_levels(
     ----------
     data : float32 (n_int, n_group, ny, nx)
         Signal [DN].
-    columns, rows : float32 (n_int, n_group, nx or ny)
+    columns, rows : float64 (n_int, n_group, nx or ny)
         Levels [DN] along the axis that is read fast, and along the other one, in the order in
         which the axes of `data` run. None is 0.
     fast_along_x : bool
@@ -276,7 +309,7 @@ def subtract_levels(
     """
     other = data.shape[2] if fast_along_x else data.shape[3]
     if rows is None:
-        rows = np.zeros((*data.shape[:2], other), np.float32)
+        rows = np.zeros((*data.shape[:2], other))
     out = np.empty_like(data)
     if fast_along_x:
         first, second = columns[:, :, None, :], rows[:, :, :, None]

@@ -115,10 +115,11 @@ class Readout:
         part = window.columns if self.fast_along_x else window.rows
         return _places(part, self.n_fast, self._steps[1])
 
-    def slow_places(self, window: Window) -> NDArray[Any]:
-        """Return places along the slow axis, in read-out order, of a window's lines."""
+    def order(self, window: Window) -> NDArray[Any]:
+        """Return the order in which a window's pixels are read, in read-out order of its axes."""
         part = window.rows if self.fast_along_x else window.columns
-        return _places(part, self.n_slow, self._steps[0])
+        lines = _places(part, self.n_slow, self._steps[0])
+        return lines[:, None] * self.n_fast + self.fast_places(window)
 
 
 def _places(part: slice, size: int, step: int) -> NDArray[Any]:

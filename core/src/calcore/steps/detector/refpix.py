@@ -19,7 +19,8 @@ from calcore.model.readout import Readout
 from calcore.parameters import Doc, Range, Unit
 from calcore.step import Rows, Step
 
-Float = NDArray[np.float32]
+Levels = NDArray[np.float64]
+Signal = NDArray[np.float32]
 
 
 @dataclass(frozen=True)
@@ -27,11 +28,11 @@ class Drifts:
     """Levels [DN] (n_int, n_group, n) of the frame's columns and rows as the read-out counts them.
 
     They stand in the order of the frame's axes; `columns` belong to the axis that is read fast.
-    None is no correction.
+    None is no correction. A zero frame's levels follow those of the groups.
     """
 
-    columns: Float | None = None
-    rows: Float | None = None
+    columns: Levels | None = None
+    rows: Levels | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,7 +52,7 @@ class RefPix(Step):
         bool, Doc("Follow the drift from line to line by the reference pixels at their ends.")
     ] = True
     side_smoothing_length: Annotated[
-        int, Range(1), Unit("line"), Doc("Lines in the running median of the ends; made odd.")
+        int, Range(1), Unit("line"), Doc("Lines in the running median of the ends.")
     ] = 11
     side_gain: Annotated[
         float, Range(0), Doc("Share of the drift seen at the ends that other pixels have.")
@@ -84,18 +85,27 @@ class RefPix(Step):
         frame = ramp.frame
         along_x = Readout.of(ramp.meta, frame).fast_along_x
         fast, slow = (frame.columns, frame.rows) if along_x else (frame.rows, frame.columns)
-        rows = None if drifts.rows is None else drifts.rows[..., slow]
         columns = drifts.columns[..., fast]
-        return ramp.replace(data=subtract_levels(ramp.data, columns, rows, fast_along_x=along_x))
+        rows = None if drifts.rows is None else drifts.rows[..., slow]
+        n_group = ramp.data.shape[1]
+
+        def subtract(data: Signal, groups: slice) -> Signal:
+            own = None if rows is None else rows[:, groups]
+            return subtract_levels(data, columns[:, groups], own, fast_along_x=along_x)
+
+        zeroframe = ramp.zeroframe
+        if zeroframe is not None:
+            corrected = subtract(zeroframe[:, None], slice(n_group, None))[:, 0]
+            zeroframe = np.where(zeroframe == 0, zeroframe, corrected)
+        return ramp.replace(data=subtract(ramp.data, slice(n_group)), zeroframe=zeroframe)
 
     def _by_amplifier(self, readout: Readout, first: Ramp, parts: Iterator[Ramp]) -> Drifts:
         """Levels of the columns of each amplifier, then of the lines."""
         edges, part = [], first
         for _ in readout.edges:
-            edges.append((readout.turn(part.data), readout.turn(_good(part))))
+            edges.append((readout.turn(_signal(part)), readout.turn(_good(part))))
             part = next(parts, part)
-        shape = (*first.data.shape[:2], readout.n_fast)
-        columns = np.zeros(shape, np.float32)
+        columns = np.zeros((*_signal(first).shape[:2], readout.n_fast))
         if edges:
             columns = column_levels(
                 edges, readout.first_fast, readout.amplifier, odd_even=self.odd_even_columns
@@ -105,37 +115,34 @@ class RefPix(Step):
             sides = []
             for _ in readout.ends:
                 where = readout.fast_places(part.frame)
-                values = readout.turn(part.data) - columns[:, :, None, where]
-                sides.append(np.where(readout.turn(_good(part)), values, np.float32(np.nan)))
+                values = readout.turn(_signal(part)) - columns[:, :, None, where]
+                sides.append(np.where(readout.turn(_good(part)), values, np.nan))
                 part = next(parts, part)
-            length = self.side_smoothing_length | 1
-            levels = row_levels(
-                sides, readout.first_slow, readout.total_slow, length, self.side_gain
-            )
+            length, total = self.side_smoothing_length, readout.total_slow
+            levels = row_levels(sides, readout.first_slow, total, length, self.side_gain)
             rows = readout.back_slow(levels)
         return Drifts(readout.back_fast(columns), rows)
 
     def _common(self, readout: Readout, parts: list[Ramp]) -> Drifts:
         """Levels of even and odd columns from all reference pixels together."""
-        values, slow, fast = [], [], []
+        values, places = [], []
         for part in parts:
             flagged = (part.pixeldq & np.uint32(DQ.REFERENCE_PIXEL)) != 0
             good = readout.turn(_good(part) & flagged)
-            place = np.ix_(readout.slow_places(part.frame), readout.fast_places(part.frame))
-            lines, columns = np.broadcast_arrays(*place)
-            values.append(readout.turn(part.data)[..., good])
-            slow.append(lines[good])
-            fast.append(columns[good])
-        line, column = np.concatenate(slow), np.concatenate(fast)
-        # Corners lie in two parts; each pixel counts once, in the order of reading.
-        _, order = np.unique(line * readout.n_fast + column, return_index=True)
-        levels = common_levels(
-            np.concatenate(values, axis=-1)[..., order],
-            column[order],
-            readout.n_fast,
-            odd_even=self.odd_even_columns,
-        )
+            values.append(readout.turn(_signal(part))[..., good])
+            places.append(readout.order(part.frame)[good])
+        # Corners lie in two parts; each pixel counts once.
+        place, which = np.unique(np.concatenate(places), return_index=True)
+        signal, column = np.concatenate(values, axis=-1)[..., which], place % readout.n_fast
+        levels = common_levels(signal, column, readout.n_fast, odd_even=self.odd_even_columns)
         return Drifts(readout.back_fast(levels))
+
+
+def _signal(part: Ramp) -> Signal:
+    """Return the groups, and after them the zero frame if there is one."""
+    if part.zeroframe is None:
+        return part.data
+    return np.concatenate([part.data, part.zeroframe[:, None]], axis=1)
 
 
 def _good(part: Ramp) -> NDArray[np.bool_]:
