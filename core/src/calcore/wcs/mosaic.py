@@ -218,7 +218,8 @@ def read_grid(path: str, image: WCS, shape: tuple[int, int] | None) -> Grid:
     try:
         with asdf.open(Path(path), lazy_load=False, memmap=False) as tree:
             content = {
-                name: tree.get(name) for name in ("wcs", "pixel_area", "pixel_shape", "array_shape")
+                name: tree.tree.get(name)
+                for name in ("wcs", "pixel_area", "pixel_shape", "array_shape")
             }
     except (OSError, ValueError) as error:
         raise FileInvalid(path, f"output_wcs cannot be read as an ASDF file: {error}") from error

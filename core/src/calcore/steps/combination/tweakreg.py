@@ -1,7 +1,7 @@
 """Align exposures with each other, and with a catalogue, by the stars they see."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -44,6 +44,9 @@ class TweakReg(SearchingStep, ApproximatingStep):
     nclip: Annotated[int, Range(0), Doc("Rounds of clipping.")] = 3
     sigma: Annotated[float, Range(0), Unit("rms"), Doc("Clipping limit.")] = 3.0
     searchrad: Annotated[float, Range(0), Arcsec, Doc("Largest offset looked for.")] = 2.0
+    rematch: Annotated[
+        float, Range(0), Arcsec, Doc("Match again as closely as this after a first fit; 0: do not.")
+    ] = 0.0
     use2dhist: Annotated[bool, Doc("Find the offset in a histogram first.")] = True
     separation: Annotated[float, Range(0), Arcsec, Doc("Least distance of stars.")] = 1.0
     tolerance: Annotated[float, Range(0), Arcsec, Doc("How well matches must agree.")] = 0.7
@@ -79,13 +82,14 @@ class TweakReg(SearchingStep, ApproximatingStep):
             )
             if not self.abs_refcat:
                 _demand(aligned)
-            wcs = [image.wcs for image in aligned]
+            wcs = self._again(seen, [image.wcs for image in aligned], self._matching())
         if self.abs_refcat:
             sky = read_catalogue(self.abs_refcat, ("ra", "radeg"), ("dec", "dedeg"))
             moved = [_at(sighting, place) for sighting, place in zip(seen, wcs, strict=True)]
             aligned = align(moved, self._absolute(), reference=(sky[0], sky[1]))
             _demand(aligned)
             wcs = [image.wcs for image in aligned]
+            wcs = self._again(seen, wcs, self._absolute(), reference=(sky[0], sky[1]))
         return group.with_members(
             [
                 member.replace(wcs=place, meta=self.with_coordinates(member.meta, place))
@@ -125,6 +129,19 @@ class TweakReg(SearchingStep, ApproximatingStep):
             y=stars.y[inside],
         )
 
+    def _again(
+        self, seen: Sequence[Sighting], wcs: list[Any], matching: Matching, **reference: Any
+    ) -> list[Any]:
+        """Return coordinates from a closer match, which tells apart stars that the first could not."""
+        if not self.rematch:
+            return wcs
+        close = replace(
+            matching, radius=self.rematch, tolerance=self.rematch, separation=2 * self.rematch,
+            histogram=False, offset=(0.0, 0.0),
+        )  # fmt: skip
+        moved = [_at(sighting, place) for sighting, place in zip(seen, wcs, strict=True)]
+        return [image.wcs for image in align(moved, close, **reference)]
+
     def _matching(self) -> Matching:
         return Matching(
             radius=self.searchrad, separation=self.separation, tolerance=self.tolerance,
@@ -142,7 +159,7 @@ class TweakReg(SearchingStep, ApproximatingStep):
 
 
 def _at(sighting: Sighting, wcs: Any) -> Sighting:
-    return Sighting(**{**vars(sighting), "wcs": wcs})
+    return replace(sighting, wcs=wcs)
 
 
 def _demand(aligned: Sequence[Aligned]) -> None:
