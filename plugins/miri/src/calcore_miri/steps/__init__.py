@@ -1,1 +1,1 @@
-"""Steps that only MIRI needs."""
+"""Corrections that only MIRI needs."""

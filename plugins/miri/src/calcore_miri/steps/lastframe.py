@@ -1,4 +1,4 @@
-"""Leave out the last group."""
+"""Leave out the last group of every integration."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,10 +13,7 @@ from calcore.step import Rows, Step
 
 @dataclass(frozen=True, kw_only=True)
 class LastFrame(Step):
-    """Flag the last group of every integration, which the reset of the rows before it disturbs.
-
-    Ramps of two groups or fewer are left alone, since nothing would remain to fit.
-    """
+    """Flag the last group as DO_NOT_USE, which the reset of neighbouring rows pulls down."""
 
     def rows(self, meta: Meta, references: Mapping[str, Reference]) -> Rows:
         """Every pixel is on its own."""
@@ -24,13 +21,13 @@ class LastFrame(Step):
         return Rows()
 
     def check(self, meta: Meta, references: Mapping[str, Reference]) -> None:
-        """Skip ramps that are too short to lose a group."""
+        """Skip ramps that would have too few groups left."""
         del references
-        if meta.n_groups <= 2:
-            raise StepSkipped(f"{meta.n_groups} groups are too few to leave out the last")
+        if meta.n_groups < 3:
+            raise StepSkipped(f"{meta.n_groups} groups are too few to leave one out; 3 are needed")
 
     def apply(self, ramp: Ramp) -> Ramp:
-        """Flag the last group DO_NOT_USE."""
+        """Flag all pixels."""
         groupdq = ramp.groupdq.copy()
         groupdq[:, -1] |= np.uint8(DQ.DO_NOT_USE)
         return ramp.replace(groupdq=groupdq)

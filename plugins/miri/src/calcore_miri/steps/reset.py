@@ -1,7 +1,9 @@
-"""Subtract the signal that a reset leaves in the groups after it."""
+"""Subtract what the reset leaves in the first groups."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+
+import numpy as np
 
 from calcore.kernels.pedestal import subtract_ramp
 from calcore.model import Meta, Ramp, Reference
@@ -11,11 +13,11 @@ from calcore.step import Rows, Step
 
 @dataclass(frozen=True, kw_only=True)
 class Reset(Step):
-    """Subtract the reset's decaying signal from the first groups of every integration.
+    """Subtract the decaying signal that follows a reset, for each integration its own.
 
-    Integrations count from the first of the exposure, also in a later segment of it; the
-    reference's last integration stands for all that follow, and groups beyond its last are left
-    alone, as is signal where it is NaN. Its flags are added to the pixels'.
+    The reference's last integration stands for all later ones; a later segment of an exposure
+    begins where its first integration stands. Groups beyond the reference's are left. Where the
+    reference is NaN nothing is subtracted. Its flags are added to the pixels'.
     """
 
     def rows(self, meta: Meta, references: Mapping[str, Reference]) -> Rows:
@@ -24,8 +26,10 @@ class Reset(Step):
         return Rows()
 
     def apply(self, ramp: Ramp, *, reset: ResetReference) -> Ramp:
-        """Subtract the reset's signal [DN]."""
-        first = ramp.meta.first_integration - 1
+        """Subtract group by group."""
+        first = min(ramp.meta.first_integration, reset.data.shape[0]) - 1
+        signal = reset.data[first : first + ramp.data.shape[0], : ramp.data.shape[1]]
         return ramp.replace(
-            data=subtract_ramp(ramp.data, reset.data, first), pixeldq=ramp.pixeldq | reset.dq
+            data=subtract_ramp(ramp.data, np.ascontiguousarray(signal)),
+            pixeldq=ramp.pixeldq | reset.dq,
         )

@@ -1,33 +1,29 @@
-"""Leave out the first groups, which the reset of the switch charge decay still bends."""
+"""Leave out groups that the reset switch charge decay spoils."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from calcore.errors import StepSkipped
-from calcore.flags import DQ
 from calcore.model import Meta, Ramp, Reference
 from calcore.model.reference import Rscd as RscdReference
 from calcore.step import Rows, Step
+from calcore_miri.kernels.reset_switch import flag_first_groups
 
-# Ramps this short lose one group at most, whatever the table says.
-SHORT = 5
-# Groups that must remain.
-LEFT = 3
-# The table has one row for sub-arrays that are read alike.
-ALIKE = {"SUBPRISM": "SLITLESSPRISM"}
+# A sub-array that the table knows by another name.
+ALIASES = {"SUBPRISM": "SLITLESSPRISM"}
 
 
 @dataclass(frozen=True, kw_only=True)
 class Rscd(Step):
-    """Flag the first groups of every integration DO_NOT_USE.
+    """Flag the first groups of every integration, where the signal still decays from the reset.
 
-    The reference says how many, in the first integration of the exposure and in those after it. Of
-    short ramps, and of pixels that saturate early, fewer groups are given up: two unsaturated ones
-    stay, and such a pixel gets FLUX_ESTIMATED. A pixel that is saturated from its first group is
-    flagged like any other.
+    How many is a matter of the sub-array and the read-out pattern; the first integration of an
+    exposure has its own number. At least three groups are left, and one is flagged in ramps of
+    up to five. Pixels that saturate soon get some of them back and become FLUX_ESTIMATED.
+    (Argyriou et al. 2023, A&A 680, A96, and Morrison et al. 2023, PASP 135, 075004, describe
+    the effect.)
     """
 
     def rows(self, meta: Meta, references: Mapping[str, Reference]) -> Rows:
@@ -36,52 +32,41 @@ class Rscd(Step):
         return Rows()
 
     def check(self, meta: Meta, references: Mapping[str, Reference]) -> None:
-        """Skip ramps that are too short, and read-outs that the table does not know."""
-        if meta.n_groups < LEFT:
-            raise StepSkipped(f"{meta.n_groups} groups are too few to leave out any")
+        """Skip ramps that are too short, and modes that the reference does not know."""
+        if meta.n_groups < 3:
+            raise StepSkipped(f"{meta.n_groups} groups are too few to leave any out; 3 are needed")
         reference = references["rscd"]
         assert isinstance(reference, RscdReference)
-        _skips(meta, reference)
+        if _skips(meta, reference) is None:
+            raise StepSkipped(
+                f"the reference has no row for sub-array {meta.subarray} and read-out pattern "
+                f"{meta['exposure.readpatt']}"
+            )
 
     def apply(self, ramp: Ramp, *, rscd: RscdReference) -> Ramp:
-        """Flag the first groups of every pixel."""
-        first, later = _skips(ramp.meta, rscd)
-        groupdq = ramp.groupdq.copy()
-        given_up = np.zeros(ramp.pixeldq.shape, bool)
-        for integration in range(groupdq.shape[0]):
-            is_first = integration == 0 and ramp.meta.first_integration == 1
-            skip = first if is_first else later
-            own = _fewer_if_saturated(ramp.groupdq[integration], skip)
-            given_up |= own < skip
-            for group in range(skip):
-                groupdq[integration, group] |= np.where(
-                    group < own, np.uint8(DQ.DO_NOT_USE), np.uint8(0)
-                )
-        estimated = np.where(given_up, np.uint32(DQ.FLUX_ESTIMATED), np.uint32(0))
-        return ramp.replace(groupdq=groupdq, pixeldq=ramp.pixeldq | estimated)
+        """Flag all pixels."""
+        known = _skips(ramp.meta, rscd)
+        assert known is not None
+        n_int, n_group = ramp.data.shape[:2]
+        first, later = known if n_group > 5 else (1, 1)
+        skips = np.full(n_int, later, np.int64)
+        if ramp.meta.first_integration == 1:
+            skips[0] = first
+        skips = np.clip(skips, 0, n_group - 3)
+        groupdq, pixeldq = flag_first_groups(ramp.groupdq, ramp.pixeldq, skips)
+        return ramp.replace(groupdq=groupdq, pixeldq=pixeldq)
 
 
-def _skips(meta: Meta, reference: RscdReference) -> tuple[int, int]:
-    """Return the groups to leave out of the exposure's first integration, and of the others."""
-    subarray = ALIKE.get(meta.subarray, meta.subarray)
-    pattern = str(meta["exposure.readpatt"])
+def _skips(meta: Meta, reference: RscdReference) -> tuple[int, int] | None:
+    """Return the numbers of groups to skip in the first integration and in later ones."""
+    names = {meta.subarray, ALIASES.get(meta.subarray, meta.subarray)}
     for row in reference.table:
-        if row["subarray"] == subarray and row["readpatt"] == pattern:
-            first, later = int(row["group_skip1"]), int(row["group_skip"])
-            break
-    else:
-        raise StepSkipped(f"the reference has no row for {subarray} read in {pattern}")
-    if first < 0:
-        first = 1
-    if meta.n_groups <= SHORT:
-        first = later = 1
-    most = meta.n_groups - LEFT
-    return min(first, most), min(later, most)
+        subarray, pattern = _text(row["subarray"]), _text(row["readpatt"])
+        if subarray in names and pattern == meta["exposure.readpatt"]:
+            first = int(row["group_skip1"])
+            return (first if first >= 0 else 1), int(row["group_skip"])
+    return None
 
 
-def _fewer_if_saturated(groupdq: NDArray[np.uint8], skip: int) -> NDArray[np.intp]:
-    """Return how many groups (ny, nx) to leave out of one integration (n_group, ny, nx)."""
-    saturated = (groupdq & np.uint8(DQ.SATURATED)) != 0
-    whole = np.argmax(saturated, axis=0)
-    fewer = np.clip(whole - 2, 0, skip)
-    return np.where(saturated.any(axis=0) & (whole > 0), fewer, skip)
+def _text(value: object) -> str:
+    return (value.decode() if isinstance(value, bytes) else str(value)).strip()

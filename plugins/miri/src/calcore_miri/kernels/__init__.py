@@ -1,0 +1,1 @@
+"""MIRI's kernels: arrays in, arrays out."""
