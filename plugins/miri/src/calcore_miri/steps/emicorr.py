@@ -89,12 +89,14 @@ class Timing:
         """Return phases [cycle] (ny, n_sample) of samples relative to the start of the frame."""
         rows = np.arange(frame.row_start, frame.row_stop)[:, None] * self.row
         samples = np.arange(-(-frame.frame_columns // 4)) * self.sample
-        return (rows + samples) * (CLOCK_S * frequency_hz) % 1.0
+        phases: NDArray[np.float64] = (rows + samples) * (CLOCK_S * frequency_hz) % 1.0
+        return phases
 
     def starts(self, frequency_hz: float, n_int: int, n_group: int) -> NDArray[np.float64]:
         """Return phases [cycle] (n_int, n_group) of the first clock of each frame."""
         frames = np.arange(n_int)[:, None] * (n_group + self.resets) + np.arange(n_group)
-        return frames * self.frame * (CLOCK_S * frequency_hz) % 1.0
+        phases: NDArray[np.float64] = frames * self.frame * (CLOCK_S * frequency_hz) % 1.0
+        return phases
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -161,15 +163,15 @@ class EmiCorr(Step):
             counts.append(count)
         waves: list[Wave] = []
         for k, (name, frequency) in enumerate(zip(timing.frequencies, frequencies, strict=True)):
-            shape = np.asarray(emicorr.frequencies[name]["phase_amplitudes"], np.float64)
+            form = np.asarray(emicorr.frequencies[name]["phase_amplitudes"], np.float64)
             starts = timing.starts(frequency, *sums[k].shape[:2])
             parts_of = range(len(starts)) if self.fit_ints_separately else (slice(None),)
-            values = np.empty((len(starts), len(shape) + 1))
+            values = np.empty((len(starts), len(form) + 1))
             shifted = starts.copy()
             for i in parts_of:
                 which = slice(i, i + 1) if isinstance(i, int) else i
-                amplitude, shift = fit(sums[k][which], starts[which], shape)
-                values[which] = amplitude * closed(shape)
+                amplitude, shift = fit(sums[k][which], starts[which], form)
+                values[which] = amplitude * closed(form)
                 shifted[which] = (starts[which] + shift) % 1.0
             waves.append(Wave(frequency, shifted, values))
             for later in range(k + 1, len(frequencies)):
