@@ -7,7 +7,7 @@ from calcore.kernels.centroids import windowed
 from calcore.kernels.combining import masked, median_of, merged
 from calcore.kernels.drizzling import Drizzled, Drop, drizzle
 from calcore.kernels.median import median
-from calcore.kernels.polygon import inside
+from calcore.kernels.polygon import clip, inside, union
 from calcore.kernels.sky import Clipping, clipped, level, offsets
 from calcore.kernels.sources import Search, background, find_sources, find_stars, smoothed
 
@@ -225,6 +225,60 @@ def test_polygon_holds_its_area():
     assert mask.sum() == pytest.approx(area, rel=0.01)
     np.testing.assert_array_equal(mask, inside(x[::-1], y[::-1], (50, 60)))
     np.testing.assert_array_equal(mask.T, inside(y, x, (60, 50)))
+
+
+def turned_box(x, y, width, height, degrees):
+    angle = np.radians(degrees)
+    corners = np.array([[-1, -1], [1, -1], [1, 1], [-1, 1]]) * [width / 2, height / 2]
+    matrix = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+    return corners @ matrix.T + [x, y]
+
+
+def joined(rings, shape):
+    mask = np.zeros(shape, bool)
+    for ring in rings:
+        mask ^= inside(*ring.T, shape)
+    return mask
+
+
+def test_the_union_of_polygons_holds_what_any_of_them_holds(rng):
+    shape = (120, 130)
+    for count in (1, 2, 5, 12):
+        boxes = [
+            turned_box(*rng.uniform(30, 90, 2), *rng.uniform(10, 50, 2), rng.uniform(0, 90))
+            for _ in range(count)
+        ]
+        boxes[-1] = boxes[-1][::-1]  # clockwise
+        expected = np.zeros(shape, bool)
+        for box in boxes:
+            expected |= inside(*box.T, shape)
+        np.testing.assert_array_equal(joined(union(boxes), shape), expected)
+
+
+def test_the_union_of_boxes_that_coincide_touch_or_keep_apart():
+    box = np.array([[0.0, 0], [4, 0], [4, 3], [0, 3]])
+    assert len(union([box, box, box[::-1]])) == 1
+    np.testing.assert_allclose(np.sort(union([box, box])[0], axis=0), np.sort(box, axis=0))
+    beside = union([box, box + [4, 0]])
+    assert len(beside) == 1
+    assert beside[0].max(axis=0).tolist() == [8, 3]
+    assert len(beside[0]) == 4
+    assert len(union([box, box + [10, 0]])) == 2
+    frame = [turned_box(10, 3, 20, 2, 0), turned_box(10, 17, 20, 2, 0),
+             turned_box(3, 10, 2, 20, 0), turned_box(17, 10, 2, 20, 0)]  # fmt: skip
+    assert (
+        joined(union(frame), (20, 20)).sum()
+        == sum(inside(*part.T, (20, 20)).sum() for part in frame) - 4 * 4
+    )
+    assert union([]) == []
+
+
+def test_clipping_to_a_grid():
+    box = np.array([[-10.0, 5], [5, 5], [5, 30], [-10, 30]])
+    assert clip(box, 20, 20).tolist() == [[-0.5, 5], [5, 5], [5, 19.5], [-0.5, 19.5]] or (
+        np.sort(clip(box, 20, 20), axis=0).tolist() == [[-0.5, 5], [-0.5, 5], [5, 19.5], [5, 19.5]]
+    )
+    assert len(clip(box - [100, 0], 20, 20)) == 0
 
 
 # Sources.

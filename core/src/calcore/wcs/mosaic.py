@@ -10,9 +10,9 @@ import numpy as np
 from astropy.modeling.models import Pix2Sky_TAN
 from gwcs import WCS, FITSImagingWCSTransform
 from numpy.typing import NDArray
-from spherical_geometry.polygon import SphericalPolygon
 
 from calcore.errors import FileInvalid
+from calcore.kernels.polygon import clip, union
 from calcore.wcs import frames
 from calcore.wcs.area import ARCSEC, pixel_area, pixel_scale
 from calcore.wcs.footprint import corners
@@ -242,40 +242,30 @@ def read_grid(path: str, image: WCS, shape: tuple[int, int] | None) -> Grid:
     return _finished(wcs, (rows, columns), area, ratio)
 
 
-def union_region(images: Sequence[WCS], mosaic: WCS) -> str:
+def union_region(images: Sequence[WCS], mosaic: Grid) -> str:
     """Return the outline of all images together on a mosaic, as the keyword S_REGION has it.
 
     Parameters
     ----------
     images : sequence of gwcs.WCS
         The exposures; what of them lies beyond the mosaic does not count.
-    mosaic : gwcs.WCS
-        The mosaic, with its bounding box.
+    mosaic : Grid
+        The mosaic; on its plane great circles are straight.
 
     Returns
     -------
     str
-        ``POLYGON ICRS  ra dec …`` to 1e-9 deg, once for each part that touches no other, with its
-        corners in the order of S_REGION of an exposure: clockwise as the mosaic is displayed.
+        ``POLYGON ICRS  ra dec …`` to 1e-9 deg, once for each part that touches no other.
     """
-    union = SphericalPolygon.multi_union([_polygon(wcs) for wcs in images])
+    rows, columns = mosaic.shape
+    outlines = []
+    for wcs in images:
+        x, y = mosaic.wcs.invert(*corners(wcs).T, with_bounding_box=False)
+        outlines.append(clip(np.stack([x, y], axis=1), columns, rows))
     parts = []
-    for longitude, latitude in union.intersection(_polygon(mosaic)).to_radec():
-        # The last corner is the first again.
-        pairs = [(ra % 360, dec) for ra, dec in zip(longitude, latitude, strict=True)][:-1]
-        x, y = mosaic.invert(*np.transpose(pairs), with_bounding_box=False)
-        if np.sum(x * np.roll(y, -1) - y * np.roll(x, -1)) > 0:
-            pairs.reverse()
-        parts.append("POLYGON ICRS  " + " ".join(f"{ra:.9f} {dec:.9f}" for ra, dec in pairs))
-    return "  ".join(parts)
-
-
-def _polygon(wcs: WCS) -> SphericalPolygon:
-    outline = corners(wcs)
-    inner = wcs(*_middle(wcs), with_bounding_box=False)
-    return SphericalPolygon.from_radec(outline[:, 0], outline[:, 1], center=inner)
-
-
-def _middle(wcs: WCS) -> tuple[float, float]:
-    (x_low, x_high), (y_low, y_high) = wcs.bounding_box.bounding_box(order="F")
-    return (x_low + x_high) / 2, (y_low + y_high) / 2
+    for ring in union([outline for outline in outlines if len(outline) > 2]):
+        clockwise = np.concatenate([ring[:1], ring[:0:-1]])
+        sky = np.stack(mosaic.wcs(*clockwise.T, with_bounding_box=False), axis=1)
+        pairs = " ".join(f"{ra % 360:.9f} {dec:.9f}" for ra, dec in sky)
+        parts.append(f"POLYGON ICRS  {pairs}")
+    return " ".join(parts)

@@ -134,7 +134,7 @@ class Resample(Step):
         meta = blend(metas, mixed=self.blendheaders)
         changes: dict[str, Any] = {name: None for name in meta if name.startswith("wcsinfo.")}
         changes.update({f"wcsinfo.{name}": value for name, value in grid.keywords.items()})
-        changes["wcsinfo.s_region"] = union_region(images, grid.wcs)
+        changes["wcsinfo.s_region"] = union_region(images, grid)
         changes["photometry.pixelarea_steradians"] = grid.pixel_area_sr
         changes["photometry.pixelarea_arcsecsq"] = grid.pixel_area_sr / ARCSEC**2
         changes["resample.pointings"] = len(by_exposure(metas))
