@@ -63,6 +63,9 @@ def prepare(job: Job, request: Request, only: str | None = None) -> Workshop:
     """
     if job.error is not None:
         raise job.error
+    for path in job.members["science"]:
+        if path.is_file():
+            _check_size(path)
     file = read_user_file(request.config)
     profile = file.profile if file.profile and request.profile == "default" else request.profile
     instrument = discovery.instrument(job.instrument)
@@ -81,6 +84,25 @@ def prepare(job: Job, request: Request, only: str | None = None) -> Workshop:
         roles=frozenset(job.members),
     )
     return Workshop(job, request, job.meta, plugins.hook, pipeline, slots)
+
+
+def _check_size(path: Path) -> None:
+    """Compare what an exposure's header says of its size with the size of its pixels.
+
+    Raises
+    ------
+    FileInvalid
+        They disagree, so no reference would be cut to the right pixels.
+    """
+    meta = io.read_meta(path)
+    told = meta.get("subarray.ysize"), meta.get("subarray.xsize")
+    science = io.contents(path).find("SCI")
+    if science is not None and None not in told and told != science.shape[-2:]:
+        raise FileInvalid(
+            path,
+            f"SUBSIZE2 and SUBSIZE1 say {told[0]} rows and {told[1]} columns, but the pixels are "
+            f"{science.shape[-2]} by {science.shape[-1]}; correct the header",
+        )
 
 
 def plan_of(job: Job, request: Request, only: str | None = None) -> ProductPlan:
@@ -280,7 +302,7 @@ def _read(shop: Workshop, only: str | None) -> Any:
     grouped = step is not None and diet_of(kind).grouped and shop.job.stage == "3"
     del only
     if grouped:
-        members = [_with_facts(_sound(io.open(path, Image), path), facts, shop) for path in science]
+        members = [_with_facts(io.open(path, Image), facts, shop) for path in science]
         asn = shop.job.association
         return Group(shop.job.name, tuple(members), asn.path.name if asn is not None else "")
     flow = {"1": Ramp, "2": Image, "3": Image}[shop.job.stage]
@@ -288,25 +310,7 @@ def _read(shop: Workshop, only: str | None) -> Any:
         flow = diet_of(kind).flow
     if flow is Rate:
         flow = Image
-    return _with_facts(_sound(io.open_lazy(science[0], flow), science[0]), facts, shop)
-
-
-def _sound(record: Any, path: Path) -> Any:
-    """Return the record if its header tells the size that its pixels have.
-
-    Raises
-    ------
-    FileInvalid
-        They disagree, so no reference would be cut to the right pixels.
-    """
-    told = record.meta.get("subarray.ysize"), record.meta.get("subarray.xsize")
-    if None not in told and told != record.frame.shape:
-        raise FileInvalid(
-            path,
-            f"SUBSIZE2 and SUBSIZE1 say {told[0]} rows and {told[1]} columns, but the pixels are "
-            f"{record.frame.shape[0]} by {record.frame.shape[1]}; correct the header",
-        )
-    return record
+    return _with_facts(io.open_lazy(science[0], flow), facts, shop)
 
 
 def _with_facts(record: Any, facts: Any, shop: Workshop) -> Any:
