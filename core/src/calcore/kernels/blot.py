@@ -11,7 +11,7 @@ def _interpolate(image: F4x2, pixel_map: F8x3, out: F4x2) -> None:
     rows, columns = image.shape
     for j in range(out.shape[0]):
         for i in range(out.shape[1]):
-            x, y = pixel_map[j, i, 0], pixel_map[j, i, 1]
+            x, y = pixel_map[0, j, i], pixel_map[1, j, i]
             value = np.float32(np.nan)
             if x >= 0 and y >= 0 and x <= columns - 1 and y <= rows - 1:
                 left, low = int(x), int(y)
@@ -32,7 +32,7 @@ def blot(image: F4x2, pixel_map: F8x3) -> F4x2:
     ----------
     image : float32 (my, mx)
         Mosaic of surface brightness; NaN spreads to every pixel it would contribute to.
-    pixel_map : float64 (ny, nx, 2)
+    pixel_map : float64 (2, ny, nx)
         Mosaic x and y of each pixel of the exposure, 0-based [pixel]; NaN gives NaN.
 
     Returns
@@ -40,7 +40,7 @@ def blot(image: F4x2, pixel_map: F8x3) -> F4x2:
     float32 (ny, nx)
         NaN outside the mosaic.
     """
-    out = np.empty(pixel_map.shape[:2], np.float32)
+    out = np.empty(pixel_map.shape[1:], np.float32)
     _interpolate(np.ascontiguousarray(image), pixel_map, out)
     return out
 

@@ -3,7 +3,8 @@
 Variable-pixel linear reconstruction (Fruchter & Hook 2002, PASP 114, 144,
 https://doi.org/10.1086/338393): each input pixel, shrunk by `pixfrac`, is laid over the output grid
 and shared among output pixels by area of overlap. Data are surface brightness: an output pixel is the
-mean of what fell on it, weighted by weight times overlap.
+mean of what fell on it, weighted by weight times overlap. Square drops, which nearly all mosaics are
+made with, go through a kernel of our own that shares out all planes of an exposure at once.
 """
 
 from collections.abc import Sequence
@@ -14,7 +15,8 @@ import numpy as np
 from drizzle.resample import Drizzle
 from numpy.typing import NDArray
 
-from calcore.kernels._jit import F4x2, F8x3
+from calcore.kernels._jit import F4x2, F8x2, F8x3, kernel
+from calcore.kernels.overlap import spread
 
 Shape = Literal["square", "gaussian", "point", "turbo", "lanczos2", "lanczos3"]
 
@@ -71,8 +73,9 @@ def drizzle(
         Surface brightness, or what else is to be averaged; finite wherever `weight` is not 0.
     weight : float32 (ny, nx)
         Weight of each pixel; a pixel of weight 0 contributes nothing.
-    pixel_map : float64 (ny, nx, 2)
-        Output x and y of each pixel's centre, 0-based [pixel]; NaN where a pixel has none.
+    pixel_map : float64 (2, ny, nx)
+        Output x and y of each pixel's centre, 0-based [pixel]; NaN where a pixel has none. A pixel
+        whose centre lies off the grid contributes nothing.
     shape : (int, int)
         Rows and columns of the output grid.
     drop : Drop
@@ -82,12 +85,22 @@ def drizzle(
     """
     rows, columns = _window(pixel_map, shape, drop)
     size = rows.stop - rows.start, columns.stop - columns.start
-    local = pixel_map - np.array([columns.start, rows.start], np.float64)
+    used = weight != 0
+    clean = np.stack([np.where(used, plane, np.float32(0)) for plane in planes])
+    if drop.kernel == "square" and dq is None and min(weight.shape) > 1:
+        sums, total = np.zeros((len(planes), *size), np.float32), np.zeros(size, np.float32)
+        spread(
+            clean, weight, pixel_map, float(columns.start), float(rows.start), drop.pixfrac,
+            sums, total,
+        )  # fmt: skip
+        with np.errstate(divide="ignore", invalid="ignore"):
+            sums /= total
+        return Drizzled(rows, columns, list(sums), total)
+    local = np.moveaxis(pixel_map, 0, -1) - np.array([columns.start, rows.start], np.float64)
     results: list[F4x2] = []
     total = np.zeros(size, np.float32)
     flags = None if dq is None else np.zeros(size, np.uint32)
-    used = weight != 0
-    for number, plane in enumerate(planes):
+    for number, plane in enumerate(clean):
         image, total = np.zeros(size, np.float32), np.zeros(size, np.float32)
         first = number == 0
         Drizzle(
@@ -98,9 +111,9 @@ def drizzle(
             out_dq=flags if first else None,
             disable_ctx=True,
         ).add_image(
-            np.where(used, plane, np.float32(0)),
+            plane,
             exptime=1.0,
-            pixmap=local,
+            pixmap=np.ascontiguousarray(local),
             weight_map=weight,
             dq=dq if first else None,
             iscale=1.0,
@@ -121,13 +134,31 @@ def _window(pixel_map: F8x3, shape: tuple[int, int], drop: Drop) -> tuple[slice,
     if drop.kernel not in {"square", "point", "turbo"}:
         reach += 4.0
     reach = reach / min(drop.pixel_scale_ratio, 1.0) + 1.0
+    limits = np.empty((2, 2))
+    _extent(pixel_map, limits)
     found = []
-    for axis, length in ((1, shape[0]), (0, shape[1])):
-        places = pixel_map[..., axis]
-        if np.isnan(places).all():
+    for (low, high), length in zip(limits[::-1], shape, strict=True):
+        if low > high:  # no pixel has a place
             found.append(slice(0, 1))
             continue
-        start = int(np.clip(np.nanmin(places) - reach, 0, length - 1))
-        stop = int(np.clip(np.nanmax(places) + reach + 1, start + 1, length))
+        start = int(np.clip(low - reach, 0, length - 1))
+        stop = int(np.clip(high + reach + 1, start + 1, length))
         found.append(slice(start, stop))
     return found[0], found[1]
+
+
+@kernel
+def _extent(pixel_map: F8x3, out: F8x2) -> None:
+    """Find the smallest and largest x and y of a map; the smallest is larger if there is none."""
+    axes, rows, columns = pixel_map.shape
+    for axis in range(axes):
+        low, high = np.inf, -np.inf
+        for j in range(rows):
+            for i in range(columns):
+                value = pixel_map[axis, j, i]
+                # Comparisons with NaN are false.
+                if value < low:
+                    low = value
+                if value > high:
+                    high = value
+        out[axis, 0], out[axis, 1] = low, high

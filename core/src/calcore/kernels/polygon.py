@@ -109,7 +109,7 @@ def union(polygons: Sequence[Points]) -> list[Points]:
         for low, high in zip(places[:-1], places[1:], strict=True):
             middle = start + (end - start) * (low + high) / 2
             if not any(
-                _covers(other, number < own, middle, end - start, close)
+                _covers(other, bool(number < own), middle, end - start, close)
                 for number, other in enumerate(turned)
                 if number != own
             ):

@@ -47,16 +47,16 @@ class Grid:
 
         Returns
         -------
-        float64 (ny, nx, 2)
+        float64 (2, ny, nx)
             x and y of each pixel's centre, counted from 0 [pixel]; NaN outside the exposure's
             bounding box.
         """
-        mapped = np.ascontiguousarray(np.moveaxis(pixel_map(wcs, self.wcs, shape), 0, -1))
+        mapped = pixel_map(wcs, self.wcs, shape)
         if wcs.bounding_box is not None:
             (x_low, x_high), (y_low, y_high) = wcs.bounding_box.bounding_box(order="F")
             rows, columns = np.arange(shape[0]), np.arange(shape[1])
-            mapped[(rows < y_low) | (rows > y_high)] = np.nan
-            mapped[:, (columns < x_low) | (columns > x_high)] = np.nan
+            mapped[:, (rows < y_low) | (rows > y_high)] = np.nan
+            mapped[:, :, (columns < x_low) | (columns > x_high)] = np.nan
         return mapped
 
     @property

@@ -1,0 +1,137 @@
+"""Sharing pixels among the pixels of another grid by area of overlap, many planes at once.
+
+The square drop of drizzle (Fruchter & Hook 2002, PASP 114, 144, section 2): the corners of a shrunk
+pixel are mapped to the output, and the quadrilateral they span covers each output pixel by some area.
+The areas are found once and serve all planes. An area is the sum, over the edges of the
+quadrilateral, of what lies between the edge and the x axis within the output pixel.
+"""
+
+import numpy as np
+
+from calcore.kernels._jit import F4x2, F4x3, F8x3, helper, kernel
+
+
+@helper
+def _under(x1: float, y1: float, x2: float, y2: float) -> float:
+    """Return the signed area within the unit square between an edge and the x axis."""
+    if x1 == x2:
+        return 0.0
+    sign = 1.0
+    if x1 > x2:
+        x1, y1, x2, y2, sign = x2, y2, x1, y1, -1.0
+    if x2 <= 0.0 or x1 >= 1.0:
+        return 0.0
+    slope = (y2 - y1) / (x2 - x1)
+    if x1 < 0.0:
+        y1 -= slope * x1
+        x1 = 0.0
+    if x2 > 1.0:
+        y2 -= slope * (x2 - 1.0)
+        x2 = 1.0
+    if y1 <= 0.0 and y2 <= 0.0:
+        return 0.0
+    if y1 >= 1.0 and y2 >= 1.0:
+        return sign * (x2 - x1)
+    area = 0.0
+    if y1 < 0.0:
+        x1 -= y1 / slope
+        y1 = 0.0
+    elif y1 > 1.0:
+        x = x1 - (y1 - 1.0) / slope
+        area += x - x1
+        x1, y1 = x, 1.0
+    if y2 < 0.0:
+        x2 -= y2 / slope
+        y2 = 0.0
+    elif y2 > 1.0:
+        x = x2 - (y2 - 1.0) / slope
+        area += x2 - x
+        x2, y2 = x, 1.0
+    return sign * (area + 0.5 * (x2 - x1) * (y1 + y2))
+
+
+@helper
+def _corner(pixel_map: F8x3, axis: int, y: float, x: float) -> float:
+    """Return a place of the map between pixels, or a little beyond, by bilinear interpolation."""
+    rows, columns = pixel_map.shape[1], pixel_map.shape[2]
+    j = min(max(int(np.floor(y)), 0), rows - 2)
+    i = min(max(int(np.floor(x)), 0), columns - 2)
+    dy, dx = y - j, x - i
+    low = pixel_map[axis, j, i] * (1.0 - dx) + pixel_map[axis, j, i + 1] * dx
+    high = pixel_map[axis, j + 1, i] * (1.0 - dx) + pixel_map[axis, j + 1, i + 1] * dx
+    return low * (1.0 - dy) + high * dy
+
+
+@kernel
+def spread(
+    planes: F4x3,
+    weight: F4x2,
+    pixel_map: F8x3,
+    origin_x: float,
+    origin_y: float,
+    pixfrac: float,
+    out: F4x3,
+    out_weight: F4x2,
+) -> None:
+    """Add the pixels of several planes to sums over an output grid.
+
+    Parameters
+    ----------
+    planes : float32 (n_plane, ny, nx)
+        What is shared; finite wherever `weight` is not 0.
+    weight : float32 (ny, nx)
+        Weight of each pixel; one of weight 0 contributes nothing.
+    pixel_map : float64 (2, ny, nx)
+        Output x and y of each pixel's centre [pixel]; at least two pixels along each axis. A pixel
+        beside one that has no place (NaN) has no corner there, and contributes nothing; nor does
+        one whose centre lies off the output grid.
+    origin_x, origin_y : float
+        Output x and y of the first pixel of `out`.
+    pixfrac : float
+        Side of the shrunk pixel over that of the whole.
+    out : float32 (n_plane, my, mx)
+        Sums of weight times overlap times value.
+    out_weight : float32 (my, mx)
+        Sums of weight times overlap; the overlap is the part of the shrunk pixel.
+    """
+    count, rows, columns = planes.shape
+    my, mx = out_weight.shape
+    half = 0.5 * pixfrac
+    x, y = np.empty(4), np.empty(4)
+    for j in range(rows):
+        for i in range(columns):
+            centre_x, centre_y = pixel_map[0, j, i] - origin_x, pixel_map[1, j, i] - origin_y
+            # Comparisons with NaN are false.
+            within = -0.5 <= centre_x <= mx - 0.5 and -0.5 <= centre_y <= my - 0.5
+            if weight[j, i] == 0.0 or not within:
+                continue
+            for k in range(4):
+                # Corners in order around the pixel: left bottom, right bottom, right top, left top.
+                row = j - half if k < 2 else j + half
+                column = i - half if k == 0 or k == 3 else i + half
+                x[k] = _corner(pixel_map, 0, row, column) - origin_x
+                y[k] = _corner(pixel_map, 1, row, column) - origin_y
+            whole = 0.5 * ((x[1] - x[3]) * (y[0] - y[2]) - (x[0] - x[2]) * (y[1] - y[3]))
+            if not abs(whole) > 0.0:
+                continue
+            left = int(np.floor(min(x[0], x[1], x[2], x[3]) + 0.5))
+            right = int(np.floor(max(x[0], x[1], x[2], x[3]) + 0.5))
+            low = int(np.floor(min(y[0], y[1], y[2], y[3]) + 0.5))
+            high = int(np.floor(max(y[0], y[1], y[2], y[3]) + 0.5))
+            for row in range(max(low, 0), min(high + 1, my)):
+                for column in range(max(left, 0), min(right + 1, mx)):
+                    area = 0.0
+                    for k in range(4):
+                        after = k + 1 if k < 3 else 0
+                        area += _under(
+                            x[k] - column + 0.5,
+                            y[k] - row + 0.5,
+                            x[after] - column + 0.5,
+                            y[after] - row + 0.5,
+                        )
+                    share = np.float32(area / whole) * weight[j, i]
+                    if share == 0.0:
+                        continue
+                    out_weight[row, column] += share
+                    for plane in range(count):
+                        out[plane, row, column] += share * planes[plane, j, i]
