@@ -3,37 +3,65 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from calcore.kernels._jit import F4x2, F4x3, F4x4, I8x1, kernel
+from calcore.kernels._jit import F4x2, F4x3, F4x4, I8x1, helper, kernel
+
+
+@helper
+def _pixel(plane: F4x2, weights: F4x2, area: I8x1, y: int, x: int) -> np.float32:
+    """Return the sum over one pixel's neighbours that take part, the pixel itself last."""
+    height, width = weights.shape
+    middle_y, middle_x = height // 2, width // 2
+    total = np.float32(0)
+    for j in range(height):
+        v = y - (j - middle_y)
+        for i in range(width):
+            u = x - (i - middle_x)
+            middle = j == middle_y and i == middle_x
+            if area[0] <= v < area[1] and area[2] <= u < area[3] and not middle:
+                total += weights[j, i] * plane[v, u]
+    return total + weights[middle_y, middle_x] * plane[y, x]
 
 
 @kernel
 def _convolve(data: F4x3, weights: F4x2, area: I8x1, out: F4x3) -> None:
     planes, rows, columns = data.shape
     height, width = weights.shape
-    middle_y, middle_x = height // 2, width // 2
     top, bottom, left, right = area[0], area[1], area[2], area[3]
+    small = height == 3 and width == 3
     for p in range(planes):
         for y in range(rows):
             if y < top or y >= bottom:
                 for x in range(columns):
                     out[p, y, x] = data[p, y, x]
                 continue
-            for x in range(columns):
-                out[p, y, x] = 0 if left <= x < right else data[p, y, x]
-            for j in range(height):
-                v = y - (j - middle_y)
-                if v < top or v >= bottom:
-                    continue
-                for i in range(width):
-                    if j == middle_y and i == middle_x:
-                        continue
-                    shift = i - middle_x
-                    weight = weights[j, i]
-                    for x in range(max(left, left + shift), min(right, right + shift)):
-                        out[p, y, x] += weight * data[p, v, x - shift]
-            weight = weights[middle_y, middle_x]
-            for x in range(left, right):
-                out[p, y, x] += weight * data[p, y, x]
+            # Away from the edges the common kernel is one loop; the order of the sum is the same.
+            inside = small and top < y < bottom - 1 and right - left > 2
+            begin, end = (left + 1, right - 1) if inside else (left, left)
+            for x in range(left):
+                out[p, y, x] = data[p, y, x]
+            for x in range(right, columns):
+                out[p, y, x] = data[p, y, x]
+            if inside:
+                a, b, c = weights[0, 0], weights[0, 1], weights[0, 2]
+                d, e, f = weights[1, 0], weights[1, 1], weights[1, 2]
+                g, h, k = weights[2, 0], weights[2, 1], weights[2, 2]
+                above, same, below = (
+                    data[p, y + 1, left:right], data[p, y, left:right], data[p, y - 1, left:right]
+                )  # fmt: skip
+                result = out[p, y, begin:end]
+                for x in range(result.size):
+                    total = a * above[x + 2] + b * above[x + 1]
+                    total += c * above[x]
+                    total += d * same[x + 2]
+                    total += f * same[x]
+                    total += g * below[x + 2]
+                    total += h * below[x + 1]
+                    total += k * below[x]
+                    result[x] = total + e * same[x + 1]
+            for x in range(left, begin):
+                out[p, y, x] = _pixel(data[p], weights, area, y, x)
+            for x in range(end, right):
+                out[p, y, x] = _pixel(data[p], weights, area, y, x)
 
 
 @kernel

@@ -9,9 +9,10 @@ their mean is what was measured, made linear one by one, and averaged.
 import numpy as np
 from numpy.typing import NDArray
 
-from calcore.kernels._jit import F4x3, F4x4, F8x1, F8x2, U1x4, kernel
+from calcore.kernels._jit import F4x3, F4x4, F8x1, F8x2, F8x3, U1x4, helper, kernel
 
 SATURATED = 2
+PIECE = 256
 
 
 @kernel
@@ -19,17 +20,38 @@ def _polynomial(data: F4x4, groupdq: U1x4, coefficients: F4x3, out: F4x4) -> Non
     integrations, groups, rows, columns = data.shape
     last = coefficients.shape[0] - 1
     for y in range(rows):
-        for i in range(integrations):
-            for g in range(groups):
-                for x in range(columns):
-                    out[i, g, y, x] = coefficients[last, y, x]
-                for back in range(last):
-                    k = last - 1 - back
-                    for x in range(columns):
-                        out[i, g, y, x] = out[i, g, y, x] * data[i, g, y, x] + coefficients[k, y, x]
-                for x in range(columns):
-                    if groupdq[i, g, y, x] & SATURATED != 0:
-                        out[i, g, y, x] = data[i, g, y, x]
+        # Short pieces of a row keep the coefficients in the fastest cache for all groups.
+        for start in range(0, columns, PIECE):
+            stop = min(start + PIECE, columns)
+            for i in range(integrations):
+                for g in range(groups):
+                    signal = data[i, g, y, start:stop]
+                    result = out[i, g, y, start:stop]
+                    known = groupdq[i, g, y, start:stop]
+                    highest = coefficients[last, y, start:stop]
+                    for x in range(signal.size):
+                        result[x] = highest[x]
+                    # Two powers at a time, so that the result is read and written half as often.
+                    for pair in range(last // 2):
+                        k = last - 1 - 2 * pair
+                        term, lower = (
+                            coefficients[k, y, start:stop],
+                            coefficients[k - 1, y, start:stop],
+                        )
+                        for x in range(signal.size):
+                            result[x] = (result[x] * signal[x] + term[x]) * signal[x] + lower[x]
+                    if last % 2 == 1:
+                        lower = coefficients[0, y, start:stop]
+                        for x in range(signal.size):
+                            result[x] = result[x] * signal[x] + lower[x]
+                    flags = np.uint8(0)
+                    for x in range(signal.size):
+                        flags |= known[x]
+                    if flags & SATURATED == 0:
+                        continue
+                    for x in range(signal.size):
+                        if known[x] & SATURATED != 0:
+                            result[x] = signal[x]
 
 
 @kernel
@@ -47,63 +69,90 @@ def _polynomial_image(data: F4x3, coefficients: F4x3, out: F4x3) -> None:
 
 
 @kernel
-def _by_reads(data: F4x4, groupdq: U1x4, coefficients: F4x3, inverse: F4x3, offsets: F8x2,
-              means: F8x1, out: F4x4, out_reads: F8x2, out_first: F8x1, out_rate: F8x1,
-              out_sum: F8x1) -> None:  # fmt: skip
+def _ends(data: F4x4, groupdq: U1x4, coefficients: F4x3, times: F8x1, out_first: F8x3,
+          out_rate: F8x3) -> None:  # fmt: skip
     integrations, groups, rows, columns = data.shape
-    frames = offsets.shape[1]
-    last, top = coefficients.shape[0] - 1, inverse.shape[0] - 1
-    for y in range(rows):
-        for i in range(integrations):
+    last = coefficients.shape[0] - 1
+    for i in range(integrations):
+        for y in range(rows):
             for x in range(columns):
                 good = 0
                 for g in range(groups):
                     good += 1 - ((groupdq[i, g, y, x] >> 1) & 1)
                 end = max(good - 2, 1)
-                first = np.float64(data[i, 0, y, x])
-                if groupdq[i, 0, y, x] & SATURATED == 0:
-                    value = first
-                    first = np.float64(coefficients[last, y, x])
-                    for back in range(last):
-                        first = first * value + coefficients[last - 1 - back, y, x]
-                later = np.float64(data[i, end, y, x])
-                if groupdq[i, end, y, x] & SATURATED == 0:
-                    value = later
-                    later = np.float64(coefficients[last, y, x])
-                    for back in range(last):
-                        later = later * value + coefficients[last - 1 - back, y, x]
-                out_first[x] = first
-                out_rate[x] = (later - first) / (means[end] - means[0])
-            for g in range(groups):
-                for x in range(columns):
-                    out_sum[x] = 0
-                for f in range(frames):
-                    for x in range(columns):
-                        out_reads[f, x] = inverse[top, y, x]
-                    for back in range(top):
-                        for x in range(columns):
-                            true = out_first[x] + out_rate[x] * offsets[g, f]
-                            out_reads[f, x] = out_reads[f, x] * true + inverse[top - 1 - back, y, x]
-                    for x in range(columns):
-                        out_sum[x] += out_reads[f, x]
-                for x in range(columns):
-                    out_sum[x] = data[i, g, y, x] - out_sum[x] / frames
-                for f in range(frames):
-                    for x in range(columns):
-                        out_reads[f, x] += out_sum[x]
-                for x in range(columns):
-                    out_sum[x] = 0
-                for f in range(frames):
-                    for x in range(columns):
-                        total = np.float64(coefficients[last, y, x])
+                for g in (0, end):
+                    value = np.float64(data[i, g, y, x])
+                    if groupdq[i, g, y, x] & SATURATED == 0:
+                        signal = value
+                        value = np.float64(coefficients[last, y, x])
                         for back in range(last):
-                            total = total * out_reads[f, x] + coefficients[last - 1 - back, y, x]
-                        out_sum[x] += total
-                for x in range(columns):
-                    if groupdq[i, g, y, x] & SATURATED != 0:
-                        out[i, g, y, x] = data[i, g, y, x]
+                            value = value * signal + coefficients[last - 1 - back, y, x]
+                    if g == 0:
+                        out_first[i, y, x] = value
                     else:
-                        out[i, g, y, x] = out_sum[x] / frames
+                        out_rate[i, y, x] = (value - out_first[i, y, x]) / times[end]
+
+
+@helper
+def _evaluate(coefficients: F4x3, y: int, start: int, signal: F8x1, out: F8x1, size: int) -> None:
+    """Evaluate polynomials, two powers at a time, so that the result is touched half as often."""
+    last = coefficients.shape[0] - 1
+    stop = start + size
+    term = coefficients[last, y, start:stop]
+    for x in range(size):
+        out[x] = term[x]
+    for pair in range(last // 2):
+        k = last - 1 - 2 * pair
+        term, lower = coefficients[k, y, start:stop], coefficients[k - 1, y, start:stop]
+        for x in range(size):
+            out[x] = (out[x] * signal[x] + term[x]) * signal[x] + lower[x]
+    if last % 2 == 1:
+        lower = coefficients[0, y, start:stop]
+        for x in range(size):
+            out[x] = out[x] * signal[x] + lower[x]
+
+
+@kernel
+def _by_reads(data: F4x4, groupdq: U1x4, coefficients: F4x3, inverse: F4x3, offsets: F8x2,
+              first: F8x3, rate: F8x3, out: F4x4) -> None:  # fmt: skip
+    integrations, groups, rows, columns = data.shape
+    frames = offsets.shape[1]
+    true = np.empty(PIECE)
+    total = np.empty(PIECE)
+    value = np.empty(PIECE)
+    reads = np.empty((frames, PIECE))
+    for y in range(rows):
+        # Short pieces of a row keep all that is used again in the fastest cache.
+        for start in range(0, columns, PIECE):
+            stop = min(start + PIECE, columns)
+            size = stop - start
+            for i in range(integrations):
+                begin, slope = first[i, y, start:stop], rate[i, y, start:stop]
+                for g in range(groups):
+                    signal = data[i, g, y, start:stop]
+                    known = groupdq[i, g, y, start:stop]
+                    result = out[i, g, y, start:stop]
+                    for x in range(size):
+                        total[x] = 0
+                    for f in range(frames):
+                        when = offsets[g, f]
+                        for x in range(size):
+                            true[x] = begin[x] + slope[x] * when
+                        _evaluate(inverse, y, start, true, reads[f], size)
+                        for x in range(size):
+                            total[x] += reads[f, x]
+                    for x in range(size):
+                        true[x] = signal[x] - total[x] / frames
+                        total[x] = 0
+                    for f in range(frames):
+                        for x in range(size):
+                            reads[f, x] += true[x]
+                        _evaluate(coefficients, y, start, reads[f], value, size)
+                        for x in range(size):
+                            total[x] += value[x]
+                    for x in range(size):
+                        mean = np.float32(total[x] / frames)
+                        result[x] = signal[x] if known[x] & SATURATED != 0 else mean
 
 
 def linearize(
@@ -183,12 +232,10 @@ def linearize_averages(
     saturated, whose average may hold saturated reads.
     """
     reads = np.arange(data.shape[1])[:, None] * (frames + gap) + np.arange(frames)
-    means = reads.mean(axis=1)
-    columns = data.shape[-1]
-    scratch = np.empty(columns), np.empty(columns), np.empty(columns)
+    offsets = reads - reads[0].mean()
+    shape = data.shape[0], *data.shape[2:]
+    first, rate = np.empty(shape), np.empty(shape)
+    _ends(data, groupdq, coefficients, offsets.mean(axis=1), first, rate)
     out = np.empty_like(data)
-    _by_reads(
-        data, groupdq, coefficients, inverse, reads - means[0], means, out,
-        np.empty((frames, columns)), *scratch,
-    )  # fmt: skip
+    _by_reads(data, groupdq, coefficients, inverse, offsets, first, rate, out)
     return out

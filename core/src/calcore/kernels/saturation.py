@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from calcore.kernels._jit import F4x1, F4x2, F4x3, F4x4, U1x2, U1x4, helper, kernel
+from calcore.kernels._jit import F4x1, F4x2, F4x3, F4x4, U1x1, U1x2, U1x3, U1x4, helper, kernel
 
 SATURATED = 2
 DO_NOT_USE = 1
@@ -11,8 +11,8 @@ AD_FLOOR_UNUSABLE = 64 | DO_NOT_USE
 
 
 @helper
-def _grow(source: U1x2, flag: int, reach: int, out: U1x2) -> None:
-    """Set `flag` in the box around every pixel that is not 0 in `source`."""
+def _grow(source: U1x2, reach: int, out: U1x2, out_wide: U1x1) -> None:
+    """Set the bits of every pixel of `source` in the box around it."""
     rows, columns = source.shape
     for y in range(rows):
         any_here = np.uint8(0)
@@ -21,15 +21,20 @@ def _grow(source: U1x2, flag: int, reach: int, out: U1x2) -> None:
         if any_here == 0:
             continue
         for x in range(columns):
-            if source[y, x] != 0:
-                for v in range(max(0, y - reach), min(rows, y + reach + 1)):
-                    for u in range(max(0, x - reach), min(columns, x + reach + 1)):
-                        out[v, u] |= np.uint8(flag)
+            out_wide[x] = source[y, x]
+        for shift in range(1, reach + 1):
+            for x in range(columns - shift):
+                out_wide[x + shift] |= source[y, x]
+            for x in range(columns - shift):
+                out_wide[x] |= source[y, x + shift]
+        for v in range(max(0, y - reach), min(rows, y + reach + 1)):
+            for x in range(columns):
+                out[v, x] |= out_wide[x]
 
 
 @kernel
 def _flag(data: F4x4, groupdq: U1x4, threshold: F4x2, reach: int, out: U1x4, out_so_far: U1x2,
-          out_source: U1x2) -> None:  # fmt: skip
+          out_source: U1x2, out_wide: U1x1) -> None:  # fmt: skip
     integrations, groups, rows, columns = data.shape
     for i in range(integrations):
         for y in range(rows):
@@ -40,57 +45,55 @@ def _flag(data: F4x4, groupdq: U1x4, threshold: F4x2, reach: int, out: U1x4, out
                 for x in range(columns):
                     value = data[i, g, y, x]
                     known = groupdq[i, g, y, x]
-                    over = np.uint8(1) if value >= threshold[y, x] else np.uint8(0)
+                    over = np.uint8(SATURATED) if value >= threshold[y, x] else np.uint8(0)
                     over |= out_so_far[y, x]
                     out_so_far[y, x] = over
                     # Flags that came with the data grow too, but last only for their own group.
-                    out_source[y, x] = over | ((known >> 1) & np.uint8(1))
+                    out_source[y, x] = over | (known & np.uint8(SATURATED))
                     low = np.uint8(AD_FLOOR_UNUSABLE) if value <= 0 else np.uint8(0)
                     out[i, g, y, x] = known | low
-            _grow(out_source, SATURATED, reach, out[i, g])
+            _grow(out_source, reach, out[i, g], out_wide)
 
 
 @kernel
-def _flag_partial(data: F4x3, threshold: F4x2, shares: F4x1, reach: int, out: U1x4,
-                  out_source: U1x2, i: int) -> None:  # fmt: skip
+def _flag_partial(data: F4x3, threshold: F4x2, shares: F4x1, reach: int, out: U1x3,
+                  out_source: U1x2, out_wide: U1x1) -> None:  # fmt: skip
     groups, rows, columns = data.shape
     for back in range(groups - 1):
         g = groups - 2 - back
         share = shares[g]
-        found = False
+        found = np.uint8(0)
         for y in range(rows):
-            later = np.uint8(0)
             for x in range(columns):
-                later |= out[i, g + 1, y, x]
-                out_source[y, x] = 0
-            if later & SATURATED == 0:
-                continue
-            for x in range(columns):
-                if (
-                    out[i, g + 1, y, x] & SATURATED != 0
-                    and out[i, g, y, x] & (SATURATED | DO_NOT_USE) == 0
-                    and data[g, y, x] >= threshold[y, x] * share
-                ):
-                    out_source[y, x] = 1
-                    found = True
+                later = out[g + 1, y, x] & np.uint8(SATURATED)
+                now = out[g, y, x] & np.uint8(SATURATED | DO_NOT_USE)
+                high = data[g, y, x] >= threshold[y, x] * share
+                partly = np.uint8(DO_NOT_USE) if high and later != 0 and now == 0 else np.uint8(0)
+                out_source[y, x] = partly
+                found |= partly
         if found:
-            _grow(out_source, DO_NOT_USE, reach, out[i, g])
+            _grow(out_source, reach, out[g], out_wide)
 
 
 @kernel
 def _flag_second(data: F4x3, threshold: F4x2, bias: F4x2, mean_first: float, last_third: float,
-                 frames: int, out: U1x4, i: int) -> None:  # fmt: skip
+                 frames: int, out: U1x3) -> None:  # fmt: skip
     _, rows, columns = data.shape
     for y in range(rows):
+        new = np.uint8(0)
         for x in range(columns):
-            if out[i, 2, y, x] & SATURATED == 0 or out[i, 1, y, x] & SATURATED != 0:
+            new |= out[2, y, x] & ~out[1, y, x]
+        if new & SATURATED == 0:
+            continue
+        for x in range(columns):
+            if out[2, y, x] & ~out[1, y, x] & SATURATED == 0:
                 continue
             first = data[0, y, x]
             expected = (first - bias[y, x]) / np.float32(mean_first) * np.float32(last_third)
             expected += bias[y, x]
             room = (threshold[y, x] - first) / np.float32(frames)
             if expected < threshold[y, x] and data[1, y, x] - first > room:
-                out[i, 1, y, x] |= np.uint8(DO_NOT_USE)
+                out[1, y, x] |= np.uint8(DO_NOT_USE)
 
 
 @kernel
@@ -134,7 +137,8 @@ def flag_saturated(
         `groupdq` with SATURATED, and AD_FLOOR and DO_NOT_USE where the signal is 0 or less.
     """
     out = np.empty_like(groupdq)
-    scratch = np.empty(data.shape[-2:], np.uint8), np.empty(data.shape[-2:], np.uint8)
+    size = data.shape[-2:]
+    scratch = np.empty(size, np.uint8), np.empty(size, np.uint8), np.empty(size[1], np.uint8)
     _flag(data, groupdq, threshold, reach, out, *scratch)
     return out
 
@@ -176,12 +180,12 @@ def flag_partly_saturated(
     begin = np.arange(n_group) * (frames + gap)
     shares = ((begin + (frames + 1) / 2) / (begin + frames)).astype(np.float32)
     source = np.empty(data.shape[-2:], np.uint8)
+    wide = np.empty(data.shape[-1], np.uint8)
     for i in range(data.shape[0]):
-        _flag_partial(data[i], threshold, shares, reach, out, source, i)
+        _flag_partial(data[i], threshold, shares, reach, out[i], source, wide)
         if n_group > 2:
-            _flag_second(
-                data[i], threshold, bias, (frames + 1) / 2, float(begin[2] + frames), frames, out, i
-            )
+            mean, last = (frames + 1) / 2, float(begin[2] + frames)
+            _flag_second(data[i], threshold, bias, mean, last, frames, out[i])
     return out
 
 
