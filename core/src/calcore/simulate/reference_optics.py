@@ -24,6 +24,8 @@ SQUARE_ARCSEC_PER_SR = float(np.degrees(1) * 3600) ** 2
 FRACTIONS = (0.3, 0.5, 0.7, 0.8)
 SKY_PIXEL = (14.0, 20.0)
 """Annulus in which apertures measure the sky [pixel]."""
+MOSAIC_RADII = np.linspace(0.2, 16.0, 159)
+"""Radii at which the light in a combined image is tabulated [pixel]."""
 WIDTHS = {
     "filter": "S12",
     "pupil": "S15",
@@ -131,7 +133,8 @@ def photom(optics: OpticsSetup, path: Path) -> None:
 def apcorr(optics: OpticsSetup, path: Path) -> None:
     """Write how much light of a star circular apertures miss, the sky annulus taken into account.
 
-    All filters have rows; those that are not `exact` have the image of the exposure's own filter,
+    Apertures are those for combined images, which are a little less sharp than exposures. All
+    filters have rows; those that are not `exact` have the image of the exposure's own filter,
     scaled by wavelength and by the width of a pixel.
     """
     setup = optics.setup
@@ -145,13 +148,13 @@ def apcorr(optics: OpticsSetup, path: Path) -> None:
             spread = own_spread
             scale = chosen.pivot_micron / setup.filter.pivot_micron
             scale *= own_width / optics.pixel_width(chosen)
+        energy = energy_in_mosaic(spread, MOSAIC_RADII)
         for fraction in FRACTIONS:
-            radius = float(spread.radius_of(fraction)) * scale
-            held = spread.encircled_energy(np.array([radius, inner, outer]) / scale)
-            sky = float(held[2] - held[1]) * radius**2 / (outer**2 - inner**2)
-            correction = 1 / (float(held[0]) - sky)
+            radius = float(np.interp(fraction, energy, MOSAIC_RADII)) * scale
+            edges = spread.encircled_energy(np.array([inner, outer]) / scale)
+            sky = float(edges[1] - edges[0]) * radius**2 / (outer**2 - inner**2)
             rows += [
-                (*labels, fraction, radius, correction, inner, outer)
+                (*labels, fraction, radius, 1 / (fraction - sky), inner, outer)
                 for labels in optics.labels(chosen)
             ]
     kinds = [
@@ -160,6 +163,38 @@ def apcorr(optics: OpticsSetup, path: Path) -> None:
     ]
     header = keywords(setup, "apcorr", setup.table["model"], path.name)
     write_fits(path, header, {}, tables={"APCORR": _table(rows, kinds)})
+
+
+def energy_in_mosaic(spread: PointSpread, radius_pixel: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the part of a star's light within circles on a combined image.
+
+    Combination spreads each pixel's light over the pixel's square: the star seems moved by up to
+    half a pixel either way. The light within a circle off the centre follows from that within
+    centred ones, the image taken as round: a ring of radius R has the angle ``2 arccos((R² + d² -
+    r²) / 2 R d)`` inside a circle of radius r at distance d.
+
+    Parameters
+    ----------
+    spread
+        The image of a star on an exposure.
+    radius_pixel : array (radius,)
+        Radii r [pixel].
+
+    Returns
+    -------
+    array (radius,)
+    """
+    edges = np.linspace(0, float(radius_pixel.max()) + 1, 2000)
+    light = np.diff(spread.encircled_energy(edges))
+    ring = (edges[1:] + edges[:-1]) / 2
+    offsets = (np.arange(6) + 0.5) / 6 - 0.5
+    distances = np.hypot(offsets[:, None], offsets[None, :]).ravel()
+    total = np.zeros(radius_pixel.shape)
+    for d in distances:
+        r = radius_pixel[:, None]
+        cosine = (ring**2 + d**2 - r**2) / (2 * ring * d)
+        total += (np.arccos(np.clip(cosine, -1, 1)) / np.pi) @ light
+    return total / len(distances)
 
 
 def _table(rows: list[tuple[object, ...]], kinds: list[tuple[str, str]]) -> NDArray[np.void]:
