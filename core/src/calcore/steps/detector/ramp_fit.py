@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 import numpy as np
 
 from calcore.errors import DataUnusable
+from calcore.kernels.ramp_fit_likelihood import refine
 from calcore.kernels.ramp_fit_ols import RampFit as Fit
 from calcore.kernels.ramp_fit_ols import fit_ordinary
 from calcore.model import Meta, Ramp, Rate, Reference, Window
@@ -54,7 +55,10 @@ class RampFit(Step):
 
     required = frozenset({"gain", "readnoise"})
 
-    algorithm: Annotated[Literal["OLS_C"], Doc("Weighted least squares of the samples.")] = "OLS_C"
+    algorithm: Annotated[
+        Literal["OLS_C", "LIKELY"],
+        Doc("Weighted least squares of the samples, or greatest likelihood of their differences."),
+    ] = "OLS_C"
     suppress_one_group: Annotated[
         bool, Doc("Give no rate to an integration that has one good group.")
     ] = True
@@ -106,6 +110,19 @@ class RampFit(Step):
             span=(span.first, ramp.data.shape[1] if span.end is None else span.end),
             trim_each=self.trim == "pixel",
         )
+        if self.algorithm == "LIKELY":
+            fit = refine(
+                fit,
+                ramp.data,
+                ramp.groupdq,
+                gain.data,
+                readnoise.data,
+                group_time_s=ramp.meta.group_time_s,
+                frame_time_s=ramp.meta.frame_time_s,
+                n_frames=ramp.meta.frames_per_group,
+                dark=ramp.average_dark_current,
+                used=self._used(ramp.data.shape[1]),
+            )
         return _products(ramp, fit)
 
     def _used(self, n_group: int) -> tuple[int, int]:
