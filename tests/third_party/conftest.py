@@ -43,8 +43,6 @@ class Environment:
         if cache is not None:
             kept |= {"CRDS_PATH": str(cache), "CRDS_SERVER_URL": NO_SERVER}
             kept |= {"CRDS_OBSERVATORY": "jwst", "CRDS_READONLY_CACHE": "1"}
-        # Kernels run as the plain loops they are: compiling them anew would take minutes.
-        kept["NUMBA_DISABLE_JIT"] = "1"
         path = os.pathsep.join(map(str, self.folders))
         return subprocess.run(
             [sys.executable, "-S", *map(str, words)],
