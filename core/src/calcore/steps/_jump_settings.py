@@ -1,7 +1,7 @@
 """Parameters of jump, by what they are about."""
 
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Literal
 
 from calcore.model import Meta
 from calcore.parameters import Doc, Range, Unit
@@ -11,6 +11,13 @@ from calcore.parameters import Doc, Range, Unit
 class TwoPoint:
     """How differences of successive groups are judged."""
 
+    test: Annotated[
+        Literal["two-point", "likelihood"],
+        Doc("Compare differences with their median, or leave each out and see how the rest fit."),
+    ] = "two-point"
+    min_diffs_likelihood: Annotated[
+        int, Range(3), Doc("With fewer differences, two-point is better and takes its place.")
+    ] = 5
     rejection_threshold: Annotated[
         float, Range(0), Unit("sigma"), Doc("Largest deviation that is no jump.")
     ] = 4.0

@@ -7,6 +7,7 @@ import numpy as np
 
 from calcore.errors import StepSkipped
 from calcore.flags import DQ
+from calcore.kernels.jump_likelihood import find_jumps as find_likely_jumps
 from calcore.kernels.jump_twopoint import find_jumps, spread_jumps
 from calcore.model import Meta, Ramp, Reference, Window
 from calcore.model.reference import Gain, ReadNoise
@@ -83,9 +84,18 @@ class Jump(TwoPoint, Consequences, Step):
             return ramp.replace(pixeldq=pixeldq)
         arrays = ramp.data, ramp.groupdq, gain.data, readnoise.data
         frames = ramp.meta.frames_per_group
-        groupdq, found = find_jumps(
-            *arrays, n_frames=frames, single_pass=plan.single_pass, thresholds=self.thresholds
-        )
+        if self.test == "likelihood" and ramp.data.shape[1] > self.min_diffs_likelihood:
+            groupdq, found = find_likely_jumps(
+                *arrays,
+                group_time_s=ramp.meta.group_time_s,
+                frame_time_s=ramp.meta.frame_time_s,
+                n_frames=frames,
+                thresholds=self.thresholds,
+            )
+        else:
+            groupdq, found = find_jumps(
+                *arrays, n_frames=frames, single_pass=plan.single_pass, thresholds=self.thresholds
+            )
         if self.neighbours:
             groupdq = spread_jumps(*arrays, groupdq, n_frames=frames, neighbours=self.neighbours)
         if after := self.after(ramp.meta, plan.gain):

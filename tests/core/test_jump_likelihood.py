@@ -1,0 +1,114 @@
+"""The likelihood test for jumps: against brute force, in its rates, with flags and NaN."""
+
+import numpy as np
+import pytest
+
+from calcore.flags import DQ
+from calcore.kernels.jump_likelihood import find_jumps
+
+GAIN, READ, FRAME_S = 1.9, 9.0, 10.7
+JUMP = int(DQ.JUMP_DET)
+
+
+def ramps(rate, n_group=10, n_pixel=400, seed=0, n_frames=1):
+    """Ramps [DN] (1, n_group, 1, n_pixel) of a rate [electron/s]."""
+    rng = np.random.default_rng(seed)
+    reads = rng.poisson(rate * FRAME_S, (n_group * n_frames, n_pixel)).cumsum(axis=0)
+    reads = reads + rng.normal(0, READ, reads.shape)
+    groups = reads.reshape(n_group, n_frames, n_pixel).mean(axis=1)
+    return (groups / GAIN).astype(np.float32)[None, :, None]
+
+
+def find(data, flags=None, n_frames=1, threshold=4.0):
+    shape = data.shape[2:]
+    flags = np.zeros(data.shape, np.uint8) if flags is None else flags
+    found, count = find_jumps(
+        data,
+        flags,
+        np.full(shape, GAIN, np.float32),
+        np.full(shape, READ * np.sqrt(2) / GAIN, np.float32),
+        group_time_s=FRAME_S * n_frames,
+        frame_time_s=FRAME_S,
+        n_frames=n_frames,
+        thresholds=(threshold, threshold, threshold),
+    )
+    assert count[0] == ((found & JUMP) != 0).sum()
+    return (found[0, :, 0] & JUMP) != 0
+
+
+def brute(values, n_frames=1):
+    """Return how many sigma each difference deviates, by fitting with and without it."""
+    n = len(values)
+    steps = np.diff(values)
+    photons = max(np.median(steps), 0.0) / (FRAME_S * n_frames)
+    reads = (np.arange(n) * n_frames)[:, None] * FRAME_S + np.arange(n_frames) * FRAME_S
+    shared = np.minimum(reads[:, None, :, None], reads[None, :, None, :]).mean(axis=(2, 3))
+    covariance = photons * (shared + FRAME_S) + np.eye(n) * READ**2 / n_frames
+    step = np.diff(np.eye(n), axis=0)
+    inverse = np.linalg.inv(step @ covariance @ step.T)
+
+    def chi_square(columns):
+        design = np.stack(columns, axis=1)
+        best = np.linalg.solve(design.T @ inverse @ design, design.T @ inverse @ steps)
+        left = steps - design @ best
+        return left @ inverse @ left
+
+    ones = np.ones(n - 1)
+    base = chi_square([ones])
+    return np.sqrt([base - chi_square([ones, np.eye(n - 1)[i]]) for i in range(n - 1)])
+
+
+@pytest.mark.parametrize("n_frames", [1, 4])
+@pytest.mark.parametrize("rate", [0.0, 2.0, 200.0])
+def test_it_is_the_gain_in_chi_square(rate, n_frames):
+    data = ramps(rate, n_pixel=60, n_frames=n_frames)
+    deviations = np.array(
+        [brute(data[0, :, 0, p].astype(float) * GAIN, n_frames) for p in range(60)]
+    )
+    worst = deviations.max(axis=1)
+    threshold = float(np.median(worst))
+    found = find(data, n_frames=n_frames, threshold=threshold)
+    sure = np.abs(worst - threshold) > 1e-4
+    np.testing.assert_array_equal(found.any(axis=0)[sure], (worst > threshold)[sure])
+
+
+@pytest.mark.parametrize("rate", [0.05, 3.0, 300.0])
+def test_false_jumps_are_as_rare_at_any_flux(rate):
+    found = find(ramps(rate, n_pixel=40000, seed=2))
+    assert 2e-5 < found.sum() / (9 * 40000) < 1e-4
+
+
+@pytest.mark.parametrize(("rate", "share"), [(0.05, 0.99), (300.0, 0.93)])
+def test_hits_of_six_sigma_are_found_where_they_are(rate, share):
+    data = ramps(rate, n_pixel=4000, seed=3)
+    sigma = np.sqrt(rate * FRAME_S + 2 * READ**2)
+    data[0, 6:] += np.float32(6 * sigma / GAIN)
+    found = find(data)
+    assert found[6].mean() > share
+    assert np.delete(found, 6, axis=0).mean() < 3e-3
+
+
+def test_two_hits_in_one_ramp_are_both_found():
+    data = ramps(1.0, n_pixel=200, seed=4)
+    data[0, 3:] += 200
+    data[0, 7:] += 90
+    found = find(data)
+    assert found[3].all()
+    assert found[7].all()
+
+
+def test_flagged_and_unknown_samples_take_no_part():
+    data = ramps(1.0, n_pixel=3)
+    data[0, 5:] += 500
+    flags = np.zeros(data.shape, np.uint8)
+    flags[0, 5, 0, 0] = DQ.DO_NOT_USE
+    flags[0, 4:, 0, 1] = DQ.SATURATED | DQ.JUMP_DET
+    data[0, 5, 0, 2] = np.nan
+    found = find(data, flags)
+    assert not found.any()
+
+
+def test_a_constant_does_not_matter():
+    data = ramps(5.0, seed=5)
+    data[0, 4:, 0, ::7] += 60
+    np.testing.assert_array_equal(find(data), find(data + np.float32(1024)))
