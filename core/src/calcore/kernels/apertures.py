@@ -7,6 +7,7 @@ from scipy.ndimage import correlate
 from scipy.spatial import cKDTree
 
 from calcore.kernels._jit import B1x2, F4x2, F8x1, kernel
+from calcore.kernels.peaks import profile
 
 F8 = NDArray[np.float64]
 
@@ -148,17 +149,9 @@ def sharpness_and_roundness(
         image's height. Roundness: difference between neighbouring quadrants of the filtered image;
         0 is round (Stetson 1987, PASP 99, 191). NaN within a kernel's radius of the edge.
     """
-    sigma = fwhm / (2 * np.sqrt(2 * np.log(2)))
-    half = int(max(2, sigma_radius * sigma))
-    along = np.arange(-half, half + 1)
-    square = (along[:, None] ** 2 + along[None, :] ** 2).astype(np.float64)
-    used = (square <= (sigma_radius * sigma) ** 2) | (square <= 4)
-    profile = np.exp(-square / (2 * sigma**2)) * used
-    number = used.sum()
-    norm = (profile**2).sum() - profile.sum() ** 2 / number
-    filtered = correlate(
-        data.astype(np.float64), (profile - profile.sum() / number) / norm * used, mode="constant"
-    )
+    weights, used = profile(fwhm, sigma_radius)
+    half, number = len(weights) // 2, used.sum()
+    filtered = correlate(data.astype(np.float64), weights, mode="constant")
     column, row = np.rint(x).astype(np.intp), np.rint(y).astype(np.intp)
     rows, columns = data.shape
     whole = (row >= half) & (row < rows - half) & (column >= half) & (column < columns - half)

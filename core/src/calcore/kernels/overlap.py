@@ -8,7 +8,7 @@ quadrilateral, of what lies between the edge and the x axis within the output pi
 
 import numpy as np
 
-from calcore.kernels._jit import F4x2, F4x3, F8x3, helper, kernel
+from calcore.kernels._jit import F4x2, F4x3, F8x2, F8x3, helper, kernel
 
 
 @helper
@@ -59,7 +59,16 @@ def _corner(pixel_map: F8x3, axis: int, y: float, x: float) -> float:
     dy, dx = y - j, x - i
     low = pixel_map[axis, j, i] * (1.0 - dx) + pixel_map[axis, j, i + 1] * dx
     high = pixel_map[axis, j + 1, i] * (1.0 - dx) + pixel_map[axis, j + 1, i + 1] * dx
-    return low * (1.0 - dy) + high * dy
+    value: float = low * (1.0 - dy) + high * dy
+    return value
+
+
+@helper
+def _corners(pixel_map: F8x3, row: float, out: F8x2) -> None:
+    """Fill the corners along one edge of a row of whole pixels, left to right."""
+    for i in range(out.shape[1]):
+        out[0, i] = _corner(pixel_map, 0, row, i - 0.5)
+        out[1, i] = _corner(pixel_map, 1, row, i - 0.5)
 
 
 @kernel
@@ -98,7 +107,15 @@ def spread(
     my, mx = out_weight.shape
     half = 0.5 * pixfrac
     x, y = np.empty(4), np.empty(4)
+    # Whole pixels share their corners with their neighbours.
+    shared = pixfrac == 1.0
+    below, above = np.empty((2, columns + 1)), np.empty((2, columns + 1))
+    if shared:
+        _corners(pixel_map, -0.5, above)
     for j in range(rows):
+        if shared:
+            below, above = above, below
+            _corners(pixel_map, j + 0.5, above)
         for i in range(columns):
             centre_x, centre_y = pixel_map[0, j, i] - origin_x, pixel_map[1, j, i] - origin_y
             # Comparisons with NaN are false.
@@ -107,10 +124,16 @@ def spread(
                 continue
             for k in range(4):
                 # Corners in order around the pixel: left bottom, right bottom, right top, left top.
-                row = j - half if k < 2 else j + half
-                column = i - half if k == 0 or k == 3 else i + half
-                x[k] = _corner(pixel_map, 0, row, column) - origin_x
-                y[k] = _corner(pixel_map, 1, row, column) - origin_y
+                on_right = 1 if 0 < k < 3 else 0
+                if shared:
+                    edge = below if k < 2 else above
+                    x[k] = edge[0, i + on_right] - origin_x
+                    y[k] = edge[1, i + on_right] - origin_y
+                else:
+                    row = j - half if k < 2 else j + half
+                    column = i + half if on_right else i - half
+                    x[k] = _corner(pixel_map, 0, row, column) - origin_x
+                    y[k] = _corner(pixel_map, 1, row, column) - origin_y
             whole = 0.5 * ((x[1] - x[3]) * (y[0] - y[2]) - (x[0] - x[2]) * (y[1] - y[3]))
             if not abs(whole) > 0.0:
                 continue

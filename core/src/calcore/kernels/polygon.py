@@ -1,6 +1,7 @@
 """Polygons on a pixel grid."""
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -106,7 +107,7 @@ def union(polygons: Sequence[Points]) -> list[Points]:
     pieces: list[tuple[Points, Points]] = []
     for start, end, own in zip(starts, ends, owner, strict=True):
         places = _cuts(start, end, starts[owner != own], ends[owner != own], close)
-        for low, high in zip(places[:-1], places[1:], strict=True):
+        for low, high in pairwise(places):
             middle = start + (end - start) * (low + high) / 2
             if not any(
                 _covers(other, bool(number < own), middle, end - start, close)

@@ -42,15 +42,19 @@ def clipped(values: NDArray[np.float32], clipping: Clipping) -> Values:
 
 
 def clipped_about_median(values: NDArray[Any], sigma: float, iterations: int) -> Values:
-    """Return the finite values that survive clipping about the median."""
-    kept: Values = values[np.isfinite(values)].astype(np.float64)
+    """Return the finite values that survive clipping about the median, in ascending order."""
+    # Of sorted values, what survives is a slice, its median in its middle.
+    kept: Values = np.sort(values[np.isfinite(values)]).astype(np.float64)
     for _ in range(iterations):
         if kept.size == 0:
             break
-        inside = np.abs(kept - np.median(kept)) <= sigma * kept.std()
-        if inside.all():
+        middle = 0.5 * (kept[(kept.size - 1) // 2] + kept[kept.size // 2])
+        reach = sigma * kept.std()
+        low = np.searchsorted(kept, middle - reach, "left")
+        high = np.searchsorted(kept, middle + reach, "right")
+        if high - low == kept.size:
             break
-        kept = kept[inside]
+        kept = kept[low:high]
     return kept
 
 

@@ -14,9 +14,10 @@ from numpy.typing import NDArray
 from photutils.background import Background2D, MedianBackground
 from photutils.detection import DAOStarFinder, IRAFStarFinder
 from photutils.segmentation import SegmentationImage, SourceCatalog, SourceFinder
-from scipy.ndimage import correlate1d
+from scipy.ndimage import correlate1d, zoom
 
 from calcore.kernels.centroids import windowed
+from calcore.kernels.peaks import matched, peaks
 from calcore.kernels.sky import clipped_about_median
 
 Finder = Literal["dao", "iraf", "segmentation"]
@@ -120,7 +121,27 @@ def background(data: NDArray[np.float32], hidden: Mask, box: int) -> Background:
         if kept.size == 0:
             return Background(np.nan, np.nan)
         return Background(float(np.median(kept)), float(kept.std()))
-    return Background(found.background, found.background_rms)
+    return Background(
+        _enlarged(found.background_mesh, size, data.shape),
+        _enlarged(found.background_rms_mesh, size, data.shape),
+    )
+
+
+def _enlarged(
+    mesh: NDArray[np.float32], box: tuple[int, int], shape: tuple[int, ...]
+) -> NDArray[np.float32]:
+    """Return a mesh of boxes as an image, interpolated by cubic splines within the mesh's range.
+
+    This is photutils' own interpolation, done as the product of two matrices, since it works on
+    rows and columns apart.
+    """
+    by_row, by_column = (
+        zoom(np.eye(count), (side, 1), order=3, mode="reflect", grid_mode=True)[:length]
+        for count, side, length in zip(mesh.shape, box, shape, strict=True)
+    )
+    image: NDArray[np.float32] = (by_row @ mesh @ by_column.T).astype(np.float32)
+    np.clip(image, mesh.min(), mesh.max(), out=image)
+    return image
 
 
 def smoothed(data: NDArray[np.float32], hidden: Mask, fwhm: float) -> NDArray[np.float32]:
@@ -203,12 +224,8 @@ def measured(
     )
 
 
-def _threshold(noise: Any, search: Search) -> float:
-    return search.snr * float(np.median(noise))
-
-
 def _finder(
-    threshold: float, search: Search, positions: Any = None
+    threshold: float, search: Search, positions: NDArray[np.intp]
 ) -> DAOStarFinder | IRAFStarFinder:
     kind = DAOStarFinder if search.finder == "dao" else IRAFStarFinder
     return kind(
@@ -219,9 +236,26 @@ def _finder(
         roundness_range=search.roundness,
         n_brightest=search.brightest,
         peak_max=search.peak_max,
-        min_separation=max(2, int(search.fwhm * search.minsep_fwhm + 0.5)),
+        min_separation=_separation(search),
         xycoords=positions,
     )
+
+
+def _separation(search: Search) -> int:
+    return max(2, int(search.fwhm * search.minsep_fwhm + 0.5))
+
+
+def _stars(net: NDArray[np.float32], noise: Any, hidden: Mask, search: Search) -> Any:
+    """Return the finder's table, or None; candidates are peaks of the filtered image."""
+    threshold = search.snr * float(np.median(noise))
+    filtered = matched(np.where(hidden, np.float32(0), net), search.fwhm, search.sigma_radius)
+    positions = peaks(filtered, hidden, threshold, _separation(search))
+    if len(positions) == 0:
+        return None
+    with warnings.catch_warnings():
+        # Having rejected all candidates is no mishap.
+        warnings.simplefilter("ignore")
+        return _finder(threshold, search, positions)(net, mask=hidden)
 
 
 def find_stars(data: NDArray[np.float32], hidden: Mask, search: Search) -> Stars:
@@ -254,9 +288,7 @@ def find_stars(data: NDArray[np.float32], hidden: Mask, search: Search) -> Stars
         table = measured(net, filtered, found, hidden, search)
         x, y, flux = table.x_centroid, table.y_centroid, table.segment_flux
     else:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            table = _finder(_threshold(sky.noise, search), search)(net, mask=hidden)
+        table = _stars(net, sky.noise, hidden, search)
         if table is None:
             return Stars(none, none, none)
         x, y, flux = table["x_centroid"], table["y_centroid"], table["flux"]
