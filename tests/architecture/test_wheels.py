@@ -1,12 +1,16 @@
 """Each package builds a wheel with everything it needs."""
 
+import ast
 import subprocess
 import sys
 import tomllib
 import zipfile
+from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).parents[2]
 PACKAGES = {
@@ -50,3 +54,23 @@ def test_all_packages_have_one_licence_and_one_python():
         assert (project["license"], project["requires-python"]) == ("BSD-3-Clause", ">=3.11")
         assert (ROOT / folder / project["readme"]).is_file()
         assert (ROOT / folder / "CHANGES.md").is_file()
+
+
+@pytest.mark.parametrize(("folder", "package"), PACKAGES.items(), ids=PACKAGES.values())
+def test_every_library_that_is_imported_is_a_dependency(folder, package):
+    project = tomllib.loads((ROOT / folder / "pyproject.toml").read_text())["project"]
+    declared = {canonicalize_name(Requirement(text).name) for text in project["dependencies"]}
+    owners = packages_distributions()
+    imported = set()
+    for path in (ROOT / folder / "src").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Import):
+                imported |= {alias.name.partition(".")[0] for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+                imported.add(node.module.partition(".")[0])
+    missing = {
+        name
+        for name in imported - set(sys.stdlib_module_names) - {package}
+        if not {canonicalize_name(owner) for owner in owners.get(name, [name])} & declared
+    }
+    assert not missing
