@@ -57,7 +57,7 @@ demo: $(USER_ENV)/.stamp
 	$(DEMO_CRDS) $(USER_ENV)/bin/calcore run --instrument miri $(DEMO)/raw -o $(DEMO)/products
 	@echo
 	@echo 'The mosaic, its catalogue and its picture:'
-	@ls -1 $(DEMO)/products/*_i2d.fits $(DEMO)/products/*_cat.ecsv $(DEMO)/products/*_i2d.png
+	@ls -1 $(DEMO)/products/*-o*_i2d.fits $(DEMO)/products/*_cat.ecsv $(DEMO)/products/*-o*_i2d.png
 
 # Checks.
 
