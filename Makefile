@@ -18,6 +18,9 @@ DEMO := demo
 # The reference files that `calcore simulate` makes are found as CRDS finds them, without a network.
 DEMO_CRDS := CRDS_PATH=$(DEMO)/raw/crds_cache CRDS_OBSERVATORY=jwst CRDS_READONLY_CACHE=1 \
   CRDS_SERVER_URL=https://crds-serverless-mode.stsci.edu
+# How many processes run the tests; each file stays in one of them.
+WORKERS ?= 2
+PYTEST := $(TEST_ENV)/bin/pytest -n $(WORKERS) --dist loadfile
 PEER_PYTHON := CALCORE_JWST_PYTHON=$(CURDIR)/$(JWST_ENV)/bin/python
 
 .DEFAULT_GOAL := help
@@ -72,16 +75,16 @@ format: $(TEST_ENV)/.stamp
 	$(TEST_ENV)/bin/ruff format .
 
 unit: $(TEST_ENV)/.stamp
-	$(ONE_THREAD) $(TEST_ENV)/bin/pytest -m 'not parity and not truth'
+	$(ONE_THREAD) $(PYTEST) -m 'not parity and not truth'
 
 parity: $(TEST_ENV)/.stamp $(JWST_ENV)/.stamp
-	$(ONE_THREAD) $(PEER_PYTHON) $(TEST_ENV)/bin/pytest -m parity
+	$(ONE_THREAD) $(PEER_PYTHON) $(PYTEST) -m parity
 
 truth: $(TEST_ENV)/.stamp
-	$(ONE_THREAD) $(TEST_ENV)/bin/pytest -m truth
+	$(ONE_THREAD) $(PYTEST) -m truth
 
 test: lint $(JWST_ENV)/.stamp
-	$(ONE_THREAD) $(PEER_PYTHON) $(TEST_ENV)/bin/pytest
+	$(ONE_THREAD) $(PEER_PYTHON) $(PYTEST)
 
 bench: $(TEST_ENV)/.stamp $(JWST_ENV)/.stamp
 	$(PEER_PYTHON) $(TEST_ENV)/bin/python -m benchmarks
