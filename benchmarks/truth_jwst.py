@@ -1,0 +1,29 @@
+"""Calibrate a visit with the reference pipeline; run by the interpreter that has it.
+
+python truth_jwst.py FOLDER_OF_RAW_FILES OUTPUT STAGE
+"""
+
+import sys
+from pathlib import Path
+
+from jwst.pipeline import Detector1Pipeline, Image2Pipeline, Image3Pipeline
+
+
+def main() -> None:
+    """Run stage 1, neighbours' coupling left in as operations do, and stages 2 and 3 if the third word is ``all``."""
+    folder, output, stage = Path(sys.argv[1]), sys.argv[2], sys.argv[3]
+    for raw in sorted(folder.glob("*_uncal.fits")):
+        steps = {"jump": {"save_results": True, "suffix": "jump"}, "ipc": {"skip": True}}
+        Detector1Pipeline.call(str(raw), save_results=True, output_dir=output, steps=steps)
+    if stage != "all":
+        return
+    for rate in sorted(Path(output).glob("*_rate.fits")):
+        Image2Pipeline.call(str(rate), save_results=True, output_dir=output)
+    for association in sorted(folder.glob("*_image3_*_asn.json")):
+        here = Path(output) / association.name
+        here.write_text(association.read_text())
+        Image3Pipeline.call(str(here), save_results=True, output_dir=output)
+
+
+if __name__ == "__main__":
+    main()
