@@ -69,7 +69,7 @@ def test_it_is_what_inverting_the_covariance_gives(rate, n_frames, gap):
         if pixel % 3 == 2:
             usable[[1, 2, 5, 6]] = False
         values = data[0, :, 0, pixel].astype(float) * GAIN
-        # The variance is that of the rate of the pass before, so the dense fit is repeated alike.
+        # The error is that of the fitted rate.
         guess = max(float(got.rate[0, pixel]) * GAIN, 0.0)
         best, error = dense(values, usable, guess, group_time, n_frames)
         assert got.rate[0, pixel] * GAIN == pytest.approx(best, rel=2e-3, abs=2e-4)

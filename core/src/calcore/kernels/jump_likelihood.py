@@ -37,65 +37,82 @@ def _median(value: F8x1, usable: B1x1, out_sorted: F8x1) -> float:
 
 
 @helper
-def _solve_part(
-    value: F8x1, first: int, count: int, diagonal: float, beside: float, out: F8x2
+def _forward(
+    value: F8x1, usable: B1x1, diagonal: float, beside: float, out: F8x2, out_sums: F8x1
 ) -> None:
-    """Solve C u = 1 and C v = d for one run of differences; rows of `out`: u, v, diag C^-1, pivots."""
-    out[3, first] = diagonal
-    out[0, first] = 1.0
-    out[1, first] = value[first]
-    for k in range(first + 1, first + count):
-        factor = beside / out[3, k - 1]
-        out[3, k] = diagonal - factor * beside
-        out[0, k] = 1.0 - factor * out[0, k - 1]
-        out[1, k] = value[k] - factor * out[1, k - 1]
-    last = first + count - 1
-    inverse = 1 / out[3, last]
-    out[0, last] *= inverse
-    out[1, last] *= inverse
-    for k in range(last - 1, first - 1, -1):
-        inverse = 1 / out[3, k]
-        out[0, k] = (out[0, k] - beside * out[0, k + 1]) * inverse
-        out[1, k] = (out[1, k] - beside * out[1, k + 1]) * inverse
-    for k in range(count):
-        # The pivots from the other end are the same, mirrored, since the diagonals are constant.
-        out[2, first + k] = 1 / (out[3, first + k] + out[3, last - k] - diagonal)
+    """Eliminate downwards in every run of usable differences.
+
+    Rows of `out` then hold 1 and d of C u = 1 and C v = d, and the inverse pivots (row 3). The sums
+    are those of 1 C^-1 1, 1 C^-1 d and d C^-1 d.
+    """
+    out_sums[0], out_sums[1], out_sums[2] = 0.0, 0.0, 0.0
+    inside = False
+    for k in range(value.size):
+        if not usable[k]:
+            inside = False
+            continue
+        one, step, pivot = 1.0, value[k], diagonal
+        if inside:
+            factor = beside * out[3, k - 1]
+            one -= factor * out[0, k - 1]
+            step -= factor * out[1, k - 1]
+            pivot -= factor * beside
+        inverse = 1 / pivot
+        out[0, k], out[1, k], out[3, k] = one, step, inverse
+        out_sums[0] += one * one * inverse
+        out_sums[1] += one * step * inverse
+        out_sums[2] += step * step * inverse
+        inside = True
+
+
+@helper
+def _backward(usable: B1x1, diagonal: float, beside: float, out: F8x2) -> None:
+    """Substitute upwards: rows of `out` then hold u, v and the diagonal of C^-1."""
+    n = usable.size
+    stop = n
+    while stop > 0:
+        if not usable[stop - 1]:
+            stop -= 1
+            continue
+        first = stop
+        while first > 0 and usable[first - 1]:
+            first -= 1
+            out[0, first] *= out[3, first]
+            out[1, first] *= out[3, first]
+            if first + 1 < stop:
+                factor = beside * out[3, first]
+                out[0, first] -= factor * out[0, first + 1]
+                out[1, first] -= factor * out[1, first + 1]
+        for k in range(first, stop):
+            # The pivots from the other end are the same, mirrored, since the diagonals are constant.
+            other = stop - 1 - (k - first)
+            out[2, k] = 1 / (1 / out[3, k] + 1 / out[3, other] - diagonal)
+        stop = first
 
 
 @helper
 def _worst(
-    value: F8x1, usable: B1x1, diagonal: float, beside: float, out: F8x2, out_worst: F8x1
-) -> int:
-    """Return the difference whose loss improves the fit most, and in `out_worst` by how many sigma.
+    value: F8x1, usable: B1x1, diagonal: float, beside: float, limit: float, out: F8x2,
+    out_sums: F8x1,
+) -> int:  # fmt: skip
+    """Return the difference whose loss improves the fit most, or -1 if none does by `limit` sigma.
 
     Of several that are equally bad, as two differences always are, the larger one is returned.
     """
-    n = value.size
-    first = 0
-    while first < n:
-        if not usable[first]:
-            first += 1
-            continue
-        stop = first
-        while stop < n and usable[stop]:
-            stop += 1
-        _solve_part(value, first, stop - first, diagonal, beside, out)
-        first = stop
-    weight, weighted = 0.0, 0.0
-    for k in range(n):
-        if usable[k]:
-            weight += out[0, k]
-            weighted += out[1, k]
-    rate = weighted / weight
-    best, where = -1.0, -1
-    for k in range(n):
+    _forward(value, usable, diagonal, beside, out, out_sums)
+    weight = out_sums[0]
+    rate = out_sums[1] / weight
+    if out_sums[2] - rate * out_sums[1] <= limit * limit:
+        return -1  # no part of chi square is larger than the whole
+    _backward(usable, diagonal, beside, out)
+    best, where = limit * limit, -1
+    for k in range(value.size):
         if usable[k]:
             deviation = out[1, k] - rate * out[0, k]
             square = deviation * deviation / (out[2, k] - out[0, k] ** 2 / weight)
-            nearly = square > best * 0.999999
-            if square > best * 1.000001 or (nearly and where >= 0 and value[k] > value[where]):
+            alike = where >= 0 and abs(square - best) <= 1e-6 * best
+            if (alike and value[k] > value[where]) or (square > best and not alike):
                 best, where = square, k
-    out_worst[0] = np.sqrt(max(best, 0.0))
     return where
 
 
@@ -103,7 +120,7 @@ def _worst(
 def _find(
     data: F4x4, groupdq: U1x4, gain: F4x2, noise: F4x2, group_time: float, spread: float,
     thresholds: F8x1, out: U1x4, out_count: I8x1, out_value: F8x1, out_sorted: F8x1,
-    out_solved: F8x2, out_worst: F8x1, out_usable: B1x1,
+    out_solved: F8x2, out_sums: F8x1, out_usable: B1x1,
 ) -> None:  # fmt: skip
     n_int, n_group, rows, columns = data.shape
     for n in range(n_int):
@@ -128,9 +145,11 @@ def _find(
                     photons = max(_median(out_value, out_usable, out_sorted), 0.0) / group_time
                     diagonal = photons * (group_time - 2 * spread) + 2 * read
                     beside = photons * spread - read
-                    where = _worst(out_value, out_usable, diagonal, beside, out_solved, out_worst)
                     limit = thresholds[0] if left >= 4 else thresholds[4 - left]
-                    if out_worst[0] <= limit:
+                    where = _worst(
+                        out_value, out_usable, diagonal, beside, limit, out_solved, out_sums
+                    )
+                    if where < 0:
                         break
                     out_usable[where] = False
                     out[n, where + 1, y, x] |= _JUMP
@@ -192,6 +211,6 @@ def find_jumps(
     _find(
         data, groupdq, gain, noise, group_time_s,
         frame_time_s * (n_frames**2 - 1) / (6 * n_frames), np.array(thresholds, np.float64),
-        out, count, np.empty(n), np.empty(n), np.empty((4, n)), np.empty(1), np.empty(n, bool),
+        out, count, np.empty(n), np.empty(n), np.empty((4, n)), np.empty(3), np.empty(n, bool),
     )  # fmt: skip
     return out, count

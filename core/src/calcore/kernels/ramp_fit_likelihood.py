@@ -2,8 +2,8 @@
 
 The differences of successive groups of a ramp have a tri-diagonal covariance: photons that arrive
 between two groups, and read noise that neighbouring differences share with opposite sign (Brandt
-2024, PASP 136, 045004). The rate that makes the photon variance is the one being fitted, so the fit
-is repeated once with its own result.
+2024, PASP 136, 045004). The rate that makes the photon variance is taken from an ordinary fit; the
+errors are those at the fitted rate.
 
 With N reads of spacing f averaged into a group, and groups D apart, a rate a makes
 ``a (D - f (N^2 - 1) / 3N)`` of variance in a difference, and ``a f (N^2 - 1) / 6N`` of covariance
@@ -21,7 +21,6 @@ from calcore.kernels.ramp_fit_ols import RampFit
 
 _PERSISTENCE = int(DQ.PERSISTENCE)
 _JUMP = int(DQ.JUMP_DET)
-_PASSES = 2
 _NO_PHOTONS = 1e-9
 
 
@@ -113,21 +112,17 @@ def _fit(
                 rate = np.float64(out_rate[0, n, y, x])
                 if not (np.isfinite(rate) and electrons > 0 and read > 0):
                     continue
-                for _ in range(_PASSES):
-                    photons = max(rate * electrons, 0.0) + max(background, 0.0)
-                    diagonal = photons * (group_time - 2 * spread) + 2 * read
-                    beside = photons * spread - read
-                    for k in range(4):
-                        out_sums[k] = 0.0
-                    for m in range(0 if together else n, integrations if together else n + 1):
-                        _gather(data, flags, m, first_group, stop_group, y, x, electrons,
-                                diagonal, beside, photons * group_time, out_weight,
-                                out_sums)  # fmt: skip
-                    if out_sums[0] <= 0:
-                        break
-                    rate = out_sums[1] / (out_sums[0] * electrons * group_time)
+                photons = max(rate * electrons, 0.0) + max(background, 0.0)
+                diagonal = photons * (group_time - 2 * spread) + 2 * read
+                beside = photons * spread - read
+                for k in range(4):
+                    out_sums[k] = 0.0
+                for m in range(0 if together else n, integrations if together else n + 1):
+                    _gather(data, flags, m, first_group, stop_group, y, x, electrons, diagonal,
+                            beside, photons * group_time, out_weight, out_sums)  # fmt: skip
                 if out_sums[0] <= 0:
                     continue  # one group alone: what the ordinary fit made of it stays
+                rate = out_sums[1] / (out_sums[0] * electrons * group_time)
                 scale = (out_sums[0] * electrons * group_time) ** 2
                 photons = max(rate * electrons, 0.0) + max(background, 0.0)
                 photon_part = photons * (
@@ -181,9 +176,9 @@ def refine(
     Returns
     -------
     RampFit
-        The variances sum to the square of the error, 1 / sum(C^-1) at the fitted rate. Since the
-        weights' sum over a difference's neighbours is symmetric, a noisy guess does not bias the
-        rate to first order.
+        The variances, those of the weighted sum at the fitted rate, add up to the square of the
+        error. A noisy guess does not bias the rate to first order, since the best rate is equally
+        correlated with every difference.
     """
     n_int, n_group, rows, columns = data.shape
     noise = readnoise * gain / np.float32(np.sqrt(2 * n_frames))
