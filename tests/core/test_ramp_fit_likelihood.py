@@ -83,6 +83,16 @@ def test_variances_sum_to_the_square_of_the_error():
     np.testing.assert_allclose(err**2, photons + read, rtol=1e-5)
 
 
+def test_the_variance_of_read_noise_does_not_follow_the_flux():
+    faint, _ = fit(*ramps(0.0, n_int=2))
+    bright, _ = fit(*ramps(5000.0, n_int=2))
+    np.testing.assert_allclose(bright.var_rnoise, faint.var_rnoise, rtol=1e-5)
+    # Two ramps of eight groups with read noise alone: 12 / (8^3 - 8) / 2.
+    expected = (READ / GAIN / FRAME_S) ** 2 * 12 / (8**3 - 8) / 2
+    np.testing.assert_allclose(faint.var_rnoise, expected, rtol=1e-5)
+    assert (faint.var_poisson >= 0).all()
+
+
 def test_a_reversed_ramp_falls_at_the_same_rate():
     data, group_time = ramps(3.0)
     got, _ = fit(data, group_time)

@@ -66,9 +66,12 @@ def _solve(count: int, diagonal: float, beside: float, total: float, out_weight:
 @helper
 def _gather(
     data: F4x4, flags: U1x4, n: int, first: int, stop: int, y: int, x: int, gain: float,
-    diagonal: float, beside: float, total: float, out_weight: F8x1, out_sums: F8x1,
+    read: float, diagonal: float, beside: float, total: float, out_weight: F8x1, out_sums: F8x1,
 ) -> None:  # fmt: skip
-    """Add one integration's sums: of u, of u times differences [electron], of u^2, of u u'."""
+    """Add one integration's sums over differences.
+
+    Of u, of u times differences [electron], of u^2, of u u', and of u had there been no photons.
+    """
     start = first
     while start < stop - 1:
         end = _part_end(flags, n, start, stop, y, x)
@@ -87,6 +90,7 @@ def _gather(
             out_sums[2] += weight * weight
             if k > 0:
                 out_sums[3] += weight * out_weight[k - 1]
+        out_sums[4] += count * (count + 1.0) * (count + 2.0) / (12 * read)
         start = end
 
 
@@ -115,24 +119,27 @@ def _fit(
                 photons = max(rate * electrons, 0.0) + max(background, 0.0)
                 diagonal = photons * (group_time - 2 * spread) + 2 * read
                 beside = photons * spread - read
-                for k in range(4):
+                for k in range(out_sums.size):
                     out_sums[k] = 0.0
                 for m in range(0 if together else n, integrations if together else n + 1):
-                    _gather(data, flags, m, first_group, stop_group, y, x, electrons, diagonal,
-                            beside, photons * group_time, out_weight, out_sums)  # fmt: skip
+                    _gather(data, flags, m, first_group, stop_group, y, x, electrons, read,
+                            diagonal, beside, photons * group_time, out_weight, out_sums)  # fmt: skip
                 if out_sums[0] <= 0:
                     continue  # one group alone: what the ordinary fit made of it stays
                 rate = out_sums[1] / (out_sums[0] * electrons * group_time)
-                scale = (out_sums[0] * electrons * group_time) ** 2
                 photons = max(rate * electrons, 0.0) + max(background, 0.0)
-                photon_part = photons * (
+                variance = photons * (
                     (group_time - 2 * spread) * out_sums[2] + 2 * spread * out_sums[3]
                 )
-                read_part = read * (2 * out_sums[2] - 2 * out_sums[3])
+                variance += 2 * read * (out_sums[2] - out_sums[3])
+                variance /= out_sums[0] ** 2
+                # Read noise has what it would have alone, whatever the flux; photons have the rest.
+                read_part = min(1 / out_sums[4], variance)
+                scale = 1 / (electrons * group_time) ** 2
                 out_rate[0, n, y, x] = rate
-                out_rate[1, n, y, x] = np.sqrt((photon_part + read_part) / scale)
-                out_rate[2, n, y, x] = photon_part / scale
-                out_rate[3, n, y, x] = read_part / scale
+                out_rate[1, n, y, x] = np.sqrt(variance * scale)
+                out_rate[2, n, y, x] = (variance - read_part) * scale
+                out_rate[3, n, y, x] = read_part * scale
 
 
 def refine(
@@ -177,7 +184,9 @@ def refine(
     -------
     RampFit
         The variances, those of the weighted sum at the fitted rate, add up to the square of the
-        error. A noisy guess does not bias the rate to first order, since the best rate is equally
+        error. Read noise has the variance that it would have without photons, whatever the flux,
+        and photons have the rest: weights of a mosaic are made of it, and bright pixels with less
+        weight than their neighbours take light from the stars. A noisy guess does not bias the rate to first order, since the best rate is equally
         correlated with every difference.
     """
     n_int, n_group, rows, columns = data.shape
@@ -192,7 +201,7 @@ def refine(
         plane[...] = value
     _fit(
         data, groupdq, gain, noise, dark, group_time_s, spread, first, last + 1, fitted,
-        np.empty(n_group), np.empty(4),
+        np.empty(n_group), np.empty(5),
     )  # fmt: skip
     rate, err, photons, read = fitted[:, n_int]
     return replace(
