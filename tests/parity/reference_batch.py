@@ -26,7 +26,7 @@ def main(path):
             kind.call(
                 job["input"], steps=job["steps"], save_results=True, output_dir=job["output"]
             )
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - the other jobs are done all the same
             traceback.print_exc()
             errors[Path(job["input"]).name] = f"{type(error).__name__}: {error}"
     path.with_suffix(".errors.json").write_text(json.dumps(errors))

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from calcore.errors import StepSkipped
 from calcore.model import Meta, Ramp, Reference
@@ -13,6 +14,10 @@ from calcore_miri.kernels.reset_switch import flag_first_groups
 
 # A sub-array that the table knows by another name.
 ALIASES = {"SUBPRISM": "SLITLESSPRISM"}
+# What apply leaves in the metadata of a band for tally: first row, and counts of pixels of each row.
+_FOUND = "rscd.found"
+# Kinds of integrations, the first of an exposure and all others, as keywords name them.
+_KINDS = ("int1", "int2p")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,11 +55,40 @@ class Rscd(Step):
         n_int, n_group = ramp.data.shape[:2]
         first, later = known if n_group > 5 else (1, 1)
         skips = np.full(n_int, later, np.int64)
-        if ramp.meta.first_integration == 1:
+        begins = ramp.meta.first_integration == 1
+        if begins:
             skips[0] = first
         skips = np.clip(skips, 0, n_group - 3)
-        groupdq, pixeldq = flag_first_groups(ramp.groupdq, ramp.pixeldq, skips)
-        return ramp.replace(groupdq=groupdq, pixeldq=pixeldq)
+        groupdq, pixeldq, flagged = flag_first_groups(ramp.groupdq, ramp.pixeldq, skips)
+        found: dict[str, tuple[int, ...]] = {}
+        numbers: dict[str, int] = {}
+        for kind, own in zip(_KINDS, (slice(0, begins), slice(begins, n_int)), strict=True):
+            if skips[own].size:
+                numbers[f"rscd.ngroups_skip_{kind}"] = int(skips[own][0])
+                fewer = flagged[own] < skips[own, None, None]
+                found[f"keep_groups_saturation_{kind}"] = _by_row(fewer)
+                found[f"keep_bright_firstgroup_{kind}"] = _by_row(flagged[own] == 0)
+        meta = ramp.meta.set({_FOUND: (ramp.frame.row_start, found), **numbers})
+        return ramp.replace(groupdq=groupdq, pixeldq=pixeldq, meta=meta)
+
+    def tally(self, result: Ramp) -> Mapping[str, int]:
+        """Count pixels that got groups back, and those that lost none, in any integration."""
+        rows = result.frame.rows
+        first, found = result.meta[_FOUND]
+        return {
+            name: sum(counts[rows.start - first : rows.stop - first])
+            for name, counts in found.items()
+        }
+
+    def header(self, meta: Meta, tally: Mapping[str, int]) -> Meta:
+        """Write these counts."""
+        counts = {f"rscd.{name}": number for name, number in tally.items()}
+        return meta.set({_FOUND: None, **counts})
+
+
+def _by_row(pixels: NDArray[np.bool_]) -> tuple[int, ...]:
+    """Return how many pixels (n_int, ny, nx) of each row are marked in any integration."""
+    return tuple(np.count_nonzero(pixels.any(axis=0), axis=1).tolist())
 
 
 def _skips(meta: Meta, reference: RscdReference) -> tuple[int, int] | None:
