@@ -67,12 +67,12 @@ class Rscd(Step):
                 numbers[f"rscd.ngroups_skip_{kind}"] = int(skips[own][0])
                 fewer = flagged[own] < skips[own, None, None]
                 found[f"keep_groups_saturation_{kind}"] = _by_row(fewer)
-                found[f"keep_bright_firstgroup_{kind}"] = _by_row(flagged[own] == 0)
+                found[f"keep_bright_firstgroup_{kind}"] = _by_row(fewer & (flagged[own] == 0))
         meta = ramp.meta.set({_FOUND: (ramp.frame.row_start, found), **numbers})
         return ramp.replace(groupdq=groupdq, pixeldq=pixeldq, meta=meta)
 
     def tally(self, result: Ramp) -> Mapping[str, int]:
-        """Count pixels that got groups back, and those that lost none, in any integration."""
+        """Count pixels that got groups back, and those that got all back, in any integration."""
         rows = result.frame.rows
         first, found = result.meta[_FOUND]
         return {
