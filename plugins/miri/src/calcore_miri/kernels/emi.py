@@ -1,127 +1,187 @@
 """Periodic pick-up in ramps: sums by phase, a fit of its amplitude and phase, and its removal.
 
-Four amplifiers read neighbouring columns at the same instant, one *sample* each; the wave's phase
-at a sample is that of the sample's place in the frame plus that of the frame's start.
+The four amplifiers read four neighbouring columns at the same instant, which is called a *sample*
+here. A wave's phase at a sample is that of the sample's place in the frame plus that of the frame's
+start, in cycles. The shape of a wave is a periodic cubic spline, given by its coefficients.
+
+The fit is a linear least-squares one at many trial phases in the manner of a periodogram (Lomb
+1976, Ap&SS 39, 447; Zechmeister & Kürster 2009, A&A 496, 577), in which every phase of the read-out
+has a ramp of its own.
 """
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.interpolate import CubicSpline
 
-from calcore.kernels._jit import F4x2, F4x4, F8x1, F8x2, F8x4, U1x2, kernel
+from calcore.kernels._jit import B1x2, F4x3, F4x4, F8x2, F8x3, I8x2, U1x1, U1x3, kernel
 
+Double = NDArray[np.float64]
 AMPLIFIERS = 4
+BINS = 500
+# A wave that is nothing but a ramp at every phase, up to rounding, cannot be told from the signal.
+RAMP_LIKE = 1e-12
+# Shifts whose fits differ by no more than rounding.
+TIE = 1e-9
 
 
 @kernel
-def spread(data: F4x4, out: F4x2) -> None:
-    """Measure how much the differences between successive groups vary in each pixel.
-
-    Parameters
-    ----------
-    data : float32 (n_int, n_group, ny, nx)
-        Signal [DN]. NaN makes the spread NaN.
-    out : float32 (ny, nx)
-        Standard deviation of all differences of the pixel [DN]; overwritten.
-    """
+def _deviations(data: F4x4, out: F4x3, out_sum: F8x2) -> None:
     n_int, n_group, ny, nx = data.shape
-    count = n_int * (n_group - 1)
-    for y in range(ny):
-        for x in range(nx):
-            total = 0.0
-            squares = 0.0
-            for i in range(n_int):
-                for g in range(1, n_group):
-                    step = float(data[i, g, y, x]) - float(data[i, g - 1, y, x])
-                    total += step
-                    squares += step * step
-            mean = total / count
-            out[y, x] = np.sqrt(max(squares / count - mean * mean, 0.0))
+    for i in range(n_int):
+        for y in range(ny):
+            for x in range(nx):
+                out_sum[0, x] = 0.0
+                out_sum[1, x] = 0.0
+            for g in range(n_group):
+                for x in range(nx):
+                    # Relative to the first group, lest the squares cancel.
+                    value = float(data[i, g, y, x]) - float(data[i, 0, y, x])
+                    out_sum[0, x] += value
+                    out_sum[1, x] += value * value
+            for x in range(nx):
+                mean = out_sum[0, x] / n_group
+                variance = out_sum[1, x] / n_group - mean * mean
+                out[i, y, x] = 0.0 if variance < 0.0 else np.sqrt(variance)
 
 
-@kernel
-def add_samples(data: F4x4, usable: U1x2, place: F8x2, out_sums: F8x4, out_count: U1x2) -> None:
-    """Add the samples of a band to sums by the phase of their place in the frame.
+def deviations(data: F4x4) -> NDArray[np.float32]:
+    """Return how far the groups of each ramp spread, the slope included.
 
     Parameters
     ----------
     data : float32 (n_int, n_group, ny, nx)
         Signal [DN].
-    usable : uint8 (ny, nx)
-        1 where the pixel takes part.
-    place : float64 (ny, n_sample)
-        Phase [cycle], 0 to 1, of each sample relative to the start of the frame.
-    out_sums : float64 (n_int, n_group, n_bin, 2)
-        Sums of the signal [DN] by phase are added to the first, numbers of pixels to the second.
-    out_count : uint8 (ny, n_sample)
-        Pixels of the sample that take part; overwritten.
+
+    Returns
+    -------
+    float32 (n_int, ny, nx)
+        Standard deviation of the groups [DN]; NaN where one of them is NaN or infinite.
+    """
+    n_int, _, ny, nx = data.shape
+    out = np.empty((n_int, ny, nx), np.float32)
+    _deviations(data, out, np.empty((2, nx)))
+    return out
+
+
+@kernel
+def _add_up(
+    data: F4x4, deviation: F4x3, bad: B1x2, limit: float, out: F4x4, out_count: U1x3, out_use: U1x1
+) -> None:
+    n_int, n_group, ny, nx = data.shape
+    n_sample = out_count.shape[2]
+    for i in range(n_int):
+        for y in range(ny):
+            for s in range(n_sample):
+                out_count[i, y, s] = 0
+            for x in range(nx):
+                out_use[x] = 1 if deviation[i, y, x] <= limit and not bad[y, x] else 0
+                out_count[i, y, x // 4] += out_use[x]
+            for g in range(n_group):
+                for s in range(n_sample):
+                    total = np.float32(0.0)
+                    for x in range(4 * s, min(4 * s + 4, nx)):
+                        value = data[i, g, y, x] - data[i, 0, y, x]
+                        total += value if out_use[x] else np.float32(0.0)
+                    out[i, g, y, s] = total
+
+
+def add_up(data: F4x4, bad: B1x2, limit: float) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
+    """Add up the amplifiers of each sample.
+
+    Parameters
+    ----------
+    data : float32 (n_int, n_group, ny, nx)
+        Signal [DN].
+    bad : bool (ny, nx)
+        True for pixels that are left out.
+    limit : float
+        Ramps that spread farther [DN] are left out too, in their integration.
+
+    Returns
+    -------
+    samples : float32 (n_int, n_group, ny, n_sample)
+        Sums of the signal since the first group [DN].
+    count : uint8 (n_int, ny, n_sample)
+        Number of pixels in each sum.
     """
     n_int, n_group, ny, nx = data.shape
-    n_bin = out_sums.shape[2]
-    for y in range(ny):
-        for s in range(place.shape[1]):
-            number = 0
-            for x in range(4 * s, min(4 * s + 4, nx)):
-                number += usable[y, x]
-            out_count[y, s] = number
+    n_sample = -(-nx // AMPLIFIERS)
+    samples = np.empty((n_int, n_group, ny, n_sample), np.float32)
+    count = np.empty((n_int, ny, n_sample), np.uint8)
+    _add_up(data, deviations(data), bad, limit, samples, count, np.empty(nx, np.uint8))
+    return samples, count
+
+
+@kernel
+def add_samples(samples: F4x4, count: U1x3, which: I8x2, out_sums: F8x3, out_number: F8x2) -> None:
+    """Add samples to sums by phase.
+
+    Parameters
+    ----------
+    samples : float32 (n_int, n_group, ny, n_sample)
+        Sums over the amplifiers [DN].
+    count : uint8 (n_int, ny, n_sample)
+        Number of pixels in each.
+    which : int64 (ny, n_sample)
+        Phase bin of each sample's place in the frame.
+    out_sums : float64 (n_int, n_group, n_bin)
+        Sums [DN]; added to.
+    out_number : float64 (n_int, n_bin)
+        Number of pixels in each bin; added to.
+    """
+    n_int, n_group, ny, n_sample = samples.shape
     for i in range(n_int):
+        for y in range(ny):
+            for s in range(n_sample):
+                out_number[i, which[y, s]] += count[i, y, s]
         for g in range(n_group):
             for y in range(ny):
-                for s in range(place.shape[1]):
-                    number = out_count[y, s]
-                    if number == 0:
-                        continue
-                    total = 0.0
-                    for x in range(4 * s, min(4 * s + 4, nx)):
-                        if usable[y, x]:
-                            total += data[i, g, y, x]
-                    k = int(place[y, s] * n_bin) % n_bin
-                    out_sums[i, g, k, 0] += total
-                    out_sums[i, g, k, 1] += number
+                for s in range(n_sample):
+                    out_sums[i, g, which[y, s]] += samples[i, g, y, s]
 
 
 @kernel
 def add_wave(
-    count: U1x2,
+    count: U1x3,
+    which: I8x2,
     place: F8x2,
-    wave_place: F8x2,
     start: F8x2,
-    wave: F8x2,
-    out_sums: F8x4,
+    shape: F8x2,
+    amplitude: F8x2,
+    out_sums: F8x3,
 ) -> None:
-    """Add a wave, as the samples see it, to sums by the phase of another wave.
+    """Add a wave, as samples would see it, to sums by the phase of another wave.
 
     Parameters
     ----------
-    count : uint8 (ny, n_sample)
-        Pixels of each sample that take part.
-    place, wave_place : float64 (ny, n_sample)
-        Phase [cycle], 0 to 1, of each sample in the frame, of the sums and of the wave.
-    start : float64 (n_int, n_group)
-        Phase [cycle], 0 to 1, of the wave at the start of each frame, its shift included.
-    wave : float64 (n_int, n_phase + 1)
-        Wave [DN] at evenly spaced phases, the first repeated at the end.
-    out_sums : float64 (n_int, n_group, n_bin, 2)
+    count : uint8 (n_int, ny, n_sample)
+        Number of pixels in each sample.
+    which : int64 (ny, n_sample)
+        Bin of the sums that a sample belongs to.
+    place, start, shape, amplitude
+        The wave, as in `subtract_wave`.
+    out_sums : float64 (n_int, n_group, n_bin)
         Sums [DN]; added to.
     """
-    n_int, n_group, n_bin, _ = out_sums.shape
-    n_phase = wave.shape[1] - 1
+    n_int, n_group = start.shape
+    n_phase = shape.shape[0]
     for i in range(n_int):
         for g in range(n_group):
-            for y in range(count.shape[0]):
-                for s in range(count.shape[1]):
-                    if count[y, s] == 0:
-                        continue
-                    position = (wave_place[y, s] + start[i, g]) * n_phase
-                    left = int(position)
-                    rest = position - left
-                    left %= n_phase
-                    value = wave[i, left] * (1.0 - rest) + wave[i, left + 1] * rest
-                    k = int(place[y, s] * n_bin) % n_bin
-                    out_sums[i, g, k, 0] += count[y, s] * value
+            for y in range(place.shape[0]):
+                for s in range(place.shape[1]):
+                    position = (place[y, s] + start[i, g]) * n_phase
+                    k = int(position)
+                    rest = position - k
+                    k %= n_phase
+                    value = shape[k, 0] + rest * (shape[k, 1] + rest * shape[k, 2])
+                    value = shape[k, 3] + rest * value
+                    out_sums[i, g, which[y, s]] += amplitude[i, 0] * count[i, y, s] * value
 
 
 @kernel
-def subtract_wave(data: F4x4, place: F8x2, start: F8x2, wave: F8x2, out: F4x4) -> None:
+def subtract_wave(
+    data: F4x4, place: F8x2, start: F8x2, shape: F8x2, amplitude: F8x2, out: F4x4
+) -> None:
     """Subtract a wave from a ramp.
 
     Parameters
@@ -131,44 +191,59 @@ def subtract_wave(data: F4x4, place: F8x2, start: F8x2, wave: F8x2, out: F4x4) -
     place : float64 (ny, n_sample)
         Phase [cycle], 0 to 1, of each sample relative to the start of the frame.
     start : float64 (n_int, n_group)
-        Phase [cycle], 0 to 1, at the start of each frame, the wave's shift included.
-    wave : float64 (n_int, n_phase + 1)
-        Wave [DN] at evenly spaced phases, the first repeated at the end.
+        Phase [cycle], 0 to 1, of the wave at the start of each frame.
+    shape : float64 (n_phase, 4)
+        Coefficients of the wave's spline.
+    amplitude : float64 (n_int, 1)
+        Factor of the wave in each integration.
     out : float32 (n_int, n_group, ny, nx)
         Signal without the wave [DN]; overwritten.
     """
     n_int, n_group, ny, nx = data.shape
-    n_phase = wave.shape[1] - 1
+    n_phase = shape.shape[0]
     for i in range(n_int):
         for g in range(n_group):
             for y in range(ny):
                 for s in range(place.shape[1]):
                     position = (place[y, s] + start[i, g]) * n_phase
-                    left = int(position)
-                    rest = position - left
-                    left %= n_phase
-                    value = np.float32(wave[i, left] * (1.0 - rest) + wave[i, left + 1] * rest)
+                    k = int(position)
+                    rest = position - k
+                    k %= n_phase
+                    value = shape[k, 0] + rest * (shape[k, 1] + rest * shape[k, 2])
+                    value = shape[k, 3] + rest * value
+                    wave = np.float32(amplitude[i, 0] * value)
                     for x in range(4 * s, min(4 * s + 4, nx)):
-                        out[i, g, y, x] = data[i, g, y, x] - value
+                        out[i, g, y, x] = data[i, g, y, x] - wave
 
 
-def closed(wave: F8x1) -> NDArray[np.float64]:
-    """Return a periodic wave (n_phase,) with its first value repeated at the end."""
-    return np.append(wave, wave[:1])
+def spline(wave: Double) -> Double:
+    """Return coefficients (n_phase, 4) of the periodic cubic spline through a wave (n_phase,).
+
+    The first value belongs to phase 0. A wave of fewer than three values makes no spline.
+    """
+    closed = np.append(wave, wave[0])
+    curve = CubicSpline(np.arange(len(closed)), closed, bc_type="periodic")
+    # Highest power last but one: constant, then linear, quadratic, cubic would read rows backwards.
+    cubic, quadratic, linear, constant = curve.c
+    return np.ascontiguousarray(np.stack([linear, quadratic, cubic, constant], axis=1))
 
 
-def at_phase(wave: F8x1, phase: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Interpolate a periodic wave (n_phase,) linearly at phases of any shape [cycle]."""
-    position = (phase % 1.0) * len(wave)
-    left = position.astype(np.intp)
-    rest = position - left
-    both = closed(wave)
-    left %= len(wave)
-    result: NDArray[np.float64] = both[left] * (1.0 - rest) + both[left + 1] * rest
-    return result
+def at_phase(shape: Double, phase: Double) -> Double:
+    """Return the wave of spline coefficients (n_phase, 4) at phases [cycle] of any shape."""
+    position = (phase % 1.0) * len(shape)
+    k = position.astype(np.intp)
+    rest = position - k
+    linear, quadratic, cubic, constant = np.moveaxis(shape[k % len(shape)], -1, 0)
+    value: Double = constant + rest * (linear + rest * (quadratic + rest * cubic))
+    return value
 
 
-def fit(sums: F8x4, start: F8x2, wave: F8x1) -> tuple[float, float]:
+def bins(place: Double) -> NDArray[np.int64]:
+    """Return the bin of each phase [cycle], 0 to 1."""
+    return np.minimum((place * BINS).astype(np.int64), BINS - 1)
+
+
+def fit(sums: Double, number: Double, start: Double, shape: Double) -> tuple[float, float]:
     """Fit ramps and a wave to sums by phase.
 
     Every phase bin has a ramp of its own, level and slope, in each integration; all share one
@@ -178,57 +253,55 @@ def fit(sums: F8x4, start: F8x2, wave: F8x1) -> tuple[float, float]:
 
     Parameters
     ----------
-    sums : float64 (n_int, n_group, n_bin, 2)
-        Sums of the signal [DN] by phase, and numbers of pixels.
+    sums : float64 (n_int, n_group, n_bin)
+        Sums of the signal [DN] by phase.
+    number : float64 (n_int, n_bin)
+        Number of pixels in each sum.
     start : float64 (n_int, n_group)
         Phase [cycle] of the wave at the start of each frame.
-    wave : float64 (n_phase,)
-        Shape of the wave.
+    shape : float64 (n_phase, 4)
+        Coefficients of the wave's spline.
 
     Returns
     -------
     amplitude, shift : float
-        Factor of the wave, and phase [cycle] to add to those of the samples. 0, 0 if the wave looks
-        like a ramp everywhere, or there is no usable sample.
+        Factor of the wave, and phase [cycle] to add to those of the samples. 0, 0 if there is no
+        usable sample, or the wave advances by whole cycles from group to group, so that it looks
+        like a ramp.
     """
-    n_int, n_group, n_bin, _ = sums.shape
+    n_int, n_group, n_bin = sums.shape
     time = np.arange(n_group) - (n_group - 1) / 2
-    basis = np.stack([np.full(n_group, n_group**-0.5), time / np.linalg.norm(time)])
-    project = np.eye(n_group) - basis.T @ basis
-    middle = (np.arange(n_bin) + 0.5) / n_bin
+    ramps = np.stack([np.full(n_group, n_group**-0.5), time / np.linalg.norm(time)])
+    project = np.eye(n_group) - ramps.T @ ramps
+    phase = start[:, :, None] + (np.arange(n_bin) + 0.5) / n_bin
 
-    def power(shift: float | None) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Scalar products of data with wave and wave with itself, at one or at all shifts."""
-        product, norm = np.zeros(n_bin), np.zeros(n_bin)
-        for i in range(n_int):
-            ramp = project @ sums[i, :, :, 0]
-            shape = project @ at_phase(wave, start[i, :, None] + middle + (shift or 0.0))
-            number, square = sums[i, 0, :, 1], np.sum(shape**2, axis=0)
-            if shift is not None:
-                product[0] += np.sum(ramp * shape)
-                norm[0] += number @ square
-                continue
-            product += _correlate(ramp, shape)
-            norm += _correlate(number[None], square[None])
-        return product, norm
-
-    product, norm = power(None)
-    good = norm > 1e-12 * max(float(np.sum(sums[..., 1])) * float(wave @ wave), 1e-300)
-    fall = np.where(good, product**2 / np.where(good, norm, 1.0), 0.0)
-    # Half a period on, a symmetric wave fits as well with a negative factor; that is no wave.
-    fall = np.where(product > 0, fall, 0.0)
-    best = int(np.argmax(fall))
-    if fall[best] <= 0:
+    product, norm = np.zeros(n_bin), np.zeros(n_bin)
+    for i in range(n_int):
+        template = project @ at_phase(shape, phase[i])
+        product += _correlate(project @ sums[i], template)
+        norm += _correlate(number[i, None], np.sum(template**2, axis=0, keepdims=True))
+    least = RAMP_LIKE * float(np.sum(number)) * n_group * float(np.mean(shape[:, 3] ** 2))
+    good = norm > least
+    if not good.any():
         return 0.0, 0.0
+    fall = np.where(good, product**2 / np.where(good, norm, 1.0), 0.0)
+    # A wave of odd harmonics that advances by half a cycle is the same upside down half a cycle on.
+    alike = fall >= (1 - TIE) * np.max(fall)
+    best = int(np.argmax(np.where(alike, 1 + (product > 0), 0)))
     before, here, after = fall[best - 1], fall[best], fall[(best + 1) % n_bin]
     curvature = before - 2 * here + after
     offset = 0.5 * (before - after) / curvature if curvature < 0 else 0.0
     shift = (best + float(np.clip(offset, -0.5, 0.5))) / n_bin
-    product, norm = power(shift)
-    return float(product[0] / norm[0]), float(shift % 1.0)
+
+    above = below = 0.0
+    for i in range(n_int):
+        template = project @ at_phase(shape, phase[i] + shift)
+        above += float(np.sum(sums[i] * template))
+        below += float(number[i] @ np.sum(template**2, axis=0))
+    return above / below, shift % 1.0
 
 
-def _correlate(one: NDArray[np.float64], other: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Sum over rows of ``one[:, k] * other[:, k + j]``, periodic in k, for all j."""
+def _correlate(one: Double, other: Double) -> Double:
+    """Sum ``one[:, k] * other[:, k + j]`` over rows and k, periodic in k, for all j."""
     spectrum = np.sum(np.conj(np.fft.rfft(one, axis=1)) * np.fft.rfft(other, axis=1), axis=0)
     return np.fft.irfft(spectrum, n=one.shape[1])

@@ -1,0 +1,228 @@
+"""Interference: what is known of it before an exposure, and what is learned from one."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from calcore.errors import ReferenceInvalid, StepSkipped
+from calcore.model import Meta, Ramp, Window
+from calcore.model.reference import Emi
+from calcore_miri.kernels.emi import BINS, add_samples, add_up, add_wave, bins, fit, spline
+
+AMPLIFIERS = 4
+CLOCK_S = 1e-5
+SLOW_SAMPLES = 9
+# Columns beside those at the left edge do not take part, as in the reference pipeline.
+LEFT_OUT = slice(4, 12)
+# Columns beside those at the left edge do not take part, as in the reference pipeline.
+LEFT_OUT = slice(4, 12)
+PATTERNS = ("FAST", "FASTR1", "SLOW", "SLOWR1")
+
+
+@dataclass(frozen=True)
+class Clocks:
+    """Clocks of a sample, of a row and of a frame; frames of reset between integrations."""
+
+    sample: int
+    row: int
+    frame: int
+    resets: int
+
+    def places(self, frequency_hz: float, frame: Window) -> NDArray[np.float64]:
+        """Return phases [cycle] (ny, n_sample), 0 to 1, of samples since the frame's start."""
+        rows = np.arange(frame.row_start, frame.row_stop)[:, None] * self.row
+        samples = np.arange(-(-frame.frame_columns // AMPLIFIERS)) * self.sample
+        return _phase(rows + samples, frequency_hz)
+
+    def starts(self, frequency_hz: float, n_int: int, n_group: int) -> NDArray[np.float64]:
+        """Return phases [cycle] (n_int, n_group), 0 to 1, of the first clock of each frame."""
+        frames = np.arange(n_int)[:, None] * (n_group + self.resets) + np.arange(n_group)
+        return _phase(frames * self.frame, frequency_hz)
+
+
+def _phase(clocks: NDArray[np.intp], frequency_hz: float) -> NDArray[np.float64]:
+    # Division by the period keeps phases exact where the period is a whole number of clocks.
+    cycles: NDArray[np.float64] = clocks / (1 / frequency_hz / CLOCK_S)
+    return cycles % 1.0
+
+
+@dataclass(frozen=True)
+class Known:
+    """An exposure's clocks, and frequency [Hz] and shape (n_phase, 4) of each wave in it."""
+
+    clocks: Clocks
+    waves: tuple[tuple[float, NDArray[np.float64]], ...]
+
+    @classmethod
+    def of(cls, meta: Meta, reference: Emi) -> Self:
+        """Look up what the reference says of an exposure's sub-array and read-out pattern.
+
+        Raises
+        ------
+        StepSkipped
+            The groups are no single reads, or the reference has no wave for this read-out.
+        ReferenceInvalid
+            The reference does not describe a wave that it lists.
+        """
+        pattern = str(meta["exposure.readpatt"])
+        if pattern not in PATTERNS:
+            raise StepSkipped(f"waves are known in {', '.join(PATTERNS)}, not in {pattern}")
+        speed = pattern.removesuffix("R1")
+        name = f"FULL_{speed}" if meta.subarray == "FULL" else meta.subarray
+        case = reference.subarray_cases.get(name)
+        if case is None:
+            raise StepSkipped(f"the reference has no clocks for {name}")
+        names: Any = case["freqs"].get(speed)
+        if isinstance(names, Mapping):
+            names = names.get(meta.detector)
+        if not names:
+            raise StepSkipped(f"the reference has no wave for {name}, {pattern}, {meta.detector}")
+        clocks = Clocks(
+            sample=int(meta.get("exposure.nsamples", SLOW_SAMPLES if speed == "SLOW" else 1)),
+            row=int(case["rowclocks"]),
+            frame=int(case["frameclocks"]),
+            resets=int(pattern.endswith("R1")),
+        )
+        return cls(clocks, tuple(_wave(reference, name) for name in names))
+
+
+def _wave(reference: Emi, name: str) -> tuple[float, NDArray[np.float64]]:
+    """Return frequency [Hz] and coefficients of the shape of a wave."""
+    entry = reference.frequencies.get(name)
+    if entry is None:
+        raise ReferenceInvalid(
+            f"the emicorr reference lists wave {name!r} and does not describe it; "
+            f"it describes {', '.join(sorted(reference.frequencies))}"
+        )
+    values = np.asarray(entry["phase_amplitudes"], np.float64)
+    if values.ndim != 1 or len(values) < 3 or not np.isfinite(values).all():
+        raise ReferenceInvalid(
+            f"the emicorr reference's wave {name!r} has phase_amplitudes of shape {values.shape}; "
+            "a row of at least three finite numbers is needed"
+        )
+    return float(entry["frequency"]), spline(values)
+
+
+@dataclass(frozen=True)
+class Wave:
+    """One wave: frequency [Hz], coefficients of its shape (n_phase, 4), factor (n_int, 1).
+
+    `start` (n_int, n_group) is its phase [cycle] at the start of each frame.
+    """
+
+    frequency_hz: float
+    shape: NDArray[np.float64]
+    start: NDArray[np.float64]
+    amplitude: NDArray[np.float64]
+
+
+class Sums:
+    """Adds up an exposure by the phase of each known wave, and fits the waves.
+
+    Ramps that spread farther than `limit` [DN] do not take part, nor do flagged pixels.
+    """
+
+    def __init__(self, known: Known, n_int: int, n_group: int, limit: float) -> None:
+        self._known, self._limit = known, limit
+        self._sums = [np.zeros((n_int, n_group, BINS)) for _ in known.waves]
+        self._numbers = [np.zeros((n_int, BINS)) for _ in known.waves]
+        self._counts: list[tuple[Window, NDArray[np.uint8]]] = []
+
+    def add(self, part: Ramp) -> None:
+        """Add a band of rows."""
+        bad = part.pixeldq != 0
+        bad[:, LEFT_OUT] = True
+        samples, count = add_up(part.data, bad, self._limit)
+        self._counts.append((part.frame, count))
+        for k, (frequency, _) in enumerate(self._known.waves):
+            which = bins(self._known.clocks.places(frequency, part.frame))
+            add_samples(samples, count, which, self._sums[k], self._numbers[k])
+
+    def waves(self, *, separately: bool) -> tuple[Wave, ...]:
+        """Return the waves, each fitted to what those before it leave.
+
+        If `separately`, each integration has an amplitude and a phase of its own.
+        """
+        found: list[Wave] = []
+        clocks = self._known.clocks
+        for k, (frequency, shape) in enumerate(self._known.waves):
+            sums = self._sums[k].copy()
+            for wave in found:
+                for frame, count in self._counts:
+                    which = bins(clocks.places(frequency, frame))
+                    place = clocks.places(wave.frequency_hz, frame)
+                    add_wave(count, which, place, wave.start, wave.shape, -wave.amplitude, sums)
+            n_int, n_group = sums.shape[:2]
+            start, amplitude = clocks.starts(frequency, n_int, n_group), np.empty((n_int, 1))
+            size = 1 if separately else n_int
+            for i in range(0, n_int, size):
+                some = slice(i, i + size)
+                factor, shift = fit(sums[some], self._numbers[k][some], start[some], shape)
+                amplitude[some] = factor
+                start[some] = (start[some] + shift) % 1.0
+            found.append(Wave(frequency, shape, start, amplitude))
+        return tuple(found)
+
+
+@dataclass(frozen=True)
+class Wave:
+    """One wave: frequency [Hz], coefficients of its shape (n_phase, 4), factor (n_int, 1).
+
+    `start` (n_int, n_group) is its phase [cycle] at the start of each frame.
+    """
+
+    frequency_hz: float
+    shape: NDArray[np.float64]
+    start: NDArray[np.float64]
+    amplitude: NDArray[np.float64]
+
+
+class Sums:
+    """Adds up an exposure by the phase of each known wave, and fits the waves.
+
+    Ramps that spread farther than `limit` [DN] do not take part, nor do flagged pixels.
+    """
+
+    def __init__(self, known: Known, n_int: int, n_group: int, limit: float) -> None:
+        self._known, self._limit = known, limit
+        self._sums = [np.zeros((n_int, n_group, BINS)) for _ in known.waves]
+        self._numbers = [np.zeros((n_int, BINS)) for _ in known.waves]
+        self._counts: list[tuple[Window, NDArray[np.uint8]]] = []
+
+    def add(self, part: Ramp) -> None:
+        """Add a band of rows."""
+        bad = part.pixeldq != 0
+        bad[:, LEFT_OUT] = True
+        samples, count = add_up(part.data, bad, self._limit)
+        self._counts.append((part.frame, count))
+        for k, (frequency, _) in enumerate(self._known.waves):
+            which = bins(self._known.clocks.places(frequency, part.frame))
+            add_samples(samples, count, which, self._sums[k], self._numbers[k])
+
+    def waves(self, *, separately: bool) -> tuple[Wave, ...]:
+        """Return the waves, each fitted to what those before it leave.
+
+        If `separately`, each integration has an amplitude and a phase of its own.
+        """
+        found: list[Wave] = []
+        clocks = self._known.clocks
+        for k, (frequency, shape) in enumerate(self._known.waves):
+            sums = self._sums[k].copy()
+            for wave in found:
+                for frame, count in self._counts:
+                    which = bins(clocks.places(frequency, frame))
+                    place = clocks.places(wave.frequency_hz, frame)
+                    add_wave(count, which, place, wave.start, wave.shape, -wave.amplitude, sums)
+            n_int, n_group = sums.shape[:2]
+            start, amplitude = clocks.starts(frequency, n_int, n_group), np.empty((n_int, 1))
+            size = 1 if separately else n_int
+            for i in range(0, n_int, size):
+                some = slice(i, i + size)
+                factor, shift = fit(sums[some], self._numbers[k][some], start[some], shape)
+                amplitude[some] = factor
+                start[some] = (start[some] + shift) % 1.0
+            found.append(Wave(frequency, shape, start, amplitude))
+        return tuple(found)
