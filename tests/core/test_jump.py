@@ -175,6 +175,34 @@ class TestJump(StepContract):
         return Case(Jump(after_jump_flag_dn1=100.0, after_jump_flag_time1=20.0), ramp, references)
 
 
+class TestSnowballs(StepContract):
+    def case(self):
+        ramp, references = exposure((2, 6, 60, 60), **{"exposure.group_time": 20.0})
+        y, x = np.mgrid[:60, :60]
+        groupdq = ramp.groupdq.copy()
+        for integration, group, row, column in ((0, 2, 20, 22), (1, 4, 40, 15)):
+            distance = np.hypot(y - row, x - column)
+            groupdq[integration, group][distance < 7] |= JUMP
+            groupdq[integration, group:, distance < 3.5] = SAT
+        step = Jump(expand_large_events=True, snowball_time_masked_next_int=70)
+        return Case(step, ramp.replace(groupdq=groupdq), references)
+
+    def test_halos_and_cores_grow(self):
+        case = self.case()
+        plain = Jump()(case.flow, **case.given)
+        result = case.step(case.flow, **case.given)
+        assert (result.groupdq[0, 2] & JUMP).sum() > 2.5 * (plain.groupdq[0, 2] & JUMP).sum()
+        for group in range(2, 6):
+            assert (result.groupdq[0, group, 20, 18:27] & SAT).all()
+        assert [bool(flags) for flags in result.groupdq[1, :, 20, 22] & JUMP] == [
+            False, True, True, False, False, False,
+        ]  # fmt: skip
+        assert result.meta["exposure.extended_emission_events"] >= 2e6 / (3600 * 10 * 20)
+        assert result.meta["exposure.primary_cosmic_rays"] == pytest.approx(
+            plain.meta["exposure.primary_cosmic_rays"]
+        )
+
+
 def test_rate_of_hits():
     ramp, references = exposure()
     groupdq = ramp.groupdq.copy()

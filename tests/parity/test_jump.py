@@ -122,3 +122,77 @@ def test_pixels_without_gain_or_data(reference_pipeline, compare, make_ramp, ref
     ramp = ramp.replace(data=data)
     ours, _, _ = compare_jumps(reference_pipeline, compare, ramp, references)
     assert (ours.pixeldq[3:6] == DQ.NO_GAIN_VALUE | DQ.DO_NOT_USE).all()
+
+
+def snowball_flags(shape, *, seed, events=16, lost=0.0, single=0.0):
+    """Return flags of ellipses of jumps with saturated cores here and there."""
+    rng = np.random.default_rng(seed)
+    n_int, n_group, rows, columns = shape
+    y, x = np.mgrid[:rows, :columns]
+    flags = np.where(rng.random(shape) < single, np.uint8(DQ.JUMP_DET), np.uint8(0))
+
+    def ellipse(row, column, major, minor, angle):
+        u = (x - column) * np.cos(angle) + (y - row) * np.sin(angle)
+        v = -(x - column) * np.sin(angle) + (y - row) * np.cos(angle)
+        return (u / major) ** 2 + (v / minor) ** 2 <= 1
+
+    for _ in range(events):
+        integration, group = rng.integers(n_int), rng.integers(1, n_group)
+        row, column = rng.uniform(5, rows - 5), rng.uniform(5, columns - 5)
+        major, angle = rng.uniform(2, 12), rng.uniform(0, 3.2)
+        minor = rng.uniform(1.5, major)
+        flags[integration, group][ellipse(row, column, major, minor, angle)] |= DQ.JUMP_DET.value
+        if rng.random() < 0.8:
+            shift = rng.uniform(-1, 1, 2) * major * rng.choice([0.1, 0.8])
+            size = rng.uniform(0.3, 0.8)
+            start = min(n_group - 1, group + rng.choice([0, 0, 0, 1]))
+            core = ellipse(row + shift[0], column + shift[1], major * size, minor * size, angle)
+            flags[integration, start:, core] |= np.uint8(DQ.SATURATED)
+    flags[rng.random(shape) < lost] |= np.uint8(DQ.DO_NOT_USE)
+    flags[(flags & (DQ.SATURATED | DQ.DO_NOT_USE)) != 0] &= np.uint8(0xFF ^ DQ.JUMP_DET)
+    return flags
+
+
+@pytest.mark.parametrize(
+    ("shape", "parameters", "flags"),
+    [
+        ((2, 6, 150, 150), {}, {}),
+        ((3, 9, 120, 180), {}, {"events": 40}),
+        ((1, 12, 150, 100), {}, {"events": 30, "lost": 0.02}),
+        ((2, 6, 150, 150), {}, {"single": 0.02}),
+        ((2, 6, 150, 150), {"sat_required_snowball": False}, {}),
+        (
+            (2, 6, 150, 150),
+            {
+                "expand_factor": 3.0,
+                "min_sat_area": 10.0,
+                "min_jump_area": 30.0,
+                "sat_expand": 3,
+                "max_extended_radius": 10,
+                "min_sat_radius_extend": 4.0,
+            },
+            {},
+        ),
+        ((2, 9, 150, 150), {"edge_size": 40, "snowball_time_masked_next_int": 45}, {}),
+        ((2, 6, 150, 150), {"mask_snowball_core_next_int": False}, {}),
+    ],
+)
+@pytest.mark.parametrize("seed", [1, 2])
+def test_snowballs(reference_pipeline, compare, make_ramp, shape, parameters, flags, seed):
+    size = shape[2:]
+    references = {
+        "gain": Gain(meta=Meta({}), data=np.full(size, 1.9, np.float32)),
+        "readnoise": ReadNoise(meta=Meta({}), data=np.full(size, 6, np.float32)),
+    }
+    data = np.broadcast_to(np.arange(shape[1])[:, None, None] * 10.0 + 100, shape)
+    ramp = make_ramp(
+        data=data.astype(np.float32), groupdq=snowball_flags(shape, seed=seed, **flags), shape=shape
+    )
+    ours, theirs, flagged = compare_jumps(
+        reference_pipeline, compare, ramp, references, expand_large_events=True,
+        flag_4_neighbors=False, **parameters,
+    )  # fmt: skip
+    assert flagged > 100
+    np.testing.assert_array_equal(ours.groupdq, theirs.groupdq)
+    for name in ("exposure.primary_cosmic_rays", "exposure.extended_emission_events"):
+        assert ours.meta[name] == pytest.approx(theirs.meta[name], rel=1e-9)

@@ -225,7 +225,7 @@ class Step:
         if names:
             whole = {name: getattr(result, name) for name in names}
             wants = accepted(self.finish, given)
-            result = result.replace(**self.finish(flow.meta, whole, **wants))
+            result = result.replace(**self.finish(result.meta, whole, **wants))
         if not isinstance(result, Record):
             return result
         return result.replace(meta=self.header(result.meta, self.tally(result)))

@@ -123,7 +123,8 @@ class Execution:
                 whole = {name: getattr(result, name) for name in planes}
                 result = result.replace(**last.step.finish(result.meta, whole, **wants))
                 tally.seconds[last.slot.name] += time.perf_counter() - begun
-                tally.counts[last.slot.name] = dict(last.step.tally(result))
+                counts = tally.counts.setdefault(last.slot.name, {})
+                counts.update(last.step.tally(result))
         for link in chain.links:
             result = with_header(result, link, tally)
         for built in pending:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
+from calcore.kernels.snowballs import Snowballs
 from calcore.model import Meta
 from calcore.parameters import Doc, Range, Unit
 
@@ -78,3 +79,54 @@ class Consequences:
         )
         groups = ((size * gain, int(time // meta.group_time_s)) for size, time in pairs)
         return tuple((size, number) for size, number in groups if number > 0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class LargeEvents:
+    """What a snowball is, and how far it reaches."""
+
+    expand_large_events: Annotated[bool, Doc("Find snowballs, and flag their halos.")] = False
+    min_jump_area: Annotated[
+        float, Range(1), Unit("pixel"), Doc("Smallest area of connected jumps.")
+    ] = 5.0
+    min_sat_area: Annotated[
+        float, Range(1), Unit("pixel"), Doc("Smallest area of a saturated core.")
+    ] = 1.0
+    expand_factor: Annotated[float, Range(1), Doc("How much wider the halo is than the jumps.")] = (
+        2.0
+    )
+    max_extended_radius: Annotated[
+        int, Range(1), Unit("pixel"), Doc("Nothing grows beyond this radius.")
+    ] = 200
+    sat_required_snowball: Annotated[
+        bool, Doc("A snowball has a saturated core, unless it is near an edge.")
+    ] = True
+    edge_size: Annotated[int, Range(0), Unit("pixel"), Doc("How near an edge that is.")] = 25
+    min_sat_radius_extend: Annotated[
+        float, Range(0), Unit("pixel"), Doc("Cores whose minor axis is longer than this grow.")
+    ] = 2.5
+    sat_expand: Annotated[int, Range(0), Unit("pixel"), Doc("How much they grow all around.")] = 2
+    mask_snowball_core_next_int: Annotated[
+        bool, Doc("Flag the core in the next integration as well.")
+    ] = True
+    snowball_time_masked_next_int: Annotated[int, Range(0), Unit("s"), Doc("For so long.")] = 4000
+    exact_snowballs: Annotated[
+        bool,
+        Doc("Compare cores with ellipses as they lie; the reference pipeline mirrors them."),
+    ] = False
+
+    def snowballs(self, meta: Meta) -> Snowballs:
+        """Return the settings as the kernel wants them."""
+        groups = int(self.snowball_time_masked_next_int / meta.group_time_s)
+        return Snowballs(
+            min_jump_area=self.min_jump_area,
+            min_sat_area=self.min_sat_area,
+            expand_factor=self.expand_factor,
+            max_extended_radius=self.max_extended_radius,
+            sat_required=self.sat_required_snowball,
+            min_sat_diameter_extend=self.min_sat_radius_extend,
+            sat_expand=self.sat_expand,
+            edge_size=self.edge_size,
+            next_groups=groups if self.mask_snowball_core_next_int else 0,
+            exact=self.exact_snowballs,
+        )

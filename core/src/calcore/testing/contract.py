@@ -111,7 +111,7 @@ def _banded(case: Case, halo: int, height: int, threads: int) -> Any:
             planes = {name: getattr(result, name) for name in names}
             wants = accepted(case.step.finish, case.given)
             result = result.replace(**case.step.finish(result.meta, planes, **wants))
-            tally.counts["step"] = dict(case.step.tally(result))
+            tally.counts.setdefault("step", {}).update(case.step.tally(result))
     return with_header(result, link, tally)
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -9,14 +10,17 @@ from calcore.errors import StepSkipped
 from calcore.flags import DQ
 from calcore.kernels.jump_likelihood import find_jumps as find_likely_jumps
 from calcore.kernels.jump_twopoint import find_jumps, spread_jumps
+from calcore.kernels.snowballs import flag_snowballs
 from calcore.model import Meta, Ramp, Reference, Window
 from calcore.model.reference import Gain, ReadNoise
 from calcore.model.usable_groups import count_usable, usable_groups, usable_of
 from calcore.step import Rows, Step
-from calcore.steps._jump_settings import Consequences, TwoPoint
+from calcore.steps._jump_settings import Consequences, LargeEvents, TwoPoint
 
 # What apply leaves in the metadata of a band for tally: first row, and jumps found in each row.
 _FOUND = "jump.found"
+# What finish leaves for header: how many large events there were.
+_LARGE = "jump.large"
 _NO_GAIN = np.uint32(DQ.NO_GAIN_VALUE | DQ.DO_NOT_USE)
 
 
@@ -40,12 +44,12 @@ class JumpPlan:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Jump(TwoPoint, Consequences, Step):
+class Jump(TwoPoint, Consequences, LargeEvents, Step):
     """Flag jumps in ramps with JUMP_DET, in the first group after the jump.
 
     A pixel's differences of successive groups are compared with their median. The pixels beside a
-    jump of a middling size are flagged too. Pixels without a positive gain get NO_GAIN_VALUE and
-    DO_NOT_USE.
+    jump of a middling size are flagged too, and so are the halos of snowballs if asked for. Pixels
+    without a positive gain get NO_GAIN_VALUE and DO_NOT_USE.
     """
 
     required = frozenset({"gain", "readnoise"})
@@ -103,6 +107,16 @@ class Jump(TwoPoint, Consequences, Step):
         meta = ramp.meta.set({_FOUND: (ramp.frame.row_start, tuple(found.tolist()))})
         return ramp.replace(groupdq=groupdq, pixeldq=pixeldq, meta=meta)
 
+    def planes(self, meta: Meta) -> tuple[str, ...]:
+        """Snowballs reach across bands."""
+        del meta
+        return ("groupdq",) if self.expand_large_events else ()
+
+    def finish(self, meta: Meta, planes: Mapping[str, Any]) -> dict[str, Any]:
+        """Find snowballs, and flag their halos and cores."""
+        groupdq, count = flag_snowballs(planes["groupdq"], self.snowballs(meta))
+        return {"groupdq": groupdq, "meta": meta.set({_LARGE: count})}
+
     def tally(self, result: Ramp) -> Mapping[str, int]:
         """Count jumps, and groups that are of use."""
         counts = count_usable(result)
@@ -115,14 +129,16 @@ class Jump(TwoPoint, Consequences, Step):
     def header(self, meta: Meta, tally: Mapping[str, int]) -> Meta:
         """Write how many jumps there were per pixel and 1000 s between usable groups.
 
-        Events that reach over many pixels are not counted apart from them.
+        And how many large events per million pixels and second.
         """
-        meta = meta.set({_FOUND: None})
+        large = meta.get(_LARGE, 0)
+        meta = meta.set({_FOUND: None, _LARGE: None})
         if "jumps" not in tally:
             return meta
         differences = sum(groups - 1 for groups in usable_of(tally, meta.n_groups))
-        exposed = tally["pixels"] * differences * meta.group_time_s / 1000
-        rate = tally["jumps"] / exposed
-        return meta.set(
-            {"exposure.primary_cosmic_rays": rate, "exposure.extended_emission_events": 0.0}
-        )
+        exposed = tally["pixels"] * differences * meta.group_time_s
+        rates = {
+            "exposure.primary_cosmic_rays": 1e3 * tally["jumps"] / exposed,
+            "exposure.extended_emission_events": 1e6 * large / exposed,
+        }
+        return meta.set(rates)

@@ -1,0 +1,139 @@
+"""Snowballs: large round events with a saturated core and a halo too faint to be found as jumps.
+
+The method of M. Regan (2023, JWST-STScI-008545; the JWST documentation's jump page): ellipses about
+connected jumps that have a freshly saturated core are enlarged; cores are enlarged too, and stay
+flagged for a while in the next integration, where their charge decays.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from calcore.flags import DQ
+from calcore.kernels.regions import Regions, find_regions
+
+GroupFlags = NDArray[np.uint8]
+
+_SAT, _JUMP = int(DQ.SATURATED), int(DQ.JUMP_DET)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Snowballs:
+    """What makes a snowball, and how far it reaches.
+
+    Attributes
+    ----------
+    min_jump_area, min_sat_area : float
+        Smallest area of connected jumps, and of a saturated core, holes included [pixel].
+    expand_factor : float
+        The minor axis grows by this factor, the major axis by as many pixels.
+    max_extended_radius : float
+        Largest half axis that anything grows to, for `expand_factor` and `sat_expand` [pixel].
+    sat_required : bool
+        Only jumps about a saturated core, or near an edge, are snowballs. Without it cores are
+        not looked at.
+    min_sat_diameter_extend, sat_expand : float
+        Cores whose minor axis is longer than the first grow by the second all around [pixel].
+    edge_size : float
+        Within so many pixels of an edge the core may lie outside [pixel].
+    next_groups : int
+        So many groups, the first one not flagged, are flagged in the next integration's core.
+    exact : bool
+        Compare the core's centre with the ellipse as it lies, measure edges along their axis, and
+        keep the other flags of pixels that a growing core saturates. Otherwise do as the reference
+        pipeline: mirror the ellipse in the diagonal, use the number of rows for both axes, and
+        leave SATURATED as the only flag.
+    """
+
+    min_jump_area: float = 5.0
+    min_sat_area: float = 1.0
+    expand_factor: float = 2.0
+    max_extended_radius: float = 200.0
+    sat_required: bool = True
+    min_sat_diameter_extend: float = 2.5
+    sat_expand: float = 2.0
+    edge_size: float = 25.0
+    next_groups: int = 0
+    exact: bool = False
+
+
+def flag_snowballs(groupdq: GroupFlags, settings: Snowballs) -> tuple[GroupFlags, int]:
+    """Enlarge snowballs and their cores.
+
+    Parameters
+    ----------
+    groupdq : uint8 (n_int, n_group, ny, nx)
+        Flags of the whole frame, jumps and their neighbours included.
+    settings : Snowballs
+
+    Returns
+    -------
+    groupdq : uint8 (n_int, n_group, ny, nx)
+        Flags with SATURATED in enlarged cores, from the group in which they saturate on, and
+        JUMP_DET in enlarged snowballs, in the group in which they appear.
+    count : int
+        Snowballs found.
+    """
+    out = groupdq.copy()
+    n_int, n_group, rows, columns = groupdq.shape
+    later = np.zeros((n_int + 1, rows, columns), np.uint8)
+    count = 0
+    for integration in range(n_int):
+        flags = out[integration]
+        for group in range(1, n_group):
+            # Jumps are sought where no earlier core has grown, whatever this group's cores do.
+            jumps = find_regions(flags[group] & np.uint8(_JUMP), settings.min_jump_area)
+            cores: list[Regions] = []
+            if settings.sat_required:
+                cores = [
+                    _fresh(flags, number, settings)
+                    for number in range(group, min(group + 2, n_group))
+                ]
+                _grow_cores(flags[group:], cores[0], settings, later[integration + 1])
+            for number in _snowballs(jumps, cores, (rows, columns), settings):
+                count += 1
+                minor = float(jumps.minor[number])
+                major = float(jumps.major[number]) + (settings.expand_factor - 1) * minor
+                limit = settings.max_extended_radius
+                jumps.ellipse(
+                    number, min(major, limit), min(settings.expand_factor * minor, limit)
+                ).paint(flags[group], _JUMP, unless=_SAT)
+    for integration in range(1, n_int):
+        out[integration, 1 : settings.next_groups, later[integration] != 0] |= np.uint8(_JUMP)
+    return out, count
+
+
+def _fresh(flags: GroupFlags, group: int, settings: Snowballs) -> Regions:
+    """Return the regions that saturate in a group."""
+    fresh = flags[group] & ~flags[group - 1] & np.uint8(_SAT)
+    return find_regions(fresh, settings.min_sat_area)
+
+
+def _grow_cores(flags: GroupFlags, cores: Regions, settings: Snowballs, before: GroupFlags) -> None:
+    """Enlarge cores in all groups given; mark their pixels before they grew in `before`."""
+    limit, grown = settings.max_extended_radius, settings.sat_expand
+    for number in np.flatnonzero(2 * cores.minor > settings.min_sat_diameter_extend):
+        major, minor = float(cores.major[number]), float(cores.minor[number])
+        ellipse = cores.ellipse(number, min(major + grown, limit), min(minor + grown, limit))
+        for group in flags:
+            if settings.exact:
+                ellipse.paint(group, _SAT, drop=_JUMP)
+            else:
+                ellipse.paint(group, _SAT, drop=0xFF)
+        cores.ellipse(number, major, minor).paint(before, 1)
+
+
+def _snowballs(
+    jumps: Regions, cores: list[Regions], shape: tuple[int, int], settings: Snowballs
+) -> NDArray[np.intp]:
+    """Return the numbers of the regions that are snowballs."""
+    if not settings.sat_required:
+        return np.arange(len(jumps))
+    rows, columns = shape if settings.exact else (shape[0], shape[0])
+    edge = settings.edge_size
+    chosen = (jumps.y < edge) | (jumps.y > rows - edge)
+    chosen |= (jumps.x < edge) | (jumps.x > columns - edge)
+    for group in cores:
+        chosen |= jumps.around(group, mirrored=not settings.exact)
+    return np.flatnonzero(chosen)
