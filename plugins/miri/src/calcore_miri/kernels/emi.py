@@ -243,7 +243,9 @@ def bins(place: Double) -> NDArray[np.int64]:
     return np.minimum((place * BINS).astype(np.int64), BINS - 1)
 
 
-def fit(sums: Double, number: Double, start: Double, shape: Double) -> tuple[float, float]:
+def fit(
+    sums: Double, number: Double, start: Double, shape: Double, *, shared: bool
+) -> tuple[float, float, float]:
     """Fit ramps and a wave to sums by phase.
 
     Every phase bin has a ramp of its own, level and slope, in each integration; all share one
@@ -261,6 +263,10 @@ def fit(sums: Double, number: Double, start: Double, shape: Double) -> tuple[flo
         Phase [cycle] of the wave at the start of each frame.
     shape : float64 (n_phase, 4)
         Coefficients of the wave's spline.
+    shared : bool
+        Whether the ramps of an integration also share a departure from straight lines, which is
+        projected out like level and slope. Bent ramps look like a wave if the frame does not see
+        all its phases equally often.
 
     Returns
     -------
@@ -268,40 +274,56 @@ def fit(sums: Double, number: Double, start: Double, shape: Double) -> tuple[flo
         Factor of the wave, and phase [cycle] to add to those of the samples. 0, 0 if there is no
         usable sample, or the wave advances by whole cycles from group to group, so that it looks
         like a ramp.
+    significance : float
+        Amplitude over its standard deviation, by the scatter of what the fit leaves.
     """
     n_int, n_group, n_bin = sums.shape
     time = np.arange(n_group) - (n_group - 1) / 2
     ramps = np.stack([np.full(n_group, n_group**-0.5), time / np.linalg.norm(time)])
     project = np.eye(n_group) - ramps.T @ ramps
     phase = start[:, :, None] + (np.arange(n_bin) + 0.5) / n_bin
+    total = np.maximum(np.sum(number, axis=1), 1.0)
+    curves = project @ sums
+    if shared:
+        mean = np.sum(curves, axis=2, keepdims=True) / total[:, None, None]
+        curves = curves - number[:, None, :] * mean
 
     product, norm = np.zeros(n_bin), np.zeros(n_bin)
     for i in range(n_int):
-        template = project @ at_phase(shape, phase[i])
-        product += _correlate(project @ sums[i], template)
-        norm += _correlate(number[i, None], np.sum(template**2, axis=0, keepdims=True))
-    least = RAMP_LIKE * float(np.sum(number)) * n_group * float(np.mean(shape[:, 3] ** 2))
-    good = norm > least
+        wave = project @ at_phase(shape, phase[i])
+        product += np.sum(_correlate(curves[i], wave), axis=0)
+        norm += _correlate(number[i], np.sum(wave**2, axis=0))
+        if shared:
+            norm -= np.sum(_correlate(number[i], wave) ** 2, axis=0) / total[i]
+    good = norm > RAMP_LIKE * n_group * float(np.sum(number)) * float(np.mean(shape[:, 3] ** 2))
     if not good.any():
-        return 0.0, 0.0
+        return 0.0, 0.0, 0.0
     fall = np.where(good, product**2 / np.where(good, norm, 1.0), 0.0)
     # A wave of odd harmonics that advances by half a cycle is the same upside down half a cycle on.
     alike = fall >= (1 - TIE) * np.max(fall)
     best = int(np.argmax(np.where(alike, 1 + (product > 0), 0)))
     before, here, after = fall[best - 1], fall[best], fall[(best + 1) % n_bin]
-    curvature = before - 2 * here + after
-    offset = 0.5 * (before - after) / curvature if curvature < 0 else 0.0
+    bend = before - 2 * here + after
+    offset = 0.5 * (before - after) / bend if bend < 0 else 0.0
     shift = (best + float(np.clip(offset, -0.5, 0.5))) / n_bin
 
-    above = below = 0.0
-    for i in range(n_int):
-        template = project @ at_phase(shape, phase[i] + shift)
-        above += float(np.sum(sums[i] * template))
-        below += float(number[i] @ np.sum(template**2, axis=0))
-    return above / below, shift % 1.0
+    waves = project @ at_phase(shape, phase + shift)
+    if shared:
+        mean = np.sum(waves * number[:, None, :], axis=2, keepdims=True) / total[:, None, None]
+        waves = waves - mean
+    weighted = number[:, None, :] * waves
+    power = float(np.sum(weighted * waves))
+    if power <= 0:
+        return 0.0, 0.0, 0.0
+    amplitude = float(np.sum(curves * waves)) / power
+    left = (curves - amplitude * weighted) ** 2 / np.maximum(number, 1.0)[:, None, :]
+    freedom = (int(np.sum(number > 0)) - n_int * shared) * (n_group - 2) - 2
+    scatter = float(np.sqrt(np.sum(left) / max(freedom, 1)))
+    significance = abs(amplitude) * power**0.5 / scatter if scatter > 0 else np.inf
+    return amplitude, shift % 1.0, significance
 
 
 def _correlate(one: Double, other: Double) -> Double:
-    """Sum ``one[:, k] * other[:, k + j]`` over rows and k, periodic in k, for all j."""
-    spectrum = np.sum(np.conj(np.fft.rfft(one, axis=1)) * np.fft.rfft(other, axis=1), axis=0)
-    return np.fft.irfft(spectrum, n=one.shape[1])
+    """Sum ``one[..., k] * other[..., k + j]`` over k, periodic in k, for all j."""
+    spectrum = np.conj(np.fft.rfft(one)) * np.fft.rfft(other)
+    return np.fft.irfft(spectrum, n=one.shape[-1])

@@ -17,8 +17,6 @@ CLOCK_S = 1e-5
 SLOW_SAMPLES = 9
 # Columns beside those at the left edge do not take part, as in the reference pipeline.
 LEFT_OUT = slice(4, 12)
-# Columns beside those at the left edge do not take part, as in the reference pipeline.
-LEFT_OUT = slice(4, 12)
 PATTERNS = ("FAST", "FASTR1", "SLOW", "SLOWR1")
 
 
@@ -141,10 +139,11 @@ class Sums:
             which = bins(self._known.clocks.places(frequency, part.frame))
             add_samples(samples, count, which, self._sums[k], self._numbers[k])
 
-    def waves(self, *, separately: bool) -> tuple[Wave, ...]:
+    def waves(self, *, separately: bool, shared: bool, least: float) -> tuple[Wave, ...]:
         """Return the waves, each fitted to what those before it leave.
 
-        If `separately`, each integration has an amplitude and a phase of its own.
+        If `separately`, each integration has an amplitude and a phase of its own; `shared` as in
+        `fit`. A wave whose significance is below `least` is given the amplitude 0.
         """
         found: list[Wave] = []
         clocks = self._known.clocks
@@ -160,69 +159,10 @@ class Sums:
             size = 1 if separately else n_int
             for i in range(0, n_int, size):
                 some = slice(i, i + size)
-                factor, shift = fit(sums[some], self._numbers[k][some], start[some], shape)
-                amplitude[some] = factor
-                start[some] = (start[some] + shift) % 1.0
-            found.append(Wave(frequency, shape, start, amplitude))
-        return tuple(found)
-
-
-@dataclass(frozen=True)
-class Wave:
-    """One wave: frequency [Hz], coefficients of its shape (n_phase, 4), factor (n_int, 1).
-
-    `start` (n_int, n_group) is its phase [cycle] at the start of each frame.
-    """
-
-    frequency_hz: float
-    shape: NDArray[np.float64]
-    start: NDArray[np.float64]
-    amplitude: NDArray[np.float64]
-
-
-class Sums:
-    """Adds up an exposure by the phase of each known wave, and fits the waves.
-
-    Ramps that spread farther than `limit` [DN] do not take part, nor do flagged pixels.
-    """
-
-    def __init__(self, known: Known, n_int: int, n_group: int, limit: float) -> None:
-        self._known, self._limit = known, limit
-        self._sums = [np.zeros((n_int, n_group, BINS)) for _ in known.waves]
-        self._numbers = [np.zeros((n_int, BINS)) for _ in known.waves]
-        self._counts: list[tuple[Window, NDArray[np.uint8]]] = []
-
-    def add(self, part: Ramp) -> None:
-        """Add a band of rows."""
-        bad = part.pixeldq != 0
-        bad[:, LEFT_OUT] = True
-        samples, count = add_up(part.data, bad, self._limit)
-        self._counts.append((part.frame, count))
-        for k, (frequency, _) in enumerate(self._known.waves):
-            which = bins(self._known.clocks.places(frequency, part.frame))
-            add_samples(samples, count, which, self._sums[k], self._numbers[k])
-
-    def waves(self, *, separately: bool) -> tuple[Wave, ...]:
-        """Return the waves, each fitted to what those before it leave.
-
-        If `separately`, each integration has an amplitude and a phase of its own.
-        """
-        found: list[Wave] = []
-        clocks = self._known.clocks
-        for k, (frequency, shape) in enumerate(self._known.waves):
-            sums = self._sums[k].copy()
-            for wave in found:
-                for frame, count in self._counts:
-                    which = bins(clocks.places(frequency, frame))
-                    place = clocks.places(wave.frequency_hz, frame)
-                    add_wave(count, which, place, wave.start, wave.shape, -wave.amplitude, sums)
-            n_int, n_group = sums.shape[:2]
-            start, amplitude = clocks.starts(frequency, n_int, n_group), np.empty((n_int, 1))
-            size = 1 if separately else n_int
-            for i in range(0, n_int, size):
-                some = slice(i, i + size)
-                factor, shift = fit(sums[some], self._numbers[k][some], start[some], shape)
-                amplitude[some] = factor
+                factor, shift, significance = fit(
+                    sums[some], self._numbers[k][some], start[some], shape, shared=shared
+                )
+                amplitude[some] = factor if significance >= least else 0.0
                 start[some] = (start[some] + shift) % 1.0
             found.append(Wave(frequency, shape, start, amplitude))
         return tuple(found)

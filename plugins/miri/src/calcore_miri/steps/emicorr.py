@@ -9,7 +9,7 @@ import numpy as np
 from calcore.errors import BadParameter, StepSkipped
 from calcore.model import Meta, Ramp, Reference, Window
 from calcore.model.reference import Emi
-from calcore.parameters import Doc
+from calcore.parameters import Doc, Range, Unit
 from calcore.step import Rows, Step
 from calcore_miri.kernels.emi import deviations, subtract_wave
 from calcore_miri.steps._interference import Clocks, Known, Sums, Wave
@@ -49,6 +49,16 @@ class EmiCorr(Step):
     fit_ints_separately: Annotated[
         bool, Doc("Give the waves an amplitude and a phase of their own in every integration.")
     ] = False
+    shared_curve: Annotated[
+        bool,
+        Doc(
+            "Let all ramps of an integration share a departure from straight lines, which "
+            "non-linearity and the decay after a reset bring, so that it is not taken for a wave."
+        ),
+    ] = False
+    least_significance: Annotated[
+        float, Range(0), Unit("sigma"), Doc("Leave a wave in that stands out less than this.")
+    ] = 0.0
 
     def rows(self, meta: Meta, references: Mapping[str, Reference]) -> Rows:
         """Waves are known; every pixel is on its own."""
@@ -58,7 +68,9 @@ class EmiCorr(Step):
     def check(self, meta: Meta, references: Mapping[str, Reference]) -> None:
         """Skip short ramps, and read-outs that the reference does not know."""
         if self.algorithm != "joint":
-            raise BadParameter(f"emicorr.algorithm {self.algorithm!r} is not supported; use 'joint'")
+            raise BadParameter(
+                f"emicorr.algorithm {self.algorithm!r} is not supported; use 'joint'"
+            )
         if meta.n_groups < FEWEST_GROUPS:
             raise StepSkipped(f"{meta.n_groups} groups are too few to tell a wave from a ramp")
         reference = references["emicorr"]
@@ -83,7 +95,12 @@ class EmiCorr(Step):
         sums = Sums(known, n_int, n_group, limit)
         for part in parts:
             sums.add(part)
-        return Waves(known.clocks, sums.waves(separately=self.fit_ints_separately))
+        waves = sums.waves(
+            separately=self.fit_ints_separately,
+            shared=self.shared_curve,
+            least=self.least_significance,
+        )
+        return Waves(known.clocks, waves)
 
     def apply(self, ramp: Ramp, *, waves: Waves, emicorr: Emi) -> Ramp:
         """Subtract the waves from the band."""
