@@ -32,6 +32,7 @@ from functools import cache
 from typing import Any, ClassVar, Union, get_args, get_origin, get_type_hints
 
 from calcore.model import Group, Meta, Record, Reference, Window
+from calcore.model.record import map_records
 from calcore.parameters import parameters_of
 
 
@@ -226,9 +227,10 @@ class Step:
             whole = {name: getattr(result, name) for name in names}
             wants = accepted(self.finish, given)
             result = result.replace(**self.finish(result.meta, whole, **wants))
-        if not isinstance(result, Record):
-            return result
-        return result.replace(meta=self.header(result.meta, self.tally(result)))
+        counts = self.tally(result)
+        return map_records(
+            result, lambda record: record.replace(meta=self.header(record.meta, counts))
+        )
 
     # What a subclass defines. `apply` is the step; the other parts are for steps that work on
     # bands of rows and still have something to learn from, or to say to, the whole frame.

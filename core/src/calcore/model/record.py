@@ -1,7 +1,7 @@
 """What flows through pipelines: frozen records of arrays and metadata."""
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Self
 
@@ -95,3 +95,15 @@ class Record:
             if (plane := getattr(self, name)) is not None
         }
         return dataclasses.replace(self, window=window, **cuts)
+
+
+def map_records(result: Any, change: Callable[[Any], Any]) -> Any:
+    """Apply a change to a record, or to each record of a dataclass of records."""
+    if isinstance(result, Record):
+        return change(result)
+    parts = {
+        item.name: change(part)
+        for item in dataclasses.fields(result)
+        if isinstance(part := getattr(result, item.name), Record)
+    }
+    return dataclasses.replace(result, **parts)

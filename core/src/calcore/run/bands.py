@@ -20,6 +20,7 @@ import numpy as np
 
 from calcore.model import Meta, Record, Reference, Window
 from calcore.model.layout import Plane, fields_of
+from calcore.model.record import map_records
 from calcore.run.scratch import ScratchPlane
 from calcore.step import Step, accepted, diet_of
 
@@ -193,18 +194,6 @@ def with_header(result: Any, link: Link, tally: Tally) -> Any:
         return record.replace(meta=link.step.header(record.meta, counts))
 
     return map_records(result, marked)
-
-
-def map_records(result: Any, change: Callable[[Any], Any]) -> Any:
-    """Apply a change to a record, or to each record of a dataclass of records."""
-    if isinstance(result, Record):
-        return change(result)
-    parts = {
-        item.name: change(part)
-        for item in fields(result)
-        if isinstance(part := getattr(result, item.name), Record)
-    }
-    return replace(result, **parts)
 
 
 def _bands(frame: Window, height: int) -> Iterator[Window]:

@@ -7,8 +7,9 @@ from typing import Any
 
 from calcore.errors import CalcoreError, StepFailed, StepSkipped
 from calcore.model import Group, Image, Ramp, Rate, Record
+from calcore.model.record import map_records
 from calcore.run.assemble import BuiltSlot
-from calcore.run.bands import Chain, Link, Tally, band_rows, collect, map_records, with_header
+from calcore.run.bands import Chain, Link, Tally, band_rows, collect, with_header
 from calcore.run.outcome import Progress, SlotOutcome, Status
 from calcore.step import accepted, diet_of
 

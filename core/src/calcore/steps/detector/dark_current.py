@@ -11,6 +11,7 @@ from calcore.errors import ReferenceInvalid, StepSkipped
 from calcore.kernels.frame_averages import average_frames, continue_frames
 from calcore.kernels.pedestal import subtract_ramp
 from calcore.model import Meta, Ramp, Reference
+from calcore.model.exposure import Float
 from calcore.model.reference import Dark
 from calcore.parameters import Doc, Range, Unit
 from calcore.step import Rows, Step
@@ -105,6 +106,7 @@ def _subtract(ramp: Ramp, signal: NDArray[np.float32], dark: Meta) -> NDArray[np
     if same:
         longer = np.stack([continue_frames(frames, groups) for frames in stack])
         which = np.minimum(np.arange(ramp.data.shape[0]), stack.shape[0] - 1)
-        return (ramp.data - longer[which]).astype(np.float32)
+        remains: Float = (ramp.data - longer[which]).astype(np.float32)
+        return remains
     averages = np.stack([average_frames(frames, groups, *wanted) for frames in stack])
     return subtract_ramp(ramp.data, averages)

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 import numpy as np
 
 from calcore.errors import DataUnusable
-from calcore.kernels.ramp_fit_likelihood import refine
+from calcore.kernels.ramp_fit_likelihood import fit_likely
 from calcore.kernels.ramp_fit_ols import RampFit as Fit
 from calcore.kernels.ramp_fit_ols import fit_ordinary
 from calcore.model import Meta, Ramp, Rate, Reference, Window
@@ -94,7 +94,8 @@ class RampFit(Step):
 
     def apply(self, ramp: Ramp, *, gain: Gain, readnoise: ReadNoise, span: Span) -> RampFitResult:
         """Return rates [DN/s]."""
-        fit = fit_ordinary(
+        fitted = fit_likely if self.algorithm == "LIKELY" else fit_ordinary
+        fit = fitted(
             ramp.data,
             ramp.groupdq,
             ramp.pixeldq,
@@ -110,19 +111,6 @@ class RampFit(Step):
             span=(span.first, ramp.data.shape[1] if span.end is None else span.end),
             trim_each=self.trim == "pixel",
         )
-        if self.algorithm == "LIKELY":
-            fit = refine(
-                fit,
-                ramp.data,
-                ramp.groupdq,
-                gain.data,
-                readnoise.data,
-                group_time_s=ramp.meta.group_time_s,
-                frame_time_s=ramp.meta.frame_time_s,
-                n_frames=ramp.meta.frames_per_group,
-                dark=ramp.average_dark_current,
-                used=self._used(ramp.data.shape[1]),
-            )
         return _products(ramp, fit)
 
     def _used(self, n_group: int) -> tuple[int, int]:
