@@ -157,8 +157,8 @@ def _extent(pixel_map: F8x3, out: F8x2) -> None:
             for i in range(columns):
                 value = pixel_map[axis, j, i]
                 # Comparisons with NaN are false.
-                if value < low:
+                if value < low:  # noqa: PLR1730 - min() would keep a NaN
                     low = value
-                if value > high:
+                if value > high:  # noqa: PLR1730 - likewise
                     high = value
         out[axis, 0], out[axis, 1] = low, high

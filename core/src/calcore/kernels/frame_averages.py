@@ -80,4 +80,5 @@ def continue_frames(frames: NDArray[np.float32], wanted: int) -> NDArray[np.floa
     """
     step = frames[-1] - frames[-2]
     beyond = np.arange(1, wanted - frames.shape[0] + 1, dtype=np.float64)[:, None, None]
-    return np.nan_to_num(np.concatenate([frames, frames[-1] + beyond * step]))
+    longer: NDArray[np.float64] = np.concatenate([frames, frames[-1] + beyond * step])
+    return np.nan_to_num(longer)

@@ -19,7 +19,8 @@ def _pixel(plane: F4x2, weights: F4x2, area: I8x1, y: int, x: int) -> np.float32
             middle = j == middle_y and i == middle_x
             if area[0] <= v < area[1] and area[2] <= u < area[3] and not middle:
                 total += weights[j, i] * plane[v, u]
-    return total + weights[middle_y, middle_x] * plane[y, x]
+    result: np.float32 = total + weights[middle_y, middle_x] * plane[y, x]
+    return result
 
 
 @kernel
