@@ -1,5 +1,6 @@
 """Small files that parameters of steps name: lists and catalogues."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,13 +29,13 @@ def read_pairs(path: str) -> list[tuple[str, str]]:
     return pairs
 
 
-def read_levels(path: str) -> dict[str, float]:
-    """Return numbers by file name.
+def read_levels(path: str, names: Sequence[str]) -> list[float]:
+    """Return the number a file gives for each name.
 
     Raises
     ------
     FileInvalid
-        The file cannot be read, or a line's second word is no number.
+        The file cannot be read, lacks a name, or a line's second word is no number.
     """
     levels = {}
     for name, word in read_pairs(path):
@@ -42,7 +43,10 @@ def read_levels(path: str) -> dict[str, float]:
             levels[name] = float(word)
         except ValueError:
             raise FileInvalid(path, f"gives {word!r} for {name}, which is no number") from None
-    return levels
+    missing = [name for name in names if name not in levels]
+    if missing:
+        raise FileInvalid(path, f"gives no level for {', '.join(missing)}; add a line for each")
+    return [levels[name] for name in names]
 
 
 def read_catalogue(path: str, *names: tuple[str, ...]) -> list[Any]:

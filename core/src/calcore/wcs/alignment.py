@@ -9,7 +9,7 @@ import logging
 import warnings
 from collections.abc import Hashable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -70,6 +70,9 @@ class Matching:
         ``"shift"``, ``"rshift"`` (and rotation), ``"rscale"`` (and scale) or ``"general"``.
     clips, sigma : int, float
         Rounds of clipping, and its limit [rms].
+    rematch : float
+        Match again as closely as this, from where a first fit left the images, and fit again
+        [arcsec]; that tells apart stars that the first could not. 0: do not.
     """
 
     radius: float
@@ -81,6 +84,7 @@ class Matching:
     geometry: Geometry
     clips: int
     sigma: float
+    rematch: float = 0.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -149,12 +153,20 @@ def align(
             )
         except (MatchSourceConfusionError, ValueError) as error:
             return [Aligned(seen.wcs, f"FAILED: {error}") for seen in sightings]
-    results = []
+    results: list[Aligned] = []
     for seen, corrector in zip(sightings, correctors, strict=True):
         status = str(corrector.meta.get("fit_info", {}).get("status", "FAILED: not fitted"))
         moved = status == "SUCCESS"
         results.append(Aligned(corrector.wcs if moved else seen.wcs, status))
-    return results
+    if not matching.rematch or not any(image.status == "SUCCESS" for image in results):
+        return results
+    close = replace(
+        matching, radius=matching.rematch, tolerance=matching.rematch, offset=(0.0, 0.0),
+        separation=2 * matching.rematch, histogram=False, rematch=0.0,
+    )  # fmt: skip
+    moved_on = [replace(s, wcs=image.wcs) for s, image in zip(sightings, results, strict=True)]
+    again = align(moved_on, close, reference=reference, ordered=ordered, expand=expand)
+    return [Aligned(second.wcs, first.status) for first, second in zip(results, again, strict=True)]
 
 
 def _corrector(seen: Sighting) -> Any:

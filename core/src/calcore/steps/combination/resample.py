@@ -27,6 +27,7 @@ from calcore.wcs.mosaic import Grid, Layout, union_region
 
 GOOD_BITS = interpret("~DO_NOT_USE+NON_SCIENCE")
 VARIANCES = ("var_rnoise", "var_poisson", "var_flat")
+KEPT = frozenset({"wcsinfo.velosys", "wcsinfo.specsys"})
 Pair = tuple[float, float]
 
 
@@ -107,7 +108,7 @@ class Resample(Step):
         variances = [plane / np.float32(grid.pixel_scale_ratio**2) for plane in variances]
         reported: dict[str, Any] = {}
         if self.report_var:
-            reported = dict(zip(names, variances, strict=True))
+            reported.update(zip(names, variances, strict=True))
         return Mosaic(
             meta=self._meta([member.meta for member in members], [m.wcs for m in members], grid),
             data=data,
@@ -132,7 +133,8 @@ class Resample(Step):
     def _meta(self, metas: list[Meta], images: list[Any], grid: Grid) -> Meta:
         """Return the metadata of the mosaic."""
         meta = blend(metas, mixed=self.blendheaders)
-        changes: dict[str, Any] = {name: None for name in meta if name.startswith("wcsinfo.")}
+        gone = (name for name in meta if name.startswith("wcsinfo.") and name not in KEPT)
+        changes: dict[str, Any] = dict.fromkeys(gone)
         changes.update({f"wcsinfo.{name}": value for name, value in grid.keywords.items()})
         changes["wcsinfo.s_region"] = union_region(images, grid)
         changes["photometry.pixelarea_steradians"] = grid.pixel_area_sr
@@ -143,6 +145,5 @@ class Resample(Step):
         changes["resample.pixel_scale_ratio"] = grid.pixel_scale_ratio
         changes["resample.kernel"] = self.kernel
         changes["resample.fillval"] = self.fillval
-        # What was subtracted is no longer there.
-        changes["background.level"] = changes["background.subtracted"] = None
+        changes["background.level"] = changes["background.subtracted"] = None  # no longer there
         return meta.set(changes)

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from calcore.errors import CalcoreError, FileInvalid, StepSkipped
+from calcore.errors import CalcoreError, StepSkipped
 from calcore.flags import interpret
 from calcore.kernels.sky import Clipping, Statistic, level, offsets
 from calcore.model import Group, Image
@@ -65,7 +65,10 @@ class SkyMatch(Step):
                     "(BKGSUB); set skymatch.subtract to true, or skip skymatch"
                 )
         if self.skymethod == "user":
-            levels = self._listed(members)
+            if not self.skylist:
+                raise CalcoreError("skymethod is user: give skymatch.skylist, a file of levels")
+            names = [str(member.meta.get("filename", "")) for member in members]
+            levels = np.array(read_levels(self.skylist, names))
         else:
             exposures = by_exposure([member.meta for member in members])
             found = self._levels([[members[n] for n in numbers] for numbers in exposures])
@@ -126,21 +129,6 @@ class SkyMatch(Step):
     def _good(self, member: Image) -> Mask:
         harm = np.uint32(~interpret(self.dqbits) & 0xFFFFFFFF)
         return np.asarray(np.isfinite(member.data) & ((member.dq & harm) == 0))
-
-    def _listed(self, members: Sequence[Image]) -> NDArray[np.float64]:
-        """Return the levels that the user's file gives."""
-        if not self.skylist:
-            raise CalcoreError(
-                "skymatch.skymethod is user: give skymatch.skylist, a file of levels"
-            )
-        listed = read_levels(self.skylist)
-        names = [str(member.meta.get("filename", "")) for member in members]
-        missing = [name for name in names if name not in listed]
-        if missing:
-            raise FileInvalid(
-                self.skylist, f"gives no level for {', '.join(missing)}; add a line for each"
-            )
-        return np.array([listed[name] for name in names])
 
     def _with_level(self, member: Image, value: float) -> Image:
         changes: dict[str, Any] = {

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import numpy as np
 
@@ -82,14 +82,12 @@ class TweakReg(SearchingStep, ApproximatingStep):
             )
             if not self.abs_refcat:
                 _demand(aligned)
-            wcs = self._again(seen, [image.wcs for image in aligned], self._matching())
+            wcs = [image.wcs for image in aligned]
         if self.abs_refcat:
             sky = read_catalogue(self.abs_refcat, ("ra", "radeg"), ("dec", "dedeg"))
-            moved = [_at(sighting, place) for sighting, place in zip(seen, wcs, strict=True)]
+            moved = [replace(one, wcs=place) for one, place in zip(seen, wcs, strict=True)]
             aligned = align(moved, self._absolute(), reference=(sky[0], sky[1]))
-            _demand(aligned)
-            wcs = [image.wcs for image in aligned]
-            wcs = self._again(seen, wcs, self._absolute(), reference=(sky[0], sky[1]))
+            wcs = [image.wcs for image in _demand(aligned)]
         return group.with_members(
             [
                 member.replace(wcs=place, meta=self.with_coordinates(member.meta, place))
@@ -129,24 +127,11 @@ class TweakReg(SearchingStep, ApproximatingStep):
             y=stars.y[inside],
         )
 
-    def _again(
-        self, seen: Sequence[Sighting], wcs: list[Any], matching: Matching, **reference: Any
-    ) -> list[Any]:
-        """Return coordinates from a closer match, which tells apart stars that the first could not."""
-        if not self.rematch:
-            return wcs
-        close = replace(
-            matching, radius=self.rematch, tolerance=self.rematch, separation=2 * self.rematch,
-            histogram=False, offset=(0.0, 0.0),
-        )  # fmt: skip
-        moved = [_at(sighting, place) for sighting, place in zip(seen, wcs, strict=True)]
-        return [image.wcs for image in align(moved, close, **reference)]
-
     def _matching(self) -> Matching:
         return Matching(
             radius=self.searchrad, separation=self.separation, tolerance=self.tolerance,
             histogram=self.use2dhist, offset=(self.xoffset, self.yoffset), least=self.minobj,
-            geometry=self.fitgeometry, clips=self.nclip, sigma=self.sigma,
+            geometry=self.fitgeometry, clips=self.nclip, sigma=self.sigma, rematch=self.rematch,
         )  # fmt: skip
 
     def _absolute(self) -> Matching:
@@ -154,16 +139,13 @@ class TweakReg(SearchingStep, ApproximatingStep):
             radius=self.abs_searchrad, separation=self.abs_separation,
             tolerance=self.abs_tolerance, histogram=self.abs_use2dhist, offset=(0.0, 0.0),
             least=self.abs_minobj, geometry=self.abs_fitgeometry, clips=self.abs_nclip,
-            sigma=self.abs_sigma,
+            sigma=self.abs_sigma, rematch=self.rematch,
         )  # fmt: skip
 
 
-def _at(sighting: Sighting, wcs: Any) -> Sighting:
-    return replace(sighting, wcs=wcs)
-
-
-def _demand(aligned: Sequence[Aligned]) -> None:
-    """Skip the step if no image could be aligned."""
+def _demand(aligned: Sequence[Aligned]) -> Sequence[Aligned]:
+    """Return what became of the images; skip the step if none could be aligned."""
     if not any(image.status == "SUCCESS" for image in aligned):
         reasons = sorted({image.status for image in aligned} - {"REFERENCE"})
         raise StepSkipped(f"no exposure could be aligned: {'; '.join(reasons)}")
+    return aligned
