@@ -19,9 +19,9 @@ def test_meta_is_immutable_and_set_returns_a_copy():
 
 
 def test_missing_keywords_are_named():
-    with pytest.raises(KeywordMissing, match="exposure.group_time is missing"):
+    with pytest.raises(KeywordMissing, match=r"exposure.group_time is missing"):
         _ = Meta().group_time_s
-    with pytest.raises(CalcoreError, match="calcore.open"):
+    with pytest.raises(CalcoreError, match=r"calcore.open"):
         _ = Meta().facts
 
 

@@ -104,5 +104,5 @@ def test_what_nobody_could_give_is_refused():
         def apply(self, ramp: Ramp, *, moon: int) -> Ramp:
             return ramp
 
-    with pytest.raises(TypeError, match="Greedy.apply asks for moon"):
+    with pytest.raises(TypeError, match=r"Greedy.apply asks for moon"):
         diet_of(Greedy)
