@@ -292,7 +292,7 @@ def test_tweakreg(answers, name):
         if "v2v3corr" in mine.wcs.available_frames:
             for key in ("crval1", "crval2", "cd1_1", "cd2_1", "a_2_0", "b_0_2", "ap_1_1"):
                 value = other.meta[f"wcsinfo.{key}"]
-                assert mine.meta[f"wcsinfo.{key}"] == pytest.approx(value, rel=1e-5)
+                assert mine.meta[f"wcsinfo.{key}"] == pytest.approx(value, rel=1e-4)
             ours_at, theirs_at = (corner_set(m.meta["wcsinfo.s_region"]) for m in (mine, other))
             np.testing.assert_allclose(ours_at, theirs_at, atol=2e-7)
 
@@ -301,8 +301,8 @@ def test_tweakreg(answers, name):
 def test_source_catalog(answers, name):
     (file,) = answers.files("plain")
     references = {
-        "apcorr": io.open(answers.folder / "apcorr.fits", ApertureCorrection),
-        "abvegaoffset": io.open(answers.folder / "abvega.asdf", AbVegaOffset),
+        "apcorr": io.open_reference(answers.folder / "apcorr.fits", ApertureCorrection),
+        "abvegaoffset": io.open_reference(answers.folder / "abvega.asdf", AbVegaOffset),
     }
     answers.files(name)
     ours = SourceCatalog(**CATALOGUE[name])(io.open(file, Mosaic), **references).cat.table
@@ -323,7 +323,7 @@ def test_source_catalog(answers, name):
             continue
         if stars and column in {"label", "nn_label", "sky_orientation"}:
             continue
-        if hasattr(mine, "unit") and mine.unit is not None and mine.unit != "":
+        if getattr(other, "unit", None) is not None:
             assert mine.unit == other.unit
         a, b = (np.asarray(getattr(v, "value", v), float) for v in (mine, other))
         if column == "sky_orientation":
