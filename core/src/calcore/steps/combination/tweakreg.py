@@ -80,9 +80,7 @@ class TweakReg(SearchingStep, ApproximatingStep):
             aligned = align(
                 seen, self._matching(), ordered=self.enforce_user_order, expand=self.expand_refcat
             )
-            if not self.abs_refcat:
-                _demand(aligned)
-            wcs = [image.wcs for image in aligned]
+            wcs = [image.wcs for image in (aligned if self.abs_refcat else _demand(aligned))]
         if self.abs_refcat:
             sky = read_catalogue(self.abs_refcat, ("ra", "radeg"), ("dec", "dedeg"))
             moved = [replace(one, wcs=place) for one, place in zip(seen, wcs, strict=True)]
