@@ -19,7 +19,7 @@ def ramps(rate, n_group=10, n_pixel=400, seed=0, n_frames=1):
     return (groups / GAIN).astype(np.float32)[None, :, None]
 
 
-def find(data, flags=None, n_frames=1, threshold=4.0):
+def find(data, flags=None, n_frames=1, threshold=4.0, **limits):
     shape = data.shape[2:]
     flags = np.zeros(data.shape, np.uint8) if flags is None else flags
     found, count = find_jumps(
@@ -31,6 +31,7 @@ def find(data, flags=None, n_frames=1, threshold=4.0):
         frame_time_s=FRAME_S,
         n_frames=n_frames,
         thresholds=(threshold, threshold, threshold),
+        **limits,
     )
     assert count[0] == ((found & JUMP) != 0).sum()
     return (found[0, :, 0] & JUMP) != 0
@@ -112,3 +113,27 @@ def test_a_constant_does_not_matter():
     data = ramps(5.0, seed=5)
     data[0, 4:, 0, ::7] += 60
     np.testing.assert_array_equal(find(data), find(data + np.float32(1024)))
+
+
+def test_what_the_rate_rests_on_is_given_up_less_easily():
+    # Read noise alone: the rate rests on differences in the middle of a ramp, little on the first.
+    faint = ramps(0.0, n_pixel=20000, seed=9)
+    plain = find(faint, threshold=3.0).sum(axis=1)
+    careful = find(faint, threshold=3.0, heavy=4.5).sum(axis=1)
+    assert careful[1] > 0.2 * plain[1]
+    assert careful[3:8].sum() < 0.05 * plain[3:8].sum()
+    # Photons alone: it rests on none.
+    bright = ramps(1000.0, n_pixel=5000, seed=9)
+    np.testing.assert_array_equal(
+        find(bright, threshold=3.0), find(bright, threshold=3.0, heavy=4.5)
+    )
+
+
+def test_less_charge_is_no_hit():
+    data = ramps(20.0, n_pixel=1000, seed=3)
+    data[:, 5:, :, ::2] += np.float32(150)
+    data[:, 5:, :, 1::2] -= np.float32(150)
+    assert find(data)[5].mean() > 0.99
+    rising = find(data, falling=1e9)[5]
+    assert rising[::2].mean() > 0.99
+    assert rising[1::2].sum() == 0

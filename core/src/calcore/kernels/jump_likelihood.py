@@ -13,6 +13,9 @@ from numpy.typing import NDArray
 from calcore.flags import DQ
 from calcore.kernels._jit import B1x1, F4x2, F4x4, F8x1, F8x2, I8x1, U1x4, helper, kernel
 
+# How far a difference that is left out moves the rate, for each sigma that it deviates: up to the
+# first the rate does not rest on it, from the second on it does [errors of the rate].
+_LIGHT, _HEAVY = 0.5, 1.0
 _UNUSABLE = int(DQ.DO_NOT_USE | DQ.SATURATED)
 _JUMP = np.uint8(DQ.JUMP_DET)
 _NOT_JUMP = np.uint8(0xFF ^ DQ.JUMP_DET)
@@ -91,11 +94,24 @@ def _backward(usable: B1x1, diagonal: float, beside: float, out: F8x2) -> None:
 
 
 @helper
+def _limit(lever: float, rising: bool, limit: float, heavy: float, falling: float) -> float:
+    """Return by how many sigma a difference must deviate.
+
+    Limits are those of a difference that the rate does not rest on, of one that it does, and of one
+    that is too small.
+    """
+    if lever > _LIGHT:
+        share = min((lever - _LIGHT) / (_HEAVY - _LIGHT), 1.0)
+        limit += max(heavy - limit, 0.0) * share
+    return limit if rising else max(limit, falling)
+
+
+@helper
 def _worst(
-    value: F8x1, usable: B1x1, diagonal: float, beside: float, limit: float, out: F8x2,
-    out_sums: F8x1,
+    value: F8x1, usable: B1x1, diagonal: float, beside: float, limit: float, heavy: float,
+    falling: float, out: F8x2, out_sums: F8x1,
 ) -> int:  # fmt: skip
-    """Return the difference whose loss improves the fit most, or -1 if none does by `limit` sigma.
+    """Return the difference whose loss improves the fit most, or -1 if none does by its limit.
 
     Of several that are equally bad, as two differences always are, the larger one is returned.
     """
@@ -105,11 +121,16 @@ def _worst(
     if out_sums[2] - rate * out_sums[1] <= limit * limit:
         return -1  # no part of chi square is larger than the whole
     _backward(usable, diagonal, beside, out)
-    best, where = limit * limit, -1
+    best, where = 0.0, -1
     for k in range(value.size):
         if usable[k]:
             deviation = out[1, k] - rate * out[0, k]
-            square = deviation * deviation / (out[2, k] - out[0, k] ** 2 / weight)
+            own = out[2, k] - out[0, k] ** 2 / weight
+            square = deviation * deviation / own
+            lever = out[0, k] / np.sqrt(weight * own)
+            least = _limit(lever, deviation > 0, limit, heavy, falling)
+            if square <= least * least:
+                continue
             alike = where >= 0 and abs(square - best) <= 1e-6 * best
             if (alike and value[k] > value[where]) or (square > best and not alike):
                 best, where = square, k
@@ -119,7 +140,7 @@ def _worst(
 @kernel
 def _find(
     data: F4x4, groupdq: U1x4, gain: F4x2, noise: F4x2, group_time: float, spread: float,
-    thresholds: F8x1, out: U1x4, out_count: I8x1, out_value: F8x1, out_sorted: F8x1,
+    thresholds: F8x1, heavy: float, falling: float, out: U1x4, out_count: I8x1, out_value: F8x1, out_sorted: F8x1,
     out_solved: F8x2, out_sums: F8x1, out_usable: B1x1,
 ) -> None:  # fmt: skip
     n_int, n_group, rows, columns = data.shape
@@ -147,8 +168,9 @@ def _find(
                     beside = photons * spread - read
                     limit = thresholds[0] if left >= 4 else thresholds[4 - left]
                     where = _worst(
-                        out_value, out_usable, diagonal, beside, limit, out_solved, out_sums
-                    )
+                        out_value, out_usable, diagonal, beside, limit, heavy, falling,
+                        out_solved, out_sums,
+                    )  # fmt: skip
                     if where < 0:
                         break
                     out_usable[where] = False
@@ -169,6 +191,8 @@ def find_jumps(
     frame_time_s: float,
     n_frames: int = 1,
     thresholds: tuple[float, float, float] = (4.0, 5.0, 6.0),
+    heavy: float = 0.0,
+    falling: float = 0.0,
 ) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
     """Flag differences between groups without which a ramp fits much better.
 
@@ -190,6 +214,10 @@ def find_jumps(
     thresholds : (float, float, float)
         Largest deviation that is no jump [sigma], where at least four, three, two differences are
         left.
+    heavy : float
+        The same for differences that the rate rests on, where that is more [sigma].
+    falling : float
+        The same for differences that are too small, where that is more [sigma]: hits add charge.
 
     Returns
     -------
@@ -202,6 +230,11 @@ def find_jumps(
     -----
     The worst difference is taken away and the rest are looked at again, until none is left that
     deviates. Photon noise is that of the median difference. Every integration is on its own.
+
+    A difference that is left out for nothing moves the rate by u_i / sqrt(sum(u) ((C^-1)_ii -
+    u_i^2 / sum(u))) errors for each sigma of its own deviation: by little in a ramp of photons, by
+    almost two where there is read noise alone. Between half an error and one, the limit goes over
+    to `heavy`.
     """
     n_group = data.shape[1]
     out = np.empty_like(groupdq)
@@ -211,6 +244,7 @@ def find_jumps(
     _find(
         data, groupdq, gain, noise, group_time_s,
         frame_time_s * (n_frames**2 - 1) / (6 * n_frames), np.array(thresholds, np.float64),
-        out, count, np.empty(n), np.empty(n), np.empty((4, n)), np.empty(3), np.empty(n, bool),
+        heavy, falling, out, count, np.empty(n), np.empty(n), np.empty((4, n)), np.empty(3),
+        np.empty(n, bool),
     )  # fmt: skip
     return out, count

@@ -1,6 +1,7 @@
 """Parameters of jump, by what they are about."""
 
 from dataclasses import dataclass
+from statistics import NormalDist
 from typing import Annotated, Literal
 
 from calcore.kernels.snowballs import Snowballs
@@ -28,12 +29,29 @@ class TwoPoint:
     three_group_rejection_threshold: Annotated[
         float, Range(0), Unit("sigma"), Doc("The same where two differences are left.")
     ] = 6.0
+    costly_false_jumps: Annotated[
+        float | None,
+        Range(0, 1),
+        Doc("Likelihood: part of the ramps that may lose, for nothing, what their rate rests on."),
+    ] = None
+    falling_rejection_threshold: Annotated[
+        float | None,
+        Range(0),
+        Unit("sigma"),
+        Doc("Likelihood: the same for too small a difference; hits add charge."),
+    ] = None
     min_diffs_single_pass: Annotated[
         int, Range(1), Doc("With so many differences in every integration, one pass does.")
     ] = 10
     minimum_groups: Annotated[
         int, Range(3), Doc("With fewer usable groups in an integration, nothing is flagged.")
     ] = 3
+
+    def heavy(self, differences: int) -> float:
+        """Return the threshold of differences that a ramp's rate rests on [sigma]."""
+        if not self.costly_false_jumps:
+            return 0.0
+        return -NormalDist().inv_cdf(self.costly_false_jumps / differences)
 
     @property
     def thresholds(self) -> tuple[float, float, float]:

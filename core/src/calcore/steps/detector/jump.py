@@ -95,6 +95,8 @@ class Jump(TwoPoint, Consequences, LargeEvents, Step):
                 frame_time_s=ramp.meta.frame_time_s,
                 n_frames=frames,
                 thresholds=self.thresholds,
+                heavy=self.heavy(ramp.data.shape[1] - 1),
+                falling=self.falling_rejection_threshold or 0.0,
             )
         else:
             groupdq, found = find_jumps(
