@@ -6,10 +6,14 @@ from pathlib import Path
 import numpy as np
 from astropy.io import fits
 from numpy.typing import NDArray
+from scipy.ndimage import binary_dilation
 
 from benchmarks.truth_bound import FloatArray, Sampling
 
 BoolArray = NDArray[np.bool_]
+TRACK = 1
+HALO = 10
+"""How far from a single electron of a large event there may be others [pixel]."""
 DO_NOT_USE, SATURATED, JUMP_DET, REFERENCE_PIXEL = 1, 2, 4, 2**31
 
 
@@ -88,6 +92,21 @@ class ExposureTruth:
         last = self.sampling.mean_times(self.groups)[-1]
         seconds = last + (self.sampling.frames - 1) / 2 * self.sampling.frame_time_s
         return (self.light * self.gain + self.dark) * seconds / self.full_well
+
+    def halos(self) -> BoolArray:
+        """Return where large events may have left charge, (n_int, n_group, ny, nx).
+
+        Their halos end in single electrons; all pixels near one of these count.
+        """
+        found = np.zeros((self.integrations, self.groups, *self.light.shape), bool)
+        rows = self.hits[(self.hits["group"] < self.groups) & (self.hits["kind"] != TRACK)]
+        for integration, group in {(int(r["integration"]), int(r["group"])) for r in rows}:
+            here = rows[(rows["integration"] == integration) & (rows["group"] == group)]
+            found[integration, group, here["y"], here["x"]] = True
+            found[integration, group] = binary_dilation(
+                found[integration, group], iterations=HALO
+            )
+        return found
 
     def charges(self) -> tuple[NDArray[np.float32], BoolArray]:
         """Return the charge of hits by group.

@@ -17,16 +17,18 @@ from scipy.ndimage import map_coordinates
 import calcore
 from benchmarks.truth_bound import FloatArray
 from benchmarks.truth_exposure import DO_NOT_USE, ExposureTruth, convolved
+from benchmarks.truth_rates import robust_scatter
 from calcore.simulate.optics import COARSE, PointSpread
 
 HALF = 9
 """Half the width of the cut-out that is fitted [pixel]."""
 EDGE = 14
 """Stars nearer to an edge than this are left out [pixel]."""
-RADIUS, INNER, OUTER = 10.0, 14.0, 20.0
+RADIUS, INNER, OUTER = 5.0, 10.0, 16.0
 """Aperture and annulus in mosaics [pixel]."""
 WINDOW = 1.3
 """Rms width of the window of centroids [pixel]."""
+SHIFTS = 200
 PLACES = ("centre", "lower left", "lower right", "upper left", "upper right")
 
 
@@ -124,7 +126,9 @@ class PlaceScore:
     limit: float
 
 
-def exposure_stars(cal: Path, sources: Path, truth: ExposureTruth, spread: PointSpread) -> Stars:
+def exposure_stars(
+    cal: Path, sources: Path, truth: ExposureTruth, spread: PointSpread, groups: int
+) -> Stars:
     """Fit the isolated stars of a calibrated exposure.
 
     Parameters
@@ -137,6 +141,8 @@ def exposure_stars(cal: Path, sources: Path, truth: ExposureTruth, spread: Point
         The exposure.
     spread
         What a star looks like.
+    groups
+        Groups of a ramp that are used; some instruments leave out the first and the last.
     """
     image = calcore.open(cal)
     corrected = str(image.meta.get("cal_step.ipc")) == "COMPLETE"
@@ -148,9 +154,9 @@ def exposure_stars(cal: Path, sources: Path, truth: ExposureTruth, spread: Point
     # Jansky of the light in each pixel.
     flux = np.asarray(image.data, np.float64) * image.area * steradian * 1e6
     # Noise of the rate at its bound, in the same unit; one number will do for one star's pixels.
-    seconds = truth.sampling.group_time_s * (truth.groups - 1)
+    seconds = truth.sampling.group_time_s * (groups - 1)
     variance = truth.photon_variance(corrected) / seconds
-    variance += 12 * (truth.read_level(corrected) / seconds) ** 2 / truth.groups
+    variance += 12 * (truth.read_level(corrected) / seconds) ** 2 / groups
     to_jy = gain / per_mjysr * steradian * 1e6
     variance = variance * to_jy**2
     bad = (image.dq & DO_NOT_USE != 0) | ~np.isfinite(flux)
@@ -266,7 +272,9 @@ def _fit(
     return float(found[0]), float(np.sqrt(covariance[0, 0])), dx, dy, float(limit)
 
 
-def mosaic_stars(i2d: Path, exposures: Sequence[Stars], scene: Path, spread: PointSpread) -> Stars:
+def mosaic_stars(
+    i2d: Path, exposures: Sequence[Stars], scene: Path, spread: PointSpread, kernel: FloatArray
+) -> Stars:
     """Measure the isolated stars of a mosaic.
 
     Parameters
@@ -277,8 +285,8 @@ def mosaic_stars(i2d: Path, exposures: Sequence[Stars], scene: Path, spread: Poi
         The stars of the exposures in it; they bring the errors that can be expected.
     scene
         The truth's table of the sky.
-    spread
-        What a star looks like in an exposure.
+    spread, kernel
+        What a star looks like in an exposure, and how neighbours share their signal.
     """
     mosaic = calcore.open(i2d)
     data = np.asarray(mosaic.data, np.float64)
@@ -286,9 +294,8 @@ def mosaic_stars(i2d: Path, exposures: Sequence[Stars], scene: Path, spread: Poi
     pixel_deg = float(np.degrees(np.sqrt(steradian)))
     table = Table.read(scene)
     every = Stars.joined(exposures)
-    kept = aperture_share(spread)
+    kept = aperture_share(spread, kernel)
     ny, nx = data.shape
-    y, x = np.mgrid[:ny, :nx]
     rows = []
     for star in table[table["isolated"]]:
         here = every.source == star["source_id"]
@@ -306,17 +313,16 @@ def mosaic_stars(i2d: Path, exposures: Sequence[Stars], scene: Path, spread: Poi
         cut = data[box]
         if not np.isfinite(cut).all():
             continue
-        radius = np.hypot(x[box] - x0, y[box] - y0)
-        level = float(np.mean(cut[(radius >= INNER) & (radius < OUTER)]))
-        share = np.clip(RADIUS + 0.5 - radius, 0, 1)
-        total = float(np.sum(share * (cut - level))) * steradian * 1e6 / kept
-        found = _centroid(cut - level, x0 - box[1].start, y0 - box[0].start)
+        x_in, y_in = x0 - box[1].start, y0 - box[0].start
+        total, level = aperture_sum(cut, x_in, y_in)
+        total *= steradian * 1e6 / kept
+        found = _centroid(cut - level, x_in, y_in)
         ra_found, dec_found = mosaic.wcs(found[0] + box[1].start, found[1] + box[0].start)
         east = (float(ra_found) - ra + 180) % 360 - 180
         flux = float(star["flux_jy"])
         rows.append(
             (
-                star["source_id"], every.place[here][0], total / flux,
+                star["source_id"], _place(x0, y0, nx, ny), total / flux,
                 1 / np.sqrt(np.sum(every.flux_error[here] ** -2)), -2.5 * np.log10(flux),
                 east * np.cos(np.radians(dec)) / pixel_deg, (float(dec_found) - dec) / pixel_deg,
                 1 / np.sqrt(np.sum(every.limit[here] ** -2)),
@@ -326,10 +332,41 @@ def mosaic_stars(i2d: Path, exposures: Sequence[Stars], scene: Path, spread: Poi
     return Stars(**dict(zip(Stars.__dataclass_fields__, values, strict=True)))
 
 
-def aperture_share(spread: PointSpread) -> float:
-    """Return the part of a star's light that aperture minus annulus hold."""
-    held = spread.encircled_energy(np.array([RADIUS, INNER, OUTER]))
-    return float(held[0] - (held[2] - held[1]) * RADIUS**2 / (OUTER**2 - INNER**2))
+def aperture_share(spread: PointSpread, kernel: FloatArray) -> float:
+    """Return the part of a star's light that aperture minus annulus hold in a mosaic.
+
+    A pixel of the mosaic collects the pixels of an exposure by the area that they share: on average
+    over their phases the star is convolved with a triangle of two pixels' width in both directions.
+
+    Parameters
+    ----------
+    spread
+        What a star looks like in an exposure.
+    kernel : array (3, 3)
+        How neighbours share their signal.
+    """
+    half = int(OUTER) + 3
+    rng = np.random.default_rng(1)
+    total = np.zeros((2 * half + 1, 2 * half + 1))
+    phase = rng.uniform(-0.5, 0.5, (SHIFTS, 2))
+    shift = rng.triangular(-1, 0, 1, (SHIFTS, 2))
+    held = []
+    for (y, x), (dy, dx) in zip(phase, shift, strict=True):
+        stamp, y_first, x_first = spread.stamp(x + dx + 500, y + dy + 500)
+        wide = convolved(stamp, kernel)
+        j, i = 500 - half - y_first, 500 - half - x_first
+        total = wide[j : j + 2 * half + 1, i : i + 2 * half + 1]
+        held.append(aperture_sum(total, half + x, half + y)[0])
+    return float(np.mean(held))
+
+
+def aperture_sum(image: FloatArray, x: float, y: float) -> tuple[float, float]:
+    """Return the sum in an aperture less its part of the annulus, and the level in the annulus."""
+    rows, columns = np.mgrid[: image.shape[0], : image.shape[1]]
+    radius = np.hypot(columns - x, rows - y)
+    level = float(np.mean(image[(radius >= INNER) & (radius < OUTER)]))
+    share = np.clip(RADIUS + 0.5 - radius, 0, 1)
+    return float(np.sum(share * (image - level))), level
 
 
 def _centroid(image: FloatArray, x: float, y: float) -> tuple[float, float]:
@@ -352,16 +389,19 @@ def flux_scores(stars: Stars, *, largest_error: float = 0.03) -> list[FluxScore]
         part = stars.chosen(here)
         if len(part.flux) < 5:
             continue
-        weight = part.flux_error**-2.0
+        middle = weighted_median(part.flux - 1, 1 / part.flux_error)
+        # Apertures are noisier than the bound: by how much, the stars themselves say.
+        scale = max(1.0, robust_scatter((part.flux - 1 - middle) / part.flux_error))
+        weight = (scale * part.flux_error) ** -2.0
         # The star that is neither brighter nor fainter than most decides the median's error.
-        error = 1.2533 / np.sqrt(np.sum(1 / part.flux_error) ** 2 / len(part.flux))
+        error = 1.2533 * scale * np.sqrt(len(part.flux)) / np.sum(1 / part.flux_error)
         magnitude = part.magnitude - np.average(part.magnitude, weights=weight)
         slope = np.sum(weight * magnitude * (part.flux - 1)) / np.sum(weight * magnitude**2)
         result.append(
             FluxScore(
                 place=place,
                 stars=len(part.flux),
-                median=weighted_median(part.flux - 1, 1 / part.flux_error),
+                median=middle,
                 median_error=float(error),
                 slope=float(slope),
                 slope_error=float(1 / np.sqrt(np.sum(weight * magnitude**2))),

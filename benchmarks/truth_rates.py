@@ -14,6 +14,10 @@ DECADES = tuple(10.0**k for k in range(-2, 6))
 """Edges of the flux bins [electron/s]."""
 BRIGHTEST = 0.9
 """Signal at the end of a ramp over the full well, up to which rates are judged."""
+SIZES = (3, 4, 5, 5.7, 6.3, 7.5, 8.5, 10, 15, 1e9)
+"""Edges of the bins of hits: size over the noise of one difference."""
+FEW = 10
+"""Bins with fewer pixels have no score."""
 FAR = 5.0
 """Pulls beyond this many σ₀ are tails."""
 
@@ -66,6 +70,8 @@ class RateScore:
         Root mean square of ERR, over the scatter.
     beyond
         Pixels beyond 5 σ₀.
+    own
+        Robust scatter of (rate - truth) / ERR: for show.
     """
 
     low: float
@@ -76,6 +82,7 @@ class RateScore:
     scatter: float
     error: float
     beyond: int
+    own: float
 
     @property
     def sampling_error(self) -> float:
@@ -153,10 +160,10 @@ class Scores:
     def rates(self, kind: str) -> list[RateScore]:
         """Return the scores of count rates, bin by bin; bins without pixels are left out."""
         pulls = Pulls.joined(self.parts[kind])
-        result = []
+        result: list[RateScore] = []
         for low, high in zip(DECADES[:-1], DECADES[1:], strict=True):
             here = (pulls.flux >= low) & (pulls.flux < high)
-            if not here.any():
+            if np.sum(here) < FEW:
                 continue
             pull = pulls.pull[here]
             scatter = robust_scatter(pull)
@@ -172,6 +179,7 @@ class Scores:
                     scatter=scatter,
                     error=float(np.sqrt(np.mean(pulls.error[here] ** 2))) / scatter,
                     beyond=int(np.sum(np.abs(pull) > FAR)),
+                    own=robust_scatter(pull / pulls.error[here]),
                 )
             )
         return result
@@ -184,7 +192,7 @@ class Scores:
             if counts[0]
         ]
 
-    def hits(self, edges: Iterable[float] = (3, 4, 5, 5.5, 6.5, 7.5, 8.5, 10, 15, 1e9)) -> list[HitScore]:
+    def hits(self, edges: Iterable[float] = SIZES) -> list[HitScore]:
         """Return how many hits are flagged, by size over the noise of one difference."""
         edges = list(edges)
         size, found = np.concatenate(self.sizes), np.concatenate(self.found)
@@ -221,6 +229,7 @@ class _Exposure:
         self.flux = truth.shared * truth.gain
         self.electrons, self.partly = truth.charges()
         self.hit = self.electrons > 0
+        self.halo = truth.halos()
         self.usable = calibrated.usable
         known = truth.active & calibrated.good
         self.judged: BoolArray = known & (truth.signal_share() <= BRIGHTEST)
@@ -229,7 +238,7 @@ class _Exposure:
     def score(self) -> None:
         """Do it."""
         touched = self.hit.any(axis=(0, 1))
-        near = grown(touched)
+        near = grown(touched) | self.halo.any(axis=(0, 1))
         spoilt = self.hit.copy()
         spoilt[:, 1:] |= self.hit[:, :-1] & self.partly[:, :-1]
         relevant = spoilt[:, 1:] & self.usable[:, 1:] & self.usable[:, :-1]
@@ -274,7 +283,7 @@ class _Exposure:
 
     def false_flags(self) -> None:
         """Count flagged differences that no hit touches."""
-        spoilt = grown(self.hit)
+        spoilt = grown(self.hit) | self.halo
         spoilt[:, 1:] |= spoilt[:, :-1]
         free = self.usable[:, 1:] & self.usable[:, :-1] & ~spoilt[:, 1:] & self.judged
         false = free & self.calibrated.jumps[:, 1:]
@@ -289,7 +298,7 @@ class _Exposure:
         single = (self.hit.sum(axis=1) == 1)[:, None] & self.hit
         between = np.zeros(self.hit.shape, bool)
         between[:, 1:] = self.usable[:, 1:] & self.usable[:, :-1]
-        chosen = single & between & self.judged & ~self.partly
+        chosen = single & between & self.judged & ~self.partly & ~self.halo
         integration, group, y, x = np.nonzero(chosen)
         truth, sampling = self.truth, self.truth.sampling
         held = 1.0 if self.calibrated.corrected else truth.spread[1, 1]
