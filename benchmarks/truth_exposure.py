@@ -5,10 +5,9 @@ from pathlib import Path
 
 import numpy as np
 from astropy.io import fits
+from benchmarks.truth_bound import FloatArray, Sampling
 from numpy.typing import NDArray
 from scipy.ndimage import binary_dilation
-
-from benchmarks.truth_bound import FloatArray, Sampling
 
 BoolArray = NDArray[np.bool_]
 TRACK = 1
@@ -103,9 +102,7 @@ class ExposureTruth:
         for integration, group in {(int(r["integration"]), int(r["group"])) for r in rows}:
             here = rows[(rows["integration"] == integration) & (rows["group"] == group)]
             found[integration, group, here["y"], here["x"]] = True
-            found[integration, group] = binary_dilation(
-                found[integration, group], iterations=HALO
-            )
+            found[integration, group] = binary_dilation(found[integration, group], iterations=HALO)
         return found
 
     def charges(self) -> tuple[NDArray[np.float32], BoolArray]:

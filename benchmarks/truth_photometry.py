@@ -5,6 +5,7 @@ it, weighted by the true noise), so that what is found can be held against the C
 mosaics they are summed in apertures and placed by windowed centroids.
 """
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,12 +13,12 @@ from typing import Any
 
 import numpy as np
 from astropy.table import Table
-from scipy.ndimage import map_coordinates
-
-import calcore
 from benchmarks.truth_bound import FloatArray
 from benchmarks.truth_exposure import DO_NOT_USE, ExposureTruth, convolved
 from benchmarks.truth_rates import robust_scatter
+from scipy.ndimage import map_coordinates
+
+import calcore
 from calcore.simulate.optics import COARSE, PointSpread
 
 HALF = 9
@@ -224,9 +225,7 @@ def _place(x: float, y: float, nx: int, ny: int) -> int:
     return {(1, 1): 0, (0, 0): 1, (2, 0): 2, (0, 2): 3, (2, 2): 4}.get((column, row), -1)
 
 
-def _model(
-    spread: PointSpread, kernel: FloatArray | None, x: float, y: float
-) -> FloatArray:
+def _model(spread: PointSpread, kernel: FloatArray | None, x: float, y: float) -> FloatArray:
     """Return a star at (x, y) on a cut-out, (2 HALF + 1, 2 HALF + 1)."""
     size = 2 * HALF + 3
     place = np.arange(size) - 1.0
@@ -421,7 +420,7 @@ def place_scores(stars: Stars, bins: int = 3) -> list[PlaceScore]:
     """Return the scores of positions, in as many ranges of magnitude."""
     result = []
     edges = np.linspace(stars.magnitude.min(), stars.magnitude.max() + 1e-9, bins + 1)
-    for low, high in zip(edges[:-1], edges[1:], strict=True):
+    for low, high in itertools.pairwise(edges):
         part = stars.chosen((stars.magnitude >= low) & (stars.magnitude < high))
         if len(part.dx) < 5:
             continue

@@ -1,14 +1,14 @@
 """Scores of count rates and of hits against the simulator's truth, by decades of flux."""
 
+import itertools
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
-from numpy.typing import NDArray
-
 from benchmarks.truth_bound import FloatArray, bound
 from benchmarks.truth_exposure import BoolArray, Calibrated, ExposureTruth
 from benchmarks.truth_reference import ReferencePixels
+from numpy.typing import NDArray
 
 DECADES = tuple(10.0**k for k in range(-2, 6))
 """Edges of the flux bins [electron/s]."""
@@ -143,9 +143,7 @@ class Scores:
     sizes: list[FloatArray] = field(default_factory=list)
     found: list[BoolArray] = field(default_factory=list)
 
-    def add(
-        self, truth: ExposureTruth, calibrated: Calibrated, reference: ReferencePixels
-    ) -> None:
+    def add(self, truth: ExposureTruth, calibrated: Calibrated, reference: ReferencePixels) -> None:
         """Take in an exposure.
 
         Parameters
@@ -161,7 +159,7 @@ class Scores:
         """Return the scores of count rates, bin by bin; bins without pixels are left out."""
         pulls = Pulls.joined(self.parts[kind])
         result: list[RateScore] = []
-        for low, high in zip(DECADES[:-1], DECADES[1:], strict=True):
+        for low, high in itertools.pairwise(DECADES):
             here = (pulls.flux >= low) & (pulls.flux < high)
             if np.sum(here) < FEW:
                 continue
@@ -197,7 +195,7 @@ class Scores:
         edges = list(edges)
         size, found = np.concatenate(self.sizes), np.concatenate(self.found)
         result = []
-        for low, high in zip(edges[:-1], edges[1:], strict=True):
+        for low, high in itertools.pairwise(edges):
             here = (size >= low) & (size < high)
             result.append(
                 HitScore(low=low, high=high, hits=int(here.sum()), found=int(found[here].sum()))
@@ -260,9 +258,7 @@ class _Exposure:
         places = np.nonzero(chosen)
         usable = self.usable[:, :, *places]
         cut = None if cuts is None else cuts[:, :, *places]
-        sigma = bound(
-            usable, cut, self.photon[places], self.read[places], self.truth.sampling
-        )
+        sigma = bound(usable, cut, self.photon[places], self.read[places], self.truth.sampling)
         kept = np.isfinite(sigma)
         places = tuple(axis[kept] for axis in places)
         sigma, flux = sigma[kept], self.flux[places]
@@ -274,7 +270,7 @@ class _Exposure:
         groups = np.maximum(usable[:, :, kept].sum(axis=1).max(axis=0), 2)
         slope = np.sqrt(12 / (groups**3.0 - groups)) / sampling.group_time_s
         slope /= np.sqrt(self.truth.integrations * sampling.frames)
-        for low, high in zip(DECADES[:-1], DECADES[1:], strict=True):
+        for low, high in itertools.pairwise(DECADES):
             here = (flux >= low) & (flux < high)
             if here.any():
                 noise = self.reference.noise(places[0][here], places[1][here])
@@ -287,7 +283,7 @@ class _Exposure:
         spoilt[:, 1:] |= spoilt[:, :-1]
         free = self.usable[:, 1:] & self.usable[:, :-1] & ~spoilt[:, 1:] & self.judged
         false = free & self.calibrated.jumps[:, 1:]
-        for low, high in zip(DECADES[:-1], DECADES[1:], strict=True):
+        for low, high in itertools.pairwise(DECADES):
             here = (self.flux >= low) & (self.flux < high)
             counts = self.scores.false.setdefault(low, [0, 0])
             counts[0] += int(np.sum(free & here))

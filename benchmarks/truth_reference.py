@@ -91,9 +91,7 @@ class ReferencePixels:
         rows = np.zeros((int(self.amplifier.max()) + 1, self.member.shape[0]))
         np.add.at(rows, (self.amplifier[x], y), 1 / len(y))
         if self.side is not None:
-            smooth = np.convolve(
-                rows.sum(axis=0), np.full(SIDE_ROWS, 1 / SIDE_ROWS), mode="same"
-            )
+            smooth = np.convolve(rows.sum(axis=0), np.full(SIDE_ROWS, 1 / SIDE_ROWS), mode="same")
             # A running median is noisier than a mean by half pi under the root.
             variance += float(np.sum(smooth**2 / np.maximum(self.side, 1))) * np.pi / 2
         left = sum(

@@ -11,9 +11,9 @@ from importlib import import_module
 from pathlib import Path
 
 import numpy as np
-
 from benchmarks.truth_bound import FloatArray
 from benchmarks.truth_exposure import ExposureTruth, read_truth
+
 from calcore.simulate.geometry import Geometry
 from calcore.simulate.instrument_tables import SimulatedInstrument
 from calcore.simulate.optics import PointSpread, point_spread
@@ -259,9 +259,7 @@ def integration_time_s(options: VisitOptions, instrument: SimulatedInstrument) -
     detector = instrument.detector((options.detectors or mode["detectors"])[0])
     subarray = detector.subarray(options.subarray or mode["subarray"])
     pattern = instrument.pattern(options.pattern or mode["pattern"])
-    clocks = clocking(
-        instrument.table["readout"], detector, subarray, slow=pattern.samples > 1
-    )
+    clocks = clocking(instrument.table["readout"], detector, subarray, slow=pattern.samples > 1)
     groups = options.n_groups or int(mode["n_groups"])
     return Plan(pattern=pattern, clocking=clocks, n_ints=1, n_groups=groups).integration_time_s
 
@@ -307,5 +305,3 @@ def jwst_python() -> Path | None:
     named = os.environ.get("CALCORE_JWST_PYTHON")
     path = Path(named) if named else HERE.parent / ".venv-jwst" / "bin" / "python"
     return path if path.exists() else None
-
-

@@ -124,7 +124,8 @@ class Readout:
 
 def _places(part: slice, size: int, step: int) -> NDArray[Any]:
     where = np.arange(part.start, part.stop)
-    return where if step > 0 else size - 1 - where[::-1]
+    places: NDArray[Any] = where if step > 0 else size - 1 - where[::-1]
+    return places
 
 
 def _strips(
