@@ -119,13 +119,13 @@ class Readout:
         """Return the order in which a window's pixels are read, in read-out order of its axes."""
         part = window.rows if self.fast_along_x else window.columns
         lines = _places(part, self.n_slow, self._steps[0])
-        return lines[:, None] * self.n_fast + self.fast_places(window)
+        order: NDArray[Any] = lines[:, None] * self.n_fast + self.fast_places(window)
+        return order
 
 
 def _places(part: slice, size: int, step: int) -> NDArray[Any]:
     where = np.arange(part.start, part.stop)
-    places: NDArray[Any] = where if step > 0 else size - 1 - where[::-1]
-    return places
+    return where if step > 0 else size - 1 - where[::-1]
 
 
 def _strips(
