@@ -9,7 +9,8 @@ from calcore.kernels.drizzling import Drizzled, Drop, drizzle
 from calcore.kernels.median import median
 from calcore.kernels.polygon import clip, inside, union
 from calcore.kernels.sky import Clipping, clipped, level, offsets
-from calcore.kernels.sources import Search, background, find_sources, find_stars, smoothed
+from calcore.kernels.source_background import background, smoothed
+from calcore.kernels.sources import Search, find_sources, find_stars
 
 
 @pytest.fixture
@@ -401,6 +402,7 @@ def test_stars_are_found_where_they_are(rng, finder):
     found = find_stars(data, hidden, search)
     assert found.x.size == 4
     assert (np.diff(found.flux) <= 0).all()
+    assert (np.diff(found.error) >= 0).all()
     order = np.argsort(flux)[::-1]
     true = np.array(places)[order]
     np.testing.assert_allclose(np.stack([found.x, found.y], 1), true, atol=0.02)

@@ -11,19 +11,18 @@ from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from photutils.background import Background2D, MedianBackground
 from photutils.detection import DAOStarFinder, IRAFStarFinder
 from photutils.segmentation import SegmentationImage, SourceCatalog, SourceFinder
-from scipy.ndimage import correlate1d, zoom
 
 from calcore.kernels.centroids import windowed
 from calcore.kernels.peaks import matched, peaks
-from calcore.kernels.sky import clipped_about_median
+from calcore.kernels.source_background import SIGMA_PER_FWHM, background, smoothed
 
 Finder = Literal["dao", "iraf", "segmentation"]
 F8 = NDArray[np.float64]
 Mask = NDArray[np.bool_]
-_SIGMA_PER_FWHM = 1 / (2 * np.sqrt(2 * np.log(2)))
+_SAMPLING = 0.02
+"""Error of a position that no light helps against [pixel]."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,98 +74,17 @@ class Search:
 
 
 @dataclass(frozen=True, eq=False)
-class Background:
-    """Background of an image and its noise, float (ny, nx) or one number each."""
-
-    level: Any
-    noise: Any
-
-
-@dataclass(frozen=True, eq=False)
 class Stars:
-    """Positions (x, y, 0-based [pixel]) and fluxes [unit of the image], float64 (n,) each."""
+    """Positions (x, y, 0-based [pixel]) and fluxes [unit of the image], float64 (n,) each.
+
+    `error` is how well a position is known [pixel]: what the background's noise does to a Gaussian
+    (King 1983, PASP 95, 163), and what an undersampled image does to any.
+    """
 
     x: F8
     y: F8
     flux: F8
-
-
-def background(data: NDArray[np.float32], hidden: Mask, box: int) -> Background:
-    """Return the background of an image: the median of boxes, smoothed and interpolated.
-
-    Parameters
-    ----------
-    data : float32 (ny, nx)
-        Image.
-    hidden : bool (ny, nx)
-        True for pixels that do not count.
-    box : int
-        Side of the boxes [pixel].
-
-    Returns
-    -------
-    Background
-        One level for all of the image if so much is hidden that no box is left; NaN if all is.
-    """
-    size = min(box, data.shape[0]), min(box, data.shape[1])
-    try:
-        found = Background2D(
-            np.where(hidden, np.float32(0), data),
-            size,
-            mask=hidden,
-            bkg_estimator=MedianBackground(),
-        )
-    except ValueError:
-        kept = clipped_about_median(data[~hidden], 3.0, 5)
-        if kept.size == 0:
-            return Background(np.nan, np.nan)
-        return Background(float(np.median(kept)), float(kept.std()))
-    return Background(
-        _enlarged(found.background_mesh, size, data.shape),
-        _enlarged(found.background_rms_mesh, size, data.shape),
-    )
-
-
-def _enlarged(
-    mesh: NDArray[np.float32], box: tuple[int, int], shape: tuple[int, ...]
-) -> NDArray[np.float32]:
-    """Return a mesh of boxes as an image, interpolated by cubic splines within the mesh's range.
-
-    This is photutils' own interpolation, done as the product of two matrices, since it works on
-    rows and columns apart.
-    """
-    by_row, by_column = (
-        zoom(np.eye(count), (side, 1), order=3, mode="reflect", grid_mode=True)[:length]
-        for count, side, length in zip(mesh.shape, box, shape, strict=True)
-    )
-    image: NDArray[np.float32] = (by_row @ mesh @ by_column.T).astype(np.float32)
-    np.clip(image, mesh.min(), mesh.max(), out=image)
-    return image
-
-
-def smoothed(data: NDArray[np.float32], hidden: Mask, fwhm: float) -> NDArray[np.float32]:
-    """Return an image filtered with a Gaussian; hidden pixels are filled from those around them.
-
-    Parameters
-    ----------
-    data : float32 (ny, nx)
-        Image.
-    hidden : bool (ny, nx)
-        True for pixels that do not count.
-    fwhm : float
-        Width of the Gaussian [pixel].
-    """
-    sigma = fwhm * _SIGMA_PER_FWHM
-    radius = int(np.ceil(8 * sigma)) // 2
-    profile = np.exp(-0.5 * (np.arange(-radius, radius + 1) / sigma) ** 2)
-    profile /= profile.sum()
-    total = np.where(hidden, np.float32(0), data)
-    weight = (~hidden).astype(np.float32)
-    for axis in (0, 1):
-        total = correlate1d(total, profile, axis, mode="constant", cval=0.0)
-        weight = correlate1d(weight, profile, axis, mode="constant", cval=1.0)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        return np.where(weight > 0, total / weight, np.float32(0))
+    error: F8
 
 
 def segments(
@@ -276,21 +194,22 @@ def find_stars(data: NDArray[np.float32], hidden: Mask, search: Search) -> Stars
         Brightest first; empty if there are none.
     """
     none = np.zeros(0)
+    nothing = Stars(none, none, none, none)
     if hidden.all():
-        return Stars(none, none, none)
+        return nothing
     sky = background(data, hidden, search.box)
     net = np.asarray(data - sky.level, np.float32)
     if search.finder == "segmentation":
         filtered = smoothed(net, hidden, search.fwhm)
         found = segments(filtered, sky.noise, hidden, search)
         if found is None:
-            return Stars(none, none, none)
+            return nothing
         table = measured(net, filtered, found, hidden, search)
         x, y, flux = table.x_centroid, table.y_centroid, table.segment_flux
     else:
         table = _stars(net, sky.noise, hidden, search)
         if table is None:
-            return Stars(none, none, none)
+            return nothing
         x, y, flux = table["x_centroid"], table["y_centroid"], table["flux"]
     x, y, flux = (np.atleast_1d(np.asarray(column, np.float64)) for column in (x, y, flux))
     order = np.argsort(-flux, kind="stable")
@@ -299,7 +218,9 @@ def find_stars(data: NDArray[np.float32], hidden: Mask, search: Search) -> Stars
     x, y, flux = x[order], y[order], flux[order]
     if search.windowed:
         x, y = windowed(net, hidden, x, y, search.fwhm)
-    return Stars(x, y, flux)
+    square = (search.fwhm * SIGMA_PER_FWHM) ** 2
+    by_noise = np.sqrt(8 * np.pi) * square * float(np.median(sky.noise)) / np.abs(flux)
+    return Stars(x, y, flux, np.hypot(by_noise, _SAMPLING))
 
 
 @dataclass(frozen=True, eq=False)

@@ -39,6 +39,7 @@ class TweakReg(SearchingStep, ApproximatingStep):
     catfile: Annotated[str, Doc("Text file: image and catalogue of stars on each line.")] = ""
     enforce_user_order: Annotated[bool, Doc("Align in the given order, not by overlap.")] = False
     expand_refcat: Annotated[bool, Doc("Compare also with what aligned images saw.")] = False
+    weighted: Annotated[bool, Doc("Weigh stars by how well their place is known.")] = False
     minobj: Annotated[int, Range(1), Doc("Fewest matched stars.")] = 15
     fitgeometry: Annotated[Geometry, Doc("What is fitted.")] = "rshift"
     nclip: Annotated[int, Range(0), Doc("Rounds of clipping.")] = 3
@@ -86,11 +87,9 @@ class TweakReg(SearchingStep, ApproximatingStep):
             moved = [replace(one, wcs=place) for one, place in zip(seen, wcs, strict=True)]
             aligned = align(moved, self._absolute(), reference=(sky[0], sky[1]))
             wcs = [image.wcs for image in _demand(aligned)]
+        pairs = zip(group.members, wcs, strict=True)
         return group.with_members(
-            [
-                member.replace(wcs=place, meta=self.with_coordinates(member.meta, place))
-                for member, place in zip(group.members, wcs, strict=True)
-            ]
+            [m.replace(wcs=place, meta=self.with_coordinates(m.meta, place)) for m, place in pairs]
         )
 
     def _catalogues(self, members: Sequence[Image]) -> list[Stars]:
@@ -103,7 +102,7 @@ class TweakReg(SearchingStep, ApproximatingStep):
             if self.use_custom_catalogs and file:
                 path = Path(self.catfile).parent / str(file)
                 x, y = read_catalogue(str(path), ("x", "xcentroid"), ("y", "ycentroid"))
-                found.append(Stars(x, y, np.ones_like(x)))
+                found.append(Stars(x, y, np.ones_like(x), np.ones_like(x)))
             elif self.use_custom_catalogs and self.catfile:
                 raise FileInvalid(self.catfile, f"names no catalogue for {name}; add a line")
             else:
@@ -123,6 +122,7 @@ class TweakReg(SearchingStep, ApproximatingStep):
             roll_deg=float(member.meta["wcsinfo.roll_ref"]),
             x=stars.x[inside],
             y=stars.y[inside],
+            weight=1 / stars.error[inside] ** 2 if self.weighted else None,
         )
 
     def _matching(self) -> Matching:

@@ -1,0 +1,104 @@
+"""The background under sources, and images smoothed to find them.
+
+The median of boxes, smoothed and interpolated by cubic splines, as SExtractor does it (Bertin & Arnouts
+1996, A&AS 117, 393); photutils does the work.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from photutils.background import Background2D, MedianBackground
+from scipy.ndimage import correlate1d, zoom
+
+from calcore.kernels.sky import clipped_about_median
+
+Mask = NDArray[np.bool_]
+SIGMA_PER_FWHM = 1 / (2 * np.sqrt(2 * np.log(2)))
+
+
+@dataclass(frozen=True, eq=False)
+class Background:
+    """Background of an image and its noise, float (ny, nx) or one number each."""
+
+    level: Any
+    noise: Any
+
+
+def background(data: NDArray[np.float32], hidden: Mask, box: int) -> Background:
+    """Return the background of an image: the median of boxes, smoothed and interpolated.
+
+    Parameters
+    ----------
+    data : float32 (ny, nx)
+        Image.
+    hidden : bool (ny, nx)
+        True for pixels that do not count.
+    box : int
+        Side of the boxes [pixel].
+
+    Returns
+    -------
+    Background
+        One level for all of the image if so much is hidden that no box is left; NaN if all is.
+    """
+    size = min(box, data.shape[0]), min(box, data.shape[1])
+    try:
+        found = Background2D(
+            np.where(hidden, np.float32(0), data),
+            size,
+            mask=hidden,
+            bkg_estimator=MedianBackground(),
+        )
+    except ValueError:
+        kept = clipped_about_median(data[~hidden], 3.0, 5)
+        if kept.size == 0:
+            return Background(np.nan, np.nan)
+        return Background(float(np.median(kept)), float(kept.std()))
+    return Background(
+        _enlarged(found.background_mesh, size, data.shape),
+        _enlarged(found.background_rms_mesh, size, data.shape),
+    )
+
+
+def _enlarged(
+    mesh: NDArray[np.float32], box: tuple[int, int], shape: tuple[int, ...]
+) -> NDArray[np.float32]:
+    """Return a mesh of boxes as an image, interpolated by cubic splines within the mesh's range.
+
+    This is photutils' own interpolation, done as the product of two matrices, since it works on
+    rows and columns apart.
+    """
+    by_row, by_column = (
+        zoom(np.eye(count), (side, 1), order=3, mode="reflect", grid_mode=True)[:length]
+        for count, side, length in zip(mesh.shape, box, shape, strict=True)
+    )
+    image: NDArray[np.float32] = (by_row @ mesh @ by_column.T).astype(np.float32)
+    np.clip(image, mesh.min(), mesh.max(), out=image)
+    return image
+
+
+def smoothed(data: NDArray[np.float32], hidden: Mask, fwhm: float) -> NDArray[np.float32]:
+    """Return an image filtered with a Gaussian; hidden pixels are filled from those around them.
+
+    Parameters
+    ----------
+    data : float32 (ny, nx)
+        Image.
+    hidden : bool (ny, nx)
+        True for pixels that do not count.
+    fwhm : float
+        Width of the Gaussian [pixel].
+    """
+    sigma = fwhm * SIGMA_PER_FWHM
+    radius = int(np.ceil(8 * sigma)) // 2
+    profile = np.exp(-0.5 * (np.arange(-radius, radius + 1) / sigma) ** 2)
+    profile /= profile.sum()
+    total = np.where(hidden, np.float32(0), data)
+    weight = (~hidden).astype(np.float32)
+    for axis in (0, 1):
+        total = correlate1d(total, profile, axis, mode="constant", cval=0.0)
+        weight = correlate1d(weight, profile, axis, mode="constant", cval=1.0)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.where(weight > 0, total / weight, np.float32(0))
