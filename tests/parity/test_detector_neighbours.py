@@ -71,6 +71,30 @@ def test_saturation_without_read_pattern(reference_pipeline, compare, make_ramp)
     compare.ramps(Saturation(use_readpatt=False)(ramp, **given), theirs, ulp=0, groupdq=0)
 
 
+@pytest.mark.parametrize("unknown", ["NaN", "not checked"])
+def test_saturation_of_bright_pixels_without_threshold(
+    reference_pipeline, compare, make_ramp, unknown
+):
+    rng = np.random.default_rng(3)
+    threshold = rng.uniform(30000, 60000, SIZE).astype(np.float32)
+    dq = np.zeros(SIZE, np.uint32)
+    chosen = rng.random(SIZE) < 0.2
+    if unknown == "NaN":
+        threshold[chosen] = np.nan
+    else:
+        dq[chosen] = DQ.NO_SAT_CHECK
+    rates = 10 ** rng.uniform(3, 4.7, SIZE)
+    data = np.minimum(12000 + rates * np.arange(1, 7)[:, None, None], 63000)[None]
+    ramp = make_ramp(shape=data.shape, data=data, frames=4, gap=1)
+    bias = np.full(SIZE, 12000, np.float32)
+    given = {
+        "saturation": SaturationReference(meta=EMPTY, data=threshold, dq=dq),
+        "superbias": Superbias(meta=EMPTY, data=bias, dq=np.zeros(SIZE, np.uint32)),
+    }
+    theirs = reference_pipeline.step("SaturationStep", ramp, given)
+    compare.ramps(Saturation()(ramp, **given), theirs, ulp=0, groupdq=0)
+
+
 @pytest.mark.parametrize("shape", [(3, 3), (5, 5), (3, 5)])
 @pytest.mark.parametrize("varying", [False, True])
 @pytest.mark.parametrize("detector", ["NRCA1", "MIRIMAGE"])

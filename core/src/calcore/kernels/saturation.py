@@ -8,6 +8,8 @@ from calcore.kernels._jit import F4x1, F4x2, F4x3, F4x4, U1x1, U1x2, U1x3, U1x4,
 SATURATED = 2
 DO_NOT_USE = 1
 AD_FLOOR_UNUSABLE = 64 | DO_NOT_USE
+# What the converter never reaches; the threshold of pixels that are not checked.
+NO_THRESHOLD = 65536.0
 
 
 @helper
@@ -161,7 +163,8 @@ def flag_partly_saturated(
     groupdq : uint8 (n_int, n_group, ny, nx)
         Flags as `flag_saturated` returns them.
     threshold, bias : float32 (ny, nx)
-        Smallest saturated signal, and signal at the reset [DN].
+        Smallest saturated signal, and signal at the reset [DN]. A pixel whose threshold is
+        NO_THRESHOLD has no frames that were saturated.
     reach : int
         How far these flags grow, in a square box [pixel].
     frames, gap : int
@@ -181,8 +184,9 @@ def flag_partly_saturated(
     shares = ((begin + (frames + 1) / 2) / (begin + frames)).astype(np.float32)
     source = np.empty(data.shape[-2:], np.uint8)
     wide = np.empty(data.shape[-1], np.uint8)
+    checked = np.where(threshold < NO_THRESHOLD, threshold, np.float32(np.inf))
     for i in range(data.shape[0]):
-        _flag_partial(data[i], threshold, shares, reach, out[i], source, wide)
+        _flag_partial(data[i], checked, shares, reach, out[i], source, wide)
         if n_group > 2:
             mean, last = (frames + 1) / 2, float(begin[2] + frames)
             _flag_second(data[i], threshold, bias, mean, last, frames, out[i])

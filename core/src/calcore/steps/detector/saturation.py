@@ -8,14 +8,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calcore.flags import DQ
-from calcore.kernels.saturation import clear_saturated, flag_partly_saturated, flag_saturated
+from calcore.kernels.saturation import (
+    NO_THRESHOLD,
+    clear_saturated,
+    flag_partly_saturated,
+    flag_saturated,
+)
 from calcore.model import Meta, Ramp, Reference
 from calcore.model.reference import Saturation as SaturationReference
 from calcore.model.reference import Superbias
 from calcore.parameters import Doc, Range, Unit
 from calcore.step import Rows, Step
-
-NO_THRESHOLD = 65536.0
 
 
 @dataclass(frozen=True, kw_only=True)
