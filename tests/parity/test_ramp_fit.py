@@ -111,6 +111,22 @@ def test_flags_of_pixels(reference_pipeline, make_ramp):
     assert (mine.rate.dq[2:5] & DQ.NO_GAIN_VALUE).all()
 
 
+@pytest.mark.parametrize("groups", [1, 2, 6])
+def test_read_noise_that_is_not_known(reference_pipeline, make_ramp, groups):
+    """There are no rates; we say so in the flags, which jwst leaves to later steps."""
+    references = references_of((16, 16))
+    ramp = flagged_ramp(make_ramp, references, (2, groups), saturated=0.1)
+    noise = references["readnoise"].data.copy()
+    noise[3] = np.nan
+    references["readnoise"] = references["readnoise"].replace(data=noise)
+    theirs = reference_pipeline.steps("RampFitStep", ramp, references)
+    mine = RampFit()(ramp, **references)
+    for result, answer in ((mine.rate, theirs[0]), (mine.rateints, theirs[1])):
+        assert np.isnan(answer.data[..., 3, :]).all()
+        answer.arrays["dq"] = answer.dq | np.isnan(answer.data) * np.uint32(DQ.DO_NOT_USE)
+        assert_equal_rates(result, answer)
+
+
 def test_charge_that_migrated(reference_pipeline, make_ramp):
     """Groups lost to charge migration count for the read-noise variance, not for the rate."""
     references = references_of((24, 24))

@@ -304,6 +304,8 @@ def fit_odd(
                         signal[integration], flags[integration], count, sigma, electrons, level,
                         group_time, time, weights,
                     )  # fmt: skip
+                if np.isnan(read):
+                    slope = np.nan  # without a read noise there are no weights
                 if read != 0:
                     total_slope += slope * read
                     total_read += read
