@@ -5,8 +5,8 @@ and as many events as a Poisson process at the limit stays below 999 times of 10
 """
 
 import numpy as np
-from benchmarks.truth_photometry import FluxScore, PlaceScore
 from benchmarks.truth_rates import FlagScore, HitScore, RateScore
+from benchmarks.truth_stars import FluxScore, PlaceScore
 from scipy.stats import binom, poisson
 
 BIAS, SCATTER, ERROR, BEYOND = 0.02, 0.03, 0.03, 1e-5

@@ -10,10 +10,11 @@ from jwst.pipeline import Detector1Pipeline, Image2Pipeline, Image3Pipeline
 
 
 def main() -> None:
-    """Run stage 1, neighbours' coupling left in as operations do, and stages 2 and 3 if the third word is ``all``."""
+    """Run stage 1 with the steps that operations use, and stages 2 and 3 if the third word is ``all``."""
     folder, output, stage = Path(sys.argv[1]), sys.argv[2], sys.argv[3]
     for raw in sorted(folder.glob("*_uncal.fits")):
-        steps = {"jump": {"save_results": True, "suffix": "jump"}, "ipc": {"skip": True}}
+        steps = {"jump": {"save_results": True, "suffix": "jump"}, "ipc": {"skip": True},
+                 "emicorr": {"skip": False}}  # fmt: skip
         Detector1Pipeline.call(str(raw), save_results=True, output_dir=output, steps=steps)
     if stage != "all":
         return

@@ -25,6 +25,11 @@ from calcore.simulate.sky_options import full_flux_jy
 from calcore.simulate.visit import VisitOptions, simulate
 
 HERE = Path(__file__).parent
+REFERENCE_AS_OPERATIONS = {
+    "nircam": ("--set", "ipc.skip=true"),
+    "miri": ("--set", "ipc.skip=true", "--set", "emicorr.skip=false"),
+}
+"""What truth_jwst.py asks of the reference pipeline beyond its package's defaults."""
 SERVERLESS = "https://crds-serverless-mode.stsci.edu"
 PLATE = 0.9
 """Brightest part of a ladder: signal at the end of a ramp over the full well."""
@@ -78,10 +83,13 @@ class Visit:
         Particles and the charge they leave, relative to the instrument's own.
     stage
         How far to calibrate: "1" or "all".
+    title
+        What it is, in a few words.
     """
 
     name: str
     instrument: str
+    title: str = ""
     options: VisitOptions = field(default_factory=VisitOptions)
     ladder: float | None = None
     periods: float = 3.0
@@ -173,9 +181,9 @@ def observe(visit: Visit, work: Path) -> Observed:
     return Observed(visit=visit, folder=folder)
 
 
-def geometry_of(visit: Visit, instrument: SimulatedInstrument) -> Geometry:
+def geometry_of(visit: Visit) -> Geometry:
     """Return what the first detector sees at the first dither point, had it the target centred."""
-    options = visit.options
+    options, instrument = visit.options, instrument_of(visit)
     mode = instrument.mode(options.mode, options.size)
     detector = instrument.detector((options.detectors or mode["detectors"])[0])
     subarray = detector.subarray(options.subarray or mode["subarray"])
@@ -195,7 +203,7 @@ def geometry_of(visit: Visit, instrument: SimulatedInstrument) -> Geometry:
 
 def lattice_scene(visit: Visit, instrument: SimulatedInstrument) -> Scene:
     """Return a sky of single stars, some five magnitudes from brightest to faintest."""
-    geometry = geometry_of(visit, instrument)
+    geometry = geometry_of(visit)
     assert visit.lattice is not None
     ny, nx = geometry.subarray.shape
     margin = 0.5 * nx
@@ -228,7 +236,7 @@ def spread_of(visit: Visit, geometry: Geometry) -> PointSpread:
 
 def ladder_scene(visit: Visit, instrument: SimulatedInstrument) -> Scene:
     """Return a sky without sources whose background reaches all flux decades."""
-    options, geometry = visit.options, geometry_of(visit, instrument)
+    options, geometry = visit.options, geometry_of(visit)
     detector, subarray, band = geometry.detector, geometry.subarray, geometry.filter
     physics = instrument.physics(detector.name)
     per_mjysr = physics.pixels.gain / band.photmjsr
@@ -288,6 +296,8 @@ def calibrate(observed: Observed, program: str, stage: str | None = None) -> Pat
         command = [sys.executable, "-m", "calcore.cli", "run", observed.folder, "-o", output,
                    "--stage", stage, "--profile", program, "--save", "jump", "--overwrite",
                    "-q"]  # fmt: skip
+        if program == "reference":
+            command += REFERENCE_AS_OPERATIONS.get(observed.visit.instrument, ())
     with (output / "log.txt").open("w") as log:
         finished = subprocess.run(
             [str(word) for word in command], env={**os.environ, **observed.environment},

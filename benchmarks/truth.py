@@ -1,0 +1,186 @@
+"""The long measurement of truth: simulate visits, calibrate them, score them, write docs/accuracy.md.
+
+    python -m benchmarks.truth [--work DIR] [--only NAME ...] [--page FILE]
+
+calcore's default profile and, where CALCORE_JWST_PYTHON names its interpreter, the reference pipeline
+take the same files; so does the profile `reference`. What was made is kept in DIR (``.cache/truth``)
+and not made again: remove a visit's folder, or a program's in it, to have it anew.
+"""
+
+import argparse
+import time
+from importlib.metadata import version
+from pathlib import Path
+
+from benchmarks.truth_page import OURS, PEER, SAME, hit_misses, misses, page
+from benchmarks.truth_score import Result, measure
+from benchmarks.truth_visits import Visit, calibrate, jwst_python, observe
+
+from calcore.simulate.physics import Effects
+from calcore.simulate.sky_options import SkyOptions, Target
+from calcore.simulate.visit import VisitOptions
+
+ROOT = Path(__file__).parents[1]
+WORK = ROOT / ".cache" / "truth"
+PAGE = ROOT / "docs" / "accuracy.md"
+FAINTEST = 0.01
+
+VISITS = (
+    Visit(
+        name="nircam_rapid",
+        instrument="nircam",
+        title="NIRCam NRCB1, full frame, RAPID, 10 groups",
+        options=VisitOptions(seed=11, n_groups=10, n_dithers=1),
+        ladder=FAINTEST,
+        periods=4,
+    ),
+    Visit(
+        name="nircam_long",
+        instrument="nircam",
+        title="NIRCam NRCALONG, full frame, BRIGHT2, 10 groups of 2 frames",
+        options=VisitOptions(
+            seed=12, n_groups=10, n_dithers=1, detectors=("NRCALONG",), pattern="BRIGHT2"
+        ),
+        ladder=FAINTEST,
+        periods=4,
+    ),
+    Visit(
+        name="nircam_averaged",
+        instrument="nircam",
+        title="NIRCam NRCB1, SUB640, SHALLOW4, 10 groups of 4 frames and a gap, 4 exposures",
+        options=VisitOptions(
+            seed=13, n_groups=10, n_dithers=4, subarray="SUB640", pattern="SHALLOW4"
+        ),
+        ladder=FAINTEST,
+    ),
+    Visit(
+        name="nircam_many",
+        instrument="nircam",
+        title="NIRCam NRCB1, SUB320, RAPID, 40 groups, 4 exposures",
+        options=VisitOptions(seed=14, n_groups=40, n_dithers=4, subarray="SUB320"),
+        ladder=FAINTEST,
+    ),
+    Visit(
+        name="nircam_crowded",
+        instrument="nircam",
+        title="NIRCam NRCB1, SUB640, RAPID, 10 groups, crowded field, 2 exposures",
+        options=VisitOptions(
+            seed=15, n_groups=10, n_dithers=2, subarray="SUB640", sky=SkyOptions.crowded()
+        ),
+    ),
+    Visit(
+        name="nircam_hits",
+        instrument="nircam",
+        title="NIRCam NRCB1, SUB640, RAPID, 10 groups, forty times the particles with 4 % of their charge",
+        options=VisitOptions(seed=16, n_groups=10, n_dithers=1, subarray="SUB640"),
+        ladder=FAINTEST,
+        hits=(40.0, 0.04),
+    ),
+    Visit(
+        name="miri_fast",
+        instrument="miri",
+        title="MIRI imager, full frame, FASTR1, 12 groups, 2 exposures",
+        options=VisitOptions(seed=21, n_groups=12, n_dithers=2),
+        ladder=FAINTEST,
+    ),
+    Visit(
+        name="miri_integrations",
+        instrument="miri",
+        title="MIRI imager, full frame, FASTR1, 3 integrations of 12 groups",
+        options=VisitOptions(seed=22, n_groups=12, n_ints=3, n_dithers=1),
+        ladder=FAINTEST,
+    ),
+    Visit(
+        name="miri_interference",
+        instrument="miri",
+        title="MIRI imager, full frame, FASTR1, 12 groups, with electromagnetic interference",
+        options=VisitOptions(seed=23, n_groups=12, n_dithers=1, effects=Effects(interference=True)),
+        ladder=FAINTEST,
+    ),
+    Visit(
+        name="miri_crowded",
+        instrument="miri",
+        title="MIRI imager, full frame, FASTR1, 12 groups, crowded field",
+        options=VisitOptions(seed=24, n_groups=12, n_dithers=1, sky=SkyOptions.crowded()),
+    ),
+    Visit(
+        name="miri_hits",
+        instrument="miri",
+        title="MIRI imager, full frame, FASTR1, 12 groups, eight times the particles with 3 % of their charge",
+        options=VisitOptions(seed=25, n_groups=12, n_dithers=1),
+        ladder=FAINTEST,
+        hits=(8.0, 0.03),
+    ),
+    Visit(
+        name="nircam_stars",
+        instrument="nircam",
+        title="NIRCam NRCB1 F200W, SUB640, 4 dithers; Dec −69.5°, roll 37°, VA_SCALE 1.00004",
+        options=VisitOptions(seed=31, n_groups=8, n_dithers=4, subarray="SUB640"),
+        lattice=46.0,
+        stage="all",
+    ),
+    Visit(
+        name="nircam_stars_ra0",
+        instrument="nircam",
+        title="NIRCam NRCALONG F444W, SUB640, 4 dithers; across RA 0, Dec +5.3°, roll 211°, VA_SCALE 0.99992",
+        options=VisitOptions(
+            seed=32,
+            n_groups=8,
+            n_dithers=4,
+            subarray="SUB640",
+            detectors=("NRCALONG",),
+            filters=("F444W",),
+            target=Target(ra_deg=0.0005, dec_deg=5.3, roll_deg=211.0, va_scale=0.99992),
+        ),
+        lattice=46.0,
+        stage="all",
+    ),
+    Visit(
+        name="miri_stars",
+        instrument="miri",
+        title="MIRI imager F770W, full frame, 4 dithers; Dec −69.5°, roll 37°, VA_SCALE 1.00004",
+        options=VisitOptions(seed=33, n_groups=10, n_dithers=4),
+        lattice=52.0,
+        stage="all",
+    ),
+)
+
+
+def run(visits: tuple[Visit, ...], work: Path, programs: tuple[str, ...]) -> list[Result]:
+    """Simulate, calibrate and score; say how it goes."""
+    results = []
+    for visit in visits:
+        begun = time.perf_counter()
+        observed = observe(visit, work)
+        for program in programs:
+            if program == SAME and visit.lattice is not None:
+                continue
+            products = calibrate(observed, program)
+            result = measure(observed, program, products)
+            results.append(result)
+            seconds = time.perf_counter() - begun
+            found = "; ".join(misses(result)) or "all limits kept"
+            print(f"{visit.name}, {program}, {seconds:.0f} s: {found}", flush=True)
+    return results
+
+
+def main() -> None:
+    """Read the command line and do it."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--work", type=Path, default=WORK)
+    parser.add_argument("--only", nargs="*", metavar="NAME")
+    parser.add_argument("--page", type=Path, default=PAGE)
+    arguments = parser.parse_args()
+    programs = (OURS, SAME, PEER) if jwst_python() is not None else (OURS,)
+    visits = tuple(v for v in VISITS if not arguments.only or v.name in arguments.only)
+    results = run(visits, arguments.work.resolve(), programs)
+    for program in programs:
+        print(f"{program}:", "; ".join(hit_misses(r for r in results if r.program == program)))
+    versions = f"calcore {version('calcore')}"
+    if PEER in programs:
+        versions += ", jwst 3.0.0"
+    arguments.page.write_text(page(results, versions), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
