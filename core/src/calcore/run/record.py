@@ -43,7 +43,8 @@ def keywords(
     changes = {name: value for name, value in pipeline.header.items() if name not in meta}
     changes["calibration_software_version"] = __version__
     changes["calibration_software_revision"] = "RELEASE"
-    changes["filetype"] = None  # raw files say here that they are raw
+    if pipeline.stage == "1":
+        changes["filetype"] = None  # raw files say here that they are raw
     if association is not None:
         changes["asn.table_name"] = association.path.name
         changes["asn.pool_name"] = association.pool
