@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from calcore.flags import DQ
+from calcore.kernels import jump_likelihood
 from calcore.kernels.jump_likelihood import find_jumps
 
 GAIN, READ, FRAME_S = 1.9, 9.0, 10.7
@@ -137,3 +138,31 @@ def test_less_charge_is_no_hit():
     rising = find(data, falling=1e9)[5]
     assert rising[::2].mean() > 0.99
     assert rising[1::2].sum() == 0
+
+
+@pytest.mark.parametrize(("n_group", "n_frames"), [(10, 1), (10, 8), (5, 1), (4, 1), (25, 2)])
+def test_looking_at_many_pixels_at_once_changes_nothing(monkeypatch, n_group, n_frames):
+    """The quick look only sets aside what has no jump by the full test."""
+    rng = np.random.default_rng(n_group)
+    shape = (2, n_group, 8, 300)
+    data = np.cumsum(rng.poisson(10 ** rng.uniform(-1, 4, shape[2:]), shape), axis=1)
+    data = data + np.cumsum((rng.random(shape) < 0.01) * 10 ** rng.uniform(1, 3, shape), axis=1)
+    data = (data + rng.normal(0, 9, shape)).astype(np.float32)
+    flags = rng.choice(np.array([0] * 60 + [1, 2, 4], np.uint8), shape)
+    flags[1, 0] = 1
+    data[0, 2, 3, 5] = np.nan
+    gain = np.ones(shape[2:], np.float32)
+    gain[0, :7] = [np.nan, 0, -1, 1, 1, 2, 3]
+    noise = np.full(shape[2:], 9 * np.sqrt(2 * n_frames), np.float32)
+    settings = {
+        "group_time_s": 1.0, "frame_time_s": 1.0 / n_frames, "n_frames": n_frames,
+        "thresholds": (3.9, 5.0, 6.0), "heavy": 4.8, "falling": 6.0,
+    }  # fmt: skip
+    quick = find_jumps(data, flags, gain, noise, **settings)
+    monkeypatch.setattr(
+        jump_likelihood, "may_jump", lambda *_, **__: np.ones((2, *shape[2:]), np.uint8)
+    )
+    full = find_jumps(data, flags, gain, noise, **settings)
+    np.testing.assert_array_equal(quick[0], full[0])
+    np.testing.assert_array_equal(quick[1], full[1])
+    assert (quick[0] & 4).any()

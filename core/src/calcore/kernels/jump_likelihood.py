@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calcore.flags import DQ
-from calcore.kernels._jit import B1x1, F4x2, F4x4, F8x1, F8x2, I8x1, U1x4, helper, kernel
+from calcore.kernels._jit import B1x1, F4x2, F4x4, F8x1, F8x2, I8x1, U1x3, U1x4, helper, kernel
+from calcore.kernels.jump_screen import may_jump
 
 # How far a difference that is left out moves the rate, for each sigma that it deviates: up to the
 # first the rate does not rest on it, from the second on it does [errors of the rate].
@@ -140,7 +141,8 @@ def _worst(
 @kernel
 def _find(
     data: F4x4, groupdq: U1x4, gain: F4x2, noise: F4x2, group_time: float, spread: float,
-    thresholds: F8x1, heavy: float, falling: float, out: U1x4, out_count: I8x1, out_value: F8x1, out_sorted: F8x1,
+    thresholds: F8x1, heavy: float, falling: float, suspect: U1x3, out: U1x4,
+    out_count: I8x1, out_value: F8x1, out_sorted: F8x1,
     out_solved: F8x2, out_sums: F8x1, out_usable: B1x1,
 ) -> None:  # fmt: skip
     n_int, n_group, rows, columns = data.shape
@@ -153,7 +155,7 @@ def _find(
             for x in range(columns):
                 electrons = np.float64(gain[y, x])
                 read = np.float64(noise[y, x]) ** 2
-                if not (electrons > 0 and read > 0):
+                if not (suspect[n, y, x] and electrons > 0 and read > 0):
                     continue
                 left = 0
                 for k in range(n_group - 1):
@@ -241,10 +243,14 @@ def find_jumps(
     count = np.zeros(data.shape[2], np.int64)
     noise = readnoise * gain / np.float32(np.sqrt(2 * n_frames))
     n = max(n_group - 1, 1)
+    spread = frame_time_s * (n_frames**2 - 1) / (6 * n_frames)
+    suspect = may_jump(
+        data, groupdq, gain, noise, shared=spread / group_time_s, rising=thresholds[0],
+        falling=max(thresholds[0], falling),
+    )  # fmt: skip
     _find(
-        data, groupdq, gain, noise, group_time_s,
-        frame_time_s * (n_frames**2 - 1) / (6 * n_frames), np.array(thresholds, np.float64),
-        heavy, falling, out, count, np.empty(n), np.empty(n), np.empty((4, n)), np.empty(3),
+        data, groupdq, gain, noise, group_time_s, spread, np.array(thresholds, np.float64),
+        heavy, falling, suspect, out, count, np.empty(n), np.empty(n), np.empty((4, n)), np.empty(3),
         np.empty(n, bool),
     )  # fmt: skip
     return out, count

@@ -1,0 +1,34 @@
+"""Ramps that are whole: runs of pixels whose integrations begin and end alike, without flags between."""
+
+import numpy as np
+
+from calcore.flags import DQ
+from calcore.kernels._jit import U1x4, helper
+
+_DNU = np.uint8(DQ.DO_NOT_USE)
+
+
+@helper
+def whole_span(
+    groupdq: U1x4, integration: int, y: int, left: int, width: int, begin: int, end: int
+) -> tuple[int, int]:
+    """Return first group and end of what a run of pixels has in common.
+
+    Groups at either end that carry DO_NOT_USE, and nothing else, in all `width` pixels from `left`
+    on are left out; one group is always left.
+    """
+    while begin < end - 1:
+        dropped = True
+        for x in range(width):
+            dropped &= groupdq[integration, begin, y, left + x] == _DNU
+        if not dropped:
+            break
+        begin += 1
+    while end > begin + 1:
+        dropped = True
+        for x in range(width):
+            dropped &= groupdq[integration, end - 1, y, left + x] == _DNU
+        if not dropped:
+            break
+        end -= 1
+    return begin, end
