@@ -7,6 +7,7 @@ from calcore.errors import StepSkipped
 from calcore.flags import DQ
 from calcore.kernels._networks import sorting_pairs
 from calcore.kernels.jump_twopoint import find_jumps, spread_jumps
+from calcore.kernels.snowballs import Snowballs, flag_snowballs
 from calcore.model import Meta, Ramp
 from calcore.model.reference import Gain, ReadNoise
 from calcore.steps.detector.jump import Jump
@@ -201,6 +202,21 @@ class TestSnowballs(StepContract):
         assert result.meta["exposure.primary_cosmic_rays"] == pytest.approx(
             plain.meta["exposure.primary_cosmic_rays"]
         )
+
+
+def test_a_track_near_an_edge_is_no_snowball():
+    flags = np.zeros((1, 3, 60, 60), np.uint8)
+    flags[0, 1, 5:7, 20:32] = JUMP
+    y, x = np.mgrid[:60, :60]
+    disc = (np.hypot(y - 58, x - 30) < 7) * JUMP  # its core may lie below the frame
+    flags[0, 1] |= disc.astype(np.uint8)
+    every, both = flag_snowballs(flags, Snowballs())
+    grown, one = flag_snowballs(flags, Snowballs(min_edge_radius=3.0))
+    assert (both, one) == (2, 1)
+    assert np.count_nonzero(every[0, 1, :20]) > 24
+    assert np.count_nonzero(grown[0, 1, :20]) == 24
+    assert np.array_equal(grown[0, 1, 30:], every[0, 1, 30:])
+    assert np.count_nonzero(grown) > 1.5 * np.count_nonzero(flags)
 
 
 def test_rate_of_hits():

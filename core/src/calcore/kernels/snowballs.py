@@ -37,6 +37,9 @@ class Snowballs:
         Cores whose minor axis is longer than the first grow by the second all around [pixel].
     edge_size : float
         Within so many pixels of an edge the core may lie outside [pixel].
+    min_edge_radius : float
+        Jumps near an edge without a core in sight are snowballs from this half minor axis on;
+        tracks of particles are thinner [pixel].
     next_groups : int
         So many groups, the first one not flagged, are flagged in the next integration's core.
     exact : bool
@@ -54,6 +57,7 @@ class Snowballs:
     min_sat_diameter_extend: float = 2.5
     sat_expand: float = 2.0
     edge_size: float = 25.0
+    min_edge_radius: float = 0.0
     next_groups: int = 0
     exact: bool = False
 
@@ -134,6 +138,8 @@ def _snowballs(
     edge = settings.edge_size
     chosen = (jumps.y < edge) | (jumps.y > rows - edge)
     chosen |= (jumps.x < edge) | (jumps.x > columns - edge)
+    if settings.min_edge_radius > 0:
+        chosen &= jumps.minor >= settings.min_edge_radius
     for group in cores:
         chosen |= jumps.around(group, mirrored=not settings.exact)
     return np.flatnonzero(chosen)

@@ -120,6 +120,12 @@ class LargeEvents:
         bool, Doc("A snowball has a saturated core, unless it is near an edge.")
     ] = True
     edge_size: Annotated[int, Range(0), Unit("pixel"), Doc("How near an edge that is.")] = 25
+    min_edge_radius: Annotated[
+        float,
+        Range(0),
+        Unit("pixel"),
+        Doc("Near an edge without a core: least half minor axis of jumps; tracks are thinner."),
+    ] = 0.0
     min_sat_radius_extend: Annotated[
         float, Range(0), Unit("pixel"), Doc("Cores whose minor axis is longer than this grow.")
     ] = 2.5
@@ -145,6 +151,7 @@ class LargeEvents:
             min_sat_diameter_extend=self.min_sat_radius_extend,
             sat_expand=self.sat_expand,
             edge_size=self.edge_size,
+            min_edge_radius=self.min_edge_radius,
             next_groups=groups if self.mask_snowball_core_next_int else 0,
             exact=self.exact_snowballs,
         )
