@@ -1,10 +1,33 @@
-"""FGS's tables say what core asks of its detectors and exposure types."""
+"""FGS's tables say what core and the simulator ask of its detectors and exposure types."""
 
 import pytest
 
-from calcore.errors import FileInvalid, ModeNotSupported, UnknownName
+from calcore.errors import ModeNotSupported
 from calcore.model import Meta
+from calcore.simulate.pointing import ARCSEC
+from calcore.testing import InstrumentContract
 from calcore_fgs import INSTRUMENT
+
+
+class TestFGS(InstrumentContract):
+    instrument, package = INSTRUMENT, "calcore_fgs"
+    axes = (
+        ("GUIDER1", -2, -1),
+        ("GUIDER2", 2, -1),
+    )
+    corners = (("GUIDER1", "SUB128CNTR", 961, 961, 128, 128),)
+    # By pysiaf 0.29 (PRDOPSSOC-075).
+    places = (
+        ("GUIDER1", "FULL", 0.0, 0.0, 279.5607550, -771.7516231),
+        ("GUIDER1", "FULL", 2047.0, 2047.0, 136.0393459, -627.1309675),
+        ("GUIDER1", "FULL", 613.4, 1637.4, 233.5203850, -655.3539807),
+        ("GUIDER2", "SUB128DIAG", 0.0, 0.0, -5.8508734, -737.9536425),
+        ("GUIDER2", "SUB128DIAG", 127.0, 127.0, -14.4502271, -729.1058287),
+        ("GUIDER2", "SUB128DIAG", 37.4, 101.4, -8.3319957, -730.8079934),
+    )
+
+
+APERTURES = TestFGS().apertures()
 
 
 def exposure(detector="GUIDER1", exposure_type="FGS_IMAGE", **more):
@@ -12,23 +35,8 @@ def exposure(detector="GUIDER1", exposure_type="FGS_IMAGE", **more):
     return Meta(names | more)
 
 
-def test_every_detector_reads_along_two_axes():
+def test_detectors():
     assert sorted(INSTRUMENT.detectors) == ["GUIDER1", "GUIDER2"]
-    for detector in INSTRUMENT.detectors.values():
-        assert sorted((abs(detector.fast_axis), abs(detector.slow_axis))) == [1, 2]
-        assert detector.rows > sum(detector.reference_rows)
-        assert detector.columns > sum(detector.reference_columns)
-
-
-def test_header_that_contradicts_the_read_out_is_refused():
-    meta = exposure(**{"subarray.fastaxis": 2, "subarray.slowaxis": -1})
-    with pytest.raises(FileInvalid, match="GUIDER1 reads along"):
-        INSTRUMENT.facts(meta)
-
-
-def test_unknown_detector_names_the_nearest():
-    with pytest.raises(UnknownName, match="GUIDER"):
-        INSTRUMENT.facts(exposure(detector="GUIDER"))
 
 
 def test_unsupported_mode_is_refused_with_its_name_and_the_version():
@@ -45,3 +53,8 @@ def test_guide_exposures_are_tracking():
     role = {name: row.role for name, row in INSTRUMENT.exposure_types.items()}
     assert role["FGS_FINEGUIDE"] == role["FGS_ACQ1"] == "tracking"
     assert role["FGS_IMAGE"] == "science"
+
+
+@pytest.mark.parametrize(("name", "x_scale", "y_scale"), [("GUIDER1", 0.0685, 0.0700)])
+def test_nominal_area(name, x_scale, y_scale):
+    assert APERTURES[name].pixel_area_sr == pytest.approx(x_scale * y_scale * ARCSEC**2, rel=0.01)

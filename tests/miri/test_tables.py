@@ -1,10 +1,41 @@
-"""MIRI's tables say what core asks of its detectors and exposure types."""
+"""MIRI's tables say what core and the simulator ask of its detectors and exposure types."""
+
+from importlib.resources import files
 
 import pytest
 
-from calcore.errors import FileInvalid, ModeNotSupported, UnknownName
+from calcore.errors import ModeNotSupported
 from calcore.model import Meta
+from calcore.simulate.pointing import ARCSEC
+from calcore.simulate.tables import load_filters
+from calcore.testing import InstrumentContract
 from calcore_miri import INSTRUMENT
+
+
+class TestMIRI(InstrumentContract):
+    instrument, package = INSTRUMENT, "calcore_miri"
+    axes = (("MIRIMAGE", 1, 2),)
+    corners = (
+        ("MIRIMAGE", "BRIGHTSKY", 457, 51, 512, 512),
+        ("MIRIMAGE", "SUB256", 413, 51, 256, 256),
+        ("MIRIMAGE", "SUB128", 1, 891, 136, 128),
+        ("MIRIMAGE", "SUB64", 1, 779, 72, 64),
+    )
+    # By pysiaf 0.29 (PRDOPSSOC-075).
+    places = (
+        ("MIRIMAGE", "FULL", 0.0, 0.0, -381.9034082, -435.8552346),
+        ("MIRIMAGE", "FULL", 1031.0, 1023.0, -485.4323667, -314.4508174),
+        ("MIRIMAGE", "FULL", 308.6, 818.2, -408.3431584, -343.2050308),
+        ("MIRIMAGE", "SUB128", 0.0, 0.0, -373.9682889, -338.3068984),
+        ("MIRIMAGE", "SUB128", 135.0, 127.0, -387.6219406, -323.0450583),
+        ("MIRIMAGE", "SUB128", 39.8, 101.4, -377.4473417, -326.7870960),
+        ("MIRIMAGE", "BRIGHTSKY", 0.0, 0.0, -431.5968029, -426.5954838),
+        ("MIRIMAGE", "BRIGHTSKY", 511.0, 511.0, -483.0893184, -365.8482390),
+        ("MIRIMAGE", "BRIGHTSKY", 152.6, 408.6, -444.6125538, -380.2744566),
+    )
+
+
+APERTURES = TestMIRI().apertures()
 
 
 def exposure(detector="MIRIMAGE", exposure_type="MIR_IMAGE", **more):
@@ -12,23 +43,8 @@ def exposure(detector="MIRIMAGE", exposure_type="MIR_IMAGE", **more):
     return Meta(names | more)
 
 
-def test_every_detector_reads_along_two_axes():
+def test_detectors():
     assert sorted(INSTRUMENT.detectors) == ["MIRIFULONG", "MIRIFUSHORT", "MIRIMAGE"]
-    for detector in INSTRUMENT.detectors.values():
-        assert sorted((abs(detector.fast_axis), abs(detector.slow_axis))) == [1, 2]
-        assert detector.rows > sum(detector.reference_rows)
-        assert detector.columns > sum(detector.reference_columns)
-
-
-def test_header_that_contradicts_the_read_out_is_refused():
-    meta = exposure(**{"subarray.fastaxis": 2, "subarray.slowaxis": 1})
-    with pytest.raises(FileInvalid, match="MIRIMAGE reads along"):
-        INSTRUMENT.facts(meta)
-
-
-def test_unknown_detector_names_the_nearest():
-    with pytest.raises(UnknownName, match="MIRIMAGE"):
-        INSTRUMENT.facts(exposure(detector="MIRIMAG"))
 
 
 def test_unsupported_mode_is_refused_with_its_name_and_the_version():
@@ -46,3 +62,21 @@ def test_detectors_have_reference_columns_and_interleaved_outputs_only():
         assert detector.reference_rows == (0, 0)
         assert detector.reference_columns == (4, 4)
         assert detector.interleaved_outputs
+
+
+@pytest.mark.parametrize(("name", "x_scale", "y_scale"), [("MIRIMAGE", 0.1105, 0.1114)])
+def test_nominal_area(name, x_scale, y_scale):
+    assert APERTURES[name].pixel_area_sr == pytest.approx(x_scale * y_scale * ARCSEC**2, rel=0.01)
+
+
+def test_filters_are_what_their_names_say():
+    filters = load_filters(files("calcore_miri") / "tables" / "filters.toml")
+    assert len(filters) >= 9
+    channels = {detector.channel for detector in APERTURES.values()}
+    for name, band in filters.items():
+        named = int(name[1:-1]) / 100
+        assert band.pivot_micron == pytest.approx(named, rel=0.03)
+        assert 0 < band.bandwidth_micron < 0.5 * band.pivot_micron
+        assert 0.1 < band.photmjsr < 50
+        assert band.background_mjysr > 0
+        assert band.channel in channels

@@ -1,20 +1,16 @@
 """Give an image its world coordinates."""
 
 from dataclasses import dataclass
-from typing import Annotated, Any
 
 from calcore.model import Image, Meta
 from calcore.model.reference import Distortion, FilterOffset
-from calcore.parameters import Doc, Range, Unit
-from calcore.step import Step
-from calcore.wcs.footprint import region
+from calcore.steps.approximation import ApproximatingStep
 from calcore.wcs.imaging import imaging_wcs
 from calcore.wcs.pointing import Pointing
-from calcore.wcs.sip import replaced, sip_keywords
 
 
 @dataclass(frozen=True, kw_only=True)
-class AssignWcs(Step):
+class AssignWcs(ApproximatingStep):
     """Attach the transform from pixels to the sky, and write its approximation into the header.
 
     The transform runs through the frames detector, v2v3, v2v3vacorr and world. The header gets the
@@ -23,23 +19,6 @@ class AssignWcs(Step):
     """
 
     required = frozenset({"distortion"})
-
-    sip_approx: Annotated[bool, Doc("Write an approximation as FITS keywords.")] = True
-    sip_max_pix_error: Annotated[
-        float, Range(0), Unit("pixel"), Doc("Largest error wanted of the approximation.")
-    ] = 0.01
-    sip_degree: Annotated[
-        int | None, Range(1, 6), Doc("Degree of its polynomials; None: the lowest that does.")
-    ] = None
-    sip_max_inv_pix_error: Annotated[
-        float, Range(0), Unit("pixel"), Doc("Largest error wanted of its inverse.")
-    ] = 0.01
-    sip_inv_degree: Annotated[
-        int | None, Range(1, 6), Doc("Degree of the inverse; None: the lowest that does.")
-    ] = None
-    sip_npoints: Annotated[
-        int, Range(4), Doc("Points along each axis at which the approximation is fitted.")
-    ] = 12
 
     def apply(
         self, image: Image, *, distortion: Distortion, filter_offset: FilterOffset | None = None
@@ -53,22 +32,7 @@ class AssignWcs(Step):
             corner=meta.subarray_origin,
             offset=offset_of(meta, filter_offset),
         )
-        changes: dict[str, Any] = {"wcsinfo.s_region": region(wcs)}
-        if self.sip_approx:
-            known = [name.removeprefix("wcsinfo.") for name in meta if name.startswith("wcsinfo.")]
-            changes |= {f"wcsinfo.{name}": None for name in replaced(known)}
-            pixel = meta.get("wcsinfo.crpix1"), meta.get("wcsinfo.crpix2")
-            keywords = sip_keywords(
-                wcs,
-                max_error=self.sip_max_pix_error,
-                degree=self.sip_degree,
-                max_inverse_error=self.sip_max_inv_pix_error,
-                inverse_degree=self.sip_inv_degree,
-                points=self.sip_npoints,
-                reference_pixel=None if None in pixel else (float(pixel[0]), float(pixel[1])),
-            )
-            changes |= {f"wcsinfo.{name}": value for name, value in keywords.items()}
-        return image.replace(wcs=wcs, meta=meta.set(changes))
+        return image.replace(wcs=wcs, meta=self.with_coordinates(meta, wcs))
 
 
 def pointing_of(meta: Meta) -> Pointing:
