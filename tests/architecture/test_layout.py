@@ -41,6 +41,7 @@ def test_imports_go_downstairs():
 def test_no_import_contract_has_exceptions():
     settings = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]
     assert not [c["name"] for c in settings["contracts"] if "ignore_imports" in c]
+    assert not settings.get("exclude_type_checking_imports", False)
 
 
 def test_core_spells_no_instrument():

@@ -3,12 +3,12 @@
 import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from calcore import __version__
 from calcore.errors import PluginBroken
 from calcore.simulate import reference_detector, reference_optics
 from calcore.simulate.instrument_tables import SimulatedInstrument
@@ -141,7 +141,7 @@ def _table(
 def _recipe(setup: Setup, kind: str, exact: frozenset[str]) -> str:
     """Return a word for all that a file depends on, the number of groups left out."""
     parts: list[object] = [
-        __version__,
+        version("calcore"),
         setup.seed,
         setup.physics,
         setup.effects,
