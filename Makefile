@@ -2,8 +2,12 @@
 # Python 3.11 or later is all they ask for: choose one with `make PYTHON=python3.12 …`.
 
 SHELL := /bin/bash
-PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
-  $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$p; break; }; done)
+# One that cannot make environments is passed over, and one for which libraries have no wheels yet is
+# taken only where there is no other.
+PYTHON ?= $(shell for next in 15 99; do \
+  for p in python3 python3.14 python3.13 python3.12 python3.11; do \
+  $$p -c "import ensurepip, sys; sys.exit(not (3, 11) <= sys.version_info < (3, $$next))" \
+  2>/dev/null && { echo $$p; break 2; }; done; done)
 PLUGINS := nircam nirspec niriss miri fgs
 PACKAGES := core $(PLUGINS:%=plugins/%)
 # One thread for each process of the tests; calcore's own threads are tested where that is the point.
@@ -13,6 +17,7 @@ SOURCES := $(shell find core/src plugins/miri/src -type f ! -name '*.pyc' ! -pat
 
 USER_ENV := .venv
 TEST_ENV := .venv-test
+OLDEST_ENV := .venv-oldest
 JWST_ENV := .venv-jwst
 DEMO := demo
 # The reference files that `calcore simulate` makes are found as CRDS finds them, without a network.
@@ -23,19 +28,34 @@ WORKERS ?= 2
 PYTEST := $(TEST_ENV)/bin/pytest -n $(WORKERS) --dist loadfile
 PEER_PYTHON := CALCORE_JWST_PYTHON=$(CURDIR)/$(JWST_ENV)/bin/python
 
+# What leans on libraries: files, coordinates, catalogues, mosaics, pictures, commands, the simulator,
+# and one visit from raw exposures to a mosaic.
+OLDEST_TESTS := $(wildcard tests/core/test_io_*.py) \
+  $(patsubst %,tests/core/test_%.py,assign_wcs associations cli image3_kernels image3_steps model \
+  pipeline references_crds report_quicklook simulate_pointing wcs) \
+  tests/architecture/test_entry_points.py tests/architecture/test_startup.py \
+  tests/miri/test_miri_simulate.py tests/miri/test_miri_apertures.py \
+  $(patsubst %,tests/miri/test_miri_run.py::test_%,a_folder_becomes_a_mosaic_and_a_catalogue \
+  products_say_how_they_were_made)
+
+# Somebody else's packages and pip's other places to install into stay out of our environments.
+unexport PYTHONPATH PYTHONHOME
+export PIP_USER := 0
+
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format unit parity truth bench python clean
+.PHONY: help demo test lint format unit oldest parity truth bench python clean
 
 help:
 	@echo 'make demo    set up .venv, simulate a small imaging visit and calibrate it'
 	@echo 'make test    linters, types and all tests, in environments of their own'
 	@echo 'make lint    linters and types only'
 	@echo 'make unit    tests that need neither the reference pipeline nor much time'
+	@echo 'make oldest  a part of the tests with the oldest libraries that calcore works with'
 	@echo 'make bench   speed and memory beside the reference pipeline'
 	@echo 'make clean   remove environments and what the demo made'
 
 python:
-	@test -n '$(PYTHON)' || { echo 'calcore needs Python 3.11 or later; none was found. Install one, or name it: make PYTHON=/path/to/python3'; exit 1; }
+	@test -n '$(PYTHON)' || { echo 'calcore needs Python 3.11 or later, with its modules venv and ensurepip (python3-venv on Debian and Ubuntu); none was found. Install one, or name it: make PYTHON=/path/to/python3'; exit 1; }
 
 # Environments. A stamp file says that one is complete; it is made again when a pyproject.toml changes.
 
@@ -44,9 +64,16 @@ $(USER_ENV)/.stamp: core/pyproject.toml plugins/miri/pyproject.toml $(SOURCES) |
 	$(USER_ENV)/bin/python -m pip install --quiet --disable-pip-version-check ./core ./plugins/miri
 	@touch $@
 
-$(TEST_ENV)/.stamp: tests/requirements.txt $(PACKAGES:%=%/pyproject.toml) | python
+$(TEST_ENV)/.stamp: tests/requirements.txt tests/requirements-lint.txt $(PACKAGES:%=%/pyproject.toml) | python
 	@test -x $(TEST_ENV)/bin/python || $(PYTHON) -m venv $(TEST_ENV)
-	$(TEST_ENV)/bin/python -m pip install --quiet --disable-pip-version-check $(PACKAGES:%=-e ./%) -r tests/requirements.txt
+	$(TEST_ENV)/bin/python -m pip install --quiet --disable-pip-version-check $(PACKAGES:%=-e ./%) -r tests/requirements.txt -r tests/requirements-lint.txt
+	@touch $@
+
+# Every library at its lower bound. The bounds are read by a Python that has `packaging`.
+$(OLDEST_ENV)/.stamp: $(TEST_ENV)/.stamp tests/oldest.py | python
+	@test -x $(OLDEST_ENV)/bin/python || $(PYTHON) -m venv $(OLDEST_ENV)
+	$(TEST_ENV)/bin/python tests/oldest.py > $(OLDEST_ENV)/constraints.txt
+	$(OLDEST_ENV)/bin/python -m pip install --quiet --disable-pip-version-check -c $(OLDEST_ENV)/constraints.txt $(PACKAGES:%=-e ./%) -r tests/requirements.txt
 	@touch $@
 
 $(JWST_ENV)/.stamp: tests/requirements-jwst.txt | python
@@ -77,17 +104,22 @@ format: $(TEST_ENV)/.stamp
 unit: $(TEST_ENV)/.stamp
 	$(ONE_THREAD) $(PYTEST) -m 'not parity and not truth'
 
+# Its machine code has a folder of its own, since numba keeps that of one release only.
+oldest: $(OLDEST_ENV)/.stamp
+	$(ONE_THREAD) NUMBA_CACHE_DIR=$(CURDIR)/$(OLDEST_ENV)/kernels \
+	  $(OLDEST_ENV)/bin/pytest -n $(WORKERS) --dist loadfile $(OLDEST_TESTS)
+
 parity: $(TEST_ENV)/.stamp $(JWST_ENV)/.stamp
 	$(ONE_THREAD) $(PEER_PYTHON) $(PYTEST) -m parity
 
 truth: $(TEST_ENV)/.stamp
 	$(ONE_THREAD) $(PYTEST) -m truth
 
-test: lint $(JWST_ENV)/.stamp
+test: lint oldest $(JWST_ENV)/.stamp
 	$(ONE_THREAD) $(PEER_PYTHON) $(PYTEST)
 
 bench: $(TEST_ENV)/.stamp $(JWST_ENV)/.stamp
 	$(PEER_PYTHON) $(TEST_ENV)/bin/python -m benchmarks
 
 clean:
-	rm -rf $(USER_ENV) $(TEST_ENV) $(JWST_ENV) $(DEMO)
+	rm -rf $(USER_ENV) $(TEST_ENV) $(OLDEST_ENV) $(JWST_ENV) $(DEMO)
