@@ -350,7 +350,7 @@ class TestKinds:
             fits.ImageHDU(np.ones((4, 6), "f4"), name="ERR"),
         ]
         fits.HDUList([fits.PrimaryHDU(), *images]).writeto(path)
-        with pytest.raises(FileInvalid, match="ERR is 4 x 6 but SCI is 4 x 5"):
+        with pytest.raises(FileInvalid, match="ERR is 4 x 6, but SCI is 4 x 5"):
             io.open(path)
 
     def test_a_ramp_needs_four_axes(self, rng, tmp_path):

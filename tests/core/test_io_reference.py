@@ -113,7 +113,7 @@ class TestSubarrays:
     def test_arrays_that_contradict_each_other(self, image, tmp_path):
         path = make(tmp_path / "s.fits", SCI=image, DQ=np.zeros((NY, NX - 4), "u1"))
         with pytest.raises(
-            ReferenceInvalid, match=r"saturation: .*DQ is 32 x 44 but SCI is 32 x 48"
+            ReferenceInvalid, match=r"saturation: .*DQ is 32 x 44, but SCI is 32 x 48"
         ):
             io.open_reference(path, Saturation, science())
 

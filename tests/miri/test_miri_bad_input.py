@@ -59,6 +59,21 @@ def saturated(file):
     file["SCI"].data[...] = 65535
 
 
+def no_pixels(file):
+    file["SCI"].data = None
+
+
+def plane(name, shape, kind):
+    """Return a change that appends an image."""
+    return lambda file: file.append(fits.ImageHDU(np.zeros(shape, kind), name=name))
+
+
+def damaged(card, value):
+    """Return a change of a card's value that astropy would not write."""
+    wrong = card[:10] + value.rjust(20)
+    return lambda _file: lambda content: content.replace(card, wrong, 1)
+
+
 # What is done to an exposure, and what the sentence about it must say besides the file's name.
 DEFECTS = {
     "no exposure type": (header("EXP_TYPE", None), ["EXP_TYPE", "add it"]),
@@ -70,13 +85,34 @@ DEFECTS = {
     "mode without pipeline": (header("EXP_TYPE", "MIR_MRS"), ["calcore-miri", "MIR_MRS"]),
     "other read-out": (header("FASTAXIS", -1), ["FASTAXIS", "correct the header"]),
     "size and data disagree": (header("SUBSIZE2", 80), ["SUBSIZE2"]),
-}
+    "no size": (header("SUBSIZE1", None), ["SUBSIZE1", "add it"]),
+    "no corner": (header("SUBSTRT2", None), ["SUBSTRT2", "add it"]),
+    "no gap between groups": (header("GROUPGAP", None), ["GROUPGAP", "add it"]),
+    "more groups than there are": (header("NGROUPS", 9), ["9 groups", "holds 8"]),
+    "fewer integrations": (header("NINTS", 2), ["2 integrations", "holds 1"]),
+    "text for a number": (header("NGROUPS", "many"), ["NGROUPS is 'many'", "a whole number"]),
+    "no time passes": (header("TGROUP", 0.0), ["TGROUP is 0.0", "correct the header"]),
+    "beyond the pole": (header("DEC_REF", 99.0), ["DEC_REF is 99.0", "between -90 and 90"]),
+    "no date": (header("DATE-OBS", None), ["DATE-OBS", "add it"]),
+    "no such date": (header("DATE-OBS", "3rd of May"), ["3rd of May", "a date such as"]),
+    "text for a scale": (damaged(b"BZERO   =                32768", b"'x'"), ["BZERO", "'x'"]),
+    "negative axis": (damaged(b"NAXIS1  =                   72", b"-72"), ["'NAXIS1'"]),
+    "negative heap": (damaged(b"PCOUNT  =                    0", b"-10"), ["'PCOUNT'"]),
+    "flags of other groups": (
+        plane("GROUPDQ", (1, 5, 64, 72), "u1"), ["GROUPDQ is 1 x 5 x 64 x 72", "1 x 8 x 64 x 72"],
+    ),
+    "flags of other pixels": (plane("PIXELDQ", (9, 9), "u4"), ["PIXELDQ is 9 x 9"]),
+    "no pixels": (no_pixels, ["no extension SCI"]),
+    "two images": (plane("SCI", (1, 8, 64, 72), "f4"), ["2 extensions SCI"]),
+}  # fmt: skip
 
 
 def write(visit, path, change):
     with fits.open(visit.raw[0], memmap=False) as file:
-        change(file)
+        damage = change(file)
         file.writeto(path)
+    if damage is not None:
+        path.write_bytes(damage(path.read_bytes()))
     return path
 
 

@@ -24,6 +24,10 @@ class CalcoreError(Exception):
 
     exit_status = 1
 
+    def __str__(self) -> str:
+        """Return the message on one line, whatever a library below put into it."""
+        return " ".join(line.strip() for line in super().__str__().splitlines())
+
 
 class StepSkipped(Exception):
     """A step has nothing to do here; the reason is recorded and the run goes on."""
@@ -62,13 +66,22 @@ class PluginMissing(UsageError):
     """The exposure's instrument is not installed."""
 
     def __init__(self, instrument: str, what: str = "", installed: Iterable[str] = ()) -> None:
+        there = sorted(installed)
         taken = (
             f"{what} was taken with {instrument}, whose package is not installed"
             if what
             else f"the package of instrument {instrument} is not installed"
         )
-        others = f" (installed: {', '.join(sorted(installed))})" if installed else ""
-        super().__init__(f"{taken}: pip install calcore-{instrument.lower()}{others}")
+        others = f" (installed: {', '.join(there)})" if there else ""
+        super().__init__(f"{taken}: {self._remedy(instrument.lower(), there)}{others}")
+
+    @staticmethod
+    def _remedy(name: str, installed: list[str]) -> str:
+        """Return what to install; nothing for a word that is a slip or no name."""
+        near = get_close_matches(name, installed, n=1, cutoff=0.75)
+        if near:
+            return f"did you mean {near[0]}?"
+        return f"pip install calcore-{name}" if name.isalpha() else "correct INSTRUME in the header"
 
 
 class PluginBroken(CalcoreError):
@@ -107,6 +120,16 @@ class KeywordMissing(CalcoreError):
         super().__init__(f"{place}the keyword {shown} is missing; add it to the header")
 
 
+class KeywordInvalid(CalcoreError):
+    """A keyword has a value that cannot be true."""
+
+    def __init__(
+        self, keyword: str, value: object, wanted: str, path: Path | str | None = None
+    ) -> None:
+        place = f"{path}: " if path else ""
+        super().__init__(f"{place}{keyword} is {value!r}, but must be {wanted}; correct the header")
+
+
 class OutputProblem(FileProblem):
     """A product cannot be written."""
 
@@ -125,6 +148,10 @@ class AssociationInvalid(CalcoreError):
 
 class DataUnusable(CalcoreError):
     """The exposure holds nothing that this step could work with."""
+
+
+class ShapesDisagree(DataUnusable):
+    """Arrays that belong together have different shapes."""
 
 
 class NoScienceData(CalcoreError):

@@ -13,7 +13,7 @@ from importlib.resources import files
 from importlib.resources.abc import Traversable
 from typing import Any
 
-from calcore.errors import FileInvalid, ModeNotSupported, PluginBroken, UnknownName
+from calcore.errors import KeywordInvalid, ModeNotSupported, PluginBroken, UnknownName
 from calcore.model.facts import Detector, ExposureType, Facts
 from calcore.model.meta import Meta
 
@@ -88,7 +88,7 @@ class Instrument:
         ------
         UnknownName
             The detector or the exposure type is not this instrument's.
-        FileInvalid
+        KeywordInvalid
             The header contradicts the table about how the detector reads out.
         """
         if meta.detector not in self.detectors:
@@ -99,11 +99,7 @@ class Instrument:
         axes = meta.get("subarray.fastaxis"), meta.get("subarray.slowaxis")
         wanted = detector.fast_axis, detector.slow_axis
         if None not in axes and axes != wanted:
-            raise FileInvalid(
-                meta.get("filename", "the exposure"),
-                f"FASTAXIS, SLOWAXIS are {axes}, but {detector.name} reads along {wanted}; "
-                "correct the header",
-            )
+            raise KeywordInvalid("FASTAXIS, SLOWAXIS", axes, f"{wanted} on {detector.name}")
         return Facts(detector, self.exposure_types[meta.exposure_type])
 
     def pipeline_of(self, meta: Meta, stage: str) -> str:

@@ -115,3 +115,9 @@ def request_of(inputs: tuple[Path, ...], options: dict[str, Any]) -> dict[str, A
     if config is not None and not config.is_file():
         raise UsageError(f"{config}: there is no such configuration file")
     return {"inputs": chosen, **options}
+
+
+def say_failed(name: str, reason: str) -> None:
+    """Say on standard error why a product cannot be had, in one sentence that names it."""
+    named = reason if name in reason else f"{name}: {reason}"
+    click.echo(f"calcore: {named}", err=True)

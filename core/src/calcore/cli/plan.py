@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from calcore.cli.options import request_of, request_options
+from calcore.cli.options import request_of, request_options, say_failed
 
 
 @click.command()
@@ -58,8 +58,8 @@ def references(inputs: tuple[Path, ...], **options: Any) -> None:
 
 def _stop_if_wrong(plans: Any) -> None:
     """End with exit status 1 if a product cannot be made; each reason is one sentence."""
-    wrong = dict.fromkeys(product.error for product in plans if product.error)
-    for error in wrong:
-        click.echo(f"calcore: {error}", err=True)
+    wrong = [product for product in plans if product.error]
+    for product in wrong:
+        say_failed(product.name, product.error)
     if wrong:
         raise click.exceptions.Exit(1)

@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from calcore.cli.options import request_of, request_options
+from calcore.cli.options import request_of, request_options, say_failed
 
 _PICTURES = click.option(
     "--pictures/--no-pictures", default=True, show_default=True,
@@ -70,10 +70,5 @@ def _go(name: str, inputs: tuple[Path, ...], options: dict[str, Any]) -> None:
     summary(Console(highlight=False, quiet=quiet), result, pictures)
     failed = [outcome for outcome in result.products if outcome.status is Status.FAILED]
     for outcome in failed:
-        named = (
-            outcome.reason
-            if outcome.name in outcome.reason
-            else f"{outcome.name}: {outcome.reason}"
-        )
-        click.echo(f"calcore: {named}", err=True)
+        say_failed(outcome.name, outcome.reason)
     raise click.exceptions.Exit(result.exit_status)

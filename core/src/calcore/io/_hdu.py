@@ -11,6 +11,9 @@ from calcore.io._cards import BLOCK, Card, parse
 from calcore.io._source import Source, open_source
 
 _CHUNK = 10 * BLOCK
+_LONGEST = 1 << 24
+"""A header longer than this [byte] has lost its END."""
+_BITPIX = frozenset({8, 16, 32, 64, -32, -64})
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,8 +43,9 @@ class Extension:
 
     @property
     def version(self) -> int:
-        """EXTVER."""
-        return int(self.header.get("EXTVER") or 1)
+        """EXTVER; 1 if it is no number."""
+        version = self.header.get("EXTVER")
+        return version if isinstance(version, int) else 1
 
     @property
     def kind(self) -> str:
@@ -70,8 +74,16 @@ class Extension:
 
 def axes_of(header: dict[str, Any]) -> tuple[int, ...]:
     """Return the sizes of a header's axes, slowest first."""
-    count = int(header.get("NAXIS", 0))
-    return tuple(int(header[f"NAXIS{axis}"]) for axis in range(count, 0, -1))
+    names = [f"NAXIS{axis}" for axis in range(_count(header, "NAXIS"), 0, -1)]
+    return tuple(_count(header, name) for name in names)
+
+
+def _count(header: dict[str, Any], keyword: str) -> int:
+    """Return a keyword that counts something; the error's argument is its name if it does not."""
+    value = header[keyword]
+    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+        raise ValueError(keyword)
+    return value
 
 
 @dataclass(frozen=True, eq=False)
@@ -126,30 +138,17 @@ def scan(source: Source) -> Contents:
 
 def _extension(source: Source, start: int) -> Extension:
     """Read one header, and find how many bytes of data follow."""
-    header = b""
-    while True:
-        piece = source.read(start + len(header), _CHUNK)
-        if not piece:
-            raise FileTruncated(
-                source.path,
-                f"its {source.length} bytes end within a header; fetch or make it again",
-            )
-        header += piece
-        end = _end(header)
-        if end:
-            break
-    cards = tuple(parse(header[:end]))
-    offset = start + end
+    header = _header(source, start)
+    cards = tuple(parse(header))
+    offset = start + len(header)
     values = {card.keyword: card.value for card in reversed(cards)}
     try:
-        axes = axes_of(values)
-        if values.get("GROUPS") is True and axes and axes[-1] == 0:
-            axes = axes[:-1]
-        count = int(values.get("PCOUNT", 0)) + prod(axes) if axes else 0
-        size = abs(int(values["BITPIX"])) // 8 * int(values.get("GCOUNT", 1)) * count
-    except (KeyError, TypeError, ValueError) as error:
+        size = _size(values)
+    except (KeyError, ValueError) as error:
         raise FileInvalid(
-            source.path, f"the header at byte {start} has no sound {error}; make the file again"
+            source.path,
+            f"the header at byte {start} does not say how large its data are: {error.args[0]!r} is "
+            "missing or wrong; fetch or make the file again",
         ) from error
     if offset + size > source.length:
         raise FileTruncated(
@@ -160,9 +159,52 @@ def _extension(source: Source, start: int) -> Extension:
     return Extension(source, cards, start, offset, size)
 
 
-def _end(header: bytes) -> int:
-    """Return the length of a header with its END and blanks, or 0 if END is not there yet."""
-    position = -1
+def _header(source: Source, start: int) -> bytes:
+    """Return a header with its END and blanks."""
+    header = b""
+    while True:
+        piece = source.read(start + len(header), _CHUNK)
+        if not piece:
+            raise FileTruncated(
+                source.path,
+                f"its {source.length} bytes end within a header; fetch or make it again",
+            )
+        searched = len(header)
+        header += piece
+        end = _end(header, searched)
+        if end:
+            return header[:end]
+        if len(header) > _LONGEST:
+            raise FileInvalid(
+                source.path,
+                f"the header at byte {start} has no END; fetch or make the file again",
+            )
+
+
+def _size(values: dict[str, Any]) -> int:
+    """Return the bytes of data that a header promises.
+
+    Raises
+    ------
+    KeyError, ValueError
+        A keyword that says so is missing or wrong; it is the error's argument.
+    """
+    axes = axes_of(values)
+    if values.get("GROUPS") is True and axes and axes[-1] == 0:
+        axes = axes[:-1]
+    if values["BITPIX"] not in _BITPIX:
+        raise ValueError("BITPIX")
+    more = _count({"PCOUNT": 0, **values}, "PCOUNT")
+    repeats = _count({"GCOUNT": 1, **values}, "GCOUNT")
+    return abs(int(values["BITPIX"])) // 8 * repeats * (more + prod(axes) if axes else 0)
+
+
+def _end(header: bytes, searched: int) -> int:
+    """Return the length of a header with its END and blanks, or 0 if END is not there yet.
+
+    What was searched before need not be looked at again but for its last card.
+    """
+    position = max(0, searched - BLOCK) - 1
     while (position := header.find(b"END     ", position + 1)) >= 0:
         if position % 80 == 0:
             whole = -(-(position + 80) // BLOCK) * BLOCK

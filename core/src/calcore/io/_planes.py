@@ -7,7 +7,7 @@ import numpy as np
 from calcore.errors import FileInvalid
 from calcore.io._hdu import Contents, Extension
 from calcore.io._section import Filled, Section, Translation
-from calcore.model.layout import Array, Plane, fields_of
+from calcore.model.layout import Array, Plane, disagreement, fields_of, times
 
 _STORED = {8: ">u1", 16: ">i2", 32: ">i4", 64: ">i8", -32: ">f4", -64: ">f8"}
 
@@ -25,14 +25,21 @@ def section(
         raise FileInvalid(
             path, f"{extension.name} is a {extension.kind}, not an image; give another file"
         )
+    scale, zero = header.get("BSCALE") or 1, header.get("BZERO") or 0
+    if not (isinstance(scale, int | float) and isinstance(zero, int | float)):
+        raise FileInvalid(
+            path,
+            f"BSCALE and BZERO of {extension.name} are {scale!r} and {zero!r}, but must be numbers; "
+            "correct the header",
+        )
     return Section(
         extension.source,
         extension.offset,
         np.dtype(_STORED[int(header["BITPIX"])]),
         extension.shape,
         np.dtype(dtype),
-        scale=header.get("BSCALE") or 1,
-        zero=header.get("BZERO") or 0,
+        scale=scale,
+        zero=zero,
         translate=translate,
     )
 
@@ -86,15 +93,19 @@ def planes_of(
         flags = translate if plane.extension == "DQ" else None
         found[name] = section(extension, plane.dtype, flags)
         shape = found[name].shape
+        if 0 in shape:
+            raise FileInvalid(
+                contents.source.path,
+                f"{plane.extension} is {times(shape)} (slowest axis first), so it holds nothing; "
+                "give another file",
+            )
         if main is None:
             _check_axes(contents, plane, shape, kind)
             main = plane, shape
-        elif shape[-2:] != main[1][-2:]:
-            raise FileInvalid(
-                contents.source.path,
-                f"{plane.extension} is {_times(shape)} but {main[0].extension} is "
-                f"{_times(main[1])} (slowest axis first); make the file again",
-            )
+    shapes = {name: plane.shape for name, plane in found.items() if plane is not None}
+    fault = disagreement(kind, shapes)
+    if fault:
+        raise FileInvalid(contents.source.path, f"{fault}; make the file again")
     for name, array in fields_of(kind, Array).items():
         extension = contents.find(array.extension)
         if extension is None and array.required:
@@ -131,7 +142,3 @@ def _shape(plane: Plane, main: Plane, shape: tuple[int, ...]) -> tuple[int, ...]
         return shape
     sizes = dict(zip(main.axes[::-1], shape[::-1], strict=False))
     return tuple(sizes.get(axis, 1) for axis in plane.axes)
-
-
-def _times(shape: tuple[int, ...]) -> str:
-    return " x ".join(str(size) for size in shape)

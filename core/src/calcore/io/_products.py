@@ -44,6 +44,23 @@ def belongs(extension: Extension, kind: Any) -> bool:
     return extension.name not in STANDARD or extension.version != 1
 
 
+def check_single(contents: Contents) -> None:
+    """Check that a file holds no more than one image.
+
+    Raises
+    ------
+    FileInvalid
+        It holds several.
+    """
+    many = sum(extension.name == "SCI" for extension in contents.extensions)
+    if many > 1:
+        raise FileInvalid(
+            contents.source.path,
+            f"holds {many} extensions SCI, one for each slit or source, which this version does not "
+            "read; give a file with one image",
+        )
+
+
 def kind_of(contents: Contents) -> type[Record]:
     """Return which record class a file holds.
 
@@ -59,13 +76,6 @@ def kind_of(contents: Contents) -> type[Record]:
         there = ", ".join(sorted(names - {"PRIMARY"})) or "no extension"
         raise FileInvalid(
             path, f"has no extension SCI, so it is no exposure; it holds {there}. Give another file"
-        )
-    many = sum(extension.name == "SCI" for extension in contents.extensions)
-    if many > 1:
-        raise FileInvalid(
-            path,
-            f"holds {many} extensions SCI, one for each slit or source, which this version does not "
-            "read; give a file with one image",
         )
     axes = len(science.shape)
     suffix = suffix_of(path)

@@ -8,7 +8,7 @@ from calcore.io import keywords
 from calcore.io._hdu import Contents, Extension, scan
 from calcore.io._headers import carried_cards, meta_of
 from calcore.io._planes import planes_of
-from calcore.io._products import extensions_of, kind_of, rides_along
+from calcore.io._products import check_single, extensions_of, kind_of, rides_along
 from calcore.io._source import MemorySource, Source, open_source
 from calcore.io._tables import read_table
 from calcore.io._tree import LazyTree, check_read, flat, lookup, read_tree, without
@@ -16,12 +16,14 @@ from calcore.model import Carried, Catalog, Meta
 from calcore.model.layout import Node, Plane, TableExtension, fields_of
 
 
-def read_meta(path: Path | str, *, required: tuple[str, ...] = ("instrument.name",)) -> Meta:
+def read_meta(
+    file: Path | str | Contents, *, required: tuple[str, ...] = ("instrument.name",)
+) -> Meta:
     """Return the metadata of an exposure or product from its headers alone.
 
     Parameters
     ----------
-    path : path
+    file : path or Contents
         A FITS file, which may be compressed with gzip.
     required : tuple of str
         Dotted names that must have a value.
@@ -33,8 +35,8 @@ def read_meta(path: Path | str, *, required: tuple[str, ...] = ("instrument.name
     KeywordMissing
         A required name has no value.
     """
-    path = Path(path)
-    return _meta(scan(open_source(path)), required)
+    contents = file if isinstance(file, Contents) else scan(open_source(Path(file)))
+    return _meta(contents, required)
 
 
 def _meta(contents: Contents, required: tuple[str, ...] = ()) -> Meta:
@@ -107,6 +109,7 @@ def open_lazy(path: Path | str, kind: type[Any] | None = None) -> Any:
     """
     path = Path(path)
     contents = scan(open_source(path))
+    check_single(contents)
     chosen: Any = kind or kind_of(contents)
     fields = planes_of(contents, chosen)
     fields |= tables_of(contents, chosen)

@@ -1,5 +1,6 @@
 """How a record's fields lie in a file: said once, as annotations of the fields themselves."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, TypeVar, get_type_hints
@@ -60,6 +61,44 @@ def fields_of(record: Any, kind: type[T]) -> dict[str, T]:
             if isinstance(extra, kind):
                 found[name] = extra
     return found
+
+
+def disagreement(record: Any, shapes: Mapping[str, tuple[int, ...]]) -> str:
+    """Return in words which planes of a record class do not fit each other; nothing if all do.
+
+    Planes must agree with the first one in rows, columns, and all other axes of the same name. A
+    plane may have more axes than its annotation says, as images of several integrations have.
+    """
+    first: tuple[Plane, tuple[int, ...]] | None = None
+    for name, plane in fields_of(record, Plane).items():
+        shape = shapes.get(name)
+        if shape is None:
+            continue
+        first = first or (plane, shape)
+        if _fits(plane, shape, *first):
+            continue
+        return (
+            f"{plane.extension} is {times(shape)}, but {first[0].extension} is {times(first[1])} "
+            "(slowest axis first)"
+        )
+    return ""
+
+
+def _fits(plane: Plane, shape: tuple[int, ...], first: Plane, wanted: tuple[int, ...]) -> bool:
+    """Tell whether a plane's shape agrees with that of the first plane."""
+    if len(shape) < len(plane.axes):
+        return False
+    if plane.axes == first.axes:
+        count = min(len(shape), len(wanted))
+        return shape[-count:] == wanted[-count:]
+    known = dict(zip(first.axes[::-1], wanted[::-1], strict=False))
+    own = zip(plane.axes[::-1], shape[::-1], strict=False)
+    return all(known.get(axis, size) == size for axis, size in own)
+
+
+def times(shape: tuple[int, ...]) -> str:
+    """Return a shape in words, such as ``5 x 64 x 72``."""
+    return " x ".join(str(size) for size in shape)
 
 
 def _metadata(hint: Any) -> tuple[Any, ...]:

@@ -7,7 +7,8 @@ from typing import Any, Self
 
 import numpy as np
 
-from calcore.model.layout import Plane, fields_of
+from calcore.errors import ShapesDisagree
+from calcore.model.layout import Plane, disagreement, fields_of, times
 from calcore.model.meta import Meta
 from calcore.model.window import Window
 
@@ -42,6 +43,24 @@ class Record:
     meta: Meta
     carried: Carried = field(default_factory=Carried, repr=False)
     window: Window | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse planes that do not fit each other: compiled code does not look where it reads."""
+        kind: Any = type(self)
+        shapes = {
+            name: plane.shape
+            for name in fields_of(kind, Plane)
+            if (plane := getattr(self, name)) is not None
+        }
+        fault = disagreement(kind, shapes)
+        if fault:
+            raise ShapesDisagree(f"the arrays of this {kind.__name__} do not fit: {fault}")
+        size = next((shape[-2:] for shape in shapes.values()), None)
+        if self.window is not None and size is not None and size != self.window.shape:
+            raise ShapesDisagree(
+                f"this {kind.__name__} has {times(size)} rows and columns where "
+                f"{times(self.window.shape)} are needed; give one that covers the exposure"
+            )
 
     def replace(self, **changes: Any) -> Self:
         """Return a copy with some fields changed."""

@@ -60,7 +60,9 @@ class Linearity(Reference):
     type: ClassVar[str] = "linearity"
     coefficients: Annotated[Float, Plane("COEFFS", "f4", ("coefficient", "y", "x"), required=True)]
     dq: Annotated[Flags, Plane("DQ", "u4", fill=0)]
-    inverse: Annotated[Float, Plane("INV_COEFFS", "f4", ("coefficient", "y", "x"))] | None = None
+    inverse: (
+        Annotated[Float, Plane("INV_COEFFS", "f4", ("inverse_coefficient", "y", "x"))] | None
+    ) = None
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

@@ -7,18 +7,22 @@ read at the first question, not at import. With no network a local cache answers
 
 import logging
 import os
+import re
 from collections.abc import Mapping
 from typing import Any
 
 from platformdirs import user_cache_path
 
-from calcore.errors import ReferenceMissing
+from calcore.errors import KeywordMissing, ReferenceMissing
 from calcore.hooks import hookimpl
+from calcore.io.keywords import keyword_of
 from calcore.model.meta import Meta
 
 SERVER = "https://jwst-crds.stsci.edu"
 _PREFIXES = ("NOT FOUND",)
 _PATHS: set[str] = set()
+_NAME = re.compile(r"META\.[A-Z0-9_.]*[A-Z0-9_]")
+_PAIR = re.compile(r"parameter='(META\.[A-Z0-9_.]+)' value=")
 
 
 class Crds:
@@ -91,12 +95,33 @@ def _ask(kind: str, parameters: Mapping[str, str]) -> str:
             f"not answer, and {os.environ['CRDS_PATH']} holds no copy of its rules; {_remedy(kind)}"
         ) from error
     except Exception as error:  # the client raises many types, all meaning that it has no answer
-        reason = " ".join(str(error).split())
         raise ReferenceMissing(
-            f"CRDS has no {kind} reference for this exposure: {reason}; {_remedy(kind)}"
+            f"CRDS has no {kind} reference for this exposure: {_reason(error, parameters)}; "
+            f"{_remedy(kind)}"
         ) from error
     path = str(found[kind])
     return "N/A" if path.startswith(_PREFIXES) or path == "N/A" else path
+
+
+def _reason(error: Exception, parameters: Mapping[str, str]) -> str:
+    """Return what the client says, with keywords as headers have them.
+
+    Raises
+    ------
+    KeywordMissing
+        The exposure's header lacks a keyword that the rules look at.
+    """
+    text = " ".join(str(error).split()).rpartition("best reference for ")[2]
+    text = _PAIR.sub(r"\1 = ", text.partition(" = ")[2] or text)
+    for name in _NAME.findall(text):
+        dotted = name.removeprefix("META.").lower()
+        keyword = keyword_of(dotted)
+        if keyword is None:
+            continue
+        if name not in parameters:
+            raise KeywordMissing(dotted, keyword[0]) from error
+        text = text.replace(name, keyword[0])
+    return text
 
 
 def _remedy(kind: str) -> str:

@@ -113,7 +113,7 @@ def _jobs(request: Request) -> tuple[Inventory, list[Job]]:
         name = exposure.meta.instrument
         if name not in instruments:
             try:
-                instruments[name] = discovery.instrument(name, exposure.root)
+                instruments[name] = discovery.instrument(name, "")
             except CalcoreError as error:
                 instruments[name] = error
     stages = STAGES if request.stage == "all" else (request.stage,)

@@ -26,6 +26,12 @@ class Exposure:
     files: dict[str, Path] = field(default_factory=dict)
     meta: Meta | None = None
 
+    @property
+    def rawest(self) -> Path:
+        """The rawest file that a pipeline takes; any if it takes none."""
+        taken = (self.files[suffix] for suffix in TAKEN if suffix in self.files)
+        return next(taken, next(iter(self.files.values())))
+
 
 @dataclass
 class Inventory:
@@ -121,13 +127,22 @@ def _add_members(found: Inventory, folders: list[Path]) -> None:
 def _read_headers(found: Inventory, instrument: str | None) -> None:
     """Read each exposure's header, and drop those of other instruments."""
     for root, exposure in list(found.exposures.items()):
-        path = next(iter(exposure.files.values()))
+        path = exposure.rawest
         try:
             exposure.meta = io.read_meta(path, required=NEEDED)
             name = exposure.meta.instrument
-        except CalcoreError as error:
-            found.problems.append((path, error))
+        except Exception as error:  # noqa: BLE001 - the other exposures are done all the same
+            found.problems.append((path, _problem(path, error)))
             del found.exposures[root]
             continue
         if instrument is not None and name.lower() != instrument.lower():
             del found.exposures[root]
+
+
+def _problem(path: Path, error: Exception) -> CalcoreError:
+    """Return an error as one that a user may meet."""
+    if isinstance(error, CalcoreError):
+        return error
+    problem = FileInvalid(path, f"cannot be read: {type(error).__name__}: {error}; make it again")
+    problem.__cause__ = error
+    return problem

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from calcore import io
-from calcore.errors import CalcoreError, FileInvalid, KeywordMissing, OutputProblem
+from calcore.errors import CalcoreError, KeywordMissing, OutputProblem
 from calcore.io import files as names
 from calcore.io.keywords import keyword_of
 from calcore.model import Catalog, Group, Image, Meta, Ramp, Rate, Record
@@ -17,6 +17,7 @@ from calcore.pipeline import Pipeline, Slot
 from calcore.registry import discovery
 from calcore.registry.manager import manager
 from calcore.registry.questions import References, build_pipeline
+from calcore.run import header
 from calcore.run.assemble import BuiltSlot, assemble, describe
 from calcore.run.execute import Execution
 from calcore.run.graph import HANDED_ON, Job
@@ -65,7 +66,7 @@ def prepare(job: Job, request: Request, only: str | None = None) -> Workshop:
         raise job.error
     for path in job.members["science"]:
         if path.is_file():
-            _check_size(path)
+            header.check(path, job.stage)
     file = read_user_file(request.config)
     profile = file.profile if file.profile and request.profile == "default" else request.profile
     instrument = discovery.instrument(job.instrument)
@@ -84,25 +85,6 @@ def prepare(job: Job, request: Request, only: str | None = None) -> Workshop:
         roles=frozenset(job.members),
     )
     return Workshop(job, request, job.meta, plugins.hook, pipeline, slots)
-
-
-def _check_size(path: Path) -> None:
-    """Compare what an exposure's header says of its size with the size of its pixels.
-
-    Raises
-    ------
-    FileInvalid
-        They disagree, so no reference would be cut to the right pixels.
-    """
-    meta = io.read_meta(path)
-    told = meta.get("subarray.ysize"), meta.get("subarray.xsize")
-    science = io.contents(path).find("SCI")
-    if science is not None and None not in told and told != science.shape[-2:]:
-        raise FileInvalid(
-            path,
-            f"SUBSIZE2 and SUBSIZE1 say {told[0]} rows and {told[1]} columns, but the pixels are "
-            f"{science.shape[-2]} by {science.shape[-1]}; correct the header",
-        )
 
 
 def plan_of(job: Job, request: Request, only: str | None = None) -> ProductPlan:

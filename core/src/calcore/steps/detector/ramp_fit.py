@@ -127,8 +127,8 @@ class RampFit(Step):
         """Refuse a frame in which no pixel has a rate."""
         if not tally.get("pixels", 0):
             raise DataUnusable(
-                "no pixel has a count rate: every ramp is saturated from its first group on or "
-                "flagged; look at GROUPDQ and PIXELDQ, or set ramp_fit.suppress_one_group to false"
+                "no pixel has a count rate: every ramp is saturated from its first group on, flagged, or "
+                "no number; look at GROUPDQ and PIXELDQ, or set ramp_fit.suppress_one_group to false"
             )
         return meta
 
