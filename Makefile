@@ -34,7 +34,7 @@ OLDEST_TESTS := $(wildcard tests/core/test_io_*.py) \
   $(patsubst %,tests/core/test_%.py,assign_wcs associations cli image3_kernels image3_steps model \
   pipeline references_crds report_quicklook simulate_pointing wcs) \
   tests/architecture/test_entry_points.py tests/architecture/test_startup.py \
-  tests/miri/test_miri_simulate.py tests/miri/test_miri_apertures.py \
+  tests/miri/test_miri_simulate.py \
   $(patsubst %,tests/miri/test_miri_run.py::test_%,a_folder_becomes_a_mosaic_and_a_catalogue \
   products_say_how_they_were_made)
 
