@@ -5,7 +5,11 @@ import pytest
 
 from calcore.errors import BadParameter
 from calcore.flags import DQ
-from calcore.kernels.reference_pixels import clipped_means, running_median
+from calcore.kernels.reference_pixels import (
+    clipped_means,
+    running_median,
+    single_precision_means,
+)
 from calcore.model.readout import Readout
 from calcore.steps.detector.refpix import RefPix
 from calcore.testing.contract import Case, StepContract
@@ -123,6 +127,19 @@ def test_clipped_means_leave_outliers_out(rng):
         clipped_means(values, np.ones((4, 500), bool), kind, 2), clean, atol=3e-3
     )
     assert np.isnan(clipped_means(values, np.zeros((4, 500), bool), kind, 2)).all()
+
+
+def test_means_in_single_precision_are_near_those_in_double(rng):
+    values = rng.normal(12000, 6, (2, 3, 4, 500)).astype(np.float32)
+    values[..., 7] = np.nan
+    values[0, 0, 1, 100:103] += 300
+    good, kind = np.ones((4, 500), bool), np.broadcast_to(np.arange(500) % 2, (4, 500))
+    rough, exact = (f(values, good, kind, 2) for f in (single_precision_means, clipped_means))
+    assert rough.dtype == np.float32
+    assert np.abs(rough - exact).max() <= 3 * np.spacing(np.float32(12000))
+    assert np.any(rough != exact)
+    nothing = single_precision_means(values, ~good, kind, 2)
+    assert np.isnan(nothing).all()
 
 
 @pytest.mark.parametrize("length", [1, 4, 7])

@@ -4,8 +4,11 @@ The electronics adds to every pixel of an amplifier a level that differs from gr
 between even and odd columns, and a slow drift from row to row (1/f noise), which all amplifiers
 share. Both are described by Moseley et al. 2010 (SPIE 7742, 77421B) and Rauscher et al. 2011
 (PASP 123, 953). Arrays here are in read-out order: the last axis is the one that is read fast.
-Levels are computed in double precision.
+Levels are computed in double precision, but where the reference pipeline computes in single: sums
+of bright reference pixels then agree to the last bit.
 """
+
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -90,12 +93,30 @@ def clipped_means(
     return out
 
 
+def single_precision_means(
+    values: Float, good: NDArray[np.bool_], kind: NDArray[np.int64], kinds: int
+) -> Float:
+    """Return what `clipped_means` does, from sums in single precision (numpy's, pairwise)."""
+    out = np.full((*values.shape[:2], kinds), np.nan, np.float32)
+    for which in range(kinds):
+        chosen = values[..., good & (kind == which)]
+        for place in np.ndindex(*chosen.shape[:2]):
+            kept, count = chosen[place][~np.isnan(chosen[place])], 0
+            while kept.size != count:
+                count, mean, reach = kept.size, kept.mean(), np.float32(SIGMA) * kept.std()
+                out[*place, which] = mean
+                if reach > 0:
+                    kept = kept[(kept >= mean - reach) & (kept <= mean + reach)]
+    return out
+
+
 def column_levels(
     lines: list[tuple[Float, NDArray[np.bool_]]],
     first: int,
     width: int,
     *,
     odd_even: bool,
+    single: bool,
 ) -> Double:
     """Return the level of each column from the reference lines at the frame's edges.
 
@@ -109,6 +130,8 @@ def column_levels(
         Columns that one amplifier reads.
     odd_even : bool
         Take even and odd columns on their own.
+    single : bool
+        Compute all levels in single precision; else only those of the first group of all.
 
     Returns
     -------
@@ -120,11 +143,22 @@ def column_levels(
     place = np.arange(first, first + columns)
     _, kind = np.unique(2 * (place // width) + (place % 2 if odd_even else 0), return_inverse=True)
     kinds = int(kind.max()) + 1
-    means = [
-        clipped_means(values, good, np.broadcast_to(kind, good.shape), kinds)
+    some = np.s_[:] if single else np.s_[:1, :1]
+    rough = [
+        single_precision_means(values[some], good, np.broadcast_to(kind, good.shape), kinds)
         for values, good in lines
     ]
-    return np.nan_to_num(_mean_of_known(means))[..., kind]
+    if single:
+        levels = _mean_of_known(rough).astype(np.float64)
+    else:
+        means = [
+            clipped_means(values, good, np.broadcast_to(kind, good.shape), kinds)
+            for values, good in lines
+        ]
+        levels = _mean_of_known(means)
+        levels[some] = _mean_of_known(rough)
+    known: Double = np.nan_to_num(levels)
+    return known[..., kind]
 
 
 def common_levels(
@@ -150,11 +184,11 @@ def common_levels(
     """
     kinds = 2 if odd_even else 1
     good = np.ones((1, column.size), bool)
-    means = clipped_means(values[:, :, None, :], good, (column % kinds)[None], kinds)
-    return np.nan_to_num(means)[..., np.arange(columns) % kinds]
+    means = single_precision_means(values[:, :, None, :], good, (column % kinds)[None], kinds)
+    return np.nan_to_num(means.astype(np.float64))[..., np.arange(columns) % kinds]
 
 
-def _mean_of_known(levels: list[Double]) -> Double:
+def _mean_of_known(levels: list[Any]) -> Any:
     """Return the mean of one or two arrays; where one is NaN, the other."""
     if len(levels) == 1:
         return levels[0]
@@ -267,9 +301,12 @@ def row_levels(sides: list[Double], first: int, total: int, length: int, gain: f
     -------
     float64 (n_int, n_group, n_row)
         Mean of the ends' running medians [DN], or the only one there is; 0 where there is none.
+        The first group's medians are rounded to single precision.
     """
     medians = [running_median(side, first, total, length) for side in sides]
-    return np.nan_to_num(_mean_of_known(medians)) * gain
+    for side in medians:
+        side[0, 0] = side[0, 0].astype(np.float32)
+    return np.asarray(np.nan_to_num(_mean_of_known(medians)) * gain)
 
 
 @kernel
@@ -289,7 +326,7 @@ def _subtract(data: F4x4, first: F8x4, second: F8x4, across: bool, out: F4x4) ->
 
 
 def subtract_levels(
-    data: Float, columns: Double, rows: Double | None, *, fast_along_x: bool
+    data: Float, columns: Double, rows: Double | None, *, fast_along_x: bool, first_in_steps: bool
 ) -> Float:
     """Subtract the levels of columns, then those of rows, as the read-out counts them.
 
@@ -302,6 +339,8 @@ def subtract_levels(
         which the axes of `data` run. None is 0.
     fast_along_x : bool
         True if x is read fast.
+    first_in_steps : bool
+        Round the first group of all in between, as single precision does.
 
     Returns
     -------
@@ -316,4 +355,6 @@ def subtract_levels(
     else:
         first, second = columns[:, :, :, None], rows[:, :, None, :]
     _subtract(data, np.ascontiguousarray(first), np.ascontiguousarray(second), fast_along_x, out)
+    if first_in_steps:
+        out[0, 0] = (data[0, 0] - first[0, 0]).astype(np.float32) - second[0, 0]
     return out

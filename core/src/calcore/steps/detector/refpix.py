@@ -8,12 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calcore.flags import DQ
-from calcore.kernels.reference_pixels import (
-    column_levels,
-    common_levels,
-    row_levels,
-    subtract_levels,
-)
+from calcore.kernels import reference_pixels as kernels
 from calcore.model import Meta, Ramp, Reference, Window
 from calcore.model.readout import Readout
 from calcore.parameters import Doc, Range, Unit
@@ -87,17 +82,19 @@ class RefPix(Step):
         fast, slow = (frame.columns, frame.rows) if along_x else (frame.rows, frame.columns)
         columns = drifts.columns[..., fast]
         rows = None if drifts.rows is None else drifts.rows[..., slow]
-        n_group = ramp.data.shape[1]
 
-        def subtract(data: Signal, groups: slice) -> Signal:
+        def subtract(data: Signal, groups: slice, *, first: bool) -> Signal:
             own = None if rows is None else rows[:, groups]
-            return subtract_levels(data, columns[:, groups], own, fast_along_x=along_x)
+            return kernels.subtract_levels(
+                data, columns[:, groups], own, fast_along_x=along_x, first_in_steps=first
+            )
 
         zeroframe = ramp.zeroframe
         if zeroframe is not None:
-            corrected = subtract(zeroframe[:, None], slice(n_group, None))[:, 0]
+            corrected = subtract(zeroframe[:, None], slice(-1, None), first=False)[:, 0]
             zeroframe = np.where(zeroframe == 0, zeroframe, corrected)
-        return ramp.replace(data=subtract(ramp.data, slice(n_group)), zeroframe=zeroframe)
+        data = subtract(ramp.data, slice(ramp.data.shape[1]), first=True)
+        return ramp.replace(data=data, zeroframe=zeroframe)
 
     def _by_amplifier(self, readout: Readout, first: Ramp, parts: Iterator[Ramp]) -> Drifts:
         """Levels of the columns of each amplifier, then of the lines."""
@@ -107,19 +104,21 @@ class RefPix(Step):
             part = next(parts, part)
         columns = np.zeros((*_signal(first).shape[:2], readout.n_fast))
         if edges:
-            columns = column_levels(
-                edges, readout.first_fast, readout.amplifier, odd_even=self.odd_even_columns
-            )
+            columns = kernels.column_levels(
+                edges, readout.first_fast, readout.amplifier, odd_even=self.odd_even_columns,
+                single=not self.use_side_ref_pixels,
+            )  # fmt: skip
         rows = None
         if self.use_side_ref_pixels and readout.ends:
             sides = []
             for _ in readout.ends:
                 where = readout.fast_places(part.frame)
                 values = readout.turn(_signal(part)) - columns[:, :, None, where]
+                values[0, 0] = values[0, 0].astype(np.float32)
                 sides.append(np.where(readout.turn(_good(part)), values, np.nan))
                 part = next(parts, part)
             length, total = self.side_smoothing_length, readout.total_slow
-            levels = row_levels(sides, readout.first_slow, total, length, self.side_gain)
+            levels = kernels.row_levels(sides, readout.first_slow, total, length, self.side_gain)
             rows = readout.back_slow(levels)
         return Drifts(readout.back_fast(columns), rows)
 
@@ -134,7 +133,8 @@ class RefPix(Step):
         # Corners lie in two parts; each pixel counts once.
         place, which = np.unique(np.concatenate(places), return_index=True)
         signal, column = np.concatenate(values, axis=-1)[..., which], place % readout.n_fast
-        levels = common_levels(signal, column, readout.n_fast, odd_even=self.odd_even_columns)
+        odd_even = self.odd_even_columns
+        levels = kernels.common_levels(signal, column, readout.n_fast, odd_even=odd_even)
         return Drifts(readout.back_fast(levels))
 
 

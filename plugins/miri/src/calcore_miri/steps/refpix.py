@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from calcore.errors import StepSkipped
 from calcore.flags import DQ
-from calcore.kernels.reference_pixels import clipped_means
+from calcore.kernels.reference_pixels import single_precision_means
 from calcore.model import Meta, Ramp, Reference, Window
 from calcore.model.border import Border
 from calcore.parameters import Doc
@@ -65,7 +65,7 @@ class RefPix(Step):
         levels = 0.5 * (ends[0] + ends[1])
         incomplete = np.isnan(levels[:, 1:]).any(axis=(1, 2, 3))
         levels[incomplete] = 0
-        return OutputLevels(levels)
+        return OutputLevels(levels.astype(np.float64))
 
     def apply(self, ramp: Ramp, *, levels: OutputLevels) -> Ramp:
         """Subtract the levels of the band."""
@@ -73,7 +73,7 @@ class RefPix(Step):
         data = subtract_output_levels(ramp.data, levels.values, row, column)
         return ramp.replace(data=data)
 
-    def _levels(self, part: Ramp) -> NDArray[np.float64]:
+    def _levels(self, part: Ramp) -> NDArray[np.float32]:
         """Return the mean of each output's pixels at one end, for each parity of the row."""
         kinds = 2 if self.odd_even_rows else 1
         rows, columns = part.data.shape[-2:]
@@ -81,5 +81,5 @@ class RefPix(Step):
         kind = parity * OUTPUTS + np.arange(columns) % OUTPUTS
         good = (part.pixeldq & np.uint32(DQ.DO_NOT_USE)) == 0
         change = part.data - part.data[:, :1]
-        means = clipped_means(change, good, kind, kinds * OUTPUTS)
+        means = single_precision_means(change, good, kind, kinds * OUTPUTS)
         return means.reshape(*means.shape[:2], kinds, OUTPUTS)
