@@ -71,7 +71,7 @@ class Instrument:
     @cached_property
     def exposure_types(self) -> Mapping[str, ExposureType]:
         """Exposure types by the value of EXP_TYPE."""
-        known = {"stages", "time_series", "role"}
+        known = {"stages", "last_stage", "time_series", "role"}
         return {
             name: ExposureType(
                 name=name,
@@ -108,9 +108,14 @@ class Instrument:
         Raises
         ------
         ModeNotSupported
-            This version of the plugin has none.
+            This version of the plugin has none, or there is nothing to do.
         """
         exposure_type = self.facts(meta).exposure_type
+        if stage > exposure_type.last_stage:
+            raise ModeNotSupported(
+                f"{exposure_type.name} exposures end with stage {exposure_type.last_stage}; there is "
+                f"nothing to do at stage {stage}"
+            )
         if stage not in exposure_type.stages:
             raise ModeNotSupported(
                 f"{self.distribution} {self.version} has no stage-{stage} pipeline for "

@@ -51,6 +51,8 @@ class ExposureType:
     stages : dict
         Names of the pipelines that process this type, by stage (``"1"``, ``"2"``, ``"3"``). A stage
         that is not named is not supported by this version of the plugin.
+    last_stage : str
+        The last stage there is for such exposures; nothing is to be made after it.
     time_series : bool
         Always a time series, whatever TSOVISIT says.
     role : str
@@ -61,6 +63,7 @@ class ExposureType:
 
     name: str
     stages: dict[str, str] = field(default_factory=dict)
+    last_stage: str = "3"
     time_series: bool = False
     role: str = "science"
     data: dict[str, Any] = field(default_factory=dict)

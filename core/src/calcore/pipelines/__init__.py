@@ -4,6 +4,7 @@ from importlib.resources import files
 
 _FOLDER = files(__name__)
 
+DARK = _FOLDER / "dark.toml"
 DETECTOR1 = _FOLDER / "detector1.toml"
 IMAGE2 = _FOLDER / "image2.toml"
 IMAGE3 = _FOLDER / "image3.toml"

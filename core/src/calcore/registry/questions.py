@@ -14,7 +14,9 @@ from calcore.registry import discovery
 
 # The reference pipeline's names for the same pipelines.
 ALIASES = {
+    "calwebb_dark": "dark",
     "calwebb_detector1": "detector1",
+    "calwebb_guider": "guider",
     "calwebb_image2": "image2",
     "calwebb_image3": "image3",
 }
@@ -69,6 +71,17 @@ def build_pipeline(
     for plugin, content in _edits(manager, name, meta):
         made = pipelines.edited(made, content, plugin)
     return made
+
+
+def stage_of(name: str) -> str:
+    """Return the stage that a pipeline is for.
+
+    Raises
+    ------
+    UnknownName
+        There is no pipeline of this name.
+    """
+    return str(_definition(ALIASES.get(name, name)).content["stage"])
 
 
 def _definition(name: str) -> pipelines.Definition:

@@ -13,6 +13,7 @@ from calcore.errors import CalcoreError, UnknownName, UsageError
 from calcore.model import Record
 from calcore.registry import discovery
 from calcore.registry.manager import manager
+from calcore.registry.questions import stage_of
 from calcore.run.graph import STAGES, Job, Plan, graph
 from calcore.run.inputs import Inventory, gather
 from calcore.run.make import make, plan_of
@@ -117,6 +118,8 @@ def _jobs(request: Request) -> tuple[Inventory, list[Job]]:
             except CalcoreError as error:
                 instruments[name] = error
     stages = STAGES if request.stage == "all" else (request.stage,)
+    if request.pipeline is not None and request.stage == "all":
+        stages = (stage_of(request.pipeline),)
     made = graph(found, Plan(stages, request.output, request.pipeline, instruments))
     return found, list(made.jobs.values())
 

@@ -80,18 +80,29 @@ def graph(found: Inventory, plan: Plan) -> Graph:
         if member.role == "science"
     }
     for exposure in found.exposures.values():
-        stages = [stage for stage in plan.stages if stage != "3"]
-        if "1" in stages and ("uncal" in exposure.files or plan.pipeline is not None):
+        if "1" in plan.stages and ("uncal" in exposure.files or plan.pipeline is not None):
             _stage1(made, exposure, plan)
-        if "2" in stages and _can_make(exposure, "rate", plan):
-            entry = level2.get(exposure.root)
-            _stage2(made, found, exposure, plan, entry)
+        if "2" in plan.stages and _can_make(exposure, "rate", plan):
+            if _goes_on(exposure, plan):
+                _stage2(made, found, exposure, plan, level2.get(exposure.root))
+            elif plan.stages == ("2",):  # so that the user is told
+                made.add(_job(exposure, plan, "2", {"science": (exposure.rawest,)}))
     if "3" in plan.stages:
         for association in found.associations:
             if association.stage == "3":
                 for product in association.products:
                     _stage3(made, found, association, product, plan)
     return made
+
+
+def _goes_on(exposure: Exposure, plan: Plan) -> bool:
+    """Tell whether there is anything to do after stage 1; for a dark there is not."""
+    assert exposure.meta is not None
+    instrument = plan.instruments[exposure.meta.instrument]
+    if isinstance(instrument, CalcoreError):
+        return True
+    known = instrument.exposure_types.get(exposure.meta.exposure_type)
+    return known is None or known.last_stage != "1"
 
 
 def _can_make(exposure: Exposure, suffix: str, plan: Plan) -> bool:

@@ -90,10 +90,12 @@ def prepare(job: Job, request: Request, only: str | None = None) -> Workshop:
 def plan_of(job: Job, request: Request, only: str | None = None) -> ProductPlan:
     """Return what would be done for a job, for people to read."""
     slots: tuple[Any, ...] = ()
+    outputs: tuple[Path, ...] = ()
     notes: tuple[str, ...] = ()
     error = ""
     try:
         shop = prepare(job, request, only)
+        outputs = _main_outputs(shop)
         slots = tuple(describe(built, job.meta) for built in shop.slots)
         notes = (*shop.pipeline.notes, *(note for built in shop.slots for note in built.notes))
     except CalcoreError as problem:
@@ -104,7 +106,7 @@ def plan_of(job: Job, request: Request, only: str | None = None) -> ProductPlan:
         instrument=job.instrument,
         exposure_type=job.meta.exposure_type,
         inputs=job.inputs,
-        outputs=_main_outputs(job),
+        outputs=outputs,
         slots=slots,
         notes=notes,
         error=error,
@@ -126,7 +128,7 @@ def make(
     try:
         shop = prepare(job, request, only)
         if not request.overwrite and only is None and _is_there(shop):
-            status, files = Status.KEPT, tuple(p for p in _main_outputs(job) if p.is_file())
+            status, files = Status.KEPT, tuple(p for p in _main_outputs(shop) if p.is_file())
         else:
             execution = _execution(shop, progress)
             _carry(shop, execution, only)
@@ -195,9 +197,10 @@ def _only(pipeline: Pipeline, name: str) -> Pipeline:
     return Pipeline(pipeline.name, pipeline.stage, (slot,), suffix=name.rpartition(".")[2])
 
 
-def _main_outputs(job: Job) -> tuple[Path, ...]:
-    """Return the products that the next stage takes, or that stage 3 is for."""
-    suffixes = {"1": ("rate", "rateints"), "2": ("cal",), "3": ("i2d",)}[job.stage]
+def _main_outputs(shop: Workshop) -> tuple[Path, ...]:
+    """Return the products that the next stage takes, or that the last one is for."""
+    job, own = shop.job, shop.pipeline.suffix
+    suffixes = (own,) if own else {"1": ("rate", "rateints")}.get(job.stage, ("i2d",))
     return tuple(names.product_path(job.folder, job.name, suffix) for suffix in suffixes)
 
 
@@ -209,7 +212,7 @@ def _is_there(shop: Workshop) -> bool:
     OutputProblem
         It is there, but was made otherwise.
     """
-    suffix = HANDED_ON.get(shop.job.stage, "i2d")
+    suffix = shop.pipeline.suffix or HANDED_ON.get(shop.job.stage, "i2d")
     path = names.product_path(shop.job.folder, shop.job.name, suffix)
     if not path.is_file() or path in shop.job.inputs:
         return False

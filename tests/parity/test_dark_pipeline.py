@@ -1,0 +1,70 @@
+"""Dark exposures through both pipelines: files, plane by plane and keyword by keyword."""
+
+import os
+import subprocess
+import sys
+from importlib import import_module
+from pathlib import Path
+
+import numpy as np
+import pytest
+from astropy.io import fits
+
+from calcore.simulate import VisitOptions, simulate
+
+CASES = {
+    "miri": ("MIR_DARKIMG", {"subarray": "SUB64", "n_groups": 8}),
+    "nircam": ("NRC_DARK", {"subarray": "SUB160", "n_groups": 4, "pattern": "SHALLOW4"}),
+}
+# What is written at another time, by another program, or is said in another way on purpose.
+OTHERWISE = {"", "COMMENT", "HISTORY", "DATE", "CAL_VER", "CAL_VCS", "FILENAME", "FILETYPE"}
+# Reference output rides along as raw counts; the reference pipeline makes floats of them.
+STORED = {"BITPIX", "EXTVER", "BSCALE", "BZERO"}
+
+
+@pytest.mark.parametrize("instrument", CASES)
+def test_same_raw_exposure_gives_the_same_dark(reference_pipeline, tmp_path, instrument):
+    reference_pipeline.require()
+    exposure_type, options = CASES[instrument]
+    tables = import_module(f"calcore_{instrument}.simulate").SIMULATION
+    simulate(
+        tables,
+        tmp_path / "raw",
+        VisitOptions(n_ints=2, n_dithers=1, seed=3, truth=False, **options),
+    )
+    raw = next((tmp_path / "raw").glob("*_uncal.fits"))
+    fits.setval(raw, "EXP_TYPE", value=exposure_type)
+    crds = {
+        "CRDS_PATH": str(tmp_path / "raw" / "crds_cache"),
+        "CRDS_SERVER_URL": "https://crds-serverless-mode.stsci.edu",
+        "CRDS_OBSERVATORY": "jwst",
+        "CRDS_READONLY_CACHE": "1",
+        "CRDS_IGNORE_MAPPING_CHECKSUM": "1",
+    }
+    quiet = {**crds, "STPIPE_DISABLE_CRDS_STEPPARS": "True"}
+    answer = reference_pipeline.pipeline(
+        "DarkPipeline", raw, tmp_path / "theirs", environment=quiet
+    )
+    # A process of its own: the crds package remembers the first cache that it has seen.
+    command = Path(sys.executable).with_name("calcore")
+    words = ["--pipeline", "calwebb_dark", "--profile", "reference", "-q"]
+    environment = {name: value for name, value in os.environ.items() if name != "CRDS_CONTEXT"}
+    subprocess.run(
+        [command, "run", raw, "-o", tmp_path / "ours", *words],
+        check=True,
+        env={**environment, **crds},
+    )
+    ours = next((tmp_path / "ours").glob("*_dark.fits"))
+    with fits.open(ours) as mine, fits.open(answer["files"][0]) as theirs:
+        assert {hdu.name for hdu in mine} == {hdu.name for hdu in theirs}
+        for hdu in theirs:
+            if hdu.name == "ASDF":
+                continue
+            skipped = OTHERWISE | (STORED if hdu.name == "REFOUT" else set())
+            header = mine[hdu.name].header
+            cards = [card for card in hdu.header.cards if card.keyword not in skipped]
+            assert [c.keyword for c in cards if header.get(c.keyword) != c.value] == []
+            if hdu.name == "SCI":
+                np.testing.assert_allclose(mine["SCI"].data, hdu.data, rtol=1e-6, atol=0)
+            elif hdu.name != "PRIMARY":
+                np.testing.assert_array_equal(mine[hdu.name].data, hdu.data, err_msg=hdu.name)
