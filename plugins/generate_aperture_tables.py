@@ -10,13 +10,19 @@ from __future__ import annotations
 
 import sys
 import warnings
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType, SimpleNamespace
 from typing import Any, NamedTuple
 
 import numpy as np
 
 PLUGINS = Path(__file__).parent
 ARCSEC = np.pi / 180 / 3600
+
+
+Window = tuple[int, int, int, int]
+_NONE: Mapping[str, Window] = MappingProxyType({})
 
 
 class Entry(NamedTuple):
@@ -27,6 +33,12 @@ class Entry(NamedTuple):
     channel: str
     module: str
     subarrays: dict[str, str]
+    windows: Mapping[str, Window] = _NONE
+    """Sub-arrays that the file lacks, or whose apertures are not what is read: first column and row,
+    columns, rows. Their reference points are their centres."""
+    scale_arcsec: float = 0.0
+    """For detectors that form no image of the sky: one that they would have around the first
+    aperture's place, with square pixels of this size."""
 
 
 class Instrument(NamedTuple):
@@ -46,6 +58,30 @@ _SHORT = {f"NRC{m}{n}": (m, f"NRC{m}{n}", "SHORT") for m in "AB" for n in range(
 _LONG = {f"NRC{m}LONG": (m, f"NRC{m}5", "LONG") for m in "AB"}
 _POINT_DETECTORS = ("NRCB1", "NRCB5")  # where point sources are observed through sub-arrays
 _GUIDER = [f"SUB{n}{place}" for n in (128, 32, 8) for place in ("LL", "DIAG", "CNTR")]
+# Time series through grisms: the same rows whatever the filter.
+_GRISM = {
+    "NRCA1": "NRCA1_GRISMTS{}",
+    "NRCA3": "NRCA3_GRISMTS{}",
+    "NRCA5": "NRCA5_GRISM{}_F322W2",
+}
+# Where the file's apertures reach beyond the detector (traces are longer than it), and what is read.
+_SOSS = {"SUBSTRIP256": (1, 1793, 2048, 256), "SUBSTRIP96": (1, 1803, 2048, 96)}
+# Sub-arrays of the fixed slits follow grating and filter in flight. Here they have one place, about
+# the rows on which the file's slits lie seen through the mirror: 1099, 1063, 1025, 992 and 964.
+_SLITS = {
+    "ALLSLITS": (1, 897, 2048, 256),
+    "SUBS200A1": (1, 1067, 2048, 64),
+    "SUBS200A2": (1, 1031, 2048, 64),
+    "SUBS400A1": (1, 993, 2048, 64),
+    "SUBS200B1": (1, 932, 2048, 64),
+    "SUB2048": (1, 977, 2048, 32),
+    "SUB1024A": (1025, 977, 1024, 32),
+    "SUB1024B": (1, 977, 1024, 32),
+    "SUB512": (513, 977, 512, 32),
+    "SUB512S": (513, 985, 512, 16),
+    "SUB32": (1401, 977, 32, 32),
+}
+_MASKS = ("MASK1065", "MASK1140", "MASK1550", "MASKLYOT")
 
 INSTRUMENTS = {
     "nircam": Instrument(
@@ -61,6 +97,10 @@ INSTRUMENTS = {
                 {
                     s: f"{prefix}_{s}"
                     for s in ("FULL", *_IMAGING, *(_POINT if prefix in _POINT_DETECTORS else ()))
+                }
+                | {
+                    f"SUBGRISM{n}": _GRISM[prefix].format(n)
+                    for n in ((256, 128, 64) if prefix in _GRISM else ())
                 },
             )
             for name, (module, prefix, channel) in (_SHORT | _LONG).items()
@@ -78,9 +118,19 @@ INSTRUMENTS = {
                 "",
                 {
                     s: f"MIRIM_{s}"
-                    for s in ("FULL", "BRIGHTSKY", "SUB256", "SUB128", "SUB64", "SLITLESSPRISM")
+                    for s in (
+                        "FULL",
+                        "BRIGHTSKY",
+                        "SUB256",
+                        "SUB128",
+                        "SUB64",
+                        "SLITLESSPRISM",
+                        *_MASKS,
+                    )
                 },
-            )
+            ),
+            Entry("MIRIFULONG", "MIRIFU", "34", "", {"FULL": "MIRIFU_CHANNEL3A"}, _NONE, 0.245),
+            Entry("MIRIFUSHORT", "MIRIFU", "12", "", {"FULL": "MIRIFU_CHANNEL1A"}, _NONE, 0.196),
         ],
     ),
     "niriss": Instrument(
@@ -101,7 +151,10 @@ INSTRUMENTS = {
                     "SUB80": "NIS_AMI1",
                     "SUBTAAMI": "NIS_AMITA",
                     "SUBTASOSS": "NIS_SOSSTA",
+                    "SUBAMPCAL": "NIS_SUBAMPCAL",
+                    **{f"WFSS{n}{way}": f"NIS_WFSS{n}{way}" for n in (64, 128) for way in "RC"},
                 },
+                _SOSS,
             )
         ],
     ),
@@ -109,7 +162,7 @@ INSTRUMENTS = {
         "NIRSpec",
         2,
         (4, 4, 4, 4),
-        [Entry(f"NRS{n}", f"NRS{n}", "", "", {"FULL": f"NRS{n}_FULL"}) for n in (1, 2)],
+        [Entry(f"NRS{n}", f"NRS{n}", "", "", {"FULL": f"NRS{n}_FULL"}, _SLITS) for n in (1, 2)],
     ),
     "fgs": Instrument(
         "FGS",
@@ -232,9 +285,75 @@ def subarray_lines(name: str, aperture: Any, full: Any) -> list[str]:
     ]
 
 
+def window_lines(name: str, window: Window, full: Any) -> list[str]:
+    """Return the TOML of a sub-array that is not an aperture of the file."""
+    x, y, nx, ny = window
+    x_ref, y_ref = (nx + 1) / 2, (ny + 1) / 2
+    v2, v3 = full.sci_to_tel(x_ref + x - 1, y_ref + y - 1)
+    return [
+        "",
+        "[[detector.subarray]]",
+        f'name = "{name}"',
+        f'aperture = "{full.AperName}"',
+        f"xstart = {x}",
+        f"ystart = {y}",
+        f"xsize = {nx}",
+        f"ysize = {ny}",
+        f"x_ref = {x_ref}",
+        f"y_ref = {y_ref}",
+        f"v2_ref_arcsec = {float(v2):.6f}",
+        f"v3_ref_arcsec = {float(v3):.6f}",
+        f"v3_idl_y_angle_deg = {float(full.V3IdlYAngle)!r}",
+        f"v_idl_parity = {int(full.VIdlParity)}",
+    ]
+
+
+def made_up(aperture: Any, like: Any, scale: float) -> Any:
+    """Return an undistorted image of the sky on a detector that has none.
+
+    Where it looks is `aperture`'s place; its size is `like`'s.
+    """
+    angle, parity = np.radians(like.V3IdlYAngle), int(like.VIdlParity)
+
+    def sci_to_tel(x: float, y: float) -> tuple[float, float]:
+        ideal_x = scale * parity * (x - like.XSciRef)
+        ideal_y = scale * (y - like.YSciRef)
+        return (
+            aperture.V2Ref + ideal_x * np.cos(angle) + ideal_y * np.sin(angle),
+            aperture.V3Ref - ideal_x * np.sin(angle) + ideal_y * np.cos(angle),
+        )
+
+    terms = {
+        f"{name}{i}{j}": factor * (float(i == 1 and j == axis))
+        for name, factor, axis in (
+            ("Sci2IdlX", scale, 0),
+            ("Sci2IdlY", scale, 1),
+            ("Idl2SciX", 1 / scale, 0),
+            ("Idl2SciY", 1 / scale, 1),
+        )
+        for i in range(2)
+        for j in range(i + 1)
+    }
+    names = ("XSciRef", "YSciRef", "XSciSize", "YSciSize", "XDetRef", "YDetRef")
+    names += ("V3IdlYAngle", "VIdlParity", "det_to_sci", "sci_to_det")
+    return SimpleNamespace(
+        **{name: getattr(like, name) for name in names},
+        **terms,
+        AperName=aperture.AperName,
+        V2Ref=aperture.V2Ref,
+        V3Ref=aperture.V3Ref,
+        Sci2IdlDeg=1,
+        sci_to_tel=sci_to_tel,
+    )
+
+
 def detector_lines(entry: Entry, instrument: Instrument, siaf: Any) -> list[str]:
     """Return the TOML of one detector with its sub-arrays."""
     full = siaf[entry.subarrays["FULL"]]
+    apertures = {name: siaf[aperture] for name, aperture in entry.subarrays.items()}
+    if entry.scale_arcsec:
+        first = siaf[instrument.detectors[0].subarrays["FULL"]]
+        full = apertures["FULL"] = made_up(full, first, entry.scale_arcsec)
     fast, slow = axes(full, instrument.fast_axis)
     terms = polynomials(full)
     x, y = terms["sci_to_idl_x"], terms["sci_to_idl_y"]
@@ -260,8 +379,10 @@ def detector_lines(entry: Entry, instrument: Instrument, siaf: Any) -> list[str]
             lines.append("    " + ", ".join(repr(v) for v in row) + ",")
             first, order = first + order + 1, order + 1
         lines.append("]")
-    for name, aperture in entry.subarrays.items():
-        lines += subarray_lines(name, siaf[aperture], full)
+    for name, aperture in apertures.items():
+        lines += subarray_lines(name, aperture, full)
+    for name, window in entry.windows.items():
+        lines += window_lines(name, window, full)
     return lines
 
 

@@ -11,7 +11,7 @@ growing with it.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -71,6 +71,21 @@ class Ramps:
     reference_output: NDArray[np.uint16] | None
     deposits: tuple[Deposits, ...]
     first_full: NDArray[np.int16]
+
+    def integrations(self, first: int, last: int) -> "Ramps":
+        """Return integrations from `first` up to `last`, which is left out; counted from 0."""
+        here = slice(first, last)
+        return Ramps(
+            counts=self.counts[here],
+            zero_frame=None if self.zero_frame is None else self.zero_frame[here],
+            reference_output=None if self.reference_output is None else self.reference_output[here],
+            deposits=tuple(
+                replace(part, integration=part.integration - first)
+                for part in self.deposits
+                if first <= part.integration < last
+            ),
+            first_full=self.first_full[here],
+        )
 
 
 def couple(signal: Float32, active: NDArray[np.bool_], side: float, diagonal: float) -> Float32:

@@ -76,6 +76,19 @@ class DetectorMaps:
         }
         return DetectorMaps(**values)
 
+    def at_gain(self, factor: float) -> "DetectorMaps":
+        """Return the maps of a detector read with `factor` times as many electrons per DN.
+
+        The bias, which the electronics set, stays in DN.
+        """
+        scale = np.float32(factor)
+        return replace(
+            self,
+            gain=self.gain * scale,
+            read_noise=self.read_noise / scale,
+            full_scale=self.full_scale / scale,
+        )
+
     def full_well(self, physics: Physics) -> Float32:
         """Return the charge that fills each pixel [electron]."""
         return self.gain * linearised(self.full_scale, self.terms, physics.pixels.full_scale_dn)

@@ -97,8 +97,8 @@ class ExposureTimes:
         seconds = (frames + self.plan.pattern.frames) * self.plan.frame_time_s
         return self.integration(integration)[0] + seconds / SECONDS
 
-    def integration_table(self) -> NDArray[np.void]:
-        """Return the table of the INT_TIMES extension, one row an integration."""
+    def integration_table(self, integrations: range) -> NDArray[np.void]:
+        """Return the table of the INT_TIMES extension, one row an integration, counted from 0."""
         names = [
             "int_start_MJD_UTC",
             "int_mid_MJD_UTC",
@@ -108,18 +108,18 @@ class ExposureTimes:
             "int_end_BJD_TDB",
         ]
         table = np.zeros(
-            self.plan.n_ints, [("integration_number", "i4"), *((name, "f8") for name in names)]
+            len(integrations), [("integration_number", "i4"), *((name, "f8") for name in names)]
         )
-        for number in range(self.plan.n_ints):
+        for row, number in enumerate(integrations):
             instants = self.integration(number)
             barycentric = tuple(self.barycentric(instant) for instant in instants)
-            table[number] = (number + 1, *instants, *barycentric)
+            table[row] = (number + 1, *instants, *barycentric)
         return table
 
-    def group_table(self, columns: int, rows: int) -> NDArray[np.void]:
+    def group_table(self, columns: int, rows: int, integrations: range) -> NDArray[np.void]:
         """Return the table of the GROUP extension, one row a group of each integration."""
         table = np.zeros(
-            self.plan.n_ints * self.plan.n_groups,
+            len(integrations) * self.plan.n_groups,
             [
                 ("integration_number", "i4"),
                 ("group_number", "i2"),
@@ -137,7 +137,7 @@ class ExposureTimes:
             ],
         )
         row = 0
-        for integration in range(self.plan.n_ints):
+        for integration in integrations:
             for group in range(self.plan.n_groups):
                 end = self.group_end(integration, group)
                 day = int(end)

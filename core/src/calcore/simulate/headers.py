@@ -4,7 +4,7 @@ Names and places follow the JWST keyword dictionary; values follow from the visi
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -37,6 +37,10 @@ class VisitFacts:
         What was asked for.
     n_dithers, dither_type
         Points of the dither pattern, and its name (NUMDTHPT, PATTTYPE).
+    time_series
+        Value of TSOVISIT.
+    keywords
+        Further keywords of the primary header, such as the grating's.
     """
 
     program: int
@@ -50,6 +54,8 @@ class VisitFacts:
     target_dec_deg: float
     n_dithers: int
     dither_type: str
+    time_series: bool = False
+    keywords: Mapping[str, str | int | float | bool] = field(default_factory=dict)
 
     @property
     def visit_id(self) -> str:
@@ -79,6 +85,11 @@ class ExposureFacts:
         Value of NOUTPUTS.
     has_zero_frame
         Value of ZEROFRAM.
+    segment, segments
+        Number of the file among those of the exposure, from 1, and how many there are (EXSEGNUM,
+        EXSEGTOT); 0 where the exposure is one file.
+    segment_ints
+        Integrations in a segment; the last may have fewer.
     """
 
     visit: VisitFacts
@@ -89,12 +100,24 @@ class ExposureFacts:
     offset_arcsec: tuple[float, float]
     outputs: int
     has_zero_frame: bool
+    segment: int = 0
+    segments: int = 0
+    segment_ints: int = 0
 
     @property
     def root(self) -> str:
         """Start of all file names of the exposure, without suffix."""
         detector = self.geometry.detector.name.lower()
-        return f"jw{self.visit.visit_id}_02101_{self.number:05d}_{detector}"
+        segment = f"-seg{self.segment:03d}" if self.segment else ""
+        return f"jw{self.visit.visit_id}_02101_{self.number:05d}{segment}_{detector}"
+
+    @property
+    def integrations(self) -> range:
+        """The integrations in this file, counted from 0."""
+        if not self.segment:
+            return range(self.plan.n_ints)
+        first = (self.segment - 1) * self.segment_ints
+        return range(first, min(first + self.segment_ints, self.plan.n_ints))
 
     @property
     def times(self) -> ExposureTimes:
@@ -163,7 +186,7 @@ def _program_keywords(facts: ExposureFacts) -> Iterator[Keyword]:
     yield "VISITSTA", "SUCCESSFUL", "Status of a visit"
     yield "NEXPOSUR", visit.n_dithers, "Total number of exposures in visit"
     yield "INTARGET", False, "At least one exposure in visit is internal"
-    yield "TSOVISIT", False, "Time Series Observation visit indicator"
+    yield "TSOVISIT", visit.time_series, "Time Series Observation visit indicator"
     yield "CROWDFLD", False, "Guide stars in a crowded field"
     yield "TARGPROP", visit.target_name, "Proposer's name for the target"
     yield "TARGNAME", visit.target_name, "Standard astronomical catalog name for target"
@@ -187,10 +210,14 @@ def _instrument_keywords(facts: ExposureFacts) -> Iterator[Keyword]:
         yield "MODULE", detector.module, "Instrument module"
     if detector.channel:
         yield "CHANNEL", detector.channel, "Instrument channel"
-    yield "FILTER", chosen.name, "Name of the filter element used"
+    if chosen.header_value:
+        yield "FILTER", chosen.header_value, "Name of the filter element used"
     if chosen.pupil:
         yield "PUPIL", chosen.pupil, "Name of the pupil element used"
-    yield "LAMP", "NONE", "Internal lamp state"
+    if "LAMP" not in facts.visit.keywords:
+        yield "LAMP", "NONE", "Internal lamp state"
+    for name, value in facts.visit.keywords.items():
+        yield name, value, "As the mode has it"
 
 
 def _exposure_keywords(facts: ExposureFacts) -> Iterator[Keyword]:
@@ -206,6 +233,11 @@ def _exposure_keywords(facts: ExposureFacts) -> Iterator[Keyword]:
     yield "EXPEND", times.end_mjd, "[d] UTC exposure end time"
     yield "READPATT", pattern.name, "Readout pattern"
     yield "NINTS", plan.n_ints, "Number of integrations in exposure"
+    if facts.segment:
+        yield "EXSEGNUM", facts.segment, "Sequential number of the segment"
+        yield "EXSEGTOT", facts.segments, "Total number of segments"
+        yield "INTSTART", facts.integrations.start + 1, "Starting integration number of segment"
+        yield "INTEND", facts.integrations.stop, "Ending integration number of segment"
     yield "NGROUPS", plan.n_groups, "Number of groups in integration"
     yield "NFRAMES", pattern.frames, "Number of frames per group"
     yield "FRMDIVSR", pattern.frames, "Divisor applied to frame-averaged groups"

@@ -51,15 +51,26 @@ class SimulatedInstrument:
     def mode(self, name: str, size: str | None = None) -> Mapping[str, Any]:
         """Return the settings of a mode, in one of its named sizes.
 
+        A mode takes what it does not say from the one that it is ``like``, sizes excepted.
+
         Raises
         ------
         UnknownName
             There is no such mode or size.
+        PluginBroken
+            It is like a mode that is itself like another.
         """
         modes = self.table["modes"]
         if name not in modes:
             raise UnknownName(f"simulated mode of {self.name}", name, modes)
         settings = dict(modes[name])
+        if "like" in settings:
+            first = dict(modes[settings.pop("like")])
+            if "like" in first:
+                raise PluginBroken(
+                    f"{self.package}: table simulate, {name} is like one like another"
+                )
+            settings = {key: first[key] for key in first if key not in SIZES} | settings
         sizes = {key: settings.pop(key) for key in list(settings) if key in SIZES}
         if size is None:
             return settings
@@ -89,6 +100,11 @@ class SimulatedInstrument:
         """Return what a detector is made of."""
         kind = self.table["detector"][detector]["physics"]
         return Physics.from_table(self.table["physics"][kind], f"physics.{kind}")
+
+    def gain_factor(self, subarray: str) -> float:
+        """Return the gain with which a sub-array is read over the detector's usual one."""
+        row = self.table["readout"]["subarray"].get(subarray, {})
+        return float(row.get("gain_factor", 1.0))
 
     def _load(self, name: str) -> dict[str, Any]:
         path = files(self.package) / "tables" / f"{name}.toml"

@@ -4,7 +4,7 @@ All of them are inputs of the forward model alone; nothing here is shared with t
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any, TypeVar
 
 from calcore.errors import PluginBroken, UnknownName
@@ -254,6 +254,26 @@ class Physics:
                 for row in table.get("interference", ())
             ),
         )
+
+    def at_gain(self, factor: float) -> "Physics":
+        """Return the same detector, read with `factor` times as many electrons per DN.
+
+        What is known in electrons stays; the bias, which the electronics set, stays in DN.
+        """
+        if factor == 1:
+            return self
+        pixels = replace(
+            self.pixels,
+            gain=self.pixels.gain * factor,
+            full_scale_dn=self.pixels.full_scale_dn / factor,
+        )
+        names = [
+            *("read_noise", "pink_common", "pink_amplifier"),
+            *("offset", "drift", "parity", "parity_drift"),
+        ]
+        scaled = {f"{name}_dn": getattr(self.electronics, f"{name}_dn") / factor for name in names}
+        electronics = replace(self.electronics, **scaled)
+        return replace(self, pixels=pixels, electronics=electronics)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -54,8 +54,10 @@ def raw_hdus(ramps: Ramps, facts: ExposureFacts) -> fits.HDUList:
     if ramps.reference_output is not None:
         hdus.append(image("REFOUT", ramps.reference_output))
     ny, nx = facts.geometry.subarray.shape
-    hdus.append(fits.BinTableHDU(facts.times.group_table(nx, ny), name="GROUP"))
-    hdus.append(fits.BinTableHDU(facts.times.integration_table(), name="INT_TIMES"))
+    hdus.append(fits.BinTableHDU(facts.times.group_table(nx, ny, facts.integrations), name="GROUP"))
+    hdus.append(
+        fits.BinTableHDU(facts.times.integration_table(facts.integrations), name="INT_TIMES")
+    )
     hdus.append(metadata_hdu(primary_keywords(facts), science_keywords(facts)))
     return fits.HDUList(hdus)
 

@@ -191,6 +191,8 @@ def gain(setup: Setup, path: Path) -> None:
     truth = switched(maps, setup.physics, setup.effects)
     values = truth.gain * (1 + np.float32(setup.quality.gain) * setup.error("gain"))
     header = keywords(setup, "gain", "GainModel", path.name)
+    if setup.gain_factor != 1:
+        header["GAINFACT"] = setup.gain_factor
     write_fits(path, header, {"SCI": values.astype(np.float32)})
 
 

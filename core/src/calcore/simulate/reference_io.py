@@ -74,6 +74,8 @@ class Setup:
         What the detector is made of, what is switched on, how well it was measured.
     seed
         Seed of the detector; the errors of the references depend on it and on their type alone.
+    gain_factor
+        Gain of the exposure over the detector's usual one (GAINFACT).
     table
         The type's row in the instrument's ``[references]``.
     """
@@ -91,6 +93,7 @@ class Setup:
     effects: Effects
     quality: Quality
     seed: int
+    gain_factor: float = 1.0
     table: Mapping[str, Any] = field(default_factory=dict)
 
     @property
@@ -118,7 +121,7 @@ class Setup:
             "MODULE": self.detector.module,
             "SUBARRAY": self.subarray.name,
             "READPATT": self.plan.pattern.name,
-            "FILTER": self.filter.name,
+            "FILTER": self.filter.header_value,
             "PUPIL": self.filter.pupil,
             "EXP_TYPE": self.exposure_type,
             "NOUTPUTS": f"{self.outputs}.0",

@@ -42,6 +42,30 @@ class Background:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
+class Decades(Background):
+    """A smooth light that climbs and falls by decades along a diagonal of the sky.
+
+    Attributes
+    ----------
+    low_mjysr, high_mjysr
+        Darkest and brightest places [MJy/sr].
+    period_arcsec
+        From one darkest line to the next [arcsec].
+    """
+
+    low_mjysr: float
+    high_mjysr: float
+    period_arcsec: float
+
+    def at(self, east_arcsec: FloatArray, north_arcsec: FloatArray) -> FloatArray:
+        """Return the surface brightness [MJy/sr] at offsets from the centre [arcsec]."""
+        place = np.mod((east_arcsec + 0.5 * north_arcsec) / self.period_arcsec, 1.0)
+        climb = 1 - np.abs(2 * place - 1)
+        ratio: FloatArray = (self.high_mjysr / self.low_mjysr) ** climb
+        return self.low_mjysr * ratio
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Scene:
     """Stars, galaxies and background about a centre.
 

@@ -9,9 +9,19 @@ from calcore.simulate.geometry import Geometry
 from calcore.simulate.optics import PointSpread
 from calcore.simulate.physics import Physics
 from calcore.simulate.render import photometry_grid
-from calcore.simulate.scene import Background, IsolatedStars, Population, Scene, make_scene
+from calcore.simulate.scene import (
+    Background,
+    Decades,
+    IsolatedStars,
+    Population,
+    Scene,
+    make_scene,
+)
 
 MARGIN_ARCSEC = 4.0
+FILLED = 0.7
+"""Brightest part of a smooth sky: signal at the end of an integration over the full well."""
+PERIODS = 3.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,6 +88,47 @@ def full_flux_jy(
     electrons = physics.pixels.full_scale_dn * physics.pixels.gain / seconds / float(stamp.max())
     per_mjysr = physics.pixels.gain / geometry.filter.photmjsr
     return electrons / per_mjysr * geometry.detector.pixel_area_sr * 1e6
+
+
+def smooth_sky(
+    options: SkyOptions, geometry: Geometry, *, centre: Target, physics: Physics, seconds: float
+) -> Scene:
+    """Return a sky without sources, for detectors that do not look at the sky's image.
+
+    Its light covers what a detector measures: from the filter's background to `FILLED` of the full
+    well, `PERIODS` times over the frame.
+
+    Parameters
+    ----------
+    options
+        The background, relative to the filter's usual one.
+    geometry
+        What the detector would see, had it an image.
+    centre
+        Middle of the field.
+    physics
+        What the detector is made of, at its usual gain.
+    seconds
+        Time of an integration [s].
+    """
+    electrons = physics.pixels.full_scale_dn * physics.pixels.gain / seconds
+    high = FILLED * electrons / (physics.pixels.gain / geometry.filter.photmjsr)
+    low = min(options.background * geometry.filter.background_mjysr, high / 10)
+    pixel_arcsec = float(np.degrees(np.sqrt(geometry.detector.pixel_area_sr)) * 3600)
+    ny, nx = geometry.subarray.shape
+    return make_scene(
+        seed=0,
+        ra_deg=centre.ra_deg,
+        dec_deg=centre.dec_deg,
+        radius_arcsec=1.0,
+        background=Decades(
+            level_mjysr=low,
+            gradient_mjysr_arcmin=(high, high),
+            low_mjysr=low,
+            high_mjysr=high,
+            period_arcsec=float(np.hypot(nx, ny)) * pixel_arcsec / PERIODS,
+        ),
+    )
 
 
 def draw_sky(

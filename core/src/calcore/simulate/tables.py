@@ -145,7 +145,10 @@ class Filter:
     Attributes
     ----------
     name, pupil
-        Values of FILTER and PUPIL; `pupil` is empty where there is no pupil wheel.
+        Its name, usually the value of FILTER, and the value of PUPIL; `pupil` is empty where there is no pupil wheel.
+    keyword
+        Value of FILTER where it is not the name, as for a filter in the pupil wheel; empty where
+        there is no wheel, and headers have no FILTER.
     channel
         Channel that has it, as in `Detector.channel`.
     pivot_micron, bandwidth_micron
@@ -168,6 +171,12 @@ class Filter:
     background_mjysr: float
     column_offset: float
     row_offset: float
+    keyword: str | None = None
+
+    @property
+    def header_value(self) -> str:
+        """Value of FILTER; empty where headers have none."""
+        return self.name if self.keyword is None else self.keyword
 
 
 def load_detectors(source: Traversable | Path) -> Mapping[str, Detector]:

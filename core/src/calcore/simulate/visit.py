@@ -1,5 +1,6 @@
 """A whole visit: dithered exposures, their reference files, an association, and the truth."""
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -22,7 +23,7 @@ from calcore.simulate.reference_io import Setup
 from calcore.simulate.references import make_references
 from calcore.simulate.render import render
 from calcore.simulate.scene import Scene
-from calcore.simulate.sky_options import draw_sky, full_flux_jy
+from calcore.simulate.sky_options import draw_sky, full_flux_jy, smooth_sky
 from calcore.simulate.streams import stream
 from calcore.simulate.tables import Detector, Filter
 from calcore.simulate.truth_files import write_detector_truth, write_exposure_truth, write_scene
@@ -94,6 +95,10 @@ class _Visit:
         self.pattern = instrument.pattern(options.pattern or mode["pattern"])
         self.n_groups = options.n_groups or int(mode["n_groups"])
         self.n_ints = options.n_ints or int(mode["n_ints"])
+        self.segment_ints = min(options.segment_ints or self.n_ints, self.n_ints)
+        if self.segment_ints < 1:
+            raise BadParameter(f"a segment needs at least one integration, not {self.segment_ints}")
+        self.gain_factor = instrument.gain_factor(self.subarray)
         self.n_dithers = options.n_dithers or int(mode["n_dithers"])
         if self.n_dithers > len(mode["dithers"]):
             raise BadParameter(
@@ -138,6 +143,8 @@ class _Visit:
             types = self.instrument.table["not_applicable"]["types"]
             cache.write(type_ for type_ in types if type_ not in made)
         when = iso(options.start_mjd)[:19].replace("-", "").replace(":", "").lower()
+        if not self.mode.get("association", True):
+            exposures.clear()  # there is no image to combine them to
         associations = [
             write_association(self.output, members, when)
             for band in dict.fromkeys(facts.geometry.filter.name for facts in exposures)
@@ -195,6 +202,14 @@ class _Visit:
         self.tell("sky")
         options, first = self.options, self.detectors[0]
         geometries = [self.geometry(detector, (0.0, 0.0)) for detector in self.detectors]
+        if self.mode.get("dispersed", False):
+            return smooth_sky(
+                options.sky,
+                geometries[0],
+                centre=options.target,
+                physics=self.instrument.physics(first.name),
+                seconds=self.plan(first).integration_time_s,
+            )
         spread = point_spread(first, self.bands[first.channel], seed=options.detector_seed)
         plan = self.plan(first)
         physics = self.instrument.physics(first.name)
@@ -224,13 +239,16 @@ class _Visit:
     ) -> Iterator[tuple[ExposureFacts, Path]]:
         """Take all exposures of a detector, and make its references."""
         options = self.options
-        physics = self.instrument.physics(detector.name)
+        usual = self.instrument.physics(detector.name)
+        physics = usual.at_gain(self.gain_factor)
         maps = self._maps(detector, physics)
         band = self.bands[detector.channel]
         spread = point_spread(detector, band, seed=options.detector_seed)
         if self.truth is not None:
             true_maps = switched(maps, physics, options.effects)
-            write_detector_truth(self.truth, detector.name, true_maps, physics)
+            write_detector_truth(
+                self.truth, detector.name, true_maps.at_gain(1 / self.gain_factor), usual
+            )
         if cache is not None:
             setup = self._setup(detector, maps, physics)
             make_references(
@@ -251,7 +269,7 @@ class _Visit:
                 subarray=subarray,
                 band=band,
                 pointing=self.pointing(offset),
-                gain=physics.pixels.gain,
+                gain=usual.pixels.gain,
                 spread=spread,
             )
             camera = Camera(
@@ -264,14 +282,28 @@ class _Visit:
                 random=lambda *words, n=number: stream(options.seed, detector.name, n, *words),
             )
             ramps = camera.expose(sky.rate)
-            facts = self._facts(detector, number, offset, physics, ramps)
-            path = write_raw(ramps, facts, self.output)
-            if self.truth is not None:
-                true_cut = switched(cut, physics, options.effects)
-                write_exposure_truth(
-                    self.truth, facts, sky, ramps, true_cut, physics, options.effects
-                )
-            yield facts, path
+            whole = self._facts(detector, number, offset, physics, ramps)
+            for facts in self._segments(whole):
+                here = facts.integrations
+                part = ramps.integrations(here.start, here.stop)
+                path = write_raw(part, facts, self.output)
+                if self.truth is not None:
+                    true_cut = switched(cut, physics, options.effects)
+                    true_cut = true_cut.at_gain(1 / self.gain_factor)
+                    write_exposure_truth(
+                        self.truth, facts, sky, part, true_cut, usual, options.effects
+                    )
+                yield facts, path
+
+    def _segments(self, whole: ExposureFacts) -> list[ExposureFacts]:
+        """Return the files of an exposure."""
+        count = math.ceil(self.n_ints / self.segment_ints)
+        if count == 1:
+            return [whole]
+        return [
+            replace(whole, segment=k, segments=count, segment_ints=self.segment_ints)
+            for k in range(1, count + 1)
+        ]
 
     def _setup(self, detector: Detector, maps: DetectorMaps, physics: Physics) -> Setup:
         """Return what the references of a detector are made from."""
@@ -289,7 +321,13 @@ class _Visit:
             effects=self.options.effects,
             quality=self.options.quality,
             seed=self.options.detector_seed,
+            gain_factor=self.gain_factor,
         )
+
+    def _keywords(self, detector: Detector) -> dict[str, str | int | float | bool]:
+        """Return the mode's own keywords, and what depends on the detector."""
+        own = self.mode.get("detector_keywords", {}).get(detector.name, {})
+        return {**self.mode.get("keywords", {}), **own}
 
     def _outputs(self, detector: Detector, physics: Physics) -> int:
         """Return the value of NOUTPUTS: amplifiers and the reference output."""
@@ -317,6 +355,8 @@ class _Visit:
             target_dec_deg=options.target.dec_deg,
             n_dithers=self.n_dithers,
             dither_type=self.mode["dither_type"],
+            time_series=bool(self.mode.get("time_series", False)),
+            keywords=self._keywords(detector),
         )
         gap_s = plan.duration_s + OVERHEAD_S
         zero_frame = bool(self.instrument.table["readout"].get("zero_frame", False))

@@ -30,6 +30,8 @@ class VisitOptions:
         Values of DETECTOR, of FILTER (for each channel one at most), SUBARRAY and READPATT.
     n_groups, n_ints, n_dithers
         Groups, integrations, exposures.
+    segment_ints
+        Integrations in a file, where an exposure is cut into segments; None writes one file.
     target, sky
         Where to look, and what is there.
     scene
@@ -57,6 +59,7 @@ class VisitOptions:
     n_groups: int | None = None
     n_ints: int | None = None
     n_dithers: int | None = None
+    segment_ints: int | None = None
     target: Target = field(default_factory=Target)
     sky: SkyOptions = field(default_factory=SkyOptions)
     scene: Scene | None = None

@@ -1,0 +1,5 @@
+"""NIRSpec for the simulator: its tables say all."""
+
+from calcore.simulate.instrument_tables import SimulatedInstrument
+
+SIMULATION = SimulatedInstrument("calcore_nirspec")
