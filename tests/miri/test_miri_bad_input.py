@@ -4,6 +4,7 @@ import os
 import resource
 import subprocess
 import sys
+from importlib.metadata import version
 
 import numpy as np
 import pytest
@@ -82,7 +83,6 @@ DEFECTS = {
     "no science extension": (rename("SCI", "DATA"), ["SCI"]),
     "unknown detector": (header("DETECTOR", "MIRIMAG"), ["MIRIMAG", "Did you mean 'MIRIMAGE'"]),
     "unknown exposure type": (header("EXP_TYPE", "MIR_IMAGO"), ["Did you mean 'MIR_IMAGE'"]),
-    "mode without pipeline": (header("EXP_TYPE", "MIR_MRS"), ["calcore-miri", "MIR_MRS"]),
     "other read-out": (header("FASTAXIS", -1), ["FASTAXIS", "correct the header"]),
     "size and data disagree": (header("SUBSIZE2", 80), ["SUBSIZE2"]),
     "no size": (header("SUBSIZE1", None), ["SUBSIZE1", "add it"]),
@@ -227,6 +227,18 @@ def test_an_exposure_without_usable_samples_is_done_or_refused_but_never_wrong(
             assert not usable.any()
 
 
+def test_a_mode_without_pipeline_is_refused_with_the_version(miri_products, tmp_path):
+    rate = next(miri_products[0].glob("*_rate.fits"))
+    path = tmp_path / rate.name
+    with fits.open(rate, memmap=False) as file:
+        file[0].header["EXP_TYPE"] = "MIR_MRS"
+        file.writeto(path)
+    (outcome,) = run(path, stage="2", output=tmp_path / "out").products
+    assert outcome.status is Status.FAILED
+    for text in ("calcore-miri", version("calcore-miri"), "stage-2", "MIR_MRS"):
+        assert text in outcome.reason
+
+
 def reference(miri_visit, kind):
     folder = miri_visit.folder / "crds_cache" / "references" / "jwst"
     return min(folder.rglob(f"*_{kind}_*"))
@@ -248,6 +260,72 @@ def test_a_reference_of_another_shape_is_refused(miri_visit, tmp_path, kind):
     assert outcome.status is Status.FAILED
     assert path.name in outcome.reason
     assert not list((tmp_path / "out").glob("*"))
+
+
+def keyword(name, value):
+    return lambda file: file[0].header.set(name, value)
+
+
+def without(table, column):
+    return lambda file: file[table].columns.del_col(column)
+
+
+def deeper(name):
+    def change(file):
+        file[name].data = file[name].data[None]
+
+    return change
+
+
+# Type of reference, what is done to it, and what the sentence says besides the file's name.
+WRONG = {
+    "other instrument": ("gain", keyword("INSTRUME", "OTHER"), ["INSTRUME is OTHER", "where MIRI"]),
+    "other detector": ("gain", keyword("DETECTOR", "OTHER"), ["DETECTOR is OTHER"]),
+    "other type": ("readnoise", keyword("REFTYPE", "GAIN"), ["REFTYPE is GAIN"]),
+    "other orientation": ("dark", keyword("FASTAXIS", -1), ["FASTAXIS is -1", "where 1"]),
+    "no place": ("gain", keyword("SUBSTRT2", "left"), ["SUBSTRT2", "'left'"]),
+    "no number of frames": ("dark", keyword("NFRAMES", "x"), ["NFRAMES", "'x'"]),
+    "an axis more": ("gain", deeper("SCI"), ["SCI has 3 axes"]),
+    "an axis more for flags": ("linearity", deeper("DQ"), ["DQ is 1 x 1024 x 1032"]),
+    "no column": ("rscd", without("RSCD_GROUP_SKIP", "readpatt"), ["no column readpatt"]),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("defect", WRONG)
+def test_a_reference_for_something_else_is_refused(miri_visit, tmp_path, defect):
+    kind, change, texts = WRONG[defect]
+    path = tmp_path / f"my_{kind}.fits"
+    with fits.open(reference(miri_visit, kind), memmap=False) as file:
+        change(file)
+        file.writeto(path)
+    references = {kind: str(path)}
+    (outcome,) = run(
+        miri_visit.raw[0], stage="1", output=tmp_path / "out", references=references
+    ).products
+    assert outcome.status is Status.FAILED
+    assert not list((tmp_path / "out").glob("*"))
+    for text in (path.name, *texts):
+        assert text in outcome.reason
+    assert "unexpected" not in outcome.reason
+
+
+@pytest.mark.parametrize(
+    ("kind", "given", "text"),
+    [
+        ("dark", lambda visit: visit.raw[0], "is an exposure, not a dark reference"),
+        ("gain", lambda visit: reference(visit, "distortion"), "is an ASDF file"),
+        ("gain", lambda visit: visit.folder, "is not there"),
+        ("darrk", lambda visit: visit.raw[0], "Did you mean 'dark'?"),
+    ],
+)
+def test_what_is_no_reference_is_refused(miri_visit, tmp_path, kind, given, text):
+    references = {kind: str(given(miri_visit))}
+    (outcome,) = run(
+        miri_visit.raw[0], stage="1", output=tmp_path / "out", references=references
+    ).products
+    assert outcome.status is Status.FAILED
+    assert outcome.exit_status == (2 if kind == "darrk" else 1)
+    assert text in outcome.reason
 
 
 @pytest.mark.parametrize("content", [b"", b"nothing of the kind\n" * 400], ids=["empty", "text"])

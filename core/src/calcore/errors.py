@@ -19,6 +19,20 @@ def suggestion(word: str, known: Iterable[str]) -> str:
     return f"Known: {', '.join(names)}." if names else "None is known."
 
 
+def explained(error: BaseException) -> str:
+    """Return an error in a sentence; what is not ours gets its type and a remedy."""
+    if isinstance(error, CalcoreError):
+        return str(error)
+    said = " ".join(str(error).split())
+    if isinstance(error, MemoryError):
+        what = f" ({said})" if said else ""
+        return f"there is not enough memory{what}; free some, or ask for fewer --jobs"
+    return (
+        f"unexpected {type(error).__name__}: {said}; -v shows where; if the input is in order, "
+        "please report it"
+    )
+
+
 class CalcoreError(Exception):
     """Base of all errors that a user may meet."""
 
@@ -126,6 +140,7 @@ class KeywordInvalid(CalcoreError):
     def __init__(
         self, keyword: str, value: object, wanted: str, path: Path | str | None = None
     ) -> None:
+        self.keyword = keyword
         place = f"{path}: " if path else ""
         super().__init__(f"{place}{keyword} is {value!r}, but must be {wanted}; correct the header")
 
@@ -165,5 +180,4 @@ class StepFailed(CalcoreError):
 
     def __init__(self, slot: str, what: str, cause: BaseException) -> None:
         self.slot = slot
-        reason = str(cause) or type(cause).__name__
-        super().__init__(f"{what}: step {slot} failed: {reason}")
+        super().__init__(f"{what}: step {slot} failed: {explained(cause)}")

@@ -7,6 +7,7 @@ import numpy as np
 from calcore.errors import FileInvalid
 from calcore.io._hdu import Contents, Extension
 from calcore.io._section import Filled, Section, Translation
+from calcore.model import Reference
 from calcore.model.layout import Array, Plane, disagreement, fields_of, times
 
 _STORED = {8: ">u1", 16: ">i2", 32: ">i4", 64: ">i8", -32: ">f4", -64: ">f8"}
@@ -112,7 +113,8 @@ def planes_of(
             raise FileInvalid(
                 contents.source.path, _lacks(contents, array.extension, kind.__name__)
             )
-        found[name] = section(extension, array.dtype)[...] if extension is not None else None
+        flags = translate if array.extension == "DQ" else None
+        found[name] = section(extension, array.dtype, flags)[...] if extension is not None else None
     return found
 
 
@@ -126,8 +128,9 @@ def _lacks(contents: Contents, extension: str, kind: str) -> str:
 
 
 def _check_axes(contents: Contents, plane: Plane, shape: tuple[int, ...], kind: Any) -> None:
-    """Check the number of axes; integrations may come on top where images are kept."""
-    most = len(plane.axes) + (len(plane.axes) < 4)
+    """Check the number of axes; integrations may come on top of images and of groups."""
+    bare = issubclass(kind, Reference) and plane.axes == ("y", "x")
+    most = len(plane.axes) + (len(plane.axes) < 4 and not bare)
     if not len(plane.axes) <= len(shape) <= most:
         raise FileInvalid(
             contents.source.path,

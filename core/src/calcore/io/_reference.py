@@ -6,7 +6,13 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from calcore.errors import FileInvalid, FileProblem, ReferenceInvalid, ReferenceMissing
+from calcore.errors import (
+    FileInvalid,
+    FileProblem,
+    KeywordInvalid,
+    ReferenceInvalid,
+    ReferenceMissing,
+)
 from calcore.flags import DQ, remap
 from calcore.io._hdu import Contents, scan
 from calcore.io._headers import meta_of_reference
@@ -17,7 +23,7 @@ from calcore.io._source import open_source
 from calcore.io._tables import read_table
 from calcore.io._tree import check_read, flat, lookup, read_asdf, read_tree
 from calcore.model import Meta, Reference
-from calcore.model.layout import Node, Plane, fields_of
+from calcore.model.layout import Array, Node, Plane, TableExtension, fields_of
 
 R = TypeVar("R", bound=Reference)
 
@@ -61,29 +67,46 @@ def open_reference(path: Path | str, kind: type[R], science: Meta | None = None)
         nodes = fields_of(chosen, Node)
         tree = read_tree(contents.find("ASDF")) if nodes else {}
         fields = {name: _node(tree, node, path, kind) for name, node in nodes.items()}
+        cut = _cut(path, kind, meta, science, planes)
     except FileInvalid as error:
         raise ReferenceInvalid(f"reference {kind.type}: {error}") from error
+    except KeywordInvalid as error:
+        raise ReferenceInvalid(f"reference {kind.type}: {path}: {error}") from error
     except FileProblem as error:
         if path.exists():
             raise
         raise ReferenceMissing(
             f"reference {kind.type}: {path} does not exist; check the name or fetch it again"
         ) from error
-    cut = _cut(path, kind, meta, science, planes)
     return kind(meta=meta, **cut, **tables, **fields)
 
 
 def _from_asdf(path: Path, kind: type[R]) -> R:
     """Open a reference that is an ASDF file."""
-    source = open_source(path)
-    tree = read_asdf(path, source.read(0, source.length))
+    chosen: Any = kind
+    if fields_of(chosen, Plane) or fields_of(chosen, Array) or fields_of(chosen, TableExtension):
+        raise FileInvalid(
+            path, f"is an ASDF file, but a {kind.type} is a FITS file; give such a one"
+        )
+    tree = read_asdf_tree(path)
     plain = (str, int, float, bool)
     leaves = flat(tree.get("meta") or {})
     meta = Meta({name: value for name, value in leaves.items() if isinstance(value, plain)})
-    chosen: Any = kind
     nodes = fields_of(chosen, Node)
     fields = {name: _node(tree, node, path, kind) for name, node in nodes.items()}
     return kind(meta=meta, **fields)
+
+
+def read_asdf_tree(path: Path | str) -> dict[str, Any]:
+    """Return the tree of an ASDF file.
+
+    Raises
+    ------
+    FileInvalid
+        It is no ASDF file.
+    """
+    source = open_source(Path(path))
+    return read_asdf(Path(path), source.read(0, source.length))
 
 
 def _node(tree: dict[str, Any], node: Node, path: Path, kind: type[Reference]) -> Any:
@@ -113,6 +136,12 @@ def _translation(contents: Contents) -> Translation | None:
         )
     pairs = zip(table["value"], table["name"], strict=True)
     definition = [(int(value), str(name).strip()) for value, name in pairs]
+    wrong = [value for value, _ in definition if not 0 <= value < 1 << 32]
+    if wrong:
+        raise FileInvalid(
+            contents.source.path,
+            f"its DQ_DEF table has the value {wrong[0]}, which is no flag of 32 bits; correct it",
+        )
 
     def translate(dq: NDArray[Any]) -> NDArray[Any]:
         # Most pixels carry no flag, and only the others need a look.

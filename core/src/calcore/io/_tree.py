@@ -158,13 +158,16 @@ def read_asdf(path: Path, content: bytes) -> dict[str, Any]:
         It is no ASDF file, or holds objects whose package is not installed.
     """
     if not content.startswith(b"#ASDF"):
-        raise FileInvalid(path, f"is not an ASDF file: it begins with {content[:10]!r}")
+        what = f"begins with {content[:10]!r}" if content else "is empty"
+        raise FileInvalid(path, f"is not an ASDF file: it {what}; give an ASDF file")
     try:
         tree = _plain(content)
         if tree is None:
             tree = _through_asdf(content)
     except Exception as error:
-        raise FileInvalid(path, f"cannot be read as ASDF: {error}{_remedy(str(error))}") from error
+        raise FileInvalid(
+            path, f"cannot be read as ASDF: {error}; fetch or make it again"
+        ) from error
     check_read(path, tree)
     return {key: value for key, value in tree.items() if key not in {"asdf_library", "history"}}
 

@@ -134,7 +134,8 @@ def _rows(table: Table, wanted: Mapping[str, str]) -> list[int]:
     columns = _columns(table)
     match = np.ones(table.shape[0], np.bool_)
     for name, text in wanted.items():
-        match &= np.array([_text(entry) == text.strip().upper() for entry in table[columns[name]]])
+        same = [_text(entry) == text.strip().upper() for entry in table[columns[name]]]
+        match &= np.array(same, np.bool_)
     return [int(row) for row in np.flatnonzero(match)]
 
 

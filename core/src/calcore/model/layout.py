@@ -66,8 +66,9 @@ def fields_of(record: Any, kind: type[T]) -> dict[str, T]:
 def disagreement(record: Any, shapes: Mapping[str, tuple[int, ...]]) -> str:
     """Return in words which planes of a record class do not fit each other; nothing if all do.
 
-    Planes must agree with the first one in rows, columns, and all other axes of the same name. A
-    plane may have more axes than its annotation says, as images of several integrations have.
+    Planes must agree with the first one in rows, columns, and all other axes of the same name. They
+    may have more axes than their annotation says if the first one has, as images of several
+    integrations do.
     """
     first: tuple[Plane, tuple[int, ...]] | None = None
     for name, plane in fields_of(record, Plane).items():
@@ -89,8 +90,9 @@ def _fits(plane: Plane, shape: tuple[int, ...], first: Plane, wanted: tuple[int,
     if len(shape) < len(plane.axes):
         return False
     if plane.axes == first.axes:
-        count = min(len(shape), len(wanted))
-        return shape[-count:] == wanted[-count:]
+        return len(shape) <= len(wanted) and shape == wanted[-len(shape) :]
+    if len(shape) > len(plane.axes) and "n_group" not in first.axes:
+        return False
     known = dict(zip(first.axes[::-1], wanted[::-1], strict=False))
     own = zip(plane.axes[::-1], shape[::-1], strict=False)
     return all(known.get(axis, size) == size for axis, size in own)

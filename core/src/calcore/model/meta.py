@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from calcore.errors import CalcoreError, KeywordMissing
+from calcore.errors import CalcoreError, KeywordInvalid, KeywordMissing
 from calcore.model.facts import Facts
 
 
@@ -59,6 +59,32 @@ class Meta(Mapping[str, Any]):
         """Return a copy that knows what the instrument's tables say."""
         return Meta(self._values, facts)
 
+    def whole(self, name: str, default: int | None = None) -> int:
+        """Return a whole number, or `default` if the name has no value.
+
+        Raises
+        ------
+        KeywordMissing, KeywordInvalid
+            There is no value and no default; it is no whole number.
+        """
+        value = self[name] if default is None else self.get(name, default)
+        if isinstance(value, str) or value != value // 1:
+            raise KeywordInvalid(name, value, "a whole number")
+        return int(value)
+
+    def number(self, name: str) -> float:
+        """Return a number.
+
+        Raises
+        ------
+        KeywordMissing, KeywordInvalid
+            There is no value; it is no number.
+        """
+        value = self[name]
+        if isinstance(value, str):
+            raise KeywordInvalid(name, value, "a number")
+        return float(value)
+
     @property
     def facts(self) -> Facts:
         """What the instrument's tables say of this exposure."""
@@ -89,37 +115,37 @@ class Meta(Mapping[str, Any]):
     @property
     def n_integrations(self) -> int:
         """NINTS: integrations of the whole exposure, which may be more than this segment holds."""
-        return int(self["exposure.nints"])
+        return self.whole("exposure.nints")
 
     @property
     def n_groups(self) -> int:
         """NGROUPS."""
-        return int(self["exposure.ngroups"])
+        return self.whole("exposure.ngroups")
 
     @property
     def frames_per_group(self) -> int:
         """NFRAMES: reads averaged into one group."""
-        return int(self["exposure.nframes"])
+        return self.whole("exposure.nframes")
 
     @property
     def group_gap(self) -> int:
         """GROUPGAP: reads dropped between groups."""
-        return int(self.get("exposure.groupgap", 0))
+        return self.whole("exposure.groupgap", 0)
 
     @property
     def frame_time_s(self) -> float:
         """TFRAME: time of one read [s]."""
-        return float(self["exposure.frame_time"])
+        return self.number("exposure.frame_time")
 
     @property
     def group_time_s(self) -> float:
         """TGROUP: time between groups [s]."""
-        return float(self["exposure.group_time"])
+        return self.number("exposure.group_time")
 
     @property
     def first_integration(self) -> int:
         """INTSTART: number of the first integration in this file, from 1."""
-        return int(self.get("exposure.integration_start", 1) or 1)
+        return self.whole("exposure.integration_start", 1) or 1
 
     @property
     def subarray(self) -> str:
@@ -129,7 +155,7 @@ class Meta(Mapping[str, Any]):
     @property
     def subarray_origin(self) -> tuple[int, int]:
         """Row and column of the sub-array's first pixel in the full frame, from 0."""
-        return int(self.get("subarray.ystart", 1)) - 1, int(self.get("subarray.xstart", 1)) - 1
+        return self.whole("subarray.ystart", 1) - 1, self.whole("subarray.xstart", 1) - 1
 
     @property
     def is_full_frame(self) -> bool:

@@ -1,22 +1,29 @@
 """From a pipeline and an exposure's metadata to built steps: everything resolved before a pixel."""
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from calcore import io
 from calcore.errors import (
     BadParameter,
     BadPipeline,
+    KeywordInvalid,
+    PluginBroken,
     ReferenceInvalid,
     ReferenceMissing,
     StepSkipped,
     UnknownName,
 )
 from calcore.model import Meta, Record, Reference
+from calcore.model.reference import REFERENCES
 from calcore.parameters import Parameter, parameters_of
 from calcore.pipeline import Pipeline, Slot
+from calcore.references.parameters import PREFIX
 from calcore.references.resolve import Choice, choose
+from calcore.references.suits import check_suits
 from calcore.registry import discovery
 from calcore.run.outcome import ReferenceChoice, SlotPlan, Value
 from calcore.step import Diet, Step, diet_of
@@ -104,7 +111,29 @@ def assemble(
     UnknownName, BadParameter, ReferenceMissing, ReferenceInvalid, PluginBroken
         Something does not fit; nothing has been calculated.
     """
-    return tuple(_build(slot, meta, find, overrides, roles) for slot in pipeline.slots)
+    built = tuple(_build(slot, meta, find, overrides, roles) for slot in pipeline.slots)
+    _check_types(set(overrides) - {kind for item in built for kind in _types(item.step)})
+    return built
+
+
+def _types(step: Step | None) -> set[str]:
+    """Return the types of reference that a step may want."""
+    kind: Any = type(step)
+    return set() if step is None else {wish.kind.type for wish in diet_of(kind).references}
+
+
+def _check_types(types: set[str]) -> None:
+    """Check that somebody knows these types of reference, if not a step of this pipeline."""
+    types = {name for name in types if not name.startswith(PREFIX)}
+    if not types - set(REFERENCES):
+        return
+    known = set(REFERENCES)
+    for item in discovery.names("calcore.steps"):
+        with suppress(PluginBroken):
+            step = discovery.load("calcore.steps", item.name)
+            known |= {wish.kind.type for wish in diet_of(step).references}
+    for name in sorted(types - known):
+        raise UnknownName("type of reference", name, known)
 
 
 def describe(built: BuiltSlot, meta: Meta) -> SlotPlan:
@@ -165,7 +194,10 @@ def _values(slot: Slot, kind: type[Step]) -> tuple[dict[str, Value], tuple[str, 
         if name in known:
             continue
         if name in IGNORED:
-            notes.append(f"{slot.name}.{name} means nothing here and is ignored ({setting.origin})")
+            if setting.given:
+                notes.append(
+                    f"{slot.name}.{name} means nothing here and is ignored ({setting.origin})"
+                )
         elif setting.given:
             raise UnknownName(f"parameter of step {slot.name}:", name, known)
         else:
@@ -232,6 +264,9 @@ def _with_references(
         made.step.check(meta, complete.references)
     except StepSkipped as reason:
         return _with(complete, skip=str(reason))
+    except (ReferenceInvalid, KeywordInvalid) as error:
+        files = ", ".join(choice.name for choice in choices.values() if choice.applies)
+        raise ReferenceInvalid(f"{made.slot.name} with {files}: {error}") from error
     return complete
 
 
@@ -242,7 +277,10 @@ def _opened(choice: Choice, kind: type[Reference], meta: Meta) -> Reference:
                 f"a {kind.type} reference is needed, and {type(choice.value).__name__} was given"
             )
         return choice.value
-    return io.open_reference(choice.value, kind, meta)
+    reference = io.open_reference(choice.value, kind, meta)
+    if choice.origin != "CRDS":  # whose rules have chosen what fits
+        check_suits(Path(choice.value), reference, meta)
+    return reference
 
 
 def _with(built: BuiltSlot, **changes: Any) -> BuiltSlot:

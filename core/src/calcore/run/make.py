@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from calcore import io
-from calcore.errors import CalcoreError, KeywordMissing, OutputProblem
+from calcore.errors import CalcoreError, KeywordInvalid, KeywordMissing, OutputProblem, explained
 from calcore.io import files as names
 from calcore.io.keywords import keyword_of
 from calcore.model import Catalog, Group, Image, Meta, Ramp, Rate, Record
@@ -24,7 +24,11 @@ from calcore.run.graph import HANDED_ON, Job
 from calcore.run.outcome import Figure, Outcome, ProductPlan, Progress, Silence, SlotOutcome, Status
 from calcore.run.record import NODE, keywords, record_tree, same_record
 from calcore.run.request import Request
-from calcore.run.settings import read_user_file, with_user_settings
+from calcore.run.settings import (
+    read_user_file,
+    with_parameter_references,
+    with_user_settings,
+)
 from calcore.step import diet_of
 
 _LOG = logging.getLogger(__name__)
@@ -76,12 +80,15 @@ def prepare(job: Job, request: Request, only: str | None = None) -> Workshop:
     )
     if only is not None:
         pipeline = _only(pipeline, only)
+    find = References(plugins)
+    overrides = {**file.references, **request.references}
+    pipeline = with_parameter_references(pipeline, job.meta, overrides, find)
     pipeline = with_user_settings(pipeline, request, file)
     slots = assemble(
         pipeline,
         job.meta,
-        find=References(plugins),
-        overrides={**file.references, **request.references},
+        find=find,
+        overrides=overrides,
         roles=frozenset(job.members),
     )
     return Workshop(job, request, job.meta, plugins.hook, pipeline, slots)
@@ -158,14 +165,14 @@ def make(
 
 def _reason(error: BaseException) -> str:
     """Return why a product failed, in a sentence that names keywords as headers do."""
-    if not isinstance(error, CalcoreError):
-        return f"unexpected {type(error).__name__}: {error}; please report it"
-    text = str(error)
+    text = explained(error)
     cause: BaseException | None = error
     while cause is not None:
         if isinstance(cause, KeywordMissing):
             keyword, _ = keyword_of(cause.name) or (cause.name, "")
             text = text.replace(f"keyword {cause.name} ", f"keyword {keyword} ({cause.name}) ")
+        elif isinstance(cause, KeywordInvalid) and (known := keyword_of(cause.keyword)):
+            text = text.replace(f"{cause.keyword} is ", f"{known[0]} ({cause.keyword}) is ")
         cause = cause.__cause__
     return text
 

@@ -91,8 +91,10 @@ class DarkCurrent(Step):
 
 def _pattern(dark: Meta, exposure: Meta) -> tuple[int, int]:
     """Return frames in a group of the dark and between groups; the exposure's if it says nothing."""
-    frames = dark.get("exposure.nframes", exposure.frames_per_group)
-    return int(frames), int(dark.get("exposure.groupgap", exposure.group_gap))
+    return (
+        dark.whole("exposure.nframes", exposure.frames_per_group),
+        dark.whole("exposure.groupgap", exposure.group_gap),
+    )
 
 
 def _subtract(ramp: Ramp, signal: NDArray[np.float32], dark: Meta) -> NDArray[np.float32]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from calcore.errors import StepSkipped
+from calcore.errors import ReferenceInvalid, StepSkipped
 from calcore.model import Meta, Ramp, Reference
 from calcore.model.reference import Rscd as RscdReference
 from calcore.step import Rows, Step
@@ -18,6 +18,7 @@ ALIASES = {"SUBPRISM": "SLITLESSPRISM"}
 _FOUND = "rscd.found"
 # Kinds of integrations, the first of an exposure and all others, as keywords name them.
 _KINDS = ("int1", "int2p")
+_COLUMNS = ("subarray", "readpatt", "group_skip1", "group_skip")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,6 +94,12 @@ def _by_row(pixels: NDArray[np.bool_]) -> tuple[int, ...]:
 
 def _skips(meta: Meta, reference: RscdReference) -> tuple[int, int] | None:
     """Return the numbers of groups to skip in the first integration and in later ones."""
+    columns = reference.table.dtype.names or ()
+    missing = [name for name in _COLUMNS if name not in columns]
+    if missing:
+        raise ReferenceInvalid(
+            f"the rscd reference has no column {missing[0]}; it has {', '.join(columns)}"
+        )
     names = {meta.subarray, ALIASES.get(meta.subarray, meta.subarray)}
     for row in reference.table:
         subarray, pattern = _text(row["subarray"]), _text(row["readpatt"])
