@@ -40,15 +40,23 @@ class UsableGroups:
     ----------
     least : int
         Usable groups of the integration that has fewest.
+    total : int
+        Usable groups of all integrations.
+    n_int : int
+        Integrations.
     frame : Window
         The whole frame.
     """
 
     least: int
+    total: int
+    n_int: int
     frame: Window
 
 
-def usable_groups(parts: Iterable[Ramp], limits: tuple[int, ...]) -> UsableGroups:
+def usable_groups(
+    parts: Iterable[Ramp], limits: tuple[int, ...], total_limit: int = 0
+) -> UsableGroups:
     """Count usable groups, reading no more parts than it takes.
 
     Parameters
@@ -58,19 +66,23 @@ def usable_groups(parts: Iterable[Ramp], limits: tuple[int, ...]) -> UsableGroup
     limits : tuple of int
         Numbers of groups that the count is to be compared with. What is returned lies on the right
         side of each of them, but need not be exact.
+    total_limit : int
+        The same for the count of all integrations together.
     """
     dropped: NDArray[np.bool_] | None = None
-    least, frame = 0, Window.whole(0, 0)
+    least, total, n_int, frame = 0, 0, 0, Window.whole(0, 0)
     for part in parts:
         every = dropped_rows(part.groupdq) == part.groupdq.shape[2]
         dropped = every if dropped is None else dropped & every
-        n_group = every.shape[1]
+        n_int, n_group = every.shape
         frame = Window.whole(part.frame.frame_rows, part.frame.frame_columns)
         least = int(n_group - dropped.sum(axis=1).max())
+        total = int(every.size - dropped.sum())
         # Parts to come can only turn dropped groups into usable ones.
-        if all(least >= limit or n_group < limit for limit in limits):
+        clear = all(least >= limit or n_group < limit for limit in limits)
+        if clear and (total >= total_limit or every.size < total_limit):
             break
-    return UsableGroups(least, frame)
+    return UsableGroups(least, total, n_int, frame)
 
 
 def count_usable(ramp: Ramp) -> dict[str, int]:

@@ -4,8 +4,14 @@ from dataclasses import dataclass
 from statistics import NormalDist
 from typing import Annotated, Literal
 
+import numpy as np
+from numpy.typing import NDArray
+
+from calcore.kernels.jump_showers import Showers
 from calcore.kernels.snowballs import Snowballs
 from calcore.model import Meta
+from calcore.model.reference import Gain
+from calcore.model.usable_groups import UsableGroups
 from calcore.parameters import Doc, Range, Unit
 
 
@@ -64,6 +70,24 @@ class TwoPoint:
 
 
 @dataclass(frozen=True, kw_only=True)
+class AcrossIntegrations:
+    """When integrations are so many that their scatter tells the noise."""
+
+    minimum_sigclip_groups: Annotated[
+        int, Range(1), Doc("With so many integrations, compare them instead of groups.")
+    ] = 100
+    only_use_ints: Annotated[
+        bool,
+        Doc("False: with so many groups in all integrations, compare all differences at once."),
+    ] = True
+
+    def across(self, groups: UsableGroups) -> bool:
+        """Tell whether to compare integrations."""
+        number = groups.n_int if self.only_use_ints else groups.total
+        return number >= self.minimum_sigclip_groups
+
+
+@dataclass(frozen=True, kw_only=True)
 class Consequences:
     """What a jump takes with it."""
 
@@ -114,7 +138,7 @@ class LargeEvents:
         2.0
     )
     max_extended_radius: Annotated[
-        int, Range(1), Unit("pixel"), Doc("Nothing grows beyond this radius.")
+        int, Range(1), Unit("pixel"), Doc("Nothing grows beyond this radius; nor do showers.")
     ] = 200
     sat_required_snowball: Annotated[
         bool, Doc("A snowball has a saturated core, unless it is near an edge.")
@@ -154,4 +178,53 @@ class LargeEvents:
             min_edge_radius=self.min_edge_radius,
             next_groups=groups if self.mask_snowball_core_next_int else 0,
             exact=self.exact_snowballs,
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class FaintEvents:
+    """What a shower is, how far it reaches and how long it lasts."""
+
+    find_showers: Annotated[bool, Doc("Find showers: faint glows about hits.")] = False
+    extend_snr_threshold: Annotated[
+        float, Range(0), Unit("sigma"), Doc("Least average of deviations over a ring.")
+    ] = 1.2
+    extend_min_area: Annotated[
+        int, Range(1), Unit("pixel"), Doc("Smallest area of connected pixels above it.")
+    ] = 90
+    extend_inner_radius: Annotated[
+        float, Range(0), Unit("pixel"), Doc("Where the ring begins.")
+    ] = 1.0
+    extend_outer_radius: Annotated[float, Range(0), Unit("pixel"), Doc("How wide the ring is.")] = (
+        2.6
+    )
+    extend_ellipse_expand_ratio: Annotated[
+        float, Range(1), Doc("How much wider the shower is than what is seen of it.")
+    ] = 1.1
+    time_masked_after_shower: Annotated[
+        float, Range(0), Unit("s"), Doc("Flag so much of what follows.")
+    ] = 15.0
+    max_shower_amplitude: Annotated[
+        float | None,
+        Range(0),
+        Unit("DN/s"),
+        Doc("Flags that change a rate by more are given up; None: by more than 6 electron/s."),
+    ] = None
+
+    def largest_change(self, meta: Meta, gain: Gain) -> NDArray[np.float32] | float:
+        """Return by how much flags may change the mean of differences [electron]."""
+        if self.max_shower_amplitude is None:
+            return 6.0 * meta.group_time_s
+        return gain.data * np.float32(self.max_shower_amplitude * meta.group_time_s)
+
+    def showers(self, meta: Meta, max_radius: float) -> Showers:
+        """Return the settings as the kernel wants them."""
+        return Showers(
+            min_ratio=self.extend_snr_threshold,
+            min_area=self.extend_min_area,
+            inner_radius=self.extend_inner_radius,
+            ring_width=self.extend_outer_radius,
+            expand_factor=self.extend_ellipse_expand_ratio,
+            max_extended_radius=max_radius,
+            next_groups=int(self.time_masked_after_shower / meta.group_time_s),
         )

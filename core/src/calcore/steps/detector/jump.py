@@ -8,14 +8,14 @@ import numpy as np
 
 from calcore.errors import StepSkipped
 from calcore.flags import DQ
-from calcore.kernels.jump_likelihood import find_jumps as find_likely_jumps
-from calcore.kernels.jump_twopoint import find_jumps, spread_jumps
-from calcore.kernels.snowballs import flag_snowballs
+from calcore.kernels.jump_twopoint import spread_jumps
 from calcore.model import Meta, Ramp, Reference, Window
 from calcore.model.reference import Gain, ReadNoise
 from calcore.model.usable_groups import count_usable, usable_groups, usable_of
 from calcore.step import Rows, Step
-from calcore.steps._jump_settings import Consequences, LargeEvents, TwoPoint
+from calcore.steps._jump_events import Events
+from calcore.steps._jump_search import JumpPlan, Search
+from calcore.steps._jump_settings import Consequences
 
 # What apply leaves in the metadata of a band for tally: first row, and jumps found in each row.
 _FOUND = "jump.found"
@@ -24,32 +24,13 @@ _LARGE = "jump.large"
 _NO_GAIN = np.uint32(DQ.NO_GAIN_VALUE | DQ.DO_NOT_USE)
 
 
-@dataclass(frozen=True)
-class JumpPlan:
-    """What holds for the whole frame.
-
-    Attributes
-    ----------
-    enough : bool
-        Every integration has groups enough to look for jumps.
-    single_pass : bool
-        Every integration has so many differences that one pass over them does.
-    gain : float
-        Median gain of the frame [electron/DN]; NaN where nothing asks for it.
-    """
-
-    enough: bool
-    single_pass: bool
-    gain: float
-
-
 @dataclass(frozen=True, kw_only=True)
-class Jump(TwoPoint, Consequences, LargeEvents, Step):
+class Jump(Search, Consequences, Events, Step):
     """Flag jumps in ramps with JUMP_DET, in the first group after the jump.
 
     A pixel's differences of successive groups are compared with their median. The pixels beside a
-    jump of a middling size are flagged too, and so are the halos of snowballs if asked for. Pixels
-    without a positive gain get NO_GAIN_VALUE and DO_NOT_USE.
+    jump of a middling size are flagged too, and so are the halos of snowballs and showers if asked
+    for. Pixels without a positive gain get NO_GAIN_VALUE and DO_NOT_USE.
     """
 
     required = frozenset({"gain", "readnoise"})
@@ -74,34 +55,23 @@ class Jump(TwoPoint, Consequences, LargeEvents, Step):
     def prepare(self, meta: Meta, parts: Iterator[Ramp], *, gain: Gain) -> JumpPlan:
         """Count the groups that are not unusable in every pixel."""
         limits = self.minimum_groups, self.min_diffs_single_pass + 1
-        groups = usable_groups(parts, limits)
+        total = 0 if self.only_use_ints else self.minimum_sigclip_groups
+        groups = usable_groups(parts, limits, total)
         level = np.nan
         if self.after(meta, 1.0):
             values = gain.cut(groups.frame).data
             level = float(np.nanmedian(np.where(values > 0, values, np.nan)))
-        return JumpPlan(groups.least >= limits[0], groups.least >= limits[1], level)
+        enough, many = (groups.least >= limit for limit in limits)
+        return JumpPlan(enough, many, self.across(groups), level)
 
     def apply(self, ramp: Ramp, *, gain: Gain, readnoise: ReadNoise, plan: JumpPlan) -> Ramp:
         """Flag jumps, what lies beside them, and what follows them."""
         pixeldq = ramp.pixeldq | np.where(gain.data > 0, np.uint32(0), _NO_GAIN)
-        if not plan.enough:
+        if not (plan.enough or plan.across):
             return ramp.replace(pixeldq=pixeldq)
+        groupdq, found = self.jumps(ramp, gain, readnoise, plan)
         arrays = ramp.data, ramp.groupdq, gain.data, readnoise.data
         frames = ramp.meta.frames_per_group
-        if self.test == "likelihood" and ramp.data.shape[1] > self.min_diffs_likelihood:
-            groupdq, found = find_likely_jumps(
-                *arrays,
-                group_time_s=ramp.meta.group_time_s,
-                frame_time_s=ramp.meta.frame_time_s,
-                n_frames=frames,
-                thresholds=self.thresholds,
-                heavy=self.heavy(ramp.data.shape[1] - 1),
-                falling=self.falling_rejection_threshold or 0.0,
-            )
-        else:
-            groupdq, found = find_jumps(
-                *arrays, n_frames=frames, single_pass=plan.single_pass, thresholds=self.thresholds
-            )
         if self.neighbours:
             groupdq = spread_jumps(*arrays, groupdq, n_frames=frames, neighbours=self.neighbours)
         if after := self.after(ramp.meta, plan.gain):
@@ -110,13 +80,15 @@ class Jump(TwoPoint, Consequences, LargeEvents, Step):
         return ramp.replace(groupdq=groupdq, pixeldq=pixeldq, meta=meta)
 
     def planes(self, meta: Meta) -> tuple[str, ...]:
-        """Snowballs reach across bands."""
+        """Snowballs and showers reach across bands."""
         del meta
-        return ("groupdq",) if self.expand_large_events else ()
+        return self.event_planes
 
-    def finish(self, meta: Meta, planes: Mapping[str, Any]) -> dict[str, Any]:
-        """Find snowballs, and flag their halos and cores."""
-        groupdq, count = flag_snowballs(planes["groupdq"], self.snowballs(meta))
+    def finish(
+        self, meta: Meta, planes: Mapping[str, Any], *, gain: Gain, readnoise: ReadNoise
+    ) -> dict[str, Any]:
+        """Find snowballs, and flag their halos and cores; then showers."""
+        groupdq, count = self.events(meta, planes, gain, readnoise)
         return {"groupdq": groupdq, "meta": meta.set({_LARGE: count})}
 
     def tally(self, result: Ramp) -> Mapping[str, int]:

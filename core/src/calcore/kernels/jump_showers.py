@@ -1,0 +1,267 @@
+"""Showers: large faint glows about hits in the mid-infrared, most of it too faint to be found as jumps.
+
+The method of M. Regan (2023, JWST-STScI-008545; the JWST documentation's jump page): differences of
+successive groups, as multiples of their noise, are averaged over a ring about each pixel; where the
+average stands out over a large area, an ellipse about the area is flagged for a while.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from calcore.flags import DQ
+from calcore.kernels.median import median
+from calcore.kernels.regions import Regions, find_regions
+
+GroupFlags = NDArray[np.uint8]
+Image = NDArray[np.float32]
+
+_SAT, _JUMP = int(DQ.SATURATED), int(DQ.JUMP_DET)
+_HIDDEN = np.uint8(DQ.DO_NOT_USE | DQ.SATURATED | DQ.JUMP_DET)
+_REFERENCE = np.uint32(DQ.REFERENCE_PIXEL)
+_BLOCK = 64  # rows worked on at a time
+
+
+@dataclass(frozen=True, kw_only=True)
+class Showers:
+    """What makes a shower, and how far and how long it reaches.
+
+    Attributes
+    ----------
+    min_ratio : float
+        Least average over a ring of the deviations from the median, over their noise.
+    min_area : float
+        Smallest area of connected pixels with such averages, holes included [pixel].
+    inner_radius, ring_width : float
+        Pixels from the first to the sum of both, both included, make the ring [pixel].
+    expand_factor : float
+        The minor axis grows by this factor, the major axis by as many pixels.
+    max_extended_radius : float
+        Largest half axis that anything grows to [pixel].
+    next_groups : int
+        So many groups after the shower are flagged as well.
+    min_differences : int
+        With fewer differences in all integrations, none is sought: their median is too poor.
+    """
+
+    min_ratio: float = 1.2
+    min_area: float = 90.0
+    inner_radius: float = 1.0
+    ring_width: float = 2.6
+    expand_factor: float = 1.1
+    max_extended_radius: float = 200.0
+    next_groups: int = 0
+    min_differences: int = 10
+
+
+def flag_showers(
+    data: Any,
+    groupdq: GroupFlags,
+    pixeldq: NDArray[np.uint32],
+    gain: Image,
+    readnoise: Image,
+    *,
+    n_frames: int = 1,
+    max_change: Image | float = np.inf,
+    settings: Showers,
+) -> tuple[GroupFlags, int]:
+    """Flag showers, and the groups in which they fade.
+
+    Parameters
+    ----------
+    data : float32 (n_int, n_group, ny, nx)
+        Signal of the whole frame [DN]; sliced as ``data[..., rows, columns]`` only. A value that is
+        not finite takes no part.
+    groupdq : uint8 (n_int, n_group, ny, nx)
+        Flags with jumps. Samples with DO_NOT_USE, SATURATED or JUMP_DET take no part.
+    pixeldq : uint32 (ny, nx)
+        Pixels with one of these flags do not take part, nor reference pixels without other flags.
+    gain : float32 (ny, nx)
+        Gain [electron/DN]; a pixel takes no part where it is NaN.
+    readnoise : float32 (ny, nx)
+        Noise of the difference of two reads [DN]; as gain.
+    n_frames : int
+        Reads averaged into a group.
+    max_change : float32 (ny, nx) or float
+        A pixel keeps its new flags only if they change the mean of its differences by no more
+        than this: showers are faint [electron].
+    settings : Showers
+
+    Returns
+    -------
+    groupdq : uint8 (n_int, n_group, ny, nx)
+        Flags with JUMP_DET in the ellipses about showers. Samples with SATURATED, and what
+        follows them, get none, nor do ramps of which nothing would be left.
+    count : int
+        Showers found.
+
+    Notes
+    -----
+    The noise of a difference is as in `calcore.kernels.jump_twopoint.find_jumps`, with the median of
+    all usable differences of the pixel. Beyond the frame deviations are 0.
+    """
+    out, count = groupdq.copy(), 0
+    usable = ((groupdq & np.uint8(DQ.DO_NOT_USE)) == 0).any(axis=(2, 3))
+    if usable.sum() - len(usable) < settings.min_differences:
+        return out, count
+    marked = _marked(data, groupdq, pixeldq, gain, readnoise, n_frames, settings)
+    for flags, integration in zip(out, marked, strict=True):
+        for group, mask in enumerate(integration, start=1):
+            regions = find_regions(mask, settings.min_area)
+            count += len(regions)
+            _paint(flags[group:], regions, settings)
+    if count:
+        limit = np.broadcast_to(np.float32(max_change), pixeldq.shape)
+        _restore(data, groupdq, pixeldq, gain, limit, out)
+    return out, count
+
+
+def _paint(flags: GroupFlags, showers: Regions, settings: Showers) -> None:
+    """Flag grown ellipses in the first of the groups given and in those that follow."""
+    if not len(showers):
+        return
+    rows, columns = flags.shape[1:]
+    free = np.zeros((rows, columns), np.uint8)
+    limit, factor = settings.max_extended_radius, settings.expand_factor
+    for number in range(len(showers)):
+        minor = float(showers.minor[number])
+        major = float(showers.major[number]) + (factor - 1) * minor
+        showers.ellipse(number, min(major, limit), min(factor * minor, limit)).paint(free, _JUMP)
+    for group in range(min(settings.next_groups + 1, len(flags))):
+        free[(flags[group] & np.uint8(_SAT)) != 0] = 0
+        flags[group] |= free
+
+
+def _ring(settings: Showers) -> list[tuple[int, int, int]]:
+    """Return the rows of the ring as runs: row, first column and end, from the centre."""
+    inner, outer = settings.inner_radius, settings.inner_radius + settings.ring_width
+    reach = int(outer)
+    runs: list[tuple[int, int, int]] = []
+    for row in range(-reach, reach + 1):
+        columns = np.arange(-reach - 1, reach + 2)
+        distance = np.hypot(row, columns)
+        inside = (distance >= inner) & (distance <= outer) & (abs(columns) <= reach)
+        edges = np.flatnonzero(np.diff(inside.astype(np.int8)))
+        runs += [
+            (row, int(columns[first + 1]), int(columns[end + 1]))
+            for first, end in edges.reshape(-1, 2)
+        ]
+    return runs
+
+
+def _blocks(rows: int, halo: int) -> Iterator[tuple[slice, slice, slice]]:
+    """Yield rows, the same with a halo as far as the frame reaches, and their place therein."""
+    for start in range(0, rows, _BLOCK):
+        stop = min(start + _BLOCK, rows)
+        first, last = max(0, start - halo), min(rows, stop + halo)
+        yield slice(start, stop), slice(first, last), slice(start - first, stop - first)
+
+
+def _marked(
+    data: Any,
+    groupdq: GroupFlags,
+    pixeldq: NDArray[np.uint32],
+    gain: Image,
+    readnoise: Image,
+    n_frames: int,
+    settings: Showers,
+) -> NDArray[np.bool_]:
+    """Return where averages over the ring stand out, (n_int, n_group - 1, ny, nx)."""
+    n_int, n_group, rows, columns = groupdq.shape
+    out = np.zeros((n_int, n_group - 1, rows, columns), np.bool_)
+    ring = _ring(settings)
+    halo = max((row for row, _, _ in ring), default=0)
+    every = slice(0, columns)
+    hidden = ((pixeldq & _HIDDEN) != 0) | (pixeldq == _REFERENCE)
+    for here, around, place in _blocks(rows, halo):
+        signal = data[..., around, every] * gain[around]
+        signal[((groupdq[..., around, :] & _HIDDEN) != 0) | hidden[around]] = np.nan
+        deviation = _deviations(
+            signal, (readnoise[around] * gain[around]) ** 2 / np.float32(n_frames)
+        )
+        out[..., here, :] = _above(deviation, settings.min_ratio, ring)[..., place, :]
+    return out
+
+
+def _deviations(signal: Image, noise: Image) -> NDArray[np.float32]:
+    """Return how far differences lie from their median, over their noise.
+
+    `signal` (n_int, n_group, ny, nx) and the square of the read noise `noise` (ny, nx) [electron].
+    """
+    with np.errstate(invalid="ignore", divide="ignore"):
+        differences = np.diff(signal, axis=1)
+        differences[~np.isfinite(differences)] = np.nan
+        level = median(differences.reshape(-1, *differences.shape[2:]))
+        sigma = np.sqrt(np.abs(level) + noise)
+        sigma[sigma == 0] = np.nan
+        deviation: NDArray[np.float32] = np.abs(differences - level) / sigma
+    return deviation
+
+
+def _above(
+    deviation: NDArray[np.float32], least: float, ring: Sequence[tuple[int, int, int]]
+) -> NDArray[np.bool_]:
+    """Tell which known pixels have an average of what is known in a ring that exceeds `least`."""
+    known = np.isfinite(deviation)
+    total = _sum(np.where(known, deviation, 0), np.float64, ring)
+    size = sum(end - first for _, first, end in ring)
+    number = size - _sum(~known, np.int32, ring)
+    result: NDArray[np.bool_] = known & (total > least * number)
+    return result
+
+
+def _sum(
+    values: NDArray[Any], kind: type[np.number[Any]], ring: Sequence[tuple[int, int, int]]
+) -> NDArray[Any]:
+    """Sum over a ring about each pixel of the last two axes."""
+    rows, columns = values.shape[-2:]
+    reach = max((abs(row) for row, _, _ in ring), default=0)
+    padded = np.zeros((*values.shape[:-2], rows + 2 * reach, columns + 2 * reach + 1), kind)
+    padded[..., reach : reach + rows, reach + 1 : reach + 1 + columns] = values
+    # Sums of all to the left: two of them make the sum of a run.
+    np.cumsum(padded, axis=-1, out=padded)
+    out = np.zeros(values.shape, kind)
+    for row, first, end in ring:
+        lines = padded[..., reach + row : reach + row + rows, :]
+        out += lines[..., reach + end : reach + end + columns]
+        out -= lines[..., reach + first : reach + first + columns]
+    return out
+
+
+def _restore(
+    data: Any,
+    groupdq: GroupFlags,
+    pixeldq: NDArray[np.uint32],
+    gain: Image,
+    limit: Image,
+    out: GroupFlags,
+) -> None:
+    """Give pixels their flags back whose mean difference the new ones change by too much."""
+    reference = pixeldq == _REFERENCE
+    for here, _, _ in _blocks(pixeldq.shape[0], 0):
+        new, old = out[..., here, :], groupdq[..., here, :]
+        touched = (new != old).any(axis=1)
+        if not touched.any():
+            continue
+        signals = data[..., here, slice(0, pixeldq.shape[1])]
+        for number, pixels in enumerate(touched):
+            y, x = np.nonzero(pixels)
+            signal = signals[number][:, y, x] * gain[here][y, x]
+            signal[:, reference[here][y, x]] = np.nan
+            before = _mean_difference(signal, old[number][:, y, x])
+            after = _mean_difference(signal, new[number][:, y, x])
+            # A mean that is not known is no small change.
+            lost = ~(np.abs(after - before) <= limit[here][y, x])
+            new[number][:, y[lost], x[lost]] = old[number][:, y[lost], x[lost]]
+
+
+def _mean_difference(signal: Image, flags: GroupFlags) -> NDArray[np.float64]:
+    """Return the mean of usable differences of successive groups, the first axis."""
+    differences = np.diff(np.where((flags & _HIDDEN) == 0, signal, np.nan), axis=0)
+    known = np.isfinite(differences)
+    total = np.where(known, differences, 0).sum(axis=0, dtype=np.float64)
+    number = known.sum(axis=0)
+    return np.where(number > 0, total / np.maximum(number, 1), np.nan)

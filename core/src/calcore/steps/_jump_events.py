@@ -1,0 +1,52 @@
+"""Large events, which reach across bands of rows: snowballs and showers."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from calcore.kernels.jump_showers import flag_showers
+from calcore.kernels.snowballs import flag_snowballs
+from calcore.model import Meta, Window
+from calcore.model.reference import Gain, ReadNoise
+from calcore.steps._jump_settings import FaintEvents, LargeEvents
+
+
+@dataclass(frozen=True, kw_only=True)
+class Events(LargeEvents, FaintEvents):
+    """Parameters of large events, and the search for them in whole frames."""
+
+    @property
+    def event_planes(self) -> tuple[str, ...]:
+        """Planes of a ramp that the search needs."""
+        if self.find_showers:
+            return "data", "groupdq", "pixeldq"
+        return ("groupdq",) if self.expand_large_events else ()
+
+    def events(
+        self, meta: Meta, planes: Mapping[str, Any], gain: Gain, readnoise: ReadNoise
+    ) -> tuple[NDArray[np.uint8], int]:
+        """Return flags (n_int, n_group, ny, nx) with large events, and how many there are.
+
+        References are those of the whole frame or larger.
+        """
+        groupdq, count = planes["groupdq"], 0
+        if self.expand_large_events:
+            groupdq, count = flag_snowballs(groupdq, self.snowballs(meta))
+        if self.find_showers:
+            frame = Window.whole(*groupdq.shape[2:])
+            gain, readnoise = gain.cut(frame), readnoise.cut(frame)
+            groupdq, showers = flag_showers(
+                planes["data"],
+                groupdq,
+                planes["pixeldq"],
+                gain.data,
+                readnoise.data,
+                n_frames=meta.frames_per_group,
+                max_change=self.largest_change(meta, gain),
+                settings=self.showers(meta, self.max_extended_radius),
+            )
+            count += showers
+        return groupdq, count
