@@ -3,7 +3,8 @@
 A kernel is a plain function of arrays and numbers, written as scalar loops. Its annotations are its
 compiled signature: an array alias such as `F4x3` (float32, three axes, C-ordered) or ``float``,
 ``int``, ``bool``. Arrays are read-only unless the parameter is called ``out`` or begins with
-``out_``. Compilation happens at the first call and is kept in a per-user cache folder.
+``out_``. Compilation happens at the first call and is kept in a per-user cache folder; where that
+cannot be written, as in a container without a home, each process compiles for itself.
 
 Write loops, not array expressions: ``out[:] = a`` alone costs 5 s of compilation, a loop 0.2 s.
 """
@@ -12,7 +13,8 @@ import inspect
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import update_wrapper
+from functools import cache, update_wrapper
+from pathlib import Path
 from typing import Annotated, Any, Generic, ParamSpec, TypeVar, get_type_hints
 
 import numba
@@ -59,10 +61,19 @@ B1x3 = Annotated[NDArray[np.bool_], ArrayType(types.boolean, 3)]
 
 _SCALARS = {float: types.float64, int: types.int64, bool: types.boolean}
 
-if "NUMBA_CACHE_DIR" not in os.environ:
-    # Site-packages may be read-only, and a per-user folder survives a reinstallation.
-    _folder = user_cache_path("calcore") / "kernels"
-    setattr(config, "CACHE_DIR", str(_folder))  # noqa: B010 - numba declares its settings at run time
+# Site-packages may be read-only, and a per-user folder survives a reinstallation.
+_FOLDER = Path(os.environ.get("NUMBA_CACHE_DIR") or user_cache_path("calcore") / "kernels")
+setattr(config, "CACHE_DIR", str(_FOLDER))  # noqa: B010 - numba declares its settings at run time
+
+
+@cache
+def _keeps() -> bool:
+    """Return whether machine code can be kept; numba would refuse to compile at all."""
+    try:
+        _FOLDER.mkdir(parents=True, exist_ok=True)
+    except OSError:
+        return False
+    return os.access(_FOLDER, os.W_OK | os.X_OK)
 
 
 def _argument(name: str, hint: Any) -> types.Type:
@@ -94,7 +105,7 @@ class Kernel(Generic[P, R]):
         """Return the machine code, compiling it or taking it from the cache if need be."""
         if self._compiled is None:
             self._compiled = numba.njit(
-                [self.signature()], nogil=True, cache=True, error_model="numpy"
+                [self.signature()], nogil=True, cache=_keeps(), error_model="numpy"
             )(self.function)
         return self._compiled
 
