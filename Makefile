@@ -25,7 +25,9 @@ DEMO_CRDS := CRDS_PATH=$(DEMO)/raw/crds_cache CRDS_OBSERVATORY=jwst CRDS_READONL
   CRDS_SERVER_URL=https://crds-serverless-mode.stsci.edu
 # How many processes run the tests; each file stays in one of them.
 WORKERS ?= 2
-PYTEST := $(TEST_ENV)/bin/pytest -n $(WORKERS) --dist loadfile
+# Machine code of the tests lies beside the libraries it was made with: numba keeps one release's only.
+PYTEST_IN = $(ONE_THREAD) NUMBA_CACHE_DIR=$(CURDIR)/$(1)/kernels $(1)/bin/pytest -n $(WORKERS) --dist loadfile
+PYTEST := $(call PYTEST_IN,$(TEST_ENV))
 PEER_PYTHON := CALCORE_JWST_PYTHON=$(CURDIR)/$(JWST_ENV)/bin/python
 
 # What leans on libraries: files, coordinates, catalogues, mosaics, pictures, commands, the simulator,
@@ -102,21 +104,19 @@ format: $(TEST_ENV)/.stamp
 	$(TEST_ENV)/bin/ruff format .
 
 unit: $(TEST_ENV)/.stamp
-	$(ONE_THREAD) $(PYTEST) -m 'not parity and not truth'
+	$(PYTEST) -m 'not parity and not truth'
 
-# Its machine code has a folder of its own, since numba keeps that of one release only.
 oldest: $(OLDEST_ENV)/.stamp
-	$(ONE_THREAD) NUMBA_CACHE_DIR=$(CURDIR)/$(OLDEST_ENV)/kernels \
-	  $(OLDEST_ENV)/bin/pytest -n $(WORKERS) --dist loadfile $(OLDEST_TESTS)
+	$(call PYTEST_IN,$(OLDEST_ENV)) $(OLDEST_TESTS)
 
 parity: $(TEST_ENV)/.stamp $(JWST_ENV)/.stamp
-	$(ONE_THREAD) $(PEER_PYTHON) $(PYTEST) -m parity
+	$(PEER_PYTHON) $(PYTEST) -m parity
 
 truth: $(TEST_ENV)/.stamp
-	$(ONE_THREAD) $(PYTEST) -m truth
+	$(PYTEST) -m truth
 
 test: lint oldest $(JWST_ENV)/.stamp
-	$(ONE_THREAD) $(PEER_PYTHON) $(PYTEST)
+	$(PEER_PYTHON) $(PYTEST)
 
 bench: $(TEST_ENV)/.stamp $(JWST_ENV)/.stamp
 	$(PEER_PYTHON) $(TEST_ENV)/bin/python -m benchmarks

@@ -36,7 +36,9 @@ def test_a_wheel_holds_modules_tables_and_entry_points(folder, package, tmp_path
     expected = {
         str(path.relative_to(source))
         for path in (source / package).rglob("*")
-        if path.is_file() and path.suffix != ".pyc" and "/." not in str(path.relative_to(source))
+        if path.is_file()
+        and "__pycache__" not in path.parts
+        and "/." not in str(path.relative_to(source))
     }
     assert expected <= names
     assert any(name.endswith(".toml") for name in names) == any(
