@@ -5,7 +5,7 @@ A plugin says ``INSTRUMENT = Instrument(name="...", package=__name__)`` and brin
 """
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from importlib.metadata import PackageNotFoundError, version
@@ -81,6 +81,17 @@ class Instrument:
             for name, row in self.table("exposure_types").items()
         }
 
+    @cached_property
+    def refused(self) -> Sequence[Mapping[str, Any]]:
+        """What this version does not do of types that it does; empty where there is no such table.
+
+        Rows have ``name``, the metadata's; ``values`` that are refused, or every value without;
+        and ``what``, a few words for the message.
+        """
+        if not self.file("tables", "refused.toml").is_file():
+            return ()
+        return tuple(self.table("refused")["refused"])
+
     def facts(self, meta: Meta) -> Facts:
         """Return what the tables say of an exposure.
 
@@ -111,6 +122,13 @@ class Instrument:
             This version of the plugin has none, or there is nothing to do.
         """
         exposure_type = self.facts(meta).exposure_type
+        for row in self.refused:
+            value = meta.get(row["name"])
+            if value in row["values"] if "values" in row else value:
+                raise ModeNotSupported(
+                    f"{self.distribution} {self.version} does not calibrate {row['what']} "
+                    f"({row['name']} is {value})"
+                )
         if stage > exposure_type.last_stage:
             raise ModeNotSupported(
                 f"{exposure_type.name} exposures end with stage {exposure_type.last_stage}; there is "

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from calcore.errors import FileInvalid
+from calcore.errors import CalcoreError, FileInvalid
 from calcore.io._hdu import Contents, Extension
 from calcore.io._storage import Storage
 from calcore.io.files import suffix_of
@@ -111,5 +111,19 @@ def model_name(
         given = str(meta.get("model_type", ""))
         if axes == 2 and given in _MODELS:
             return given
+        if axes == 2 and _is_integral_field(meta):
+            return "IFUImageModel"
         return "CubeModel" if axes == 3 else "ImageModel"
     return str(meta.get("model_type", ""))
+
+
+def _is_integral_field(meta: Meta) -> bool:
+    """Tell whether an exposure is one of an integral-field unit, as far as is known.
+
+    The column ``integral_field`` of exposure types says so: true, or the values of OPMODE with which it is.
+    """
+    try:
+        told = meta.facts.exposure_type.data.get("integral_field", ())
+    except CalcoreError:
+        return False
+    return told is True or meta.get("instrument.lamp_mode") in told

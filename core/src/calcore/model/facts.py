@@ -25,6 +25,9 @@ class Detector:
     interleaved_outputs : bool
         True if neighbouring pixels along the fast axis belong to different amplifiers; otherwise
         each amplifier reads a contiguous part.
+    dark_columns : dict
+        Sub-arrays, by name, whose outermost columns serve as reference pixels though they are none,
+        since no light falls on them; how many columns at each end.
     """
 
     name: str
@@ -38,6 +41,7 @@ class Detector:
     interleaved_outputs: bool = False
     channel: str | None = None
     module: str | None = None
+    dark_columns: dict[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)

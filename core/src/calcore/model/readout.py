@@ -1,6 +1,6 @@
 """In which order a frame's pixels are read, and by how many amplifiers."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, TypeVar
 
@@ -37,6 +37,8 @@ class Readout:
         True for a sub-array that one amplifier reads as a whole.
     edges, ends : tuple of Window
         Reference pixels at the first and last lines, and at the ends of all lines.
+    dark : int
+        Columns at the left and at the right that serve as reference pixels, flagged or not.
     """
 
     fast: int
@@ -50,6 +52,7 @@ class Readout:
     one_output: bool
     edges: tuple[Window, ...]
     ends: tuple[Window, ...]
+    dark: int = 0
 
     @classmethod
     def of(cls, meta: Meta, frame: Window) -> "Readout":
@@ -70,7 +73,10 @@ class Readout:
             start if direction > 0 else total - start - size
             for start, size, total, direction in zip(starts, sizes, totals, directions, strict=True)
         ]
-        edges, ends = _strips(Border.of(meta, whole), whole, directions, along_x=along_x)
+        border = Border.of(meta, whole)
+        dark = detector.dark_columns.get(str(meta.get("subarray.name")), 0)
+        border = replace(border, left=max(border.left, dark), right=max(border.right, dark))
+        edges, ends = _strips(border, whole, directions, along_x=along_x)
         outputs = int(meta.get("exposure.noutputs", detector.outputs))
         return cls(
             fast=detector.fast_axis,
@@ -84,6 +90,7 @@ class Readout:
             one_output=outputs != detector.outputs and sizes != totals,
             edges=edges,
             ends=ends,
+            dark=dark,
         )
 
     @property
@@ -109,6 +116,12 @@ class Readout:
     def back_slow(self, levels: NDArray[A]) -> NDArray[A]:
         """Return values along the slow axis (..., n_slow) in the order of the frame's axis."""
         return np.ascontiguousarray(levels[..., :: self._steps[0]])
+
+    def is_dark(self, window: Window) -> NDArray[np.bool_]:
+        """Return which of a window's columns serve as reference pixels, (1, nx)."""
+        column = np.arange(window.column_start, window.column_stop)
+        inner = (column >= self.dark) & (column < window.frame_columns - self.dark)
+        return ~inner[None, :]
 
     def fast_places(self, window: Window) -> NDArray[Any]:
         """Return places along the fast axis, in read-out order, of a window's columns."""

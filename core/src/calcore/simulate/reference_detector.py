@@ -244,7 +244,10 @@ def emicorr(setup: Setup, path: Path) -> None:
         cases[name] = {
             "rowclocks": clocks.row_clocks,
             "frameclocks": clocks.frame_clocks,
-            "freqs": {"FAST": names, "SLOW": {setup.detector.name: names}},
+            "freqs": {
+                "FAST": names,
+                "SLOW": {key: list(names) for key in setup.table["detectors"]},
+            },
         }
     tree = {"frequencies": frequencies, "subarray_cases": cases}
     write_asdf(path, setup, "emicorr", "EmiModel", tree)

@@ -31,6 +31,7 @@ def make_references(
     progress: Callable[[str], None] | None = None,
     *,
     operations: bool = False,
+    optics: bool = True,
 ) -> list[Path]:
     """Make all reference files of a detector and a filter that are not in the cache yet.
 
@@ -46,6 +47,8 @@ def make_references(
         Told each type.
     operations
         Make the types that hold parameters of the reference pipeline too.
+    optics
+        Make the types that belong to an image of the sky too.
 
     Returns
     -------
@@ -60,6 +63,8 @@ def make_references(
     for type_, row in instrument.table["references"].items():
         kind = row["kind"]
         if kind == "parameters" and not operations:
+            continue
+        if kind in reference_optics.MAKERS and not optics:
             continue
         own = replace(setup, table=_table(instrument, setup, type_, row))
         match = [own.value(key) for key in row["parkey"]]
@@ -124,9 +129,11 @@ def _table(
     table["patterns"] = list(instrument.patterns)
     if row["kind"] == "emicorr":
         readout = instrument.table["readout"]
+        detectors = [instrument.detectors[name] for name in instrument.table["detector"]]
         fast = {
-            name: clocking(readout, setup.detector, subarray, slow=False)
-            for name, subarray in setup.detector.subarrays.items()
+            name: clocking(readout, detector, subarray, slow=False)
+            for detector in detectors
+            for name, subarray in detector.subarrays.items()
             if name in readout["subarray"]
         }
         full = readout["subarray"]["FULL"]
@@ -134,6 +141,7 @@ def _table(
             fast["FULL_SLOW"] = clocking(readout, setup.detector, setup.detector.full, slow=True)
         fast["FULL_FAST"] = fast.pop("FULL")
         table["clocks"] = fast
+        table["detectors"] = [detector.name for detector in detectors]
     table["type"] = type_
     return table
 

@@ -5,6 +5,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
 from calcore.errors import BadParameter, OutputProblem, UnknownName
 from calcore.simulate.association_files import write_association
 from calcore.simulate.detector import Camera, Ramps
@@ -140,8 +143,9 @@ class _Visit:
                 raw.append(path)
         if cache is not None:
             made = {entry.type for entry in cache.entries}
-            types = self.instrument.table["not_applicable"]["types"]
-            cache.write(type_ for type_ in types if type_ not in made)
+            table = self.instrument.table
+            types = {*table["not_applicable"]["types"], *table["references"]}
+            cache.write(types - made)
         when = iso(options.start_mjd)[:19].replace("-", "").replace(":", "").lower()
         if not self.mode.get("association", True):
             exposures.clear()  # there is no image to combine them to
@@ -257,6 +261,7 @@ class _Visit:
                 cache,
                 lambda type_: self.tell(f"{detector.name} {type_}"),
                 operations=options.operations,
+                optics=not self.mode.get("dispersed", False),
             )
         subarray = detector.subarray(self.subarray)
         cut = maps.cut(subarray.window)
@@ -281,7 +286,7 @@ class _Visit:
                 frame_pixels=detector.nx * detector.ny,
                 random=lambda *words, n=number: stream(options.seed, detector.name, n, *words),
             )
-            ramps = camera.expose(sky.rate)
+            ramps = camera.expose(self._shaded(sky.rate))
             whole = self._facts(detector, number, offset, physics, ramps)
             for facts in self._segments(whole):
                 here = facts.integrations
@@ -294,6 +299,13 @@ class _Visit:
                         self.truth, facts, sky, part, true_cut, usual, options.effects
                     )
                 yield facts, path
+
+    def _shaded(self, rate: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Take the light off the sub-array's dark columns, in place."""
+        row = self.instrument.table["readout"]["subarray"][self.subarray]
+        dark = int(row.get("dark_columns", 0))
+        rate[:, :dark] = rate[:, rate.shape[1] - dark :] = 0
+        return rate
 
     def _segments(self, whole: ExposureFacts) -> list[ExposureFacts]:
         """Return the files of an exposure."""

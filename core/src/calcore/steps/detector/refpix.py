@@ -126,8 +126,8 @@ class RefPix(Step):
         """Levels of even and odd columns from all reference pixels together."""
         values, places = [], []
         for part in parts:
-            flagged = (part.pixeldq & np.uint32(DQ.REFERENCE_PIXEL)) != 0
-            good = readout.turn(_good(part) & flagged)
+            usable = (part.pixeldq & np.uint32(DQ.REFERENCE_PIXEL)) != 0
+            good = readout.turn(_good(part) & (usable | readout.is_dark(part.frame)))
             values.append(readout.turn(_signal(part))[..., good])
             places.append(readout.order(part.frame)[good])
         # Corners lie in two parts; each pixel counts once.
