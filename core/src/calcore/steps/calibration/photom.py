@@ -5,6 +5,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
+import numpy as np
+
 from calcore.errors import ReferenceInvalid
 from calcore.kernels import photometry
 from calcore.kernels.invalid import reconcile
@@ -97,8 +99,9 @@ class Photom(Step):
             "bunit_data": unit,
             "bunit_err": unit,
             "photometry.conversion_megajanskys": conversion,
-            "photometry.conversion_microjanskys": (
-                conversion * photometry.MICROJANSKY_PER_SQUARE_ARCSEC
+            # The reference pipeline multiplies in single precision.
+            "photometry.conversion_microjanskys": float(
+                np.float32(conversion) * np.float32(photometry.MICROJANSKY_PER_SQUARE_ARCSEC)
             ),
         }
         return image.replace(meta=image.meta.set(changes), **reconcile(image.dq, planes))
