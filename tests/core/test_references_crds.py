@@ -44,6 +44,13 @@ def test_no_reference_is_an_answer(client, answer):
     assert crds_store.Crds().calcore_find_reference("dark", META) == "N/A"
 
 
+def test_a_context_need_not_know_the_parameters_of_a_step(client):
+    client.answer = ValueError("Unknown reference type 'pars-jumpstep'")
+    assert crds_store.Crds().calcore_find_reference("pars-jumpstep", META) == "N/A"
+    with pytest.raises(ReferenceMissing, match="Unknown reference type"):
+        crds_store.Crds().calcore_find_reference("drak", META)
+
+
 def test_an_exposure_asks_once(client):
     client.answer = "/cache/x_dark.fits"
     store = crds_store.Crds()

@@ -3,7 +3,7 @@
 from calcore.io._hdu import Contents, contents
 from calcore.io._products import kind_of
 from calcore.io._read import open, open_lazy, read_meta, read_node  # noqa: A004
-from calcore.io._reference import open_reference
+from calcore.io._reference import open_reference, read_asdf_tree
 from calcore.io._section import Filled, Section
 from calcore.io._write import ProductWriter, write
 
@@ -17,6 +17,7 @@ __all__ = [
     "open",
     "open_lazy",
     "open_reference",
+    "read_asdf_tree",
     "read_meta",
     "read_node",
     "write",

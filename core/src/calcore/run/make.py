@@ -70,7 +70,7 @@ def prepare(job: Job, request: Request, only: str | None = None) -> Workshop:
         raise job.error
     for path in job.members["science"]:
         if path.is_file():
-            header.check(path, job.stage)
+            header.check(path, job.stage, job.meta.facts.exposure_type.data.get("needed"))
     file = read_user_file(request.config)
     profile = file.profile if file.profile and request.profile == "default" else request.profile
     instrument = discovery.instrument(job.instrument)
@@ -289,7 +289,8 @@ def _read(shop: Workshop, only: str | None) -> Any:
     """Return what flows into the first slot."""
     science = shop.job.members["science"]
     facts = shop.meta.facts
-    step = next((built.step for built in shop.slots if built.step is not None), None)
+    used = [built for built in shop.slots if not built.skip] or list(shop.slots)
+    step = next((built.step for built in used if built.step is not None), None)
     kind: Any = type(step)
     grouped = step is not None and diet_of(kind).grouped and shop.job.stage == "3"
     del only

@@ -1,4 +1,4 @@
-"""The user's word: a TOML file and the command line, put on top of a pipeline."""
+"""Parameter references, a TOML file and the command line, put on top of a pipeline."""
 
 import tomllib
 from collections.abc import Iterable, Mapping
@@ -7,7 +7,14 @@ from pathlib import Path
 from typing import Any
 
 from calcore.errors import BadPipeline, FileInvalid, UnknownName
+from calcore.model import Meta
 from calcore.pipeline import Pipeline, edited, with_settings
+from calcore.references.parameters import (
+    SWITCH,
+    Finder,
+    parameter_references,
+    switched_off,
+)
 from calcore.registry import discovery
 from calcore.registry.questions import ALIASES
 from calcore.run.request import Request
@@ -65,6 +72,21 @@ def read_user_file(path: Path | None) -> UserFile:
         references={kind: str(value) for kind, value in content.get("references", {}).items()},
         profile=content.get("profile"),
     )
+
+
+def with_parameter_references(
+    pipeline: Pipeline, meta: Meta, overrides: Mapping[str, str], find: Finder
+) -> Pipeline:
+    """Return a pipeline with the settings that CRDS hands out for the exposure (``pars-*``)."""
+    if switched_off():
+        note = f"parameter references are switched off by {SWITCH}"
+        return replace(pipeline, notes=(*pipeline.notes, note))
+    slots = [slot.name for slot in pipeline.slots]
+    given = {kind: (path, "--ref") for kind, path in overrides.items()}
+    layers, notes = parameter_references(pipeline.name, slots, meta, given, find)
+    for origin, settings in layers:
+        pipeline = with_settings(pipeline, settings, origin, given=False)
+    return replace(pipeline, notes=(*pipeline.notes, *notes))
 
 
 def with_user_settings(pipeline: Pipeline, request: Request, file: UserFile) -> Pipeline:

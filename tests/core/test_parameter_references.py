@@ -1,0 +1,158 @@
+"""Parameter files that CRDS hands out are settings between the profile's and the user's."""
+
+import asdf
+import pytest
+
+from calcore.errors import FileInvalid, ReferenceInvalid, ReferenceMissing, UnknownName
+from calcore.model import Meta
+from calcore.pipeline import build, parse
+from calcore.references.parameters import parameter_references, type_of_step
+from calcore.run.request import Request
+from calcore.run.settings import UserFile, with_parameter_references, with_user_settings
+
+META = Meta({"exposure.type": "X_IMAGE"})
+PIPELINE = """
+name = "detector1"
+stage = "1"
+[[slot]]
+name = "jump"
+[[slot]]
+name = "dark_current"
+[set.jump]
+rejection_threshold = 4.0
+four_group_rejection_threshold = 5.0
+three_group_rejection_threshold = 6.0
+"""
+
+
+@pytest.fixture(autouse=True)
+def _no_switch(monkeypatch):
+    monkeypatch.delenv("STPIPE_DISABLE_CRDS_STEPPARS", raising=False)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    files = {
+        "jump": {"rejection_threshold": 4.5, "four_group_rejection_threshold": 5.5, "skip": True},
+        "detector1": {"save_calibrated_ramp": True},
+    }
+    for name, parameters in files.items():
+        tree = {"class": name, "name": name, "parameters": parameters}
+        if name == "detector1":
+            tree["steps"] = [
+                {"name": "jump", "parameters": {"four_group_rejection_threshold": 5.75}},
+                {"name": "persistence", "parameters": {"skip": True}},
+            ]
+        asdf.AsdfFile(tree).write_to(tmp_path / f"{name}.asdf")
+    return tmp_path
+
+
+@pytest.fixture
+def find(folder):
+    answers = {
+        "pars-jumpstep": folder / "jump.asdf",
+        "pars-darkcurrentstep": "N/A",
+        "pars-detector1pipeline": folder / "detector1.asdf",
+    }
+    return lambda kind, meta: (answers[kind], "CRDS") if meta is META else None
+
+
+def pipeline():
+    return build(parse(PIPELINE, "core"), exposure_type="X_IMAGE")
+
+
+@pytest.mark.parametrize(
+    ("slot", "kind"),
+    [
+        ("jump", "pars-jumpstep"),
+        ("dark_current", "pars-darkcurrentstep"),
+        ("bkg_subtract", "pars-backgroundstep"),
+    ],
+)
+def test_types_are_named_after_the_reference_pipeline_s_classes(slot, kind):
+    assert type_of_step(slot) == kind
+
+
+def test_a_pipeline_s_file_stands_above_the_steps_and_below_the_user(find):
+    made = with_parameter_references(pipeline(), META, {}, find)
+    jump = made.slot("jump")
+    values = {name: (item.value, item.origin) for name, item in jump.settings.items()}
+    assert values == {
+        "rejection_threshold": (4.5, "crds://jump.asdf"),
+        "four_group_rejection_threshold": (5.75, "crds://detector1.asdf"),
+        "three_group_rejection_threshold": (6.0, "core"),
+    }
+    assert jump.runs("skip") is True
+    request = Request(settings={"jump.rejection_threshold": 3.5})
+    user = with_user_settings(made, request, UserFile())
+    assert user.slot("jump").settings["rejection_threshold"].value == 3.5
+
+
+def test_the_user_s_file_takes_the_place_of_crds_s(find, folder):
+    own = folder / "own.asdf"
+    asdf.AsdfFile({"parameters": {"rejection_threshold": 9.0}}).write_to(own)
+    made = with_parameter_references(pipeline(), META, {"pars-jumpstep": str(own)}, find)
+    settings = made.slot("jump").settings
+    assert settings["rejection_threshold"].value == 9.0
+    assert settings["rejection_threshold"].origin == "own.asdf"
+
+
+def test_they_can_be_switched_off(find, monkeypatch):
+    monkeypatch.setenv("STPIPE_DISABLE_CRDS_STEPPARS", "True")
+    made = with_parameter_references(pipeline(), META, {}, find)
+    assert made.slots == pipeline().slots
+    assert made.notes == ("parameter references are switched off by STPIPE_DISABLE_CRDS_STEPPARS",)
+
+
+def test_without_crds_there_are_none_and_the_plan_says_so():
+    def find(kind, meta):
+        del kind, meta
+        raise ReferenceMissing("CRDS cannot be asked")
+
+    made = with_parameter_references(pipeline(), META, {}, find)
+    assert made.slots == pipeline().slots
+    assert made.notes == ("parameter references are not looked at: CRDS cannot be asked",)
+
+
+def test_a_file_that_the_user_named_must_be_there(find):
+    with pytest.raises(
+        ReferenceMissing, match=r"pars-jumpstep reference nowhere\.asdf .* not there"
+    ):
+        with_parameter_references(pipeline(), META, {"pars-jumpstep": "nowhere.asdf"}, find)
+
+
+@pytest.mark.parametrize(
+    ("tree", "message"),
+    [
+        ({"meta": {}}, "has no node parameters; give a parameter file"),
+        ({"parameters": [1]}, "has no node parameters; give a parameter file"),
+    ],
+)
+def test_a_file_without_parameters_is_refused(find, folder, tree, message):
+    path = folder / "bad.asdf"
+    asdf.AsdfFile(tree).write_to(path)
+    given = {"pars-jumpstep": (str(path), "--ref")}
+    with pytest.raises(ReferenceInvalid, match=message):
+        parameter_references("detector1", ["jump"], META, given, find)
+
+
+def test_steps_must_be_a_list(find, folder):
+    path = folder / "bad.asdf"
+    asdf.AsdfFile({"steps": {"jump": {}}}).write_to(path)
+    given = {"pars-detector1pipeline": (str(path), "--ref")}
+    with pytest.raises(ReferenceInvalid, match="the node steps is no list"):
+        parameter_references("detector1", ["jump"], META, given, find)
+
+
+def test_a_file_of_another_kind_is_refused(find, folder):
+    path = folder / "text.asdf"
+    path.write_text("rejection_threshold: 4")
+    given = {"pars-jumpstep": (str(path), "--ref")}
+    with pytest.raises(FileInvalid, match="is not an ASDF file"):
+        parameter_references("detector1", ["jump"], META, given, find)
+
+
+def test_what_the_user_calls_wrongly_is_an_error_still(find):
+    made = with_parameter_references(pipeline(), META, {}, find)
+    with pytest.raises(UnknownName, match="slot"):
+        with_user_settings(made, Request(settings={"jmp.rejection_threshold": 1}), UserFile())
