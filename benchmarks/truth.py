@@ -112,6 +112,78 @@ VISITS = (
         hits=(8.0, 0.03),
     ),
     Visit(
+        name="miri_spectrometer",
+        instrument="miri",
+        title="MIRI MIRIFULONG, full frame, FASTR1, 12 groups",
+        options=VisitOptions(
+            mode="mrs",
+            seed=26,
+            n_groups=12,
+            n_dithers=1,
+            detectors=("MIRIFULONG",),
+            pattern="FASTR1",
+        ),
+        ladder=FAINTEST,
+    ),
+    Visit(
+        name="nircam_grism",
+        instrument="nircam",
+        title="NIRCam NRCALONG, SUBGRISM256 (four outputs), RAPID, 3 integrations of 8 groups",
+        options=VisitOptions(mode="grism_time_series", seed=17, n_groups=8, n_ints=3),
+        ladder=FAINTEST,
+    ),
+    Visit(
+        name="nirspec_full",
+        instrument="nirspec",
+        title="NIRSpec NRS1, full frame, NRSRAPID, 10 groups",
+        options=VisitOptions(
+            mode="ifu", seed=41, n_groups=10, detectors=("NRS1",), pattern="NRSRAPID"
+        ),
+        ladder=FAINTEST,
+        periods=4,
+    ),
+    Visit(
+        name="nirspec_slits",
+        instrument="nirspec",
+        title="NIRSpec NRS2, ALLSLITS, NRS, 10 groups of 4 frames, 2 exposures",
+        options=VisitOptions(
+            mode="fixed_slit", seed=42, n_groups=10, n_dithers=2, detectors=("NRS2",)
+        ),
+        ladder=FAINTEST,
+    ),
+    Visit(
+        name="nirspec_bright",
+        instrument="nirspec",
+        title="NIRSpec NRS1, SUB2048, NRSRAPID, 6 integrations of 12 groups in 2 segments",
+        options=VisitOptions(
+            mode="bright_object", seed=43, n_ints=6, segment_ints=4, detectors=("NRS1",)
+        ),
+        ladder=FAINTEST,
+    ),
+    Visit(
+        name="niriss_full",
+        instrument="niriss",
+        title="NIRISS, full frame, NISRAPID, 10 groups",
+        options=VisitOptions(seed=51, n_groups=10, n_dithers=1),
+        ladder=FAINTEST,
+        periods=4,
+    ),
+    Visit(
+        name="niriss_soss",
+        instrument="niriss",
+        title="NIRISS, SUBSTRIP256, NISRAPID, 4 integrations of 5 groups",
+        options=VisitOptions(mode="soss", seed=52),
+        ladder=FAINTEST,
+    ),
+    Visit(
+        name="fgs_full",
+        instrument="fgs",
+        title="FGS GUIDER2, full frame, FGSRAPID, 10 groups",
+        options=VisitOptions(seed=61, n_groups=10, n_dithers=1, detectors=("GUIDER2",)),
+        ladder=FAINTEST,
+        periods=4,
+    ),
+    Visit(
         name="nircam_stars",
         instrument="nircam",
         title="NIRCam NRCB1 F200W, SUB640, 4 dithers; Dec −69.5°, roll 37°, VA_SCALE 1.00004",

@@ -167,7 +167,7 @@ def read_truth(raw: Path, coupling: tuple[float, float]) -> ExposureTruth:
             frames=header["NFRAMES"], skip=header["GROUPGAP"], frame_time_s=header["TFRAME"]
         ),
         groups=header["NGROUPS"],
-        integrations=header["NINTS"],
+        integrations=header.get("INTEND", header["NINTS"]) - header.get("INTSTART", 1) + 1,
         gain=gain.astype(np.float64),
         read_noise=read_noise.astype(np.float64),
         dark=dark.astype(np.float64),

@@ -67,6 +67,8 @@ class ReferencePixels:
         Noise of a read [DN].
     pink
         The 1/f noise.
+    turned
+        True if rows of the read-out are columns of images: rows and columns here are the read-out's.
     """
 
     amplifier: NDArray[np.int64]
@@ -76,6 +78,7 @@ class ReferencePixels:
     side: FloatArray | None
     read_noise: float
     pink: PinkNoise
+    turned: bool = False
     _left: list[FloatArray] = field(default_factory=list)
 
     def noise(self, y: NDArray[np.integer], x: NDArray[np.integer]) -> float:
@@ -86,6 +89,8 @@ class ReferencePixels:
         y, x : array (pixel,)
             The pixels whose mean is taken.
         """
+        if self.turned:
+            y, x = x, y
         part = np.bincount(self.member[y, x], minlength=len(self.count)) / len(y)
         variance = float(np.sum(part**2 / np.maximum(self.count, 1)))
         rows = np.zeros((int(self.amplifier.max()) + 1, self.member.shape[0]))

@@ -1,6 +1,6 @@
 """Scores of a visit that a program calibrated."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -86,7 +86,10 @@ def reference_pixels(visit: Visit, truth: ExposureTruth) -> ReferencePixels:
         row_samples=clocks.row_samples,
     )
     means = interleaved_means if clocks.interleaved else amplifier_means
-    return means(truth.reference, clocks.outputs, electronics.read_noise_dn, pink)
+    turned = abs(geometry.detector.fast_axis) == 2
+    good = truth.reference.T if turned else truth.reference
+    found = means(good, clocks.outputs, electronics.read_noise_dn, pink)
+    return replace(found, turned=turned)
 
 
 def _stars(observed: Observed, program: str, products: Path) -> Result:

@@ -27,6 +27,9 @@ from calcore.simulate.visit import VisitOptions, simulate
 HERE = Path(__file__).parent
 REFERENCE_AS_OPERATIONS = {
     "nircam": ("--set", "ipc.skip=true"),
+    "nirspec": ("--set", "ipc.skip=true"),
+    "niriss": ("--set", "ipc.skip=true"),
+    "fgs": ("--set", "ipc.skip=true"),
     "miri": ("--set", "ipc.skip=true", "--set", "emicorr.skip=false"),
 }
 """What truth_jwst.py asks of the reference pipeline beyond its package's defaults."""

@@ -66,8 +66,35 @@ MID_STARS = Visit(
     stage="all",
 )
 
+SLIT = Visit(
+    name="slit",
+    instrument="nirspec",
+    options=VisitOptions(
+        mode="bright_object", seed=8, n_groups=10, detectors=("NRS2",), subarray="SUBS200A1"
+    ),
+    ladder=0.01,
+)
+STRIP = Visit(
+    name="strip",
+    instrument="niriss",
+    options=VisitOptions(
+        mode="soss", seed=9, n_groups=8, n_ints=3, subarray="SUBSTRIP96", segment_ints=2
+    ),
+    ladder=0.01,
+)
+GUIDER = Visit(
+    name="guider",
+    instrument="fgs",
+    options=VisitOptions(
+        seed=10, n_groups=10, n_dithers=4, detectors=("GUIDER2",), subarray="SUB128LL"
+    ),
+    ladder=0.01,
+)
 
-@pytest.mark.parametrize("visit", [RAPID, AVERAGED, FAST, CROWDED], ids=lambda visit: visit.name)
+
+@pytest.mark.parametrize(
+    "visit", [RAPID, AVERAGED, FAST, CROWDED, SLIT, STRIP, GUIDER], ids=lambda visit: visit.name
+)
 def test_rates_and_flags_keep_the_limits(measured, visit):
     result = measured(visit)
     assert misses(result) == []
