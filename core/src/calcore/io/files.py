@@ -20,6 +20,9 @@ STAGE_OF: dict[str, int] = {
 }  # fmt: skip
 """The stage that makes a product; 0 is the archive's raw file."""
 
+_AFTER_DASH = frozenset({"uncal", "cal"})
+"""Some guide-star exposures have a dash before these."""
+
 _ENDINGS = (".fits.gz", ".fits", ".asdf", ".ecsv", ".json", ".png")
 
 
@@ -35,8 +38,11 @@ def stem(path: Path | str) -> str:
 def suffix_of(path: Path | str) -> str:
     """Return the product suffix of a file's name, such as ``rate``; empty if it has none."""
     name = stem(path)
-    root, _, last = name.rpartition("_")
-    return last if root and last in SUFFIXES else ""
+    for mark in "_-":
+        root, _, last = name.rpartition(mark)
+        if root and last in (SUFFIXES if mark == "_" else _AFTER_DASH):
+            return last
+    return ""
 
 
 def exposure_root(path: Path | str) -> str:

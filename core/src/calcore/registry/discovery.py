@@ -22,6 +22,7 @@ KINDS = {
     "calcore.executors": "executor",
     "calcore.pipelines": "pipeline",
     "calcore.commands": "command",
+    "calcore.products": "product",
     "calcore.hooks": "hook",
 }
 

@@ -63,7 +63,9 @@ def build_pipeline(
     own = instrument.file("pipelines", f"{name}.toml")
     if own.is_file():
         origin = f"{instrument.distribution} {name}"
-        layers.append(pipelines.parse(own.read_text(encoding="utf-8"), origin))
+        layer = pipelines.parse(own.read_text(encoding="utf-8"), origin)
+        if layer.extends is not None:  # else it is the pipeline itself, which only they have
+            layers.append(layer)
     known = pipelines.profiles([base, *layers]) | {"reference"}
     if profile not in known:
         raise UnknownName("profile", profile, known)

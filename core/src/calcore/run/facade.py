@@ -77,9 +77,18 @@ def open(path: str | PathLike[str]) -> Record:  # noqa: A001 - read as calcore.o
     PluginMissing
         The instrument's package is not installed.
     """
-    record: Record = io.open(Path(path))
+    record: Record = io.open(Path(path), _kind(Path(path)))
     instrument = discovery.instrument(record.meta.instrument, str(path))
     return record.replace(meta=record.meta.with_facts(instrument.facts(record.meta)))
+
+
+def _kind(path: Path) -> Any:
+    """Return the record class that a plugin brings for a file's data model; None if none does."""
+    if path.suffix == ".ecsv":
+        return None
+    model = io.read_meta(path, required=()).get("model_type")
+    own = {item.name for item in discovery.names("calcore.products")}
+    return discovery.load("calcore.products", model) if model in own else None
 
 
 def _request(inputs: Inputs, wishes: dict[str, Any]) -> Request:

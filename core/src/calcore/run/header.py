@@ -2,7 +2,7 @@
 
 import logging
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -83,7 +83,7 @@ _FORMS = {
 }
 
 
-def check(path: Path, stage: str) -> None:
+def check(path: Path, stage: str, needed: Iterable[str] | None = None) -> None:
     """Look at the header of an exposure, and compare it with its pixels.
 
     Parameters
@@ -92,6 +92,8 @@ def check(path: Path, stage: str) -> None:
         The exposure.
     stage : str
         The stage that will work on it.
+    needed : names, optional
+        What this stage needs of such exposures, if it is not what it usually needs.
 
     Raises
     ------
@@ -103,7 +105,7 @@ def check(path: Path, stage: str) -> None:
         The pixels contradict the header.
     """
     contents = io.contents(path)
-    meta = io.read_meta(contents, required=NEEDED[stage])
+    meta = io.read_meta(contents, required=tuple(NEEDED[stage] if needed is None else needed))
     for name, value in meta.items():
         row = row_of(name)
         if row is not None:
@@ -112,7 +114,7 @@ def check(path: Path, stage: str) -> None:
     shape = () if science is None else science.shape
     if len(shape) >= 2:  # what else is amiss with it, its reader says
         _check_shape(path, meta, shape)
-    if stage == "1":
+    if stage == "1" and needed is None:
         _compare_times(path, meta)
 
 

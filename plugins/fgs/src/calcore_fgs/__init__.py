@@ -3,3 +3,4 @@
 from calcore.instrument import Instrument
 
 INSTRUMENT = Instrument(name="FGS", package=__name__)
+GUIDER = INSTRUMENT.file("pipelines", "guider.toml")

@@ -1,0 +1,1 @@
+"""FGS's kernels: arrays in, arrays out."""

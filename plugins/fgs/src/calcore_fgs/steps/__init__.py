@@ -1,0 +1,1 @@
+"""Corrections that only FGS needs: those of guide-star exposures."""

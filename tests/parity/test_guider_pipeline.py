@@ -1,0 +1,73 @@
+"""Guide-star exposures of every mode through both pipelines: files, plane by plane, card by card."""
+
+import os
+import runpy
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from astropy.io import fits
+
+FILES = runpy.run_path(str(Path(__file__).parents[1] / "guide_star.py"))
+STEPS = {"mask": "dq_init", "gain": "guider_cds", "readnoise": "guider_cds", "flat": "flat_field"}
+# What is written at another time or by another program, or names files by their folder.
+OTHERWISE = {"", "COMMENT", "HISTORY", "DATE", "CAL_VER", "CAL_VCS", "CRDS_VER", "CRDS_CTX",
+             "R_MASK", "R_GAIN", "R_READNO", "R_FLAT"}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def made(reference_pipeline, miri_visit, tmp_path_factory):
+    """Folders of products: theirs and ours."""
+    reference_pipeline.require()
+    folder = tmp_path_factory.mktemp("guider")
+    flows = [FILES["ramp"](mode) for mode in FILES["SHAPES"]]
+    given = FILES["references"](np.random.default_rng(3))
+    raw, paths = FILES["write"](folder, flows, given)
+    crds = {
+        # Any cache will do, since every reference is given.
+        "CRDS_PATH": str(miri_visit.folder / "crds_cache"),
+        "CRDS_SERVER_URL": "https://crds-serverless-mode.stsci.edu",
+        "CRDS_OBSERVATORY": "jwst",
+        "CRDS_READONLY_CACHE": "1",
+        "CRDS_IGNORE_MAPPING_CHECKSUM": "1",
+        "STPIPE_DISABLE_CRDS_STEPPARS": "True",
+    }
+    for mode, path in raw.items():
+        steps = {name: {} for name in STEPS.values()}
+        for kind, name in STEPS.items():
+            steps[name][f"override_{kind}"] = str(paths[kind])
+        steps["flat_field"] |= {f"override_{one}flat": "N/A" for one in "fds"}
+        if mode == "FGS_ID-STACK":
+            steps["dq_init"] = {"skip": True}  # else it raises an error: no mask covers the strips
+        reference_pipeline.pipeline(
+            "GuiderPipeline", path, folder / "theirs", environment=crds, steps=steps
+        )
+    command = [Path(sys.executable).with_name("calcore"), "run", *raw.values()]
+    words = ["-o", folder / "ours", "--profile", "reference", "-q"]
+    words += [word for kind, path in paths.items() for word in ("--ref", f"{kind}={path}")]
+    environment = {name: value for name, value in os.environ.items() if name != "CRDS_CONTEXT"}
+    subprocess.run([*command, *words], check=True, env={**environment, **crds})
+    return folder
+
+
+@pytest.mark.parametrize("mode", FILES["SHAPES"])
+def test_same_reads_give_the_same_images(made, mode):
+    name = f"jw01234001001_{FILES['NAMES'][mode]}_cal.fits"
+    with fits.open(made / "ours" / name) as mine, fits.open(made / "theirs" / name) as theirs:
+        assert [hdu.name for hdu in mine] == [hdu.name for hdu in theirs]
+        for hdu in theirs[:-1]:
+            header = mine[hdu.name].header
+            cards = [card for card in hdu.header.cards if card.keyword not in OTHERWISE]
+            if hdu.name in {"PRIMARY", "SCI", "ERR", "DQ"}:
+                assert [c.keyword for c in cards if header.get(c.keyword) != c.value] == []
+        for plane in ("SCI", "ERR"):
+            np.testing.assert_allclose(
+                mine[plane].data, theirs[plane].data, rtol=3e-7, atol=0, err_msg=plane
+            )
+        np.testing.assert_array_equal(mine["DQ"].data, theirs["DQ"].data)
+        for table in mine[4:-1]:
+            for column in table.data.names:
+                own, other = table.data[column], theirs[table.name].data[column]
+                assert own.astype(str).tolist() == other.astype(str).tolist(), column
