@@ -6,11 +6,14 @@ compiled signature: an array alias such as `F4x3` (float32, three axes, C-ordere
 ``out_``. Compilation happens at the first call and is kept in a per-user cache folder; where that
 cannot be written, as in a container without a home, each process compiles for itself.
 
-Write loops, not array expressions: ``out[:] = a`` alone costs 5 s of compilation, a loop 0.2 s.
+Write loops, not array expressions: ``out[:] = a`` alone costs 5 s of compilation, a loop 0.05 s,
+``x**2`` 0.1 s where ``x * x`` costs nothing, and each type of ``np.empty`` another 0.1 s.
 """
 
+import gc
 import inspect
 import os
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache, update_wrapper
@@ -20,6 +23,7 @@ from typing import Annotated, Any, Generic, ParamSpec, TypeVar, get_type_hints
 import numba
 import numpy as np
 from numba import config, types
+from numba.extending import register_jitable
 from numpy.typing import NDArray
 from platformdirs import user_cache_path
 
@@ -59,6 +63,9 @@ B1x1 = Annotated[NDArray[np.bool_], ArrayType(types.boolean, 1)]
 B1x2 = Annotated[NDArray[np.bool_], ArrayType(types.boolean, 2)]
 B1x3 = Annotated[NDArray[np.bool_], ArrayType(types.boolean, 3)]
 
+# Nothing calls kernels from C, so the entry for that need not be compiled.
+_OPTIONS: dict[str, Any] = {"error_model": "numpy", "no_cfunc_wrapper": True}
+_COMPILING = threading.RLock()
 _SCALARS = {float: types.float64, int: types.int64, bool: types.boolean}
 
 # Site-packages may be read-only, and a per-user folder survives a reinstallation.
@@ -104,10 +111,20 @@ class Kernel(Generic[P, R]):
     def compile(self) -> Callable[P, R]:
         """Return the machine code, compiling it or taking it from the cache if need be."""
         if self._compiled is None:
-            self._compiled = numba.njit(
-                [self.signature()], nogil=True, cache=_keeps(), error_model="numpy"
-            )(self.function)
+            with _COMPILING:
+                self._compiled = self._compiled or self._decorated()
         return self._compiled
+
+    def _decorated(self) -> Callable[P, R]:
+        decorate = numba.njit([self.signature()], cache=_keeps(), nogil=True, **_OPTIONS)
+        collecting = gc.isenabled()
+        gc.disable()  # compiling makes many objects, and looking them over takes a tenth of the time
+        try:
+            compiled: Callable[P, R] = decorate(self.function)
+        finally:
+            if collecting:
+                gc.enable()
+        return compiled
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
         return self.compile()(*args, **kwargs)
@@ -120,5 +137,5 @@ def kernel(function: Callable[P, R]) -> Kernel[P, R]:
 
 def helper(function: Callable[P, R]) -> Callable[P, R]:
     """Mark a scalar function that kernels of the same file call; it is compiled with them."""
-    compiled: Callable[P, R] = numba.njit(nogil=True, error_model="numpy")(function)
-    return compiled
+    marked: Callable[P, R] = register_jitable(**_OPTIONS)(function)
+    return marked

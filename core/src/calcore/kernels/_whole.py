@@ -18,17 +18,17 @@ def whole_span(
     on are left out; one group is always left.
     """
     while begin < end - 1:
-        dropped = True
-        for x in range(width):
-            dropped &= groupdq[integration, begin, y, left + x] == _DNU
-        if not dropped:
+        x = 0
+        while x < width and groupdq[integration, begin, y, left + x] == _DNU:
+            x += 1
+        if x < width:
             break
         begin += 1
     while end > begin + 1:
-        dropped = True
-        for x in range(width):
-            dropped &= groupdq[integration, end - 1, y, left + x] == _DNU
-        if not dropped:
+        x = 0
+        while x < width and groupdq[integration, end - 1, y, left + x] == _DNU:
+            x += 1
+        if x < width:
             break
         end -= 1
     return begin, end

@@ -126,7 +126,7 @@ def _worst(
     for k in range(value.size):
         if usable[k]:
             deviation = out[1, k] - rate * out[0, k]
-            own = out[2, k] - out[0, k] ** 2 / weight
+            own = out[2, k] - out[0, k] * out[0, k] / weight
             square = deviation * deviation / own
             lever = out[0, k] / np.sqrt(weight * own)
             least = _limit(lever, deviation > 0, limit, heavy, falling)
@@ -154,7 +154,7 @@ def _find(
                     out[n, group, y, x] = flag & _NOT_JUMP if flag & _UNUSABLE else flag
             for x in range(columns):
                 electrons = np.float64(gain[y, x])
-                read = np.float64(noise[y, x]) ** 2
+                read = np.float64(noise[y, x]) * np.float64(noise[y, x])
                 if not (suspect[n, y, x] and electrons > 0 and read > 0):
                     continue
                 left = 0

@@ -39,7 +39,10 @@ def _screen(
     odd, worst = np.empty(_CHUNK, np.uint8), np.empty(_CHUNK, np.float32)
     one, zero, two, half = np.float32(1), np.float32(0), np.float32(2), np.float32(0.5)
     part, infinite = np.float32(shared), np.float32(np.inf)
-    high, low = np.float32((_NEAR * rising) ** 2), np.float32((_NEAR * falling) ** 2)
+    high, low = (
+        np.float32(_NEAR * rising * (_NEAR * rising)),
+        np.float32(_NEAR * falling * (_NEAR * falling)),
+    )
     for integration in range(n_int):
         for y in range(rows):
             for left in range(0, columns, _CHUNK):

@@ -154,7 +154,7 @@ def _find(
     kept = length if single_pass or length == 3 else max(1, length - 1)
     low, high = (kept - 1) // 2, kept // 2
     threshold = thresholds[0 if single_pass else max(0, 4 - length)]
-    near = (threshold * _NEAR) ** 2
+    near = (threshold * _NEAR) * (threshold * _NEAR)
     frames, half = np.float32(n_frames), np.float32(0.5)
     # A single pass looks at signed differences, the iteration at their sizes, max(d, -d).
     mirror = np.float32(1 if single_pass else -1)
@@ -196,7 +196,8 @@ def _find(
             for x in range(width):
                 if odd[x] == 0:
                     continue
-                noise = (readnoise[y, start + x] * gain[y, start + x]) ** 2 / frames
+                noise = readnoise[y, start + x] * gain[y, start + x]
+                noise = noise * noise / frames
                 count = _differences(data, groupdq, y, start + x, gain[y, start + x], value, place)
                 if single_pass:
                     jumps = _one_pass(value, place, count, noise, thresholds[0], found)
@@ -244,7 +245,8 @@ def _spread(
                 continue
             _sort(value, place, count)
             median = _middle(value, 0, count)
-            sigma = np.sqrt(abs(median) + (readnoise[y, x] * electrons) ** 2 / frames)
+            noise = readnoise[y, x] * electrons
+            sigma = np.sqrt(abs(median) + noise * noise / frames)
             for i in range(count):
                 integration, group = place[i] // n_group, place[i] % n_group
                 if not jumped[integration, group, y, x] & _JUMP:

@@ -105,7 +105,7 @@ def _fit(
     for y in range(rows):
         for x in range(columns):
             electrons = np.float64(gain[y, x])
-            read = np.float64(noise[y, x]) ** 2
+            read = np.float64(noise[y, x]) * np.float64(noise[y, x])
             background = np.float64(dark[y, x]) * electrons
             # The last set is all integrations together.
             for n in range(integrations + 1):
@@ -133,10 +133,11 @@ def _fit(
                     (group_time - 2 * spread) * out_sums[2] + 2 * spread * out_sums[3]
                 )
                 variance += 2 * read * (out_sums[2] - out_sums[3])
-                variance /= out_sums[0] ** 2
+                variance /= out_sums[0] * out_sums[0]
                 # Read noise has what it would have alone, whatever the flux; photons have the rest.
                 read_part = min(1 / out_sums[4], variance)
-                scale = 1 / (electrons * group_time) ** 2
+                scale = electrons * group_time
+                scale = 1 / (scale * scale)
                 out_rate[0, n, y, x] = rate
                 out_rate[1, n, y, x] = np.sqrt(variance * scale)
                 out_rate[2, n, y, x] = (variance - read_part) * scale

@@ -17,6 +17,7 @@ from calcore.kernels._jit import (
     F4x3,
     F4x4,
     F8x2,
+    I8x1,
     I8x2,
     U1x2,
     U1x4,
@@ -26,12 +27,14 @@ from calcore.kernels._jit import (
     kernel,
 )  # fmt: skip
 from calcore.kernels._networks import sorting_pairs
+from calcore.kernels._whole import whole_span
 from calcore.kernels.ramp_fit_parts import fit_odd
 
 _DNU = np.uint8(DQ.DO_NOT_USE)
 _UNUSABLE = np.uint8(DQ.DO_NOT_USE | DQ.SATURATED)
 _HUGE = 1e6  # [(DN/s)^2]; the reference pipeline writes 0 for larger variances
 _CLASSES = 6
+_CHUNK = 128  # pixels side by side
 
 
 @helper
@@ -83,24 +86,23 @@ def _fit_clean(
     out_ints: F4x4,
     out_ints_dq: U4x3,
     out_odd: U1x2,
+    out_single: F4x3,
+    out_double: F8x2,
+    out_class: U1x2,
+    out_length: I8x1,
 ) -> None:
     """Fit the pixels whose ramps are whole; mark the others in `out_odd`.
 
     Groups that carry DO_NOT_USE, and nothing else, in a whole run of pixels at the beginning or the
-    end of an integration are left out of the ramp, which stays whole.
+    end of an integration are left out of the ramp, which stays whole. The last four arguments are
+    room to work in, a chunk of pixels wide.
     """
     n_int, n_group, rows, columns = data.shape
-    chunk = 128
-    signal = np.empty((n_group, chunk), np.float32)
-    ranked = np.empty((max(1, n_group - 1), chunk), np.float32)
-    odd = np.empty(chunk, np.uint8)
-    total = np.empty(chunk, np.float32)
-    median = np.empty(chunk, np.float64)
-    class_of = np.empty(chunk, np.int32)
-    read_scale, photon_scale = np.empty(chunk, np.float64), np.empty(chunk, np.float64)
-    trial = np.empty(chunk, np.float64)
-    slope = np.empty((n_int, chunk), np.float64)
-    length_of = np.empty(n_int, np.int64)
+    chunk = out_single.shape[2]
+    signal, ranked, total = out_single[0], out_single[1], out_single[2, 0]
+    median, trial, read_scale = out_double[n_int], out_double[n_int + 1], out_double[n_int + 2]
+    photon_scale, slope = out_double[n_int + 3], out_double
+    odd, class_of = out_class[0], out_class[1]
     infinite = np.float32(np.inf)
     for y in range(rows):
         for left in range(0, columns, chunk):
@@ -111,22 +113,9 @@ def _fit_clean(
                 median[x] = 0
             for integration in range(n_int):
                 begin, end = max(start, first_group), min(stop, last_group + 1)
-                while begin < end - 1:
-                    dropped = True
-                    for x in range(width):
-                        dropped &= groupdq[integration, begin, y, left + x] == _DNU
-                    if not dropped:
-                        break
-                    begin += 1
-                while end > begin + 1:
-                    dropped = True
-                    for x in range(width):
-                        dropped &= groupdq[integration, end - 1, y, left + x] == _DNU
-                    if not dropped:
-                        break
-                    end -= 1
+                begin, end = whole_span(groupdq, integration, y, left, width, begin, end)
                 length = end - begin
-                length_of[integration] = length
+                out_length[integration] = length
                 for group in range(start, stop):
                     allowed = np.uint8(0 if begin <= group < end else _DNU)
                     for x in range(width):
@@ -163,7 +152,8 @@ def _fit_clean(
                     rise = (np.float64(signal[length - 1, x]) - np.float64(signal[0, x])) * gain[
                         y, left + x
                     ]
-                    variance = np.float64(noise[y, left + x]) ** 2 + rise
+                    read_noise = np.float64(noise[y, left + x])
+                    variance = read_noise * read_noise + rise
                     ratio = rise / np.sqrt(variance) if variance > 0 else 0.0
                     class_of[x] = _class_of(ratio)
                 for x in range(width):
@@ -187,13 +177,14 @@ def _fit_clean(
                 scale = group_time * gain[y, left + x]
                 photon_scale[x] = scale / level if level > 0 else 0.0
                 odd[x] |= np.uint8(not level >= 0)
-                read_scale[x] = (scale / np.float64(noise[y, left + x])) ** 2 / 12
+                over_noise = scale / np.float64(noise[y, left + x])
+                read_scale[x] = over_noise * over_noise / 12
                 out_rate_dq[y, left + x] = pixeldq[y, left + x]
                 trial[x] = 0
             all_read, all_photon = 0.0, 0.0
             for integration in range(n_int):
-                length = length_of[integration]
-                cubic, photon_length = float(length**3 - length), float(length - 1)
+                length = out_length[integration]
+                cubic, photon_length = float(length * length * length - length), float(length - 1)
                 all_read += cubic
                 all_photon += photon_length
                 for x in range(width):
@@ -322,6 +313,8 @@ def fit_ordinary(
     _fit_clean(
         data, groupdq, pixeldq, gain, noise, dark, weights, pairs, group_time_s, first_group,
         last_group, start, stop, rate, dq, integrations, integrations_dq, odd,
+        np.empty((3, n_group, _CHUNK), np.float32), np.empty((n_int + 4, _CHUNK)),
+        np.empty((2, _CHUNK), np.uint8), np.empty(n_int, np.int64),
     )  # fmt: skip
     fit_odd(
         data, groupdq, pixeldq, gain, noise, dark, zeroframe, weights, group_time_s,

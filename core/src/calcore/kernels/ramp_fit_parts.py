@@ -12,7 +12,6 @@ from calcore.kernels._jit import (
     F4x4,
     F8x1,
     F8x2,
-    U1x1,
     U1x2,
     U1x4,
     U4x2,
@@ -64,31 +63,31 @@ def _median(value: F8x1, length: int) -> float:
 
 @helper
 def _slope(
-    signal: F8x1, first: int, length: int, noise: float, gain: float, weights: F8x2
+    signal: F8x2, n: int, first: int, length: int, noise: float, gain: float, weights: F8x2
 ) -> float:
     """Return the slope [DN per group] of `length` samples from `first` on."""
-    rise = (signal[first + length - 1] - signal[first]) * gain
+    rise = (signal[n, first + length - 1] - signal[n, first]) * gain
     variance = noise * noise + rise
     row = length * 6 + (_class_of(rise / np.sqrt(variance)) if variance > 0 else 0)
     slope = 0.0
     for k in range(length // 2):
-        slope += weights[row, k] * (signal[first + length - 1 - k] - signal[first + k])
+        slope += weights[row, k] * (signal[n, first + length - 1 - k] - signal[n, first + k])
     return slope
 
 
 @helper
-def _next_part(flags: U1x1, start: int, n_group: int) -> tuple[int, int]:
+def _next_part(flags: U1x2, n: int, start: int, n_group: int) -> tuple[int, int]:
     """Return first group and end of the next unbroken part at or after `start` (0, 0 if none)."""
     group = start
-    while group < n_group and flags[group] & _MATTERS:
+    while group < n_group and flags[n, group] & _MATTERS:
         group += 1
     if group == n_group:
         return 0, 0
     end = group
-    while end < n_group and not flags[end] & _MATTERS:
+    while end < n_group and not flags[n, end] & _MATTERS:
         end += 1
     # The group where a jump shows is the first of what follows.
-    if group > 0 and flags[group - 1] & _MATTERS == _JUMP:
+    if group > 0 and flags[n, group - 1] & _MATTERS == _JUMP:
         group -= 1
     return group, end
 
@@ -96,30 +95,34 @@ def _next_part(flags: U1x1, start: int, n_group: int) -> tuple[int, int]:
 @helper
 def _single(value: float, time: float, noise: float, gain: float, level: float) -> Fitted:
     """Return the rate of one sample [DN/s] and the inverses of its variances."""
-    read = 0.5 * (time * gain / noise) ** 2
+    signal_to_noise = time * gain / noise
+    read = 0.5 * (signal_to_noise * signal_to_noise)
     photon = time * gain / level if level > 0 else 0.0
     both = 1 / (1 / read + level / (time * gain))
     return value / time, read, photon, both
 
 
 @helper
-def _median_rate(signal: F8x1, flags: U1x1, count: int, value: F8x1, group_time: float) -> float:
+def _median_rate(
+    signal: F8x2, flags: U1x2, n: int, count: int, value: F8x1, group_time: float
+) -> float:
     """Return the median rate of a ramp [DN/s]; that of its first sample, or 0, if it has none."""
     found = 0
     for group in range(1, count):
-        if (flags[group] | flags[group - 1]) & _UNUSABLE or flags[group] & _JUMP:
+        if (flags[n, group] | flags[n, group - 1]) & _UNUSABLE or flags[n, group] & _JUMP:
             continue
-        value[found] = signal[group] - signal[group - 1]
+        value[found] = signal[n, group] - signal[n, group - 1]
         found += 1
     if found > 0:
         return _median(value, found) / group_time
-    return 0.0 if flags[0] & _UNUSABLE else signal[0] / group_time
+    return 0.0 if flags[n, 0] & _UNUSABLE else signal[n, 0] / group_time
 
 
 @helper
 def _integration(
-    signal: F8x1,
-    flags: U1x1,
+    signal: F8x2,
+    flags: U1x2,
+    n: int,
     count: int,
     noise: float,
     gain: float,
@@ -133,53 +136,32 @@ def _integration(
     The rate is NaN if there is none. It is 0, without variances, if no group is good but some are
     neither saturated nor unusable, as in the reference pipeline.
     """
-    if flags[0] & _SAT:
+    if flags[n, 0] & _SAT:
         return np.nan, 0.0, 0.0, 0.0
     slope, read, photon, both, lonely = 0.0, 0.0, 0.0, 0.0, -1
     scale = group_time * gain
-    begin, end = _next_part(flags, 0, count)
+    per_sample = (scale / noise) * (scale / noise)
+    begin, end = _next_part(flags, n, 0, count)
     while end > 0:
         length = end - begin
         if length > 1:
-            weight = (length**3 - length) / 12 * (scale / noise) ** 2
+            weight = (length * length * length - length) / 12 * per_sample
             counts = scale * (length - 1) / level if level > 0 else 0.0
-            slope += weight * _slope(signal, begin, length, noise, gain, weights)
+            slope += weight * _slope(signal, n, begin, length, noise, gain, weights)
             read += weight
             photon += counts
             both += 1 / (1 / weight + level / (scale * (length - 1)))
         elif lonely < 0:
             lonely = begin
-        begin, end = _next_part(flags, end, count)
+        begin, end = _next_part(flags, n, end, count)
     if read != 0:
         return slope / (read * group_time), read, photon, both
     if lonely >= 0:
-        return _single(signal[lonely], single_time, noise, gain, level)
+        return _single(signal[n, lonely], single_time, noise, gain, level)
     for group in range(count):
-        if not flags[group] & _UNUSABLE:
+        if not flags[n, group] & _UNUSABLE:
             return 0.0, 0.0, 0.0, 0.0
     return np.nan, 0.0, 0.0, 0.0
-
-
-@helper
-def _regained(
-    flags: U1x1, count: int, noise: float, gain: float, group_time: float, single_time: float
-) -> float:
-    """Return the inverse of the read variance had charge migrated nowhere. Changes `flags`."""
-    for group in range(count):
-        if flags[group] & _LOSS:
-            flags[group] &= _NOT_LOST
-    if flags[0] & _SAT:
-        return 0.0
-    read, lonely = 0.0, False
-    begin, end = _next_part(flags, 0, count)
-    while end > 0:
-        length = end - begin
-        read += (length**3 - length) / 12 * (group_time * gain / noise) ** 2
-        lonely = True
-        begin, end = _next_part(flags, end, count)
-    if read == 0 and lonely:
-        read = 0.5 * (single_time * gain / noise) ** 2
-    return read
 
 
 @helper
@@ -283,9 +265,7 @@ def fit_odd(
                     single_time[integration] = reset_time
                     level += signal[integration, 0] / reset_time
                 else:
-                    level += _median_rate(
-                        signal[integration], flags[integration], count, value, group_time
-                    )
+                    level += _median_rate(signal, flags, integration, count, value, group_time)
             level = level / n_int if np.isfinite(level) else 0.0
             level = max(level, 0.0) + dark[y, x]
             total_slope, total_read, total_photon, total_regained = 0.0, 0.0, 0.0, 0.0
@@ -301,8 +281,8 @@ def fit_odd(
                     )
                 else:
                     slope, read, photon, both = _integration(
-                        signal[integration], flags[integration], count, sigma, electrons, level,
-                        group_time, time, weights,
+                        signal, flags, integration, count, sigma, electrons, level, group_time,
+                        time, weights,
                     )  # fmt: skip
                 if np.isnan(read):
                     slope = np.nan  # without a read noise there are no weights
@@ -313,9 +293,13 @@ def fit_odd(
                 empty |= slope == 0 and read == 0
                 if lost and not known & _UNUSABLE:
                     if kind[integration] != _ZERO:
-                        read = _regained(
-                            flags[integration], count, sigma, electrons, group_time, time
-                        )
+                        for group in range(count):
+                            if flags[integration, group] & _LOSS:
+                                flags[integration, group] &= _NOT_LOST
+                        read = _integration(
+                            signal, flags, integration, count, sigma, electrons, level, group_time,
+                            time, weights,
+                        )[1]  # fmt: skip
                     total_regained += read
                 out_ints[0, integration, y, x] = slope
                 small = both != 0 and not 0 < photon < 1 / _HUGE

@@ -30,7 +30,7 @@ def _clipped_mean(buffer: F8x1, count: int, sigma: float) -> float:
         mean /= count
         spread = 0.0
         for k in range(count):
-            spread += (buffer[k] - mean) ** 2
+            spread += (buffer[k] - mean) * (buffer[k] - mean)
         spread = np.sqrt(spread / count)
         if spread == 0:
             return mean

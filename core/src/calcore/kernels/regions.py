@@ -103,8 +103,8 @@ def _moments(pixels: I4x2, regions: I4x2, out: F8x2) -> None:
             sxx += x * x
             sxy += x * y
         n = end - first
-        vy, vx = (n * syy - sy * sy) / n**2, (n * sxx - sx * sx) / n**2
-        cross = (n * sxy - sy * sx) / n**2
+        vy, vx = (n * syy - sy * sy) / (n * n), (n * sxx - sx * sx) / (n * n)
+        cross = (n * sxy - sy * sx) / (n * n)
         mean, spread = 0.5 * (vy + vx), np.hypot(0.5 * (vy - vx), cross)
         out[0, region], out[1, region] = y0 + sy / n, x0 + sx / n
         out[2, region] = 2 * np.sqrt(mean + spread) - 0.5
