@@ -49,6 +49,7 @@ def test_values_are_converted_and_kept():
     [
         ({"threshold": "4"}, "Everything.threshold must be float, not '4' \\(str\\)"),
         ({"threshold": 11.0}, "is 11.0; it must lie in 0 to 10"),
+        ({"threshold": float("nan")}, "is nan; it must lie in 0 to 10"),
         ({"count": 0}, "is 0; it must lie in 1 to inf"),
         ({"count": 1.5}, "must be int"),
         ({"count": True}, "must be int"),

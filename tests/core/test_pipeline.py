@@ -2,7 +2,7 @@
 
 import pytest
 
-from calcore.errors import BadPipeline, UnknownName
+from calcore.errors import BadParameter, BadPipeline, UnknownName
 from calcore.pipeline import build, edited, parse, with_settings
 
 BASE = """
@@ -123,3 +123,29 @@ def test_a_users_edits_carry_their_origin():
     made = edited(pipeline(), {"set": {"jump": {"rejection_threshold": 7.0}}}, "my.toml")
     setting = made.slot("jump").settings["rejection_threshold"]
     assert (setting.value, setting.origin, setting.given) == (7.0, "my.toml", True)
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"skip": "no"}, "jump.skip must be true or false, not 'no'"),
+        ({"save": 1}, "jump.save must be true or false, not 1"),
+        ({"suffix": 3}, "jump.suffix must be a text, not 3"),
+        ({"override": "g.fits"}, "jump.override must be a table"),
+        ({"override.gain": 5}, "jump.override.gain must be a file, not 5"),
+    ],
+)
+def test_the_runner_s_own_keys_have_types(values, message):
+    with pytest.raises(BadParameter, match=message):
+        with_settings(pipeline(), {"jump": values}, "me", given=True)
+
+
+@pytest.mark.parametrize("edit", [3, {"drop": 5}, {"insert": "x", "use": None}, ["drop"]])
+def test_an_edit_is_a_table_of_names(edit):
+    with pytest.raises(BadPipeline, match="me: an edit is a table of names"):
+        edited(pipeline(), {"edit": [edit]}, "me")
+
+
+def test_what_is_set_for_a_slot_is_a_table():
+    with pytest.raises(BadPipeline, match="for jump must be a table of parameters, not 4"):
+        edited(pipeline(), {"set": {"jump": 4}}, "me")

@@ -60,7 +60,8 @@ class Parameter:
         for number in converted if isinstance(converted, tuple) else (converted,):
             if isinstance(number, int | float) and not isinstance(number, bool):
                 low, high = self.range.low, self.range.high
-                if (low is not None and number < low) or (high is not None and number > high):
+                # written so that NaN lies in no range
+                if not (low is None or number >= low) or not (high is None or number <= high):
                     limits = (
                         f"{'-inf' if low is None else low} to {'inf' if high is None else high}"
                     )

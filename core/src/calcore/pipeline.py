@@ -10,12 +10,20 @@ profile, parameter references, the user's file, the command line. Each setting r
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from os import PathLike
 from typing import Any
 
-from calcore.errors import BadPipeline, UnknownName
+from calcore.errors import BadParameter, BadPipeline, UnknownName
+from calcore.model import Record
 
 # Keys of a slot that are the runner's, not the step's.
 RUNNER_KEYS = frozenset({"skip", "save", "suffix", "override"})
+_RUNNER_TYPES: Mapping[str, tuple[Any, str]] = {
+    "skip": (bool, "true or false"),
+    "save": (bool, "true or false"),
+    "suffix": (str, "a text"),
+    "override": (Mapping, "a table of reference types and files"),
+}
 _SPELLINGS = {"user_supplied_flat": "override.flat"}
 
 
@@ -174,20 +182,34 @@ def with_settings(
     """Return the pipeline with settings ``{slot: {parameter: value}}`` of one origin."""
     for name, values in settings.items():
         slot = pipeline.slot(name)
+        if not isinstance(values, Mapping):
+            raise BadPipeline(
+                f"{origin}: what is set for {name} must be a table of parameters, not {values!r}"
+            )
         own: dict[str, Setting] = {}
         runner: dict[str, Setting] = {}
         for key, value in values.items():
             if key == "override":
+                _check_runner(name, key, value, origin)
                 for kind, path in value.items():
+                    _check_runner(name, f"override.{kind}", path, origin)
                     runner[f"override.{kind}"] = Setting(path, origin, given)
             elif (known := _runner_key(key)) is not None:
                 if value is not None:
+                    _check_runner(name, known, value, origin)
                     runner[known] = Setting(value, origin, given)
             else:
                 own[key] = Setting(value, origin, given)
         changed = replace(slot, settings={**slot.settings, **own}, runner={**slot.runner, **runner})
         pipeline = _swap(pipeline, name, changed)
     return pipeline
+
+
+def _check_runner(slot: str, key: str, value: Any, origin: str) -> None:
+    """Check a value of the runner's keys: a word such as "no" would pass for true."""
+    kind, words = _RUNNER_TYPES.get(key, ((str, PathLike, Record), "a file"))
+    if not isinstance(value, kind):
+        raise BadParameter(f"{slot}.{key} must be {words}, not {value!r} (given by {origin})")
 
 
 def _runner_key(key: str) -> str | None:
@@ -272,6 +294,13 @@ def _edit(
     pipeline: Pipeline, edit: Mapping[str, Any], origin: str, owners: dict[str, str]
 ) -> Pipeline:
     """Insert, drop, replace or move one slot."""
+    if not isinstance(edit, Mapping) or not all(
+        isinstance(value, bool if key in {"branch", "optional"} else str)
+        for key, value in edit.items()
+    ):
+        raise BadPipeline(
+            f"{origin}: an edit is a table of names, such as {{drop = 'jump'}}; found {edit!r}"
+        )
     verbs = [verb for verb in ("insert", "drop", "replace", "move") if verb in edit]
     if len(verbs) != 1:
         raise BadPipeline(

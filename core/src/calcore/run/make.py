@@ -21,6 +21,7 @@ from calcore.run import header
 from calcore.run.assemble import BuiltSlot, assemble, describe
 from calcore.run.execute import Execution
 from calcore.run.graph import HANDED_ON, Job
+from calcore.run.order import check_order
 from calcore.run.outcome import Figure, Outcome, ProductPlan, Progress, Silence, SlotOutcome, Status
 from calcore.run.record import NODE, keywords, record_tree, same_record
 from calcore.run.request import Request
@@ -91,6 +92,7 @@ def prepare(job: Job, request: Request, only: str | None = None) -> Workshop:
         overrides=overrides,
         roles=frozenset(job.members),
     )
+    check_order(pipeline, slots)
     return Workshop(job, request, job.meta, plugins.hook, pipeline, slots)
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from calcore.errors import BadPipeline, FileInvalid, UnknownName
+from calcore.errors import BadPipeline, UnknownName
 from calcore.model import Meta
 from calcore.pipeline import Pipeline, edited, with_settings
 from calcore.references.parameters import (
@@ -50,28 +50,66 @@ def read_user_file(path: Path | None) -> UserFile:
 
     Raises
     ------
-    FileInvalid
-        It cannot be read or is not TOML.
     BadPipeline
-        It has keys that mean nothing.
+        It cannot be read, is not TOML, or has keys or values that mean nothing.
+    UnknownName
+        It names a pipeline that is not there.
     """
     if path is None:
         return UserFile()
     try:
         content = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise FileInvalid(path, f"cannot be read as TOML: {error}") from error
-    known = {"profile", "references", "set", "edit", "pipeline"}
-    for key in content:
-        if key not in known:
-            raise BadPipeline(f"{path}: {UnknownName('key', key, known)}")
+        raise BadPipeline(f"{path}: cannot be read as TOML: {error}") from error
+    _check_keys(str(path), content, {"profile", "references", "set", "edit", "pipeline"})
+    for kind, value in content.get("references", {}).items():
+        _check_type(f"{path}: references.{kind}", value, str)
+    pipelines = {}
+    for name, own in content.get("pipeline", {}).items():
+        _check_type(f"{path}: pipeline.{name}", own, dict)
+        _check_keys(f"{path}: pipeline.{name}", own, {"set", "edit"})
+        pipelines[pipeline_named(name)] = own
     return UserFile(
         origin=str(path),
         everywhere={key: content[key] for key in ("set", "edit") if key in content},
-        pipelines=content.get("pipeline", {}),
-        references={kind: str(value) for kind, value in content.get("references", {}).items()},
+        pipelines=pipelines,
+        references=content.get("references", {}),
         profile=content.get("profile"),
     )
+
+
+_TYPES: Mapping[str, type] = {
+    "profile": str, "references": dict, "set": dict, "edit": list, "pipeline": dict,
+}  # fmt: skip
+_SPELLED: Mapping[type, str] = {str: "a text", dict: "a table", list: "a list of tables"}
+
+
+def _check_keys(where: str, content: Mapping[str, Any], known: set[str]) -> None:
+    """Check the keys of a table, and what kind of value they have."""
+    for key, value in content.items():
+        if key not in known:
+            raise BadPipeline(f"{where}: {UnknownName('key', key, known)}")
+        _check_type(f"{where}: {key}", value, _TYPES[key])
+
+
+def _check_type(where: str, value: Any, kind: type) -> None:
+    if not isinstance(value, kind):
+        raise BadPipeline(f"{where} must be {_SPELLED[kind]}, not {value!r}")
+
+
+def pipeline_named(name: str) -> str:
+    """Return a pipeline's own name for one that users or the reference pipeline know.
+
+    Raises
+    ------
+    UnknownName
+        There is no such pipeline.
+    """
+    own = ALIASES.get(name, name)
+    known = {item.name for item in discovery.names("calcore.pipelines")}
+    if own not in known:
+        raise UnknownName("pipeline", name, known)
+    return own
 
 
 def with_parameter_references(
@@ -109,7 +147,7 @@ def _command_line(request: Request, pipeline: str) -> dict[str, dict[str, Any]]:
     settings: dict[str, dict[str, Any]] = {}
     for path, value in request.settings.items():
         scope, colon, name = path.rpartition(":")
-        if colon and ALIASES.get(scope, scope) != pipeline:
+        if colon and pipeline_named(scope) != pipeline:
             continue
         slot, dot, parameter = name.partition(".")
         if not dot:

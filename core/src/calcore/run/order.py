@@ -1,0 +1,56 @@
+"""Whether each slot can work on what the slots before it leave."""
+
+import types
+from collections.abc import Sequence
+from dataclasses import fields, is_dataclass
+from typing import Any, Union, get_args, get_origin, get_type_hints
+
+from calcore.errors import BadPipeline
+from calcore.model import Group, Record
+from calcore.pipeline import Pipeline
+from calcore.run.assemble import BuiltSlot
+
+
+def check_order(pipeline: Pipeline, slots: Sequence[BuiltSlot]) -> None:
+    """Compare what steps return with what those after them take.
+
+    What a step's signature leaves open is believed.
+
+    Raises
+    ------
+    BadPipeline
+        A step stands where something else flows than it works on.
+    """
+    flowing: frozenset[type[Record]] = frozenset()
+    last = ""
+    for built in slots:
+        if built.step is None or built.skip:
+            continue
+        wanted: Any = built.diet.flow
+        if flowing and isinstance(wanted, type) and not any(_fit(kind, wanted) for kind in flowing):
+            raise BadPipeline(
+                f"step {built.slot.name} of {pipeline.name} works on {wanted.__name__} records, but "
+                f"{last} leaves {' and '.join(sorted(kind.__name__ for kind in flowing))}; "
+                "move one of them"
+            )
+        if not built.slot.branch:
+            flowing, last = _records(built.diet.returns), built.slot.name
+
+
+def _fit(flowing: type, wanted: type) -> bool:
+    """Tell whether a step takes a record, as it is or made into what it wants."""
+    return issubclass(flowing, wanted) or issubclass(wanted, flowing)
+
+
+def _records(hint: Any) -> frozenset[type[Record]]:
+    """Return the record classes that a returned value holds; none if that is left open."""
+    if get_origin(hint) in (Union, types.UnionType, Group):
+        return frozenset().union(*(_records(part) for part in get_args(hint)))
+    if not isinstance(hint, type):
+        return frozenset()
+    if issubclass(hint, Record):
+        return frozenset({hint})
+    if not is_dataclass(hint):
+        return frozenset()
+    hints = get_type_hints(hint)
+    return frozenset().union(*(_records(hints[item.name]) for item in fields(hint)))
