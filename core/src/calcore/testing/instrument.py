@@ -12,8 +12,13 @@ from typing import Any, ClassVar
 from calcore.errors import KeywordInvalid, UnknownName
 from calcore.instrument import Instrument
 from calcore.model import Meta
+from calcore.registry import discovery, manager
+from calcore.registry.questions import build_pipeline
 from calcore.simulate.geometry import distortion_model, inverse_residual, pixel_to_v2v3
+from calcore.simulate.instrument_tables import SIZES, SimulatedInstrument
+from calcore.simulate.readout import clocking
 from calcore.simulate.tables import load_detectors
+from calcore.step import Step
 
 WHOLE, CUT = 1e-7, 2e-3
 
@@ -55,6 +60,39 @@ class InstrumentContract:
         """Return the aperture table; empty where a package has none."""
         table = files(self.package) / "tables" / "apertures.toml"
         return dict(load_detectors(table)) if table.is_file() else {}
+
+    def test_every_stage_that_is_named_has_a_pipeline(self) -> None:
+        """An exposure type promises nothing that cannot be built, in either profile."""
+        plugins = manager.manager()
+        for name, kind in self.instrument.exposure_types.items():
+            meta = Meta({"exposure.type": name})
+            for stage, pipeline in kind.stages.items():
+                for profile in ("default", "reference"):
+                    made = build_pipeline(pipeline, self.instrument, meta, plugins, profile, name)
+                    assert made.stage == stage, name
+                    for slot in made.slots:
+                        assert issubclass(discovery.load("calcore.steps", slot.use), Step), (
+                            slot.name
+                        )
+
+    def test_modes_that_can_be_simulated_are_whole(self) -> None:
+        """Detectors, filters, patterns and sub-arrays are there, and the exposure type is known."""
+        if not (files(self.package) / "tables" / "simulate.toml").is_file():
+            return
+        tables = SimulatedInstrument(self.package)
+        assert tables.name == self.instrument.name
+        for name, rows in tables.table["modes"].items():
+            for size in (None, *(key for key in SIZES if key in rows)):
+                mode = tables.mode(name, size)
+                assert mode["exposure_type"] in self.instrument.exposure_types, name
+                tables.pattern(mode["pattern"])
+                for detector in map(tables.detector, mode["detectors"]):
+                    assert tables.filter(mode["filters"][detector.channel])
+                    part = detector.subarray(mode["subarray"])
+                    slow = tables.pattern(mode["pattern"]).samples > 1
+                    clocks = clocking(tables.table["readout"], detector, part, slow)
+                    assert clocks.outputs <= self.instrument.detectors[detector.name].outputs
+                    assert tables.physics(detector.name).pixels.gain > 0
 
     def test_every_detector_reads_along_two_axes(self) -> None:
         """One axis is fast, the other slow, and some pixels see light."""
