@@ -3,7 +3,8 @@
     python reference_batch.py JOBS.json
 
 Executed by the interpreter that has the reference pipeline. The file holds a list of jobs
-``{"pipeline": "Detector1Pipeline", "input": path, "output": folder, "steps": {"jump": {...}}}``;
+``{"pipeline": "Detector1Pipeline", "input": path, "output": folder, "steps": {"jump": {...}},
+"parameters": {"save_calibrated_ramp": true}}``;
 the environment names the CRDS cache. A job ``{"open": path, "pixels": [[x, ...], [y, ...]]}`` reads a
 product and looks up the sky at some pixels. ``JOBS.answers.json`` is left beside the file: one
 ``{"error": text}`` or ``{"model": type, "sky": [[ra, ...], [dec, ...]]}`` for each job.
@@ -23,7 +24,8 @@ def run(job):
 
     kind = getattr(jwst.pipeline, job["pipeline"])
     Path(job["output"]).mkdir(parents=True, exist_ok=True)
-    kind.call(job["input"], steps=job["steps"], save_results=True, output_dir=job["output"])
+    options = {"save_results": True, "output_dir": job["output"], **job.get("parameters", {})}
+    kind.call(job["input"], steps=job["steps"], **options)
     return {}
 
 
