@@ -106,6 +106,28 @@ def test_unusable_groups_take_no_part_and_carry_no_jump():
     np.testing.assert_array_equal(found, flags & ~JUMP)
 
 
+@pytest.mark.parametrize("single_pass", [False, True])
+def test_groups_that_all_pixels_have_lost_are_as_if_they_were_not_there(single_pass):
+    rng = np.random.default_rng(7)
+    shape = (2, 8, 3, 150)
+    data = np.cumsum(rng.poisson(200, shape), axis=1).astype(np.float32)
+    data[:, 4:] += 4e3 * (rng.random((2, 1, 3, 150)) < 0.05)
+    flags = np.zeros(shape, np.uint8)
+    flags[0, :2], flags[1, -1] = DQ.DO_NOT_USE, DQ.DO_NOT_USE
+    flags[1, -1, 0, 3] |= DQ.SATURATED
+    data[0, :2] = rng.normal(0, 1e5, (2, 3, 150))
+    found, count = find(data, flags, single_pass=single_pass)
+    # A pixel that has kept a group sends all through the search one by one, with the same result.
+    one_kept = flags.copy()
+    one_kept[0, :2, 2, 149] = one_kept[1, -1, 2, 149] = 0
+    slowly, _ = find(data, one_kept, single_pass=single_pass)
+    assert 10 < (found & JUMP != 0).sum() < 100
+    assert count.sum() == (found & JUMP != 0).sum()
+    np.testing.assert_array_equal(found[:, :, :2], slowly[:, :, :2])
+    lost = np.full(shape, DQ.DO_NOT_USE, np.uint8)
+    np.testing.assert_array_equal(find(data, lost, single_pass=single_pass)[0], lost)
+
+
 def test_nan_is_left_out():
     data = ramp_of([16, 16, 16, 16, 500, 16], (2, 3))
     data[0, 1, 0, 0] = np.nan

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calcore.flags import DQ
-from calcore.kernels._jit import F4x1, F4x2, F4x4, I4x1, I8x1, I8x2, U1x4, helper, kernel
+from calcore.kernels._jit import F4x1, F4x2, F4x4, I4x1, I4x2, I8x1, I8x2, U1x4, helper, kernel
 from calcore.kernels._networks import sorting_pairs
 
 _UNUSABLE = np.uint8(DQ.DO_NOT_USE | DQ.SATURATED)
@@ -138,20 +138,22 @@ def _find(
     gain: F4x2,
     readnoise: F4x2,
     pairs: I8x2,
+    spans: I8x2,
     n_frames: float,
     single_pass: bool,
     thresholds: F4x1,
     out_groupdq: U1x4,
     out_count: I8x1,
+    out_ranked: F4x2,
+    out_value: F4x1,
+    out_place: I4x2,
 ) -> None:
     n_int, n_group, rows, columns = data.shape
-    length = n_int * (n_group - 1)
-    signal, ranked = np.empty(_CHUNK, np.float32), np.empty((length, _CHUNK), np.float32)
-    total, odd = np.empty(_CHUNK, np.float32), np.empty(_CHUNK, np.uint8)
-    value, place = np.empty(length, np.float32), np.empty(length, np.int32)
-    found = np.empty(length, np.int32)
+    length = out_ranked.shape[0] - 2
+    ranked, signal, total = out_ranked, out_ranked[length], out_ranked[length + 1]
+    odd, place, found = np.empty(_CHUNK, np.uint8), out_place[0], out_place[1]
     # Ranks of the median, of all or of all but the largest, where every difference is usable.
-    kept = length if single_pass or length == 3 else max(1, length - 1)
+    kept = length if single_pass or length == 3 else length - 1
     low, high = (kept - 1) // 2, kept // 2
     threshold = thresholds[0 if single_pass else max(0, 4 - length)]
     near = (threshold * _NEAR) * (threshold * _NEAR)
@@ -164,14 +166,16 @@ def _find(
             for x in range(width):
                 odd[x] = 0
                 total[x] = 0
+            row = 0
             for integration in range(n_int):
-                for x in range(width):
-                    odd[x] |= groupdq[integration, 0, y, start + x]
-                    signal[x] = data[integration, 0, y, start + x] * gain[y, start + x]
-                for group in range(1, n_group):
-                    row = integration * (n_group - 1) + group - 1
+                first, end = spans[integration, 0], spans[integration, 1]
+                for group in range(first, end):
                     for x in range(width):
                         odd[x] |= groupdq[integration, group, y, start + x]
+                    if group == first:
+                        for x in range(width):
+                            signal[x] = data[integration, group, y, start + x] * gain[y, start + x]
+                        continue
                     for x in range(width):
                         now = data[integration, group, y, start + x] * gain[y, start + x]
                         difference = now - signal[x]
@@ -179,6 +183,7 @@ def _find(
                         total[x] += difference
                         other = mirror * difference
                         ranked[row, x] = max(difference, other)
+                    row += 1
             for pair in range(pairs.shape[0]):
                 i, j = pairs[pair, 0], pairs[pair, 1]
                 for x in range(width):
@@ -198,11 +203,13 @@ def _find(
                     continue
                 noise = readnoise[y, start + x] * gain[y, start + x]
                 noise = noise * noise / frames
-                count = _differences(data, groupdq, y, start + x, gain[y, start + x], value, place)
+                count = _differences(
+                    data, groupdq, y, start + x, gain[y, start + x], out_value, place
+                )
                 if single_pass:
-                    jumps = _one_pass(value, place, count, noise, thresholds[0], found)
+                    jumps = _one_pass(out_value, place, count, noise, thresholds[0], found)
                 else:
-                    jumps = _iterate(value, place, count, noise, thresholds, found)
+                    jumps = _iterate(out_value, place, count, noise, thresholds, found)
                 out_count[y] += jumps
                 for jump in range(jumps):
                     integration, group = found[jump] // n_group, found[jump] % n_group
@@ -319,15 +326,27 @@ def find_jumps(
     out = np.empty_like(groupdq)
     count = np.zeros(data.shape[2], np.int64)
     _copy_flags(groupdq, out, count)
-    length = data.shape[0] * (data.shape[1] - 1)
+    spans = _spans(groupdq)
+    length = int(np.maximum(spans[:, 1] - spans[:, 0] - 1, 0).sum())
     if length > 1:
         kept = length if single_pass or length == 3 else length - 1
         pairs = sorting_pairs(length, (0, (kept - 1) // 2, kept // 2, length - 1))
+        longest = data.shape[0] * (data.shape[1] - 1)
         _find(
-            data, groupdq, gain, readnoise, pairs, float(n_frames), single_pass,
-            np.array(thresholds, np.float32), out, count,
+            data, groupdq, gain, readnoise, pairs, spans, float(n_frames), single_pass,
+            np.array(thresholds, np.float32), out, count, np.empty((length + 2, _CHUNK), np.float32),
+            np.empty(longest, np.float32), np.empty((2, longest), np.int32),
         )  # fmt: skip
     return out, count
+
+
+def _spans(groupdq: NDArray[np.uint8]) -> NDArray[np.int64]:
+    """Return first group and end of what some pixel has of each integration: int64 (n_int, 2)."""
+    usable = ~np.bitwise_and.reduce(groupdq, axis=(2, 3)) & np.uint8(DQ.DO_NOT_USE)
+    end = usable.shape[1] - usable[:, ::-1].argmax(axis=1)
+    spans = np.stack([usable.argmax(axis=1), end], axis=1)
+    spans[~usable.any(axis=1)] = 0
+    return spans.astype(np.int64)
 
 
 def spread_jumps(
