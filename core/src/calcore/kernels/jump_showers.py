@@ -104,8 +104,7 @@ def flag_showers(
     all usable differences of the pixel. Beyond the frame deviations are 0.
     """
     out, count = groupdq.copy(), 0
-    usable = ((groupdq & np.uint8(DQ.DO_NOT_USE)) == 0).any(axis=(2, 3))
-    if usable.sum() - len(usable) < settings.min_differences:
+    if _differences(groupdq) < settings.min_differences:
         return out, count
     marked = _marked(data, groupdq, pixeldq, gain, readnoise, n_frames, settings)
     for flags, integration in zip(out, marked, strict=True):
@@ -117,6 +116,13 @@ def flag_showers(
         limit = np.broadcast_to(np.float32(max_change), pixeldq.shape)
         _restore(data, groupdq, pixeldq, gain, limit, out)
     return out, count
+
+
+def _differences(groupdq: GroupFlags) -> int:
+    """Count the differences of groups that not every pixel has lost."""
+    dropped = np.uint8(DQ.DO_NOT_USE)
+    usable = [1 for flags in groupdq for group in flags if not (group & dropped).all()]
+    return len(usable) - len(groupdq)
 
 
 def _paint(flags: GroupFlags, showers: Regions, settings: Showers) -> None:
@@ -205,29 +211,30 @@ def _above(
     deviation: NDArray[np.float32], least: float, ring: Sequence[tuple[int, int, int]]
 ) -> NDArray[np.bool_]:
     """Tell which known pixels have an average of what is known in a ring that exceeds `least`."""
-    known = np.isfinite(deviation)
-    total = _sum(np.where(known, deviation, 0), np.float64, ring)
-    size = sum(end - first for _, first, end in ring)
-    number = size - _sum(~known, np.int32, ring)
-    result: NDArray[np.bool_] = known & (total > least * number)
-    return result
-
-
-def _sum(
-    values: NDArray[Any], kind: type[np.number[Any]], ring: Sequence[tuple[int, int, int]]
-) -> NDArray[Any]:
-    """Sum over a ring about each pixel of the last two axes."""
-    rows, columns = values.shape[-2:]
+    rows, columns = deviation.shape[-2:]
     reach = max((abs(row) for row, _, _ in ring), default=0)
-    padded = np.zeros((*values.shape[:-2], rows + 2 * reach, columns + 2 * reach + 1), kind)
-    padded[..., reach : reach + rows, reach + 1 : reach + 1 + columns] = values
-    # Sums of all to the left: two of them make the sum of a run.
-    np.cumsum(padded, axis=-1, out=padded)
-    out = np.zeros(values.shape, kind)
-    for row, first, end in ring:
-        lines = padded[..., reach + row : reach + row + rows, :]
-        out += lines[..., reach + end : reach + end + columns]
-        out -= lines[..., reach + first : reach + first + columns]
+    out = np.zeros(deviation.shape, np.bool_)
+    # What is known, less the limit: its sum tells. Beyond the frame deviations are 0.
+    sums = np.empty((rows + 2 * reach, columns + 2 * reach + 1))
+    total, part = np.empty((rows, columns)), np.empty((rows, columns))
+    for place in np.ndindex(deviation.shape[:-2]):
+        values = deviation[place]
+        known = np.isfinite(values)
+        sums[:] = -least
+        sums[reach : reach + rows, reach + 1 : reach + 1 + columns] = np.where(
+            known, values - np.float64(least), 0
+        )
+        # Sums of all to the left: two of them make the sum of a run.
+        np.cumsum(sums, axis=-1, out=sums)
+        total[:] = 0
+        for row, first, end in ring:
+            lines = sums[reach + row : reach + row + rows]
+            after, before = reach + end, reach + first
+            np.subtract(
+                lines[:, after : after + columns], lines[:, before : before + columns], part
+            )
+            total += part
+        np.logical_and(known, total > 0, out=out[place])
     return out
 
 

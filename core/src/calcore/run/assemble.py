@@ -48,6 +48,7 @@ IGNORED = frozenset(
         "save_intermediate_results",
         "save_results",
         "search_output_file",
+        "use_ellipses",
     }
 )
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from calcore.kernels.jump_showers import flag_showers
+from calcore.kernels.jump_showers import Showers, flag_showers
 from calcore.kernels.snowballs import flag_snowballs
 from calcore.model import Meta, Window
 from calcore.model.reference import Gain, ReadNoise
@@ -18,10 +18,12 @@ from calcore.steps._jump_settings import FaintEvents, LargeEvents
 class Events(LargeEvents, FaintEvents):
     """Parameters of large events, and the search for them in whole frames."""
 
-    @property
-    def event_planes(self) -> tuple[str, ...]:
-        """Planes of a ramp that the search needs."""
-        if self.find_showers:
+    def event_planes(self, meta: Meta) -> tuple[str, ...]:
+        """Return the planes of a ramp that the search needs; none if there is nothing to search."""
+        if (
+            self.find_showers
+            and meta.n_integrations * (meta.n_groups - 1) >= Showers.min_differences
+        ):
             return "data", "groupdq", "pixeldq"
         return ("groupdq",) if self.expand_large_events else ()
 
@@ -35,7 +37,7 @@ class Events(LargeEvents, FaintEvents):
         groupdq, count = planes["groupdq"], 0
         if self.expand_large_events:
             groupdq, count = flag_snowballs(groupdq, self.snowballs(meta))
-        if self.find_showers:
+        if "data" in planes:
             frame = Window.whole(*groupdq.shape[2:])
             gain, readnoise = gain.cut(frame), readnoise.cut(frame)
             groupdq, showers = flag_showers(

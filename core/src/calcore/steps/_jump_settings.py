@@ -205,17 +205,18 @@ class FaintEvents:
         float, Range(0), Unit("s"), Doc("Flag so much of what follows.")
     ] = 15.0
     max_shower_amplitude: Annotated[
-        float | None,
-        Range(0),
-        Unit("DN/s"),
-        Doc("Flags that change a rate by more are given up; None: by more than 6 electron/s."),
-    ] = None
+        float, Range(0), Unit("DN/s"), Doc("Flags that change a rate by more are given up.")
+    ] = 4.0
+    exact_showers: Annotated[
+        bool,
+        Doc("Do so; the reference pipeline takes 6 electron/s, whatever max_shower_amplitude is."),
+    ] = False
 
     def largest_change(self, meta: Meta, gain: Gain) -> NDArray[np.float32] | float:
         """Return by how much flags may change the mean of differences [electron]."""
-        if self.max_shower_amplitude is None:
-            return 6.0 * meta.group_time_s
-        return gain.data * np.float32(self.max_shower_amplitude * meta.group_time_s)
+        if self.exact_showers:
+            return gain.data * np.float32(self.max_shower_amplitude * meta.group_time_s)
+        return 6.0 * meta.group_time_s
 
     def showers(self, meta: Meta, max_radius: float) -> Showers:
         """Return the settings as the kernel wants them."""

@@ -81,8 +81,7 @@ class Jump(Search, Consequences, Events, Step):
 
     def planes(self, meta: Meta) -> tuple[str, ...]:
         """Snowballs and showers reach across bands."""
-        del meta
-        return self.event_planes
+        return self.event_planes(meta)
 
     def finish(
         self, meta: Meta, planes: Mapping[str, Any], *, gain: Gain, readnoise: ReadNoise
