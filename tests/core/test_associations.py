@@ -35,8 +35,16 @@ def test_products_members_and_roles(tmp_path):
     [
         ("{", "cannot be read as an association"),
         ("[]", "needs a list of products"),
-        ('{"products": [{"members": []}]}', "every product needs members"),
-        ('{"products": [{"members": [{"expname": "a"}]}]}', "needs expname and exptype"),
+        ('{"products": [1]}', "asn_type is '', but must end with the stage"),
+        (
+            '{"asn_type": "image3", "products": [{"members": []}]}',
+            "product needs a list of members",
+        ),
+        (
+            '{"asn_type": "image3", "products": [{"members": [{"expname": "a"}]}]}',
+            "needs expname and exptype",
+        ),
+        ("[" * 100000, "cannot be read as an association"),
     ],
 )
 def test_contradictions_are_named_with_the_file(tmp_path, content, message):

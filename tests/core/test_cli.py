@@ -426,7 +426,8 @@ def test_simulate_leaves_the_choice_to_the_instrument(ask, monkeypatch, tmp_path
     assert asked.asked["given"][2] == VisitOptions()
 
 
-def test_an_instrument_that_cannot_be_simulated_says_so(ask):
+def test_an_instrument_that_cannot_be_simulated_says_so(ask, monkeypatch):
+    monkeypatch.setitem(sys.modules, "calcore_fgs.simulate", None)  # as if it brought none
     shown = ask("simulate", "--instrument", "fgs", "-o", "visit")
     assert shown.exit_code == 1
     assert shown.stderr.endswith("cannot simulate FGS exposures\n")

@@ -65,31 +65,56 @@ def load(path: Path) -> Association:
     Raises
     ------
     AssociationInvalid
-        It is not JSON, or a product has no members, or a member no name or role.
+        It is not JSON or names no stage, or a product has no members or a name that is no file's,
+        or a member no name or role, or is there twice.
     """
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise AssociationInvalid(f"{path}: cannot be read as an association: {error}") from error
-    if not isinstance(content, dict) or not isinstance(content.get("products"), list):
-        raise AssociationInvalid(f"{path}: an association needs a list of products")
-    products = tuple(_product(path, entry) for entry in content["products"])
+    except (OSError, ValueError, RecursionError) as error:
+        raise AssociationInvalid(
+            f"{path}: cannot be read as an association: {error}; correct it or make it again"
+        ) from error
+    entries = content.get("products") if isinstance(content, dict) else None
+    if not (isinstance(entries, list) and entries):
+        raise AssociationInvalid(f"{path}: an association needs a list of products; add it")
+    kind = str(content.get("asn_type", ""))
+    if not kind.endswith(("2", "3")):
+        raise AssociationInvalid(
+            f"{path}: its asn_type is {kind!r}, but must end with the stage, such as image2 or "
+            "image3; correct it"
+        )
     return Association(
         path,
-        str(content.get("asn_type", "")),
-        products,
+        kind,
+        tuple(_product(path, entry) for entry in entries),
         identity=str(content.get("asn_id") or ""),
         pool=str(content.get("asn_pool") or "none"),
     )
 
 
 def _product(path: Path, entry: Any) -> Product:
-    if not isinstance(entry, dict) or not entry.get("members"):
-        raise AssociationInvalid(f"{path}: every product needs members")
-    members = []
-    for member in entry["members"]:
-        if "expname" not in member or "exptype" not in member:
-            raise AssociationInvalid(f"{path}: a member needs expname and exptype: {member}")
-        members.append(Member(str(member["expname"]), str(member["exptype"])))
-    name = entry.get("name") or Path(members[0].file).stem.rpartition("_")[0]
-    return Product(str(name), tuple(members))
+    listed = entry.get("members") if isinstance(entry, dict) else None
+    if not (isinstance(listed, list) and listed):
+        raise AssociationInvalid(f"{path}: every product needs a list of members; add it")
+    members = tuple(_member(path, member) for member in listed)
+    name = str(entry.get("name") or Path(members[0].file).stem.rpartition("_")[0])
+    if Path(name).name != name:
+        raise AssociationInvalid(
+            f"{path}: a product is called {name!r}, which is no name of a file; rename it"
+        )
+    for member in members:
+        if members.count(member) > 1:
+            raise AssociationInvalid(
+                f"{path}: product {name} has the member {member.file} twice; remove one"
+            )
+    if not any(member.role == "science" for member in members):
+        raise AssociationInvalid(
+            f"{path}: product {name} has no member of exptype science; correct it"
+        )
+    return Product(name, members)
+
+
+def _member(path: Path, entry: Any) -> Member:
+    if not (isinstance(entry, dict) and entry.get("expname") and entry.get("exptype")):
+        raise AssociationInvalid(f"{path}: a member needs expname and exptype: {entry}; add them")
+    return Member(str(entry["expname"]), str(entry["exptype"]).lower())

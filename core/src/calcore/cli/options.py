@@ -1,7 +1,7 @@
 """Options that run, plan and step share, and what they become."""
 
 import tomllib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -117,7 +117,18 @@ def request_of(inputs: tuple[Path, ...], options: dict[str, Any]) -> dict[str, A
     return {"inputs": chosen, **options}
 
 
-def say_failed(name: str, reason: str) -> None:
-    """Say on standard error why a product cannot be had, in one sentence that names it."""
-    named = reason if name in reason else f"{name}: {reason}"
-    click.echo(f"calcore: {named}", err=True)
+def say_failed(failures: Iterable[tuple[str, str]]) -> None:
+    """Say on standard error why products cannot be had: a sentence for each reason.
+
+    Parameters
+    ----------
+    failures : pairs of str
+        Name of the product, and the reason.
+    """
+    names: dict[str, list[str]] = {}
+    for name, reason in failures:
+        names.setdefault(reason, []).append(name)
+    for reason, own in names.items():
+        more = f" and {len(own) - 1} more" if len(own) > 1 else ""
+        named = reason if own[0] in reason and not more else f"{own[0]}{more}: {reason}"
+        click.echo(f"calcore: {named}", err=True)

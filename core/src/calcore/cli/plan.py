@@ -59,7 +59,6 @@ def references(inputs: tuple[Path, ...], **options: Any) -> None:
 def _stop_if_wrong(plans: Any) -> None:
     """End with exit status 1 if a product cannot be made; each reason is one sentence."""
     wrong = [product for product in plans if product.error]
-    for product in wrong:
-        say_failed(product.name, product.error)
+    say_failed((product.name, product.error) for product in wrong)
     if wrong:
         raise click.exceptions.Exit(1)

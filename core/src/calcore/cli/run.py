@@ -69,6 +69,5 @@ def _go(name: str, inputs: tuple[Path, ...], options: dict[str, Any]) -> None:
             result = run_all(progress=lines, **request)
     summary(Console(highlight=False, quiet=quiet), result, pictures)
     failed = [outcome for outcome in result.products if outcome.status is Status.FAILED]
-    for outcome in failed:
-        say_failed(outcome.name, outcome.reason)
+    say_failed((outcome.name, outcome.reason) for outcome in failed)
     raise click.exceptions.Exit(result.exit_status)

@@ -2,8 +2,8 @@
 
 import time
 from collections.abc import Iterable
+from concurrent.futures import BrokenExecutor
 from dataclasses import dataclass
-from functools import partial
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -130,18 +130,32 @@ def _jobs(request: Request) -> tuple[Inventory, list[Job]]:
     if request.pipeline is not None and request.stage == "all":
         stages = (stage_of(request.pipeline),)
     made = graph(found, Plan(stages, request.output, request.pipeline, instruments))
+    if not made.jobs and not found.problems:
+        raise UsageError(_nothing(request, found))
     return found, list(made.jobs.values())
 
 
 @dataclass(frozen=True)
 class _Work:
-    """Makes a job; can be sent to another process."""
+    """Makes a job, unless one that it needs has failed; can be sent to another process.
+
+    `failed` names what has failed so far, by key; it fills while the run goes on.
+    """
 
     request: Request
     only: str | None
+    failed: dict[str, str]
+    progress: Progress | None = None
 
     def __call__(self, job: Job) -> Outcome:
-        return make(job, self.request, only=self.only)
+        missing = sorted(self.failed[key] for key in job.needs if key in self.failed)
+        if not missing:
+            return make(job, self.request, self.progress, self.only)
+        outcome = _failure(job, f"not made, since {' and '.join(missing)} failed")
+        if self.progress is not None:
+            self.progress.product_started(job.name, job.pipeline)
+            self.progress.product_finished(outcome)
+        return outcome
 
 
 def _run(request: Request, progress: Progress, only: str | None) -> RunResult:
@@ -152,39 +166,49 @@ def _run(request: Request, progress: Progress, only: str | None) -> RunResult:
     executor = discovery.load("calcore.executors", request.executor)
     progress.planned(len(jobs) + len(found.problems))
     outcomes: list[Outcome] = []
-    failed: dict[str, str] = {}
     for path, problem in found.problems:
         outcomes.append(_unreadable(path, problem))
         progress.product_finished(outcomes[-1])
-    work = (
-        partial(_guarded, failed, request, progress, only)
-        if request.executor == "serial"
-        else _Work(request, only)
-    )
-    for job, outcome in executor(jobs, work, request.jobs or 2):
-        if outcome.status is Status.FAILED:
-            failed[job.key] = job.name
-        if request.executor != "serial":
-            progress.product_finished(outcome)
-        outcomes.append(outcome)
+    here = request.executor == "serial"
+    failed: dict[str, str] = {}
+    left = {job.key: job for job in jobs}
+    work = _Work(request, only, failed, progress if here else None)
+    try:
+        for job, outcome in executor(jobs, work, request.jobs or 2):
+            del left[job.key]
+            if outcome.status is Status.FAILED:
+                failed[job.key] = f"{job.pipeline} of {job.name}"
+            if not here:
+                progress.product_finished(outcome)
+            outcomes.append(outcome)
+    except BrokenExecutor:
+        reason = "a process died, perhaps for want of memory; run again with fewer --jobs"
+        for job in left.values():
+            outcomes.append(_failure(job, reason))
+            progress.product_finished(outcomes[-1])
     result = RunResult(tuple(outcomes), time.perf_counter() - begun)
     packages = {discovery.instrument(job.instrument).distribution for job in jobs if not job.error}
     manager(*packages, *request.packages).hook.calcore_run_finished(result=result)
     return result
 
 
-def _guarded(
-    failed: dict[str, str], request: Request, progress: Progress, only: str | None, job: Job
-) -> Outcome:
-    """Make a job unless one that it needs has failed."""
-    missing = sorted(failed[key] for key in job.needs if key in failed)
-    if not missing:
-        return make(job, request, progress, only)
-    reason = f"not made, since {', '.join(missing)} failed"
-    outcome = Outcome(job.name, job.pipeline, Status.FAILED, reason=reason, exit_status=1)
-    progress.product_started(job.name, job.pipeline)
-    progress.product_finished(outcome)
-    return outcome
+_TAKES = {
+    "1": "stage 1 takes raw exposures (_uncal)",
+    "2": "stage 2 takes count rates (_rate), or rawer exposures",
+    "3": "stage 3 takes associations (_asn.json) of calibrated exposures",
+}
+
+
+def _nothing(request: Request, found: Inventory) -> str:
+    """Return a sentence that says why there is nothing to do."""
+    suffixes = sorted({suffix for item in found.exposures.values() for suffix in item.files})
+    there = f"exposures that end in {', '.join('_' + name for name in suffixes)}"
+    takes = "; ".join(_TAKES.values()) if request.stage == "all" else _TAKES[request.stage]
+    return f"there is nothing to do: {there} were found, and {takes}"
+
+
+def _failure(job: Job, reason: str) -> Outcome:
+    return Outcome(job.name, job.pipeline, Status.FAILED, reason=reason, exit_status=1)
 
 
 def _unreadable(path: Path, problem: CalcoreError) -> Outcome:

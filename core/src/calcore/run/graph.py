@@ -1,6 +1,6 @@
 """Which products to make, from what, in which order."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -69,9 +69,37 @@ class Plan:
 
 
 def graph(found: Inventory, plan: Plan) -> Graph:
-    """Return the products that the asked stages make of what was found."""
+    """Return the products that the asked stages make of what was found.
+
+    An association that cannot be followed is added to what was found amiss.
+    """
     made = Graph()
-    level2 = {
+    level2 = _level2(found)
+    for exposure in found.exposures.values():
+        if "1" in plan.stages and ("uncal" in exposure.files or plan.pipeline is not None):
+            _stage1(made, exposure, plan)
+        if "2" in plan.stages and _can_make(exposure, "rate", plan):
+            if _goes_on(exposure, plan):
+                _stage2(made, found, exposure, plan, level2)
+            elif plan.stages == ("2",):  # so that the user is told
+                made.add(_job(exposure, plan, "2", {"science": (exposure.rawest,)}))
+    if "3" in plan.stages:
+        for association in found.associations:
+            if association.stage == "3":
+                for product in association.products:
+                    try:
+                        _stage3(made, found, association, product, plan, level2)
+                    except AssociationInvalid as error:
+                        found.problems.append((association.path, error))
+    return made
+
+
+Level2 = Mapping[str, tuple[Association, Product]]
+"""Which association product of stage 2 an exposure belongs to, by its root name."""
+
+
+def _level2(found: Inventory) -> Level2:
+    return {
         files.exposure_root(member.file): (association, product)
         for association in found.associations
         if association.stage == "2"
@@ -79,20 +107,6 @@ def graph(found: Inventory, plan: Plan) -> Graph:
         for member in product.members
         if member.role == "science"
     }
-    for exposure in found.exposures.values():
-        if "1" in plan.stages and ("uncal" in exposure.files or plan.pipeline is not None):
-            _stage1(made, exposure, plan)
-        if "2" in plan.stages and _can_make(exposure, "rate", plan):
-            if _goes_on(exposure, plan):
-                _stage2(made, found, exposure, plan, level2.get(exposure.root))
-            elif plan.stages == ("2",):  # so that the user is told
-                made.add(_job(exposure, plan, "2", {"science": (exposure.rawest,)}))
-    if "3" in plan.stages:
-        for association in found.associations:
-            if association.stage == "3":
-                for product in association.products:
-                    _stage3(made, found, association, product, plan)
-    return made
 
 
 def _goes_on(exposure: Exposure, plan: Plan) -> bool:
@@ -154,12 +168,11 @@ def _job(
 
 
 def _stage1(made: Graph, exposure: Exposure, plan: Plan) -> Job:
-    path = exposure.files.get("uncal") or next(iter(exposure.files.values()))
-    return made.add(_job(exposure, plan, "1", {"science": (path,)}))
+    return made.add(_job(exposure, plan, "1", {"science": (exposure.rawest,)}))
 
 
 def _made_or_there(
-    made: Graph, found: Inventory, exposure: Exposure, suffix: str, plan: Plan
+    made: Graph, found: Inventory, exposure: Exposure, suffix: str, plan: Plan, level2: Level2
 ) -> tuple[Path, str | None]:
     """Return the path of a member's file, and the key of the job that makes it, if one must."""
     stage = "1" if suffix == "rate" else "2"
@@ -173,33 +186,31 @@ def _made_or_there(
     job = (
         _stage1(made, exposure, plan)
         if stage == "1"
-        else _stage2(made, found, exposure, plan, None)
+        else _stage2(made, found, exposure, plan, level2)
     )
     return job.folder / f"{exposure.root}_{suffix}.fits", job.key
 
 
-def _stage2(
-    made: Graph,
-    found: Inventory,
-    exposure: Exposure,
-    plan: Plan,
-    entry: tuple[Association, Product] | None,
-) -> Job:
+def _stage2(made: Graph, found: Inventory, exposure: Exposure, plan: Plan, level2: Level2) -> Job:
     key = f"{exposure.root}:2"
     if key in made.jobs:
         return made.jobs[key]
-    path, need = _made_or_there(made, found, exposure, "rate", plan)
+    path, need = _made_or_there(made, found, exposure, "rate", plan, level2)
     members: dict[str, tuple[Path, ...]] = {"science": (path,)}
     needs = {need} if need else set()
-    association, product = entry or (None, None)
-    if product is not None:
-        for member in product.members:
-            if member.role == "science":
-                continue
-            other = _exposure(found, member.file, product)
-            other_path, other_need = _made_or_there(made, found, other, "rate", plan)
-            members[member.role] = (*members.get(member.role, ()), other_path)
-            needs |= {other_need} if other_need else set()
+    association, product = level2.get(exposure.root, (None, Product("", ())))
+    more: dict[str, object] = {}
+    for member in product.members:
+        if member.role == "science":
+            continue
+        try:
+            other = _exposure(found, member.file, product.name)
+        except AssociationInvalid as error:
+            more["error"] = error
+            break
+        other_path, other_need = _made_or_there(made, found, other, "rate", plan, level2)
+        members[member.role] = (*members.get(member.role, ()), other_path)
+        needs |= {other_need} if other_need else set()
     return made.add(
         _job(
             exposure,
@@ -209,33 +220,57 @@ def _stage2(
             key=key,
             needs=frozenset(needs),
             association=association,
+            **more,
         )
     )
 
 
 def _stage3(
-    made: Graph, found: Inventory, association: Association, product: Product, plan: Plan
+    made: Graph,
+    found: Inventory,
+    association: Association,
+    product: Product,
+    plan: Plan,
+    level2: Level2,
 ) -> None:
+    """Add the job of a stage-3 product.
+
+    Raises
+    ------
+    AssociationInvalid
+        A member is not there, members are of several instruments, the product's name is an
+        exposure's, or another association makes a product of this name of other members.
+    """
+    if _is_other(found, product):
+        return
+    if product.name in found.exposures:
+        raise AssociationInvalid(
+            f"{association.path}: a product is called {product.name}, as one of the exposures is; "
+            "give it a name of its own"
+        )
+    exposures = [_exposure(found, member.file, product.name) for member in product.members]
+    _check_one_instrument(exposures, product)
     members: dict[str, tuple[Path, ...]] = {}
     needs: set[str] = set()
-    first: Exposure | None = None
-    for member in product.members:
-        root = files.exposure_root(member.file)
-        if root not in found.exposures and _is_other(found, product):
-            return
-        exposure = _exposure(found, member.file, product)
-        first = first or exposure
-        member_path, need = _made_or_there(made, found, exposure, "cal", plan)
-        members[member.role] = (*members.get(member.role, ()), member_path)
+    for member, exposure in zip(product.members, exposures, strict=True):
+        path, need = _made_or_there(made, found, exposure, "cal", plan, level2)
+        members[member.role] = (*members.get(member.role, ()), path)
         needs |= {need} if need else set()
-    assert first is not None
+    key = f"{product.name}:3"
+    there = made.jobs.get(key)
+    if there is not None and there.members != members:
+        other = there.association.path if there.association is not None else "another file"
+        raise AssociationInvalid(
+            f"{association.path}: {other} makes a product {product.name} too, of other members; "
+            "take one of them at a time, or rename the product"
+        )
     made.add(
         _job(
-            first,
+            exposures[0],
             plan,
             "3",
             members,
-            key=f"{product.name}:3",
+            key=key,
             name=product.name,
             needs=frozenset(needs),
             association=association,
@@ -244,15 +279,28 @@ def _stage3(
 
 
 def _is_other(found: Inventory, product: Product) -> bool:
-    """Tell whether a product is of another instrument: none of its members was kept."""
+    """Tell whether a product is of another instrument than the one asked for: no member is kept."""
     roots = {files.exposure_root(member.file) for member in product.members}
-    return not roots & set(found.exposures) and not found.problems
+    return found.instrument is not None and not roots & (set(found.exposures) | found.unreadable)
 
 
-def _exposure(found: Inventory, file: str, product: Product) -> Exposure:
+def _exposure(found: Inventory, file: str, product: str) -> Exposure:
     root = files.exposure_root(file)
-    if root not in found.exposures:
+    if root in found.exposures:
+        return found.exposures[root]
+    why = (
+        "cannot be used"
+        if root in found.unreadable
+        else "is not there, and no file it could be made from; put it beside the association"
+    )
+    raise AssociationInvalid(f"product {product}: member {file} {why}")
+
+
+def _check_one_instrument(exposures: Sequence[Exposure], product: Product) -> None:
+    """Check that all members are of one instrument."""
+    instruments = {item.meta.instrument for item in exposures if item.meta is not None}
+    if len(instruments) > 1:
         raise AssociationInvalid(
-            f"product {product.name}: member {file} is not there, and no file it could be made from"
+            f"product {product.name} has members of {' and '.join(sorted(instruments))}; make an "
+            "association for each instrument"
         )
-    return found.exposures[root]

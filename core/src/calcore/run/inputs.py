@@ -1,5 +1,6 @@
 """What is there to work on: exposures at any stage, and associations."""
 
+import itertools
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -7,7 +8,13 @@ from pathlib import Path
 from calcore import io
 from calcore.associations.association import Association
 from calcore.associations.association import load as load_association
-from calcore.errors import AssociationInvalid, CalcoreError, FileInvalid, NoScienceData
+from calcore.errors import (
+    AssociationInvalid,
+    CalcoreError,
+    FileInvalid,
+    FileProblem,
+    NoScienceData,
+)
 from calcore.io import files
 from calcore.model import Meta
 
@@ -35,12 +42,21 @@ class Exposure:
 
 @dataclass
 class Inventory:
-    """Exposures by root name, associations, and what could not be read."""
+    """Exposures by root name, associations, and what could not be read.
+
+    `instrument` is the one that was asked for; only its exposures are kept.
+    """
 
     exposures: dict[str, Exposure] = field(default_factory=dict)
     associations: list[Association] = field(default_factory=list)
     problems: list[tuple[Path, CalcoreError]] = field(default_factory=list)
     named: set[Path] = field(default_factory=set)
+    instrument: str | None = None
+
+    @property
+    def unreadable(self) -> set[str]:
+        """Root names of exposures that cannot be used."""
+        return {files.exposure_root(path) for path, _ in self.problems} - set(self.exposures)
 
 
 def gather(
@@ -48,31 +64,29 @@ def gather(
 ) -> Inventory:
     """Find exposures and associations among files and folders.
 
-    Files that are named must be usable; of a folder only what looks like a JWST exposure is taken.
-    Members of associations are looked for beside the association and in `folders`.
+    Of a folder only what looks like a JWST exposure or an association is taken. What was named or
+    taken and cannot be used is among the problems; the rest is done all the same. Members of
+    associations are looked for beside the association and in `folders`.
 
     Raises
     ------
     FileInvalid
-        A file that was named does not exist or is not an exposure.
+        A file that was named does not exist.
     AssociationInvalid
         No member of an association was found.
     NoScienceData
         Nothing was found.
     """
-    found = Inventory()
+    found = Inventory(instrument=instrument)
     for path in inputs:
         if path.is_dir():
             _scan(path, found)
-        elif path.suffix == ".json":
-            found.associations.append(load_association(path))
-            found.named.add(path)
         elif path.exists():
             _add(path, found, named=True)
         else:
             raise FileInvalid(path, "is not there; name exposures, associations or folders")
     _add_members(found, list(folders))
-    _read_headers(found, instrument)
+    _read_headers(found)
     if not found.exposures and not found.problems:
         if instrument is None and found.associations:
             association = found.associations[0]
@@ -82,31 +96,55 @@ def gather(
             )
         wanted = f" of {instrument}" if instrument else ""
         places = ", ".join(str(path) for path in inputs)
-        raise NoScienceData(f"no exposures{wanted} in {places}")
+        raise NoScienceData(
+            f"no exposures{wanted} in {places}; {_WANTED}, associations (_asn.json), or folders "
+            "that hold them"
+        )
     return found
 
 
+_WANTED = f"name FITS files that end in {', '.join('_' + name for name in TAKEN)}"
+_FITS = (".fits", ".fits.gz")
+
+
 def _scan(folder: Path, found: Inventory) -> None:
-    for path in sorted(folder.iterdir()):
-        if path.name.endswith("_asn.json"):
-            found.associations.append(load_association(path))
-        elif path.suffix == ".fits" or path.name.endswith(".fits.gz"):
+    try:
+        paths = sorted(folder.iterdir())
+    except OSError as error:
+        found.problems.append(
+            (folder, FileProblem(folder, f"cannot be read: {error.strerror}; change its rights"))
+        )
+        return
+    for path in paths:
+        if path.name.endswith(("_asn.json", *_FITS)):
             _add(path, found, named=False)
 
 
 def _add(path: Path, found: Inventory, *, named: bool) -> None:
-    root, suffix = files.exposure_root(path), files.suffix_of(path)
-    if suffix not in TAKEN and suffix not in INTERMEDIATE:
-        if not named:
-            return
-        raise FileInvalid(
-            path,
-            f"its name ends in {suffix or 'no known suffix'!r}; exposures end in "
-            f"{', '.join('_' + name for name in TAKEN)}",
-        )
-    found.exposures.setdefault(root, Exposure(root)).files[suffix] = path
+    """Add a file to what was found; to the problems if it cannot be used."""
     if named:
         found.named.add(path)
+    if path.suffix == ".json":
+        try:
+            found.associations.append(load_association(path))
+        except AssociationInvalid as error:
+            found.problems.append((path, error))
+        return
+    root, suffix = files.exposure_root(path), files.suffix_of(path)
+    if suffix not in (*TAKEN, *INTERMEDIATE) or not path.name.endswith(_FITS):
+        if named:
+            problem = FileInvalid(
+                path, f"is no exposure that a pipeline takes, by its name; {_WANTED}"
+            )
+            found.problems.append((path, problem))
+        return
+    exposure = found.exposures.setdefault(root, Exposure(root))
+    other = exposure.files.setdefault(suffix, path)
+    if other != path and not (other.exists() and path.exists() and path.samefile(other)):
+        problem = FileInvalid(
+            path, f"has the same name as {other}, and so would its products; take them in turn"
+        )
+        found.problems.append((path, problem))
 
 
 def _add_members(found: Inventory, folders: list[Path]) -> None:
@@ -116,15 +154,15 @@ def _add_members(found: Inventory, folders: list[Path]) -> None:
             for member in product.members:
                 name = Path(member.file)
                 root = files.exposure_root(name)
-                for folder in (association.path.parent / name.parent, *folders):
-                    for suffix in TAKEN:
-                        path = folder / f"{root}_{suffix}.fits"
-                        if path.is_file():
-                            exposure = found.exposures.setdefault(root, Exposure(root))
-                            exposure.files.setdefault(suffix, path)
+                places = (association.path.parent / name.parent, *folders)
+                for folder, suffix, ending in itertools.product(places, TAKEN, _FITS):
+                    path = folder / f"{root}_{suffix}{ending}"
+                    if path.is_file():
+                        exposure = found.exposures.setdefault(root, Exposure(root))
+                        exposure.files.setdefault(suffix, path)
 
 
-def _read_headers(found: Inventory, instrument: str | None) -> None:
+def _read_headers(found: Inventory) -> None:
     """Read each exposure's header, and drop those of other instruments."""
     for root, exposure in list(found.exposures.items()):
         path = exposure.rawest
@@ -135,7 +173,7 @@ def _read_headers(found: Inventory, instrument: str | None) -> None:
             found.problems.append((path, _problem(path, error)))
             del found.exposures[root]
             continue
-        if instrument is not None and name.lower() != instrument.lower():
+        if found.instrument is not None and name.lower() != found.instrument.lower():
             del found.exposures[root]
 
 
