@@ -1,0 +1,89 @@
+"""Simulated NIRISS exposures: frame times, wheels, zero frames, 1/f noise along y; stripes are refused."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from astropy.io import fits
+
+from calcore.errors import ModeNotSupported
+from calcore.model import Meta
+from calcore.simulate import Effects, SkyOptions, VisitOptions, simulate
+from calcore.simulate.readout import clocking
+from calcore_niriss import INSTRUMENT
+from calcore_niriss.simulate import SIMULATION
+
+FRAME_TIMES_S = {  # JDox, "NIRISS Detector Subarrays"
+    "FULL": (4, 10.73676),
+    "SUBSTRIP256": (1, 5.494),
+    "SUBSTRIP96": (1, 2.214),
+    "SUB80": (1, 0.07544),
+    "SUB64": (1, 0.05016),
+    "SUB128": (1, 0.18200),
+    "SUB256": (1, 0.69144),
+    "SUBTAAMI": (1, 0.05016),
+}
+SMALL = VisitOptions(
+    size="small",
+    subarray="SUB128",
+    n_groups=3,
+    n_dithers=1,
+    effects=Effects.none(),
+    sky=SkyOptions(stars=0, galaxies=0, grid=False, background=0),
+    references=False,
+    truth=False,
+)
+
+
+@pytest.mark.parametrize(
+    ("name", "outputs", "seconds"), [(k, *v) for k, v in FRAME_TIMES_S.items()]
+)
+def test_frame_times_are_those_of_the_handbook(name, outputs, seconds):
+    detector = SIMULATION.detector("NIS")
+    clocks = clocking(SIMULATION.table["readout"], detector, detector.subarray(name), slow=False)
+    assert clocks.frame_time_s == pytest.approx(seconds, abs=1e-5)
+    assert clocks.outputs == outputs
+
+
+def test_sub_arrays_over_all_rows_are_read_by_four_outputs():
+    """What is read fast is y."""
+    detector = SIMULATION.detector("NIS")
+    rows = SIMULATION.table["readout"]["subarray"]
+    for name, part in detector.subarrays.items():
+        if name in rows:
+            assert (rows[name]["outputs"] == 4) == (part.ysize == 2048), name
+
+
+@pytest.mark.parametrize(
+    ("filters", "found"),
+    [(["F150W"], ("CLEAR", "F150W")), (["F380M"], ("F380M", "CLEARP"))],
+)
+def test_both_wheels_are_in_the_header(tmp_path, filters, found):
+    made = simulate(SIMULATION, tmp_path, replace(SMALL, filters=filters))
+    header = fits.getheader(made.raw[0])
+    assert (header["FILTER"], header["PUPIL"]) == found
+    assert made.associations == ()
+
+
+def test_averaged_groups_come_with_a_zero_frame(tmp_path):
+    made = simulate(SIMULATION, tmp_path, replace(SMALL, pattern="NIS"))
+    with fits.open(made.raw[0]) as hdus:
+        assert hdus[0].header["NFRAMES"] == 4
+        assert hdus["ZEROFRAME"].data.shape == (1, 128, 128)
+
+
+def test_slow_noise_of_the_read_out_lies_in_columns(tmp_path):
+    """Rows of the read-out are columns of images: their means differ more than those of rows."""
+    effects = Effects.only("pink_noise")
+    made = simulate(SIMULATION, tmp_path, replace(SMALL, effects=effects, n_groups=8))
+    steps = np.diff(fits.getdata(made.raw[0])[0].astype(float), axis=0)
+    steps -= steps.mean(axis=(1, 2), keepdims=True)
+    assert steps.mean(axis=1).std() > 3 * steps.mean(axis=2).std()
+
+
+@pytest.mark.parametrize("name", ["subarray.multistripe_reads1", "subarray.superstripe_step"])
+def test_stripes_are_refused_in_one_sentence(name):
+    names = {"instrument.detector": "NIS", "exposure.type": "NIS_SOSS"}
+    with pytest.raises(ModeNotSupported, match=r"calcore-niriss \d.*stripe sub-arrays"):
+        INSTRUMENT.pipeline_of(Meta({**names, name: 4}), "1")
+    assert INSTRUMENT.pipeline_of(Meta({**names, name: 0}), "1") == "detector1"
