@@ -260,6 +260,15 @@ def test_pixels_without_gain_are_flagged():
     assert np.count_nonzero(result.pixeldq) == 1
 
 
+def test_more_groups_may_be_asked_for():
+    ramp, references = exposure()
+    assert (Jump(minimum_groups=8)(ramp, **references).groupdq & JUMP).any()
+    result = Jump(minimum_groups=9)(ramp, **references)
+    np.testing.assert_array_equal(result.groupdq, ramp.groupdq)
+    assert "exposure.primary_cosmic_rays" not in result.meta
+    assert result.pixeldq[7, 3] == DQ.NO_GAIN_VALUE | DQ.DO_NOT_USE
+
+
 def test_two_groups_have_no_jumps():
     ramp, references = exposure((1, 2, 8, 8))
     with pytest.raises(StepSkipped, match="2 groups per integration; jumps need 3"):
