@@ -31,6 +31,8 @@ _VISIT = (
     click.option("--pattern", metavar="NAME", help="How frames make groups."),
     click.option("--groups", "n_groups", type=click.IntRange(min=1), help="Groups."),
     click.option("--integrations", "n_ints", type=click.IntRange(min=1), help="Integrations."),
+    click.option("--segment", "segment_ints", type=click.IntRange(min=1), metavar="INTEGRATIONS",
+                 help="Cut exposures into files of so many integrations."),
     click.option("--dithers", "n_dithers", type=click.IntRange(min=1), help="Exposures."),
     click.option("--ra", "ra_deg", type=float, help="Where to look [deg]."),
     click.option("--dec", "dec_deg", type=click.FloatRange(-90, 90), help="Where to look [deg]."),
@@ -86,7 +88,8 @@ def simulate(instrument: str, output: Path, **options: Any) -> None:
         click.echo("\nTo calibrate them with the reference files that were made:")
         for name, value in made.environment.items():
             click.echo(f"  export {name}={_absolute(value)}")
-        click.echo(f"  calcore run --instrument {instrument} {output} -o products")
+        stage = "" if made.associations else " --stage 1"
+        click.echo(f"  calcore run --instrument {instrument} {output} -o products{stage}")
 
 
 def _absolute(value: str) -> str:
