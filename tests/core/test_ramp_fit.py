@@ -193,6 +193,25 @@ class TestRampFit(StepContract):
         return Case(RampFit(), ramp, references)
 
 
+class TestTrimmedByLaterRows(StepContract):
+    """The first rows have lost groups that later ones have: bands done before are done again."""
+
+    def case(self):
+        ramp, references = exposure()
+        ramp.groupdq[:, [0, -1]] = DNU | SAT
+        ramp.groupdq[:, 1] |= JUMP
+        ramp.groupdq[1, 0, 38, 5] = ramp.groupdq[0, -1, 36, 2] = 0
+        return Case(RampFit(trim="frame"), ramp, references)
+
+    def test_later_rows_matter(self):
+        case = self.case()
+        lost = case.flow.groupdq.copy()
+        lost[:, [0, -1]] = DNU | SAT
+        first = case.step(case.flow, **case.given).rate.dq[:32]
+        other = case.step(case.flow.replace(groupdq=lost), **case.given).rate.dq[:32]
+        assert (first & SAT != other & SAT).any()
+
+
 def test_products():
     ramp, references = exposure()
     result = RampFit()(ramp, **references)

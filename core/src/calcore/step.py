@@ -216,7 +216,8 @@ class Step:
         if diet.prepared is not None:
             parts = (flow.cut(window) for window in self.regions(flow.meta, frame))
             wants = accepted(self.prepare, given)
-            given[diet.prepared] = self.prepare(flow.meta, parts, **wants)
+            prepared = self.prepare(flow.meta, parts, **wants)
+            given[diet.prepared] = self.revised(prepared, flow)
         cut = {
             name: value.cut(frame) if isinstance(value, Reference) else value
             for name, value in given.items()
@@ -248,6 +249,16 @@ class Step:
     `parts` is an iterator over the records of `regions`, as the steps before this one leave them;
     a part that is not asked for is never computed. `apply` gets P by its annotation.
     """
+
+    def revised(self, prepared: Any, part: Any) -> Any:
+        """Return what `prepare` would have said had it seen this part, too.
+
+        A `prepare` that is almost sure may stop asking for parts: every band is shown to this method
+        before `apply`, without halo. Where it returns something else than `prepared` itself, all
+        bands are done again with that, until it settles.
+        """
+        del part
+        return prepared
 
     finish: ClassVar[Callable[..., dict[str, Any]]]
     """``finish(self, meta, planes, *, reference: Kind) -> planes``: change whole planes at the end."""

@@ -105,18 +105,43 @@ def usable_of(counts: Mapping[str, int], n_group: int) -> tuple[int, ...]:
     return tuple(usable)
 
 
-def used_span(parts: Iterable[Ramp]) -> tuple[int, int]:
-    """Return first group and end of the groups that some pixel of some integration has.
+@dataclass(frozen=True)
+class Span:
+    """First group and end of the groups that are not unusable in every pixel; None: all groups."""
 
-    Only groups at the beginning and at the end are left out. Reads no more parts than it takes.
+    first: int
+    end: int | None
+
+    @property
+    def length(self) -> int:
+        """Number of groups."""
+        return (self.end or 0) - self.first
+
+
+def used_span(parts: Iterable[Ramp], enough: int | None = None) -> Span:
+    """Return the groups that some pixel of some integration has.
+
+    Only groups at the beginning and at the end are left out. Reads no more parts than it takes to
+    know, or to find `enough` groups from first to end.
     """
-    first, end = 0, 0
+    span = Span(0, 0)
     dropped: NDArray[np.bool_] | None = None
     for part in parts:
         every = (dropped_rows(part.groupdq) == part.groupdq.shape[2]).all(axis=0)
         dropped = every if dropped is None else dropped & every
         kept = np.flatnonzero(~dropped)
-        first, end = (int(kept[0]), int(kept[-1]) + 1) if kept.size else (dropped.size,) * 2
-        if first == 0 and end == dropped.size:
+        if kept.size:
+            span = Span(int(kept[0]), int(kept[-1]) + 1)
+        if span.length >= (dropped.size if enough is None else min(enough, dropped.size)):
             break
-    return first, end
+    return span
+
+
+def widened(span: Span, part: Ramp) -> Span:
+    """Return the groups that a span or some pixel of a part has; `span` itself if it has all."""
+    own = used_span([part])
+    assert own.end is not None
+    assert span.end is not None
+    if own.length == 0 or (span.first <= own.first and own.end <= span.end):
+        return span
+    return Span(min(span.first, own.first), max(span.end, own.end))

@@ -51,6 +51,30 @@ class Link:
         }
         return self.step.apply(flow, **arguments)
 
+    def confirm(self, flow: Any) -> None:
+        """Show a step what flows into it.
+
+        Raises
+        ------
+        Revised
+            It is not what the step's frame-wide first part made it expect.
+        """
+        kind: Any = type(self.step)
+        name = diet_of(kind).prepared
+        if name is None or not isinstance(flow, Record):
+            return
+        revised = self.step.revised(self.given[name], flow)
+        if revised is not self.given[name]:
+            raise Revised(self, replace(self, given={**self.given, name: revised}))
+
+
+class Revised(Exception):
+    """A band shows that a link must be given something else, and the bands be done again."""
+
+    def __init__(self, link: Link, better: Link) -> None:
+        super().__init__(link.slot)
+        self.link, self.better = link, better
+
 
 class Tally:
     """Counts and times of links, summed over bands; safe to use from threads."""
@@ -104,6 +128,7 @@ class Chain:
         flow: Any = self.source.cut(grown)
         for link in self.links:
             begun = time.perf_counter()
+            link.confirm(_view(flow, window))
             flow = link.apply(flow)
             if tally is not None:
                 counts = link.step.tally(_view(flow, window))
@@ -118,12 +143,24 @@ class Chain:
         kind: Any = type(link.step)
         name = diet_of(kind).prepared
         if name is not None:
-            step = link.step
-            parts = (self.read(window) for window in step.regions(self.meta, self.frame))
-            wants = accepted(step.prepare, link.given)
-            prepared = step.prepare(self.meta, parts, **wants)
+            prepared = self.settled(lambda: self._prepared(link))
             link = replace(link, given={**link.given, name: prepared})
         return Chain(self.source, (*self.links, link))
+
+    def _prepared(self, link: Link) -> Any:
+        step = link.step
+        parts = (self.read(window) for window in step.regions(self.meta, self.frame))
+        return step.prepare(self.meta, parts, **accepted(step.prepare, link.given))
+
+    def settled(self, work: Callable[[], Any]) -> Any:
+        """Return what `work` returns, done again as long as it finds that links need revision."""
+        while True:
+            try:
+                return work()
+            except Revised as found:
+                self.links = tuple(
+                    found.better if link is found.link else link for link in self.links
+                )
 
 
 def band_rows(frame: Window, bytes_per_row: int, halo: int) -> int:
@@ -165,21 +202,26 @@ def collect(
     """
     frame = chain.frame
     windows = list(_bands(frame, height))
-    frames = _Frames(frame, memory_budget)
     told = advanced or _nobody
 
-    def work(window: Window) -> None:
-        frames.put(chain.glance(window, tally), window)
+    def attempt() -> Any:
+        frames = _Frames(frame, memory_budget)
+        tally.counts.clear()
 
-    if threads <= 1 or len(windows) == 1:
-        for done, window in enumerate(windows, 1):
-            work(window)
-            told(done, len(windows))
-    else:
-        with ThreadPoolExecutor(threads) as pool:
-            for done, _ in enumerate(pool.map(work, windows), 1):
+        def work(window: Window) -> None:
+            frames.put(chain.glance(window, tally), window)
+
+        if threads <= 1 or len(windows) == 1:
+            for done, window in enumerate(windows, 1):
+                work(window)
                 told(done, len(windows))
-    return frames.result
+        else:
+            with ThreadPoolExecutor(threads) as pool:
+                for done, _ in enumerate(pool.map(work, windows), 1):
+                    told(done, len(windows))
+        return frames.result
+
+    return chain.settled(attempt)
 
 
 def _nobody(done: int, total: int) -> None:

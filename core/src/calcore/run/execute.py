@@ -9,7 +9,7 @@ from calcore.errors import CalcoreError, StepFailed, StepSkipped
 from calcore.model import Group, Image, Ramp, Rate, Record
 from calcore.model.record import map_records
 from calcore.run.assemble import BuiltSlot
-from calcore.run.bands import Chain, Link, Tally, band_rows, collect, with_header
+from calcore.run.bands import Chain, Link, Revised, Tally, band_rows, collect, with_header
 from calcore.run.outcome import Progress, SlotOutcome, Status
 from calcore.step import accepted, diet_of
 
@@ -210,6 +210,10 @@ class _Guarded(Link):
         with _named(self.slot, self.product):
             return super().apply(flow)
 
+    def confirm(self, flow: Any) -> None:
+        with _named(self.slot, self.product):
+            super().confirm(flow)
+
 
 class _named:  # noqa: N801 - reads as a statement
     """Errors raised inside are chained to one that names the step and the product."""
@@ -221,7 +225,9 @@ class _named:  # noqa: N801 - reads as a statement
         return None
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        if isinstance(error, Exception) and not isinstance(error, StepFailed | StepSkipped):
+        if isinstance(error, Exception) and not isinstance(
+            error, StepFailed | StepSkipped | Revised
+        ):
             raise StepFailed(self.slot, self.product, error) from error
 
 

@@ -13,7 +13,7 @@ from calcore.kernels.ramp_fit_ols import fit_ordinary
 from calcore.model import Meta, Ramp, Rate, Reference, Window
 from calcore.model.exposure import Flags, Float
 from calcore.model.reference import Gain, ReadNoise
-from calcore.model.usable_groups import used_span
+from calcore.model.usable_groups import Span, used_span, widened
 from calcore.parameters import Doc, Range
 from calcore.step import Rows, Step
 
@@ -35,14 +35,6 @@ class RampFitResult:
         return replace(
             self, rate=self.rate.replace(meta=meta), rateints=self.rateints.replace(meta=meta)
         )
-
-
-@dataclass(frozen=True)
-class Span:
-    """First group and end of the groups that are not unusable in every pixel of the frame."""
-
-    first: int
-    end: int | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,22 +67,26 @@ class RampFit(Step):
         return Rows()
 
     def regions(self, meta: Meta, frame: Window) -> Iterable[Window]:
-        """Read rows until it is clear which groups all pixels have lost."""
+        """Read rows until some pixel has groups to fit."""
         del meta
         starts = range(0, frame.frame_rows, 32)
         return (frame.with_rows(row, min(row + 32, frame.frame_rows)) for row in starts)
 
     def prepare(self, meta: Meta, parts: Iterator[Ramp]) -> Span:
-        """Find the groups at either end that every pixel has lost."""
+        """Find the groups at either end that every pixel has lost, in all likelihood."""
         if self.trim != "frame":
             return Span(0, None)
-        first, end = used_span(parts)
-        if meta.n_groups > 1 and end - first < 2:
+        span = used_span(parts, enough=2)
+        if meta.n_groups > 1 and span.length < 2:
             raise DataUnusable(
-                f"{end - first} groups are left after those that every pixel has lost; a rate "
+                f"{span.length} groups are left after those that every pixel has lost; a rate "
                 'needs 2: set trim to "none", or keep more groups'
             )
-        return Span(first, end)
+        return span
+
+    def revised(self, prepared: Span, part: Ramp) -> Span:
+        """Take in the groups that some pixel of a band has."""
+        return prepared if prepared.end is None else widened(prepared, part)
 
     def apply(self, ramp: Ramp, *, gain: Gain, readnoise: ReadNoise, span: Span) -> RampFitResult:
         """Return rates [DN/s]."""
