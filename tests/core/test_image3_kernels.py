@@ -7,7 +7,7 @@ from calcore.kernels.centroids import windowed
 from calcore.kernels.combining import masked, median_of, merged
 from calcore.kernels.drizzling import Drizzled, Drop, drizzle
 from calcore.kernels.median import median
-from calcore.kernels.polygon import clip, inside, union
+from calcore.kernels.polygon import clip, inside, intersection, rounded, union
 from calcore.kernels.sky import Clipping, clipped, level, offsets
 from calcore.kernels.source_background import background, smoothed
 from calcore.kernels.sources import Search, find_sources, find_stars
@@ -221,6 +221,16 @@ def test_limits_hold_before_clipping():
     assert level(np.full(5, 2.0, np.float32), "mode", Clipping(), 0.1) == (2.0, 5)
 
 
+def test_the_last_bin_has_values_that_were_clipped():
+    values = np.concatenate([np.linspace(0, 1, 1001), np.full(60, 0.785)]).astype(np.float32)
+    clipping = Clipping(1, high_sigma=0.9)
+    top = clipped(values, clipping).max()
+    assert 0.765 < top < 0.785
+    peak, count = level(values, "mode", clipping, 0.1)
+    assert count < 800
+    assert peak == pytest.approx(top, abs=0.02)
+
+
 def test_offsets_are_recovered_and_lone_images_have_none():
     true = np.array([0.0, 2.0, -1.0, 5.0])
     weight = np.zeros((4, 4))
@@ -238,6 +248,32 @@ def test_groups_without_common_sky_are_matched_within_themselves():
     found = offsets(true[:, None] - true[None, :], weight)
     # The example in the documentation of the reference pipeline's step.
     np.testing.assert_allclose(found - found.min(), [0, 20, 5, 10, 8.75, 3.75, 13.75], atol=1e-9)
+
+
+def test_intersection_is_what_both_hold():
+    square = np.array([[0.0, 0], [4, 0], [4, 4], [0, 4]])
+    part = intersection(square, square[::-1] + np.array([1.0, 2.0]))
+    assert sorted(map(tuple, part)) == [(1, 2), (1, 4), (4, 2), (4, 4)]
+    diamond = np.array([[2.0, -1], [5, 2], [2, 5], [-1, 2]])
+    for one, other in ((square, diamond), (diamond, square)):
+        corners = intersection(one, other)
+        assert len(corners) == 8
+        x, y = corners.T
+        assert 0.5 * abs(np.dot(x, np.roll(y, 1)) - np.dot(y, np.roll(x, 1))) == pytest.approx(14)
+    assert not len(intersection(square, square + 10.0))
+
+
+def test_corners_are_rounded_to_whole_pixels():
+    box = np.array([[2.4, 1.6], [6.6, 1.6], [6.6, 4.4], [2.4, 4.4]])
+    mask = rounded(box, (6, 9))
+    assert mask[2:5, 2:8].all()
+    assert mask.sum() == 3 * 6
+    # Beyond the first column the beginning and the length are rounded, not the end.
+    assert rounded(box - np.array([3.0, 0.0]), (6, 9))[3].tolist() == [True] * 4 + [False] * 5
+    assert rounded(box + np.array([3.0, 0.0]), (6, 9))[3].tolist() == [False] * 5 + [True] * 4
+    tilted = np.array([[4.0, 0], [8, 4], [4, 5], [0, 4]])
+    assert rounded(tilted, (6, 9)).sum(axis=1).tolist() == [1, 3, 5, 7, 9, 1]
+    assert not rounded(box[:0], (6, 9)).any()
 
 
 def test_polygon_holds_its_area():

@@ -26,7 +26,7 @@ from calcore.steps.combination.resample import Resample
 from calcore.steps.combination.skymatch import SkyMatch
 from calcore.steps.combination.source_catalog import SourceCatalog
 from calcore.steps.combination.tweakreg import TweakReg
-from calcore.wcs.outline import outline, within
+from calcore.wcs.outline import outline, overlap
 
 STARS = runpy.run_path(str(Path(__file__).parents[1] / "star_field.py"))
 star_field, make_wcs, SCALE = STARS["star_field"], STARS["make_wcs"], STARS["SCALE"]
@@ -416,15 +416,19 @@ def test_what_skymatch_skips(still):
         SkyMatch(skymethod="local", lower=1e9)(still.group)
 
 
-def test_outlines_and_what_lies_within(still):
-    wcs = still.group.members[0].wcs
+def test_outlines_and_where_they_overlap(still):
+    wcs, beside = (still.group.members[k].wcs for k in (0, 1))
     assert outline(wcs).shape == (4, 2)
     fine = outline(wcs, 20)
     assert len(fine) == 2 * (7 + 6)
     shape = still.group.members[0].data.shape
-    assert within(wcs, shape, [outline(wcs)]).mean() > 0.97
-    opposite = np.array([[180.0, 69.3], [180.1, 69.3], [180.1, 69.4]])
-    assert not within(wcs, shape, [opposite]).any()
+    assert overlap(wcs, shape, outline(wcs), [outline(wcs)]).mean() > 0.97
+    coarse = overlap(wcs, shape, outline(wcs), [outline(beside)])
+    exact = overlap(wcs, shape, outline(wcs, 20), [outline(beside, 20)])
+    assert 0.5 < exact.mean() < 0.9
+    assert np.count_nonzero(coarse != exact) < 1.5 * sum(shape)
+    opposite = np.array([[180.0, 69.3], [180.1, 69.3], [180.1, 69.4], [180.0, 69.4]])
+    assert not overlap(wcs, shape, outline(wcs), [opposite, opposite[:3]]).any()
 
 
 # Tweakreg.

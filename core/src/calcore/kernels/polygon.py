@@ -80,6 +80,72 @@ def clip(corners: Points, width: float, height: float) -> Points:
     return corners
 
 
+def intersection(subject: Points, convex: Points) -> Points:
+    """Return the part of a polygon that lies inside a convex one.
+
+    It is cut along each of the convex one's edges (Sutherland & Hodgman 1974, CACM 17, 32).
+
+    Parameters
+    ----------
+    subject, convex : float64 (n, 2)
+        Corners, in order.
+
+    Returns
+    -------
+    float64 (m, 2)
+        No corners if nothing is left.
+    """
+    turned = convex if _area(convex) > 0 else convex[::-1]
+    corners = subject
+    for start, end in zip(turned, np.roll(turned, -1, axis=0), strict=True):
+        depth = _cross(end - start, corners - start)
+        kept: list[NDArray[np.float64]] = []
+        for number, corner in enumerate(corners):
+            previous, before = corners[number - 1], depth[number - 1]
+            if (depth[number] >= 0) != (before >= 0):
+                kept.append(previous + (corner - previous) * (before / (before - depth[number])))
+            if depth[number] >= 0:
+                kept.append(corner)
+        corners = np.array(kept).reshape(-1, 2)
+    return corners
+
+
+def rounded(corners: Points, shape: tuple[int, int]) -> NDArray[np.bool_]:
+    """Tell which pixels belong to a convex polygon whose corners are rounded to whole pixels.
+
+    This is how the reference pipeline counts the pixels of an overlap: edges belong to it, their
+    right ends rounded up. Of an axis along which the polygon begins left of or below the grid, the
+    beginning and the length are rounded, and corners beyond the last column lie in it.
+
+    Parameters
+    ----------
+    corners : float64 (n, 2)
+        x and y, in order, 0-based [pixel].
+    shape : (int, int)
+        Rows and columns of the grid.
+
+    Returns
+    -------
+    bool (ny, nx)
+    """
+    out = np.zeros(shape, bool)
+    if len(corners) < 3:
+        return out
+    low = corners.min(axis=0)
+    whole = np.where(low < 0, np.rint(corners - low) + np.rint(low), np.rint(corners))
+    whole[:, 0] = np.minimum(whole[:, 0], shape[1] - 1)
+    ends = np.roll(whole, -1, axis=0)
+    for row in range(max(int(whole[:, 1].min()), 0), min(int(whole[:, 1].max()) + 1, shape[0])):
+        places = [
+            x + (row - y) * (next_x - x) / (next_y - y) if next_y != y else x
+            for (x, y), (next_x, next_y) in zip(whole, ends, strict=True)
+            if min(y, next_y) <= row <= max(y, next_y)
+        ]
+        first, last = (int(np.ceil(place - _CLOSE)) for place in (min(places), max(places)))
+        out[row, max(first, 0) : max(last + 1, 0)] = True
+    return out
+
+
 def union(polygons: Sequence[Points]) -> list[Points]:
     """Return the outline of simple polygons together.
 

@@ -21,13 +21,19 @@ class Clipping:
     upper: float | None = None
 
 
-def clipped(values: NDArray[np.float32], clipping: Clipping) -> Values:
-    """Return the values that survive clipping about the mean."""
+def within(values: NDArray[np.float32], clipping: Clipping) -> Values:
+    """Return the finite values between the limits."""
     kept = values[np.isfinite(values)].astype(np.float64)
     if clipping.lower is not None:
         kept = kept[kept >= clipping.lower]
     if clipping.upper is not None:
         kept = kept[kept <= clipping.upper]
+    return kept
+
+
+def clipped(values: NDArray[np.float32], clipping: Clipping) -> Values:
+    """Return the values that survive clipping about the mean."""
+    kept = within(values, clipping)
     for _ in range(clipping.iterations):
         if kept.size < 2:
             break
@@ -92,9 +98,11 @@ def level(
     if width <= 0 or high <= low:
         return float(kept.mean()), kept.size
     bins = int((high - low) / width) + 1
-    # imstatistics spreads n - 1 bins over the range, but counts them as wide as was asked for.
-    place = np.minimum(((kept - low) * ((bins - 1) / (high - low))).astype(np.int64), bins - 1)
-    counts = np.bincount(place, minlength=bins).astype(np.float64)
+    # imstatistics spreads n - 1 bins over the range, but counts them as wide as was asked for; the
+    # last bin begins with the highest value that was kept, and has some that were clipped.
+    place = (within(values, clipping) - low) / ((high - low) / max(bins - 1, 1))
+    place = place[(place >= 0) & (place < bins)]
+    counts = np.bincount(place.astype(np.int64), minlength=bins).astype(np.float64)
     position = _middle(counts) if statistic == "midpt" else _peak(counts)
     return float(low + position * width), kept.size
 

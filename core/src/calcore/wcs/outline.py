@@ -6,8 +6,9 @@ import numpy as np
 from gwcs import WCS
 from numpy.typing import NDArray
 
-from calcore.kernels.polygon import inside
+from calcore.kernels.polygon import inside, intersection, rounded
 
+Points = NDArray[np.float64]
 _NEAR = np.cos(np.radians(5.0))
 
 
@@ -36,10 +37,10 @@ def outline(wcs: WCS, step: int | None = None) -> NDArray[np.float64]:
     return np.stack(wcs(around_x, around_y, with_bounding_box=False), axis=1)
 
 
-def within(
-    wcs: WCS, shape: tuple[int, int], outlines: Sequence[NDArray[np.float64]]
+def overlap(
+    wcs: WCS, shape: tuple[int, int], own: Points, outlines: Sequence[Points]
 ) -> NDArray[np.bool_]:
-    """Tell which pixels of an image have their centre within any of some outlines.
+    """Tell which pixels of an image lie where others were looking too.
 
     Parameters
     ----------
@@ -47,8 +48,16 @@ def within(
         World coordinates of the image.
     shape : (int, int)
         Its rows and columns.
+    own : float64 (n, 2)
+        Its own outline: right ascension and declination [deg].
     outlines : sequence of float64 (n, 2)
-        Right ascension and declination along outlines [deg]; those far away are heeded too.
+        Outlines of others; those far away are heeded too. Where outlines have but four corners, so
+        have overlaps, and these are rounded to whole pixels; else pixels count whose centre is
+        within an outline.
+
+    Returns
+    -------
+    bool (ny, nx)
     """
     common = np.zeros(shape, bool)
     middle = np.array(wcs((shape[1] - 1) / 2, (shape[0] - 1) / 2, with_bounding_box=False))
@@ -56,11 +65,47 @@ def within(
         # Tangent projections see the other side of the sky upside down.
         if _cosines(other, middle).min() < _NEAR:
             continue
-        x, y = wcs.invert(other[:, 0], other[:, 1], with_bounding_box=False)
+        if len(own) == len(other) == 4:
+            both = intersection(_on_plane(own, middle), _on_plane(other, middle))
+            common |= rounded(_pixels(wcs, _on_sky(both, middle)), shape)
+            continue
+        x, y = _pixels(wcs, other).T
         apart = x.max() < 0 or y.max() < 0 or x.min() > shape[1] - 1 or y.min() > shape[0] - 1
         if np.isfinite(x).all() and np.isfinite(y).all() and not apart:
             common |= inside(x, y, shape)
     return common
+
+
+def _pixels(wcs: WCS, sky: Points) -> Points:
+    x, y = wcs.invert(sky[:, 0], sky[:, 1], with_bounding_box=False)
+    return np.stack([np.atleast_1d(x), np.atleast_1d(y)], axis=-1)
+
+
+def _axes(centre: Points) -> Points:
+    """Return unit vectors to a point on the sky, to its east and to its north, in rows."""
+    longitude, latitude = np.radians(centre)
+    (sine, cosine), (up, level) = (
+        (np.sin(angle), np.cos(angle)) for angle in (longitude, latitude)
+    )
+    return np.array(
+        [[level * cosine, level * sine, up], [-sine, cosine, 0.0],
+         [-up * cosine, -up * sine, level]]
+    )  # fmt: skip
+
+
+def _on_plane(sky: Points, centre: Points) -> Points:
+    """Project from the sky [deg] to the plane that touches it; great circles become straight."""
+    longitude, latitude = np.radians(sky).T
+    towards = [np.cos(latitude) * np.cos(longitude), np.cos(latitude) * np.sin(longitude)]
+    along, east, north = _axes(centre) @ np.array([*towards, np.sin(latitude)])
+    return np.stack([east / along, north / along], axis=-1)
+
+
+def _on_sky(plane: Points, centre: Points) -> Points:
+    """Project from a plane that touches the sky back to it [deg]."""
+    x, y, z = _axes(centre).T @ np.column_stack([np.ones(len(plane)), plane]).T
+    sky: Points = np.stack([np.arctan2(y, x) % (2 * np.pi), np.arctan2(z, np.hypot(x, y))], -1)
+    return np.degrees(sky)
 
 
 def _cosines(sky: NDArray[np.float64], centre: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -15,7 +15,7 @@ from calcore.model.combine import by_exposure
 from calcore.parameters import Doc, Range, Unit
 from calcore.step import Step
 from calcore.userfiles import read_levels
-from calcore.wcs.outline import outline, within
+from calcore.wcs.outline import outline, overlap
 
 Mask = NDArray[np.bool_]
 
@@ -102,14 +102,15 @@ class SkyMatch(Step):
         """Return offsets that make exposures agree where they overlap."""
         size = len(exposures)
         outlines = [[outline(m.wcs, self.stepsize) for m in exposure] for exposure in exposures]
+        members = list(zip(exposures, good, outlines, strict=True))
         seen = np.full((size, size), np.nan)
         counts = np.zeros((size, size))
         for i in range(size):
             for j in range(size):
                 if i != j:
                     common = [
-                        mask & within(member.wcs, mask.shape, outlines[j])
-                        for member, mask in zip(exposures[i], good[i], strict=True)
+                        mask & overlap(member.wcs, mask.shape, own, outlines[j])
+                        for member, mask, own in zip(*members[i], strict=True)
                     ]
                     seen[i, j], counts[i, j] = self._level(exposures[i], common)
         both = (counts > 0) & (counts.T > 0)
