@@ -1,0 +1,234 @@
+"""Stage 1 of the instruments and modes that have no image yet: files of both pipelines, plane by plane.
+
+Read-outs along x and along y in both directions, by four outputs and by one, whole frames and
+sub-arrays with and without reference pixels, averaged groups, segments, and another gain.
+"""
+
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from astropy.io import fits
+
+from calcore.simulate import VisitOptions, simulate
+
+ROOT = Path(__file__).parents[2]
+THEIRS = Path(__file__).with_name("reference_batch.py")
+OURS = Path(__file__).with_name("own_batch.py")
+
+
+CASES: dict[str, tuple[str, dict[str, Any]]] = {
+    "nirspec, dark columns, segments": ("nirspec", {
+        "mode": "bright_object", "detectors": ("NRS1",), "subarray": "SUB512", "n_groups": 4,
+        "n_ints": 3, "segment_ints": 2,
+    }),
+    "nirspec, averaged groups": ("nirspec", {
+        "mode": "fixed_slit", "detectors": ("NRS2",), "subarray": "SUBS200A1", "n_groups": 4,
+    }),
+    "nirspec, full frame": ("nirspec", {
+        "mode": "ifu", "detectors": ("NRS1",), "pattern": "NRSRAPID", "n_groups": 3,
+    }),
+    "niriss, segments": ("niriss", {
+        "mode": "soss", "subarray": "SUBSTRIP96", "n_groups": 4, "n_ints": 3, "segment_ints": 2,
+    }),
+    "niriss, reference rows": ("niriss", {"mode": "ami", "n_groups": 5, "n_ints": 2}),
+    "niriss, four outputs": ("niriss", {"mode": "wfss", "subarray": "WFSS64R", "n_groups": 3}),
+    "fgs": ("fgs", {
+        "detectors": ("GUIDER1", "GUIDER2"), "subarray": "SUB128LL", "n_groups": 5,
+    }),
+    "miri, spectrometer": ("miri", {
+        "mode": "mrs", "detectors": ("MIRIFULONG",), "pattern": "FASTR1", "n_groups": 6,
+    }),
+    "miri, slitless": ("miri", {"mode": "lrs_slitless", "n_groups": 6, "n_ints": 2}),
+    "nircam, four outputs": ("nircam", {
+        "mode": "grism_time_series", "subarray": "SUBGRISM64", "n_groups": 3, "n_ints": 2,
+        "segment_ints": 1,
+    }),
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Answers:
+    """Folders of raw files and of products."""
+
+    raw: Path
+    theirs: Path
+    ours: Path
+
+    def files(self, name: str) -> list[str]:
+        """Return the roots of a case's files."""
+        number = 1 + list(CASES).index(name)
+        found = sorted(self.raw.glob(f"jw01234{number:03d}*_uncal.fits"))
+        assert found, name
+        return [path.name.removesuffix("_uncal.fits") for path in found]
+
+    def pair(self, root: str, suffix: str) -> tuple[fits.HDUList, fits.HDUList]:
+        """Return our and their product, read whole."""
+        name = f"{root}_{suffix}.fits"
+        return fits.open(self.ours / name), fits.open(self.theirs / name)
+
+
+def start(command: list[Any], cache: Path, log: Path) -> subprocess.Popen[bytes]:
+    """Start a program that finds its references in a cache."""
+    environment = os.environ | {
+        "CRDS_PATH": str(cache), "CRDS_SERVER_URL": "https://crds-serverless-mode.stsci.edu",
+        "CRDS_OBSERVATORY": "jwst", "CRDS_READONLY_CACHE": "1", "CRDS_IGNORE_MAPPING_CHECKSUM": "1",
+        "STPIPE_DISABLE_CRDS_STEPPARS": "True", "OMP_NUM_THREADS": "1",
+        "OPENBLAS_NUM_THREADS": "1", "NUMBA_NUM_THREADS": "1",
+    }  # fmt: skip
+    with log.open("w") as file:
+        return subprocess.Popen(command, stdout=file, stderr=file, env=environment)
+
+
+def finish(process: subprocess.Popen[bytes], folder: Path) -> None:
+    """Wait for a batch; all its jobs must have been done."""
+    assert process.wait() == 0, (folder / "jobs.log").read_text()[-4000:]
+    failed = [answer for answer in json.loads((folder / "jobs.answers.json").read_text()) if answer]
+    assert not failed, failed
+
+
+@pytest.fixture(scope="module")
+def answers(reference_pipeline, tmp_path_factory) -> Answers:
+    """Simulate, and have both pipelines calibrate at the same time."""
+    folder = tmp_path_factory.mktemp("other")
+    raw, ours, asked = (folder / name for name in ("raw", "ours", "asked"))
+    for number, (instrument, options) in enumerate(CASES.values(), start=1):
+        tables = import_module(f"calcore_{instrument}.simulate").SIMULATION
+        more = {"n_dithers": 1, "observation": number, "seed": 7, "truth": False}
+        simulate(tables, raw, VisitOptions(**options, **more))
+    files = sorted(raw.glob("*_uncal.fits"))
+    jobs = [
+        {"pipeline": "Detector1Pipeline", "input": f"RAW/{path.name}", "steps": {},
+         "output": "THEIRS", "parameters": {"save_calibrated_ramp": True}}
+        for path in files
+    ]  # fmt: skip
+    digest = hashlib.sha256(json.dumps(jobs).encode() + THEIRS.read_bytes())
+    for path in [*files, *sorted((raw / "crds_cache").rglob("*"))]:
+        if path.is_file():
+            digest.update(path.read_bytes())
+    kept = ROOT / ".cache" / "parity" / f"other-{digest.hexdigest()[:32]}"
+    process = None
+    if not kept.exists():
+        asked.mkdir()
+        text = json.dumps(jobs).replace("RAW", str(raw)).replace("THEIRS", str(asked))
+        (asked / "jobs.json").write_text(text)
+        command = [reference_pipeline.require(), THEIRS, asked / "jobs.json"]
+        process = start(command, raw / "crds_cache", asked / "jobs.log")
+    ours.mkdir()
+    own = [
+        {"inputs": str(path), "output": str(ours), "stage": "1", **more}
+        for path in files
+        for more in ({"until": "jump"}, {})
+    ]
+    (ours / "jobs.json").write_text(json.dumps(own))
+    command = [sys.executable, OURS, ours / "jobs.json"]
+    finish(start(command, raw / "crds_cache", ours / "jobs.log"), ours)
+    if process is not None:
+        finish(process, asked)
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        shutil.move(asked, kept)
+    return Answers(raw, kept, ours)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_ramps(answers, compare, name):
+    for root in answers.files(name):
+        ours, theirs = answers.pair(root, "ramp")
+        with ours, theirs:
+            before = fits.getdata(answers.raw / f"{root}_uncal.fits").astype(np.float32)
+            mine, other = ours["SCI"].data, theirs["SCI"].data
+            # Units are those of the raw numbers, from which the corrections were subtracted.
+            assert compare.ulp(mine.astype("f4"), other.astype("f4"), before) <= 2
+            np.testing.assert_array_equal(ours["PIXELDQ"].data, theirs["PIXELDQ"].data)
+            differ = ours["GROUPDQ"].data != theirs["GROUPDQ"].data
+            assert differ.sum() <= 1e-6 * differ.size, np.argwhere(differ)
+
+
+# Keywords that differ, and why.
+KEYWORDS = {
+    "DATE": "when the file was made",
+    "CAL_VER": "which program made it",
+    "PRIMECRS": "not written where too few groups are usable to look for jumps",
+    "EXTNCRS": "likewise",
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_count_rates(answers, name):
+    for root in answers.files(name):
+        for suffix in ("rate", "rateints"):
+            ours, theirs = answers.pair(root, suffix)
+            with ours, theirs:
+                assert {hdu.name for hdu in ours} == {hdu.name for hdu in theirs}
+                np.testing.assert_array_equal(ours["DQ"].data, theirs["DQ"].data)
+                error = theirs["ERR"].data
+                for plane in ("SCI", "ERR", "VAR_POISSON", "VAR_RNOISE"):
+                    mine, other = (hdus[plane].data.astype(float) for hdus in (ours, theirs))
+                    np.testing.assert_array_equal(np.isnan(mine), np.isnan(other), plane)
+                    # The photon noise of rates that cancel to nearly nothing is as uncertain as they.
+                    spare = 1e-6 * error**2 if plane.startswith("VAR") else 0.0
+                    limit = 1e-4 * error if plane == "SCI" else 1e-5 * np.abs(other) + spare
+                    good = np.isfinite(other)
+                    assert np.all((np.abs(mine - other) <= limit)[good]), (root, suffix, plane)
+                told = {
+                    f"{hdu.name} {card.keyword}": (
+                        ours[hdu.name].header.get(card.keyword),
+                        card.value,
+                    )
+                    for hdu in theirs
+                    if hdu.name in {"PRIMARY", "SCI"}
+                    for card in hdu.header.cards
+                    if card.keyword not in {"", "COMMENT", "HISTORY", *KEYWORDS}
+                }
+                wrong = {
+                    place: values
+                    for place, values in told.items()
+                    if values[0] != values[1]
+                    and not (
+                        isinstance(values[0], float) and np.isclose(*values, rtol=1e-9, atol=0)
+                    )
+                }
+                assert wrong == {}, root
+
+
+@pytest.mark.parametrize("name", [name for name in CASES if "segment_ints" in CASES[name][1]])
+def test_segments_keep_their_integrations(answers, name):
+    known = []
+    for root in answers.files(name):
+        raw = fits.open(answers.raw / f"{root}_uncal.fits")
+        ours, theirs = answers.pair(root, "rateints")
+        with raw, ours, theirs:
+            for hdus in (ours, theirs):
+                np.testing.assert_array_equal(hdus["INT_TIMES"].data, raw["INT_TIMES"].data)
+            first, last = (raw[0].header[key] for key in ("INTSTART", "INTEND"))
+            numbers = ours["INT_TIMES"].data["integration_number"].tolist()
+            assert numbers == list(range(first, last + 1))
+            assert ours["SCI"].data.shape[0] == len(numbers)
+            known += numbers
+    assert known == list(range(1, CASES[name][1]["n_ints"] + 1))
+
+
+def test_the_gain_of_sub_arrays_is_scaled_to_the_usual_one(answers):
+    (root, _) = answers.files("nirspec, dark columns, segments")
+    ours, theirs = answers.pair(root, "rate")
+    with ours, theirs:
+        for hdus in (ours, theirs):
+            assert hdus[0].header["S_GANSCL"] == "COMPLETE"
+            assert hdus[0].header["GAINFACT"] == 1.43
+
+
+def test_an_image_slicer_has_a_model_of_its_own(answers):
+    for name in ("nirspec, full frame", "miri, spectrometer"):
+        (root,) = answers.files(name)
+        ours, theirs = answers.pair(root, "rate")
+        with ours, theirs:
+            assert ours[0].header["DATAMODL"] == theirs[0].header["DATAMODL"] == "IFUImageModel"
