@@ -110,8 +110,8 @@ def segments(
         n_levels=search.levels,
         contrast=search.contrast,
         mode=search.mode,
-        progress_bar=False,
     )
+    finder.progress_bar = False  # on by default in photutils 3.0, deprecated as an argument in 3.1
     with warnings.catch_warnings():
         # An image without sources is no mishap; nor is a blend that cannot be parted.
         warnings.simplefilter("ignore")
