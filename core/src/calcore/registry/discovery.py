@@ -4,9 +4,10 @@ Only here is stevedore used: it finds *the one named X* among entry points and l
 Versions come from `importlib.metadata`. A broken or doubled plugin is named with its distribution.
 """
 
+import re
 from dataclasses import dataclass
 from functools import cache
-from importlib.metadata import EntryPoint, distributions, version
+from importlib.metadata import Distribution, EntryPoint, distributions, version
 from typing import Any
 
 from stevedore import DriverManager
@@ -16,6 +17,7 @@ from calcore.errors import PluginBroken, PluginMissing, UnknownName
 from calcore.instrument import Instrument
 from calcore.io import keywords
 
+_NAME = re.compile(r"^Name:(.*)$", re.MULTILINE)
 KINDS = {
     "calcore.steps": "step",
     "calcore.instruments": "instrument",
@@ -49,22 +51,24 @@ def _everything() -> dict[str, tuple[Found, ...]]:
     found: dict[str, list[Found]] = {group: [] for group in KINDS}
     seen: set[str] = set()
     for distribution in distributions():
-        name = distribution.metadata["Name"]
+        name = _name(distribution)
         if name is None or name in seen:
             continue  # an earlier folder of the path shadows this one
         seen.add(name)
-        for point in distribution.entry_points:
-            if point.group in found:
-                found[point.group].append(
-                    Found(
-                        point.name,
-                        name,
-                        distribution.version,
-                        tuple(distribution.requires or ()),
-                        point,
-                    )
-                )
+        points = [point for point in distribution.entry_points if point.group in found]
+        if not points:
+            continue
+        installed, requires = distribution.version, tuple(distribution.requires or ())
+        for point in points:
+            found[point.group].append(Found(point.name, name, installed, requires, point))
     return {group: tuple(sorted(items, key=lambda f: f.name)) for group, items in found.items()}
+
+
+def _name(distribution: Distribution) -> str | None:
+    """Return a distribution's name; all of its metadata would take twenty times as long to read."""
+    text = distribution.read_text("METADATA") or distribution.read_text("PKG-INFO") or ""
+    line = _NAME.search(text)
+    return line[1].strip() if line else None
 
 
 def forget() -> None:

@@ -11,7 +11,6 @@ has a ramp of its own.
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.interpolate import CubicSpline
 
 from calcore.kernels._jit import B1x2, F4x3, F4x4, F8x2, F8x3, I8x2, U1x1, U1x3, kernel
 
@@ -221,6 +220,8 @@ def spline(wave: Double) -> Double:
 
     The first value belongs to phase 0. A wave of fewer than three values makes no spline.
     """
+    from scipy.interpolate import CubicSpline  # noqa: PLC0415 - loads half of scipy
+
     closed = np.append(wave, wave[0])
     curve = CubicSpline(np.arange(len(closed)), closed, bc_type="periodic")
     # Highest power last but one: constant, then linear, quadratic, cubic would read rows backwards.
