@@ -7,7 +7,7 @@ from calcore.errors import ReferenceInvalid, StepSkipped
 from calcore.flags import DQ
 from calcore.kernels.frame_averages import average_frames
 from calcore.model import Meta
-from calcore.model.reference import Dark
+from calcore.model.reference import Dark, Gain
 from calcore.steps.detector.dark_current import DarkCurrent
 from calcore.testing.contract import Case, StepContract
 
@@ -96,6 +96,23 @@ def test_dark_current_for_the_photon_noise(detector_ramp):
         (DarkCurrent(average_dark_current=0.75), mapped, 0.75),
     ):
         assert (step(ramp, dark=dark).average_dark_current == np.float32(expected)).all()
+
+
+def test_each_pixel_has_the_dark_current_that_its_dark_rises_by(detector_ramp):
+    slope = np.full(SHAPE, 2.0, np.float32)
+    slope[3, 4], slope[5, 5] = 80, -1
+    dark = np.arange(1, 5)[:, None, None] * slope
+    dark[0, 6, 6] = np.nan
+    gain = Gain(meta=Meta({}), data=np.full(SHAPE, 1.5, np.float32))
+    ramp = detector_ramp(np.zeros((1, 2, *SHAPE)), frames=2, gap=1, exposure__frame_time=4.0)
+    expected = slope * 1.5 / 4.0
+    expected[5, 5] = expected[6, 6] = 0
+    step = DarkCurrent(dark_current_map=True)
+    for data in (dark, np.stack([3 * dark, dark])):
+        result = step(ramp, dark=reference(data), gain=gain)
+        np.testing.assert_allclose(result.average_dark_current, expected, rtol=1e-6)
+    assert "gain" in step.wanted(ramp.meta)
+    assert "gain" not in DarkCurrent().wanted(ramp.meta)
 
 
 def test_a_dark_of_longer_groups_does_not_fit(detector_ramp):

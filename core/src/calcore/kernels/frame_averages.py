@@ -82,3 +82,24 @@ def continue_frames(frames: NDArray[np.float32], wanted: int) -> NDArray[np.floa
     beyond = np.arange(1, wanted - frames.shape[0] + 1, dtype=np.float64)[:, None, None]
     longer: NDArray[np.float64] = np.concatenate([frames, frames[-1] + beyond * step])
     return np.nan_to_num(longer)
+
+
+def dark_rate(frames: NDArray[np.float32], group_time_s: float) -> NDArray[np.float32]:
+    """Return by how much a dark rises in a second.
+
+    Parameters
+    ----------
+    frames : float32 ([n_int,] n_group, ny, nx)
+        Signal of every group [DN]; at least two. The last integration counts, which has settled.
+    group_time_s : float
+        Time from one group to the next [s].
+
+    Returns
+    -------
+    float32 (ny, nx)
+        Mean slope [DN/s]; 0 where it is NaN or falls.
+    """
+    settled = frames if frames.ndim == 3 else frames[-1]
+    slope = (settled[-1] - settled[0]) / np.float32(group_time_s * (len(settled) - 1))
+    rate: NDArray[np.float32] = np.maximum(np.nan_to_num(slope), np.float32(0))
+    return rate

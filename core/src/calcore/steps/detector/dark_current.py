@@ -8,11 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calcore.errors import ReferenceInvalid, StepSkipped
-from calcore.kernels.frame_averages import average_frames, continue_frames
+from calcore.kernels.frame_averages import average_frames, continue_frames, dark_rate
 from calcore.kernels.pedestal import subtract_ramp
 from calcore.model import Meta, Ramp, Reference
 from calcore.model.exposure import Float
-from calcore.model.reference import Dark
+from calcore.model.reference import Dark, Gain
 from calcore.parameters import Doc, Range, Unit
 from calcore.step import Rows, Step
 
@@ -36,10 +36,14 @@ class DarkCurrent(Step):
     dark_current_map: Annotated[
         bool,
         Doc(
-            "Take the dark current of each pixel from the reference's AVDRKCUR image, if it has "
-            "one. The reference pipeline refuses these images by mistake."
+            "Give each pixel's photon noise its own dark current: that of the reference's AVDRKCUR "
+            "image, or the slope of its groups. The reference pipeline takes one number for all."
         ),
     ] = False
+
+    def wanted(self, meta: Meta) -> frozenset[str]:
+        """The gain turns slopes into electrons."""
+        return super().wanted(meta) - (frozenset() if self.dark_current_map else {"gain"})
 
     def rows(self, meta: Meta, references: Mapping[str, Reference]) -> Rows:
         """Every pixel is on its own."""
@@ -60,7 +64,7 @@ class DarkCurrent(Step):
                 "the dark has one group; give one with at least 2, so that it can be continued"
             )
 
-    def apply(self, ramp: Ramp, *, dark: Dark) -> Ramp:
+    def apply(self, ramp: Ramp, *, dark: Dark, gain: Gain | None = None) -> Ramp:
         """Subtract the dark of each integration."""
         meta = ramp.meta
         first = 0
@@ -76,15 +80,19 @@ class DarkCurrent(Step):
         return ramp.replace(
             data=_subtract(ramp, signal, dark.meta),
             pixeldq=ramp.pixeldq | flags,
-            average_dark_current=self._current(dark, ramp.data.shape[-2:]),
+            average_dark_current=self._current(ramp, dark, gain),
         )
 
-    def _current(self, dark: Dark, shape: tuple[int, ...]) -> NDArray[np.float32]:
+    def _current(self, ramp: Ramp, dark: Dark, gain: Gain | None) -> Float:
         """Return the dark current of each pixel [electron/s]."""
+        shape = ramp.data.shape[-2:]
         if self.average_dark_current is not None:
             return np.full(shape, self.average_dark_current, np.float32)
         if self.dark_current_map and dark.average_dark_current is not None:
             return dark.average_dark_current
+        if self.dark_current_map and gain is not None and dark.data.shape[-3] > 1:
+            frames, gap = _pattern(dark.meta, ramp.meta)
+            return dark_rate(dark.data, ramp.meta.frame_time_s * (frames + gap)) * gain.data
         known = dark.meta.get("exposure.average_dark_current", 0.0)
         return np.full(shape, known, np.float32)
 

@@ -3,14 +3,12 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-import numpy as np
-
 from calcore.errors import ReferenceInvalid
 from calcore.kernels.interpixel import convolve
 from calcore.model import Meta, Ramp, Reference
-from calcore.model.border import Border
 from calcore.model.reference import Ipc as IpcReference
 from calcore.step import Rows, Step
+from calcore.steps.detector._coupling import kernel_in
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,20 +47,7 @@ class Ipc(Step):
 
     def apply(self, ramp: Ramp, *, ipc: IpcReference) -> Ramp:
         """Convolve all groups."""
-        frame = ramp.frame
-        science = Border.of(ramp.meta, frame).science(frame)
-        rows, columns = science.within(frame)
-        kernel = np.asarray(ipc.data)
-        if kernel.ndim == 4:
-            top, left = ramp.meta.subarray_origin
-            if kernel.shape[2:] == (frame.frame_rows, frame.frame_columns):
-                top, left = 0, 0
-            kernel = kernel[
-                :,
-                :,
-                top + frame.row_start : top + frame.row_stop,
-                left + frame.column_start : left + frame.column_stop,
-            ]
-        area = rows.start, rows.stop, columns.start, columns.stop
-        data = convolve(ramp.data, np.ascontiguousarray(kernel, np.float32), area)
-        return ramp.replace(data=data)
+        area, kernel = kernel_in(ramp, ipc)
+        # Later steps in the same band ask whether neighbours still share.
+        meta = ramp.meta.set({"cal_step.ipc": "COMPLETE"})
+        return ramp.replace(data=convolve(ramp.data, kernel, area), meta=meta)

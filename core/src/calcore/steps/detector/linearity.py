@@ -9,11 +9,14 @@ from numpy.typing import NDArray
 
 from calcore.errors import ReferenceInvalid
 from calcore.flags import DQ
+from calcore.kernels.coupled_response import share_linearly
 from calcore.kernels.linearity import linearize, linearize_averages, linearize_image
 from calcore.model import Meta, Ramp, Reference
+from calcore.model.reference import Ipc
 from calcore.model.reference import Linearity as LinearityReference
 from calcore.parameters import Doc
 from calcore.step import Rows, Step
+from calcore.steps.detector._coupling import kernel_in
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,11 +35,23 @@ class Linearity(Step):
             "The reference pipeline does not."
         ),
     ] = False
+    shared: Annotated[
+        bool,
+        Doc(
+            "Heed that neighbours share their signals after the response has bent them (inter-pixel "
+            "capacitance), where that was not undone before."
+        ),
+    ] = False
+
+    def wanted(self, meta: Meta) -> frozenset[str]:
+        """The coupling is asked for only where it is heeded."""
+        return super().wanted(meta) - (frozenset() if self.shared else {"ipc"})
 
     def rows(self, meta: Meta, references: Mapping[str, Reference]) -> Rows:
-        """Every pixel is on its own."""
-        del meta, references
-        return Rows()
+        """Every pixel is on its own, or with its neighbours."""
+        del meta
+        coupling: Any = references.get("ipc")
+        return Rows() if coupling is None else Rows(halo=coupling.data.shape[0] // 2)
 
     def check(self, meta: Meta, references: Mapping[str, Reference]) -> None:
         """Refuse polynomials without a linear term."""
@@ -50,7 +65,7 @@ class Linearity(Step):
                     "needs at least 2. Give another file"
                 )
 
-    def apply(self, ramp: Ramp, *, linearity: LinearityReference) -> Ramp:
+    def apply(self, ramp: Ramp, *, linearity: LinearityReference, ipc: Ipc | None = None) -> Ramp:
         """Correct all groups and the zero frame."""
         unusable = np.uint32(DQ.NO_LIN_CORR)
         flags = linearity.dq.copy()
@@ -65,6 +80,9 @@ class Linearity(Step):
             data = linearize_averages(ramp.data, ramp.groupdq, forward, inverse, frames, gap)
         else:
             data = linearize(ramp.data, ramp.groupdq, forward)
+        if ipc is not None and meta.get("cal_step.ipc") != "COMPLETE":
+            area, kernel = kernel_in(ramp, ipc)
+            data = share_linearly(ramp.data, data, ramp.groupdq, forward, kernel, area)
         zeroframe = ramp.zeroframe
         if zeroframe is not None:
             zeroframe = linearize_image(zeroframe, forward)

@@ -90,7 +90,11 @@ class RampFit(Step):
 
     def apply(self, ramp: Ramp, *, gain: Gain, readnoise: ReadNoise, span: Span) -> RampFitResult:
         """Return rates [DN/s]."""
-        fitted = fit_likely if self.algorithm == "LIKELY" else fit_ordinary
+        likely, dark = self.algorithm == "LIKELY", ramp.average_dark_current
+        if likely and dark is not None:
+            # The reference pipeline adds electrons to DN.
+            dark = np.divide(dark, gain.data, out=np.zeros_like(dark), where=gain.data > 0)
+        fitted = fit_likely if likely else fit_ordinary
         fit = fitted(
             ramp.data,
             ramp.groupdq,
@@ -100,7 +104,7 @@ class RampFit(Step):
             group_time_s=ramp.meta.group_time_s,
             frame_time_s=ramp.meta.frame_time_s,
             n_frames=ramp.meta.frames_per_group,
-            dark=ramp.average_dark_current,
+            dark=dark,
             zeroframe=ramp.zeroframe,
             suppress_one_group=self.suppress_one_group,
             used=self._used(ramp.data.shape[1]),
