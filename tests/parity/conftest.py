@@ -398,6 +398,7 @@ DETECTORS = {
     "MIRIMAGE": {"instrument": "MIRI", "fast": 1, "slow": 2, "type": "MIR_IMAGE"},
     "NIS": {"instrument": "NIRISS", "fast": -2, "slow": -1, "type": "NIS_IMAGE"},
     "GUIDER1": {"instrument": "FGS", "fast": -2, "slow": -1, "type": "FGS_IMAGE"},
+    "GUIDER2": {"instrument": "FGS", "fast": 2, "slow": -1, "type": "FGS_IMAGE"},
     "NRS1": {"instrument": "NIRSPEC", "fast": 2, "slow": 1, "type": "NRS_IFU"},
 }
 

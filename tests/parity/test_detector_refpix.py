@@ -30,7 +30,7 @@ def drifting(rng, shape):
     return data.astype(np.float32)
 
 
-@pytest.mark.parametrize("detector", ["NRCA1", "NRCA2", "NIS", "NRS1"])
+@pytest.mark.parametrize("detector", ["NRCA1", "NRCA2", "NIS", "NRS1", "GUIDER2"])
 def test_full_frame(reference_pipeline, compare, make_ramp, detector):
     rng = np.random.default_rng(1)
     shape = (1, 2, 2048, 2048)

@@ -85,8 +85,8 @@ class Instrument:
     def refused(self) -> Sequence[Mapping[str, Any]]:
         """What this version does not do of types that it does; empty where there is no such table.
 
-        Rows have ``name``, the metadata's; ``values`` that are refused, or every value without;
-        and ``what``, a few words for the message.
+        Rows have ``name``, the metadata's, and ``keyword``, the header's; ``values`` that are refused,
+        or every value without; ``stages`` at which, or all; and ``what``, words for the message.
         """
         if not self.file("tables", "refused.toml").is_file():
             return ()
@@ -124,10 +124,11 @@ class Instrument:
         exposure_type = self.facts(meta).exposure_type
         for row in self.refused:
             value = meta.get(row["name"])
-            if value in row["values"] if "values" in row else value:
+            found = value in row["values"] if "values" in row else bool(value)
+            if found and stage in row.get("stages", stage):
                 raise ModeNotSupported(
                     f"{self.distribution} {self.version} does not calibrate {row['what']} "
-                    f"({row['name']} is {value})"
+                    f"({row['keyword']} is {value})"
                 )
         if stage > exposure_type.last_stage:
             raise ModeNotSupported(
