@@ -400,6 +400,7 @@ DETECTORS = {
     "GUIDER1": {"instrument": "FGS", "fast": -2, "slow": -1, "type": "FGS_IMAGE"},
     "GUIDER2": {"instrument": "FGS", "fast": 2, "slow": -1, "type": "FGS_IMAGE"},
     "NRS1": {"instrument": "NIRSPEC", "fast": 2, "slow": 1, "type": "NRS_IFU"},
+    "NRS2": {"instrument": "NIRSPEC", "fast": -2, "slow": -1, "type": "NRS_IFU"},
 }
 
 

@@ -19,7 +19,11 @@ import numpy as np
 import pytest
 from astropy.io import fits
 
+from calcore.flags import DQ
+from calcore.model import ExposureType, Facts
 from calcore.simulate import VisitOptions, simulate
+from calcore.steps.detector.refpix import RefPix
+from calcore_nirspec import INSTRUMENT
 
 ROOT = Path(__file__).parents[2]
 THEIRS = Path(__file__).with_name("reference_batch.py")
@@ -232,3 +236,22 @@ def test_an_image_slicer_has_a_model_of_its_own(answers):
         ours, theirs = answers.pair(root, "rate")
         with ours, theirs:
             assert ours[0].header["DATAMODL"] == theirs[0].header["DATAMODL"] == "IFUImageModel"
+
+
+@pytest.mark.parametrize("detector", ["NRS1", "NRS2"])
+def test_dark_columns_serve_as_reference_pixels_unless_bad(
+    reference_pipeline, compare, make_ramp, detector
+):
+    rng = np.random.default_rng(3)
+    for name, shape in (("SUB512S", (2, 2, 16, 512)), ("SUB32", (2, 2, 32, 32))):
+        flags = np.where(rng.random(shape[2:]) < 0.1, DQ.DO_NOT_USE, 0).astype(np.uint32)
+        ramp = make_ramp(
+            detector, shape=shape, pixeldq=flags, subarray=name, start=(513, 977),
+            exposure__noutputs=1,
+        )  # fmt: skip
+        theirs = reference_pipeline.step("RefPixStep", ramp, {"refpix": "N/A", "sirskernel": "N/A"})
+        facts = Facts(INSTRUMENT.detectors[detector], ExposureType(name="NRS_BRIGHTOBJ"))
+        ours = RefPix()(ramp.replace(meta=ramp.meta.with_facts(facts)))
+        assert theirs.meta["cal_step.refpix"] == "COMPLETE"
+        assert not np.array_equal(ours.data, ramp.data)
+        compare.ramps(ours, theirs, ulp=2, scale=np.abs(ramp.data))
