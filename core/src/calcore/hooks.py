@@ -23,6 +23,14 @@ def calcore_find_reference(type: str, meta: Meta) -> Any:  # noqa: A002 - the na
 
 
 @hookspec
+def calcore_mask(meta: Meta) -> Any:
+    """Return where light of sources is expected, bool (ny, nx) with True for light; None if unknown.
+
+    Several answers add up. Steps that measure noise or background leave these pixels out.
+    """
+
+
+@hookspec
 def calcore_edit_pipeline(pipeline: str, meta: Meta) -> Mapping[str, Any] | None:
     """Return edits and settings for a pipeline, as its TOML would hold them.
 

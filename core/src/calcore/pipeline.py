@@ -24,7 +24,7 @@ _RUNNER_TYPES: Mapping[str, tuple[Any, str]] = {
     "suffix": (str, "a text"),
     "override": (Mapping, "a table of reference types and files"),
 }
-_SPELLINGS = {"user_supplied_flat": "override.flat"}
+_SPELLINGS = {"user_supplied_flat": "override.flat", "user_mask": "override.usermask"}
 
 
 @dataclass(frozen=True)
@@ -215,7 +215,8 @@ def _check_runner(slot: str, key: str, value: Any, origin: str) -> None:
 def _runner_key(key: str) -> str | None:
     """Return what the runner calls a setting of a slot; None if it is the step's own.
 
-    ``override_flat`` and ``user_supplied_flat`` are how parameter files spell ``override.flat``.
+    ``override_flat`` and ``user_supplied_flat`` are how parameter files spell ``override.flat``, and
+    ``user_mask`` is ``override.usermask``.
     """
     key = _SPELLINGS.get(key, key)
     if key.startswith("override_"):

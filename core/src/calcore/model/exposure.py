@@ -46,6 +46,13 @@ class Ramp(Record):
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
+class Layer(Record):
+    """Values that a step found besides its result: `data` ([[n_int,] n_group,] ny, nx)."""
+
+    data: Annotated[Float, Plane("SCI", "f4", required=True)]
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
 class Rate(Record):
     """Count rates of one exposure, as one image or one per integration.
 
@@ -178,6 +185,7 @@ __all__ = [
     "Group",
     "GroupFlags",
     "Image",
+    "Layer",
     "Mosaic",
     "Ramp",
     "Rate",

@@ -25,6 +25,9 @@ class Detector:
     interleaved_outputs : bool
         True if neighbouring pixels along the fast axis belong to different amplifiers; otherwise
         each amplifier reads a contiguous part.
+    flicker_axis : int, optional
+        Axis along which the noise that flickers during a read is the same: 1 is x, 2 is y; the fast
+        axis unless said otherwise.
     dark_columns : dict
         Sub-arrays, by name, whose outermost columns serve as reference pixels though they are none,
         since no light falls on them; how many columns at each end.
@@ -39,6 +42,7 @@ class Detector:
     slow_axis: int
     outputs: int
     interleaved_outputs: bool = False
+    flicker_axis: int | None = None
     channel: str | None = None
     module: str | None = None
     dark_columns: dict[str, int] = field(default_factory=dict)

@@ -109,6 +109,12 @@ class Readout:
         slow, fast = self._steps
         return plane[..., ::slow, ::fast]
 
+    def turned_back(self, plane: NDArray[A]) -> NDArray[A]:
+        """Return planes (..., n_slow, n_fast) in read-out order as the frame has them."""
+        slow, fast = self._steps
+        plane = plane[..., ::slow, ::fast]
+        return np.ascontiguousarray(plane if self.fast_along_x else plane.swapaxes(-1, -2))
+
     def back_fast(self, levels: NDArray[A]) -> NDArray[A]:
         """Return values along the fast axis (..., n_fast) in the order of the frame's axis."""
         return np.ascontiguousarray(levels[..., :: self._steps[1]])

@@ -181,10 +181,38 @@ class AbVegaOffset(Reference):
     table: Annotated[Any, Node("abvega_offset", required=True)]
 
 
+@dataclass(frozen=True, eq=False, kw_only=True)
+class PictureFrame(Reference):
+    """Glow of a detector's edges: `data` (ny, nx) [DN/s], to be scaled and offset."""
+
+    type: ClassVar[str] = "pictureframe"
+    data: Annotated[Float, Plane("SCI", "f4", required=True)]
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class UserMask(Reference):
+    """Background as a user sees it: `data` ([n_int,] ny, nx), not 0 where a pixel shows no source.
+
+    Nobody is asked for it; it is there if the user gives a file.
+    """
+
+    type: ClassVar[str] = "usermask"
+    data: Annotated[Float, Plane("SCI", "f4", required=True)]
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class SceneMask(Reference):
+    """Where plugins expect light (`calcore.hooks.calcore_mask`): `data` (ny, nx), not 0 there."""
+
+    type: ClassVar[str] = "scenemask"
+    data: Annotated[Float, Plane("SCI", "f4", required=True)]
+
+
 REFERENCES: dict[str, type[Reference]] = {
     kind.type: kind
     for kind in (
         AbVegaOffset, ApertureCorrection, Area, Dark, Distortion, Emi, FilterOffset, Flat, Gain,
-        Ipc, Linearity, Mask, Photom, ReadNoise, Reset, Rscd, Saturation, Superbias,
+        Ipc, Linearity, Mask, Photom, PictureFrame, ReadNoise, Reset, Rscd, Saturation, SceneMask,
+        Superbias, UserMask,
     )
 }  # fmt: skip

@@ -4,12 +4,15 @@ from collections.abc import Mapping
 from importlib.resources.abc import Traversable
 from typing import Any
 
+import numpy as np
 import pluggy
 
 from calcore import pipeline as pipelines
-from calcore.errors import UnknownName
+from calcore.errors import PluginBroken, UnknownName
 from calcore.instrument import Instrument
 from calcore.model.meta import Meta
+from calcore.model.reference import SceneMask, UserMask
+from calcore.references.resolve import NOT_APPLICABLE
 from calcore.registry import discovery
 
 # The reference pipeline's names for the same pipelines.
@@ -27,6 +30,7 @@ class References:
 
     def __init__(self, manager: pluggy.PluginManager) -> None:
         self._callers = []
+        self._masks = manager.hook.calcore_mask
         plugins = manager.get_plugins()
         for implementation in reversed(manager.hook.calcore_find_reference.get_hookimpls()):
             others = [plugin for plugin in plugins if plugin is not implementation.plugin]
@@ -34,12 +38,30 @@ class References:
             self._callers.append((implementation.plugin_name, caller))
 
     def __call__(self, kind: str, meta: Meta) -> tuple[Any, str] | None:
-        """Return the first answer and who gave it, or None."""
+        """Return the first answer and who gave it, or None.
+
+        Masks of scenes are made of all answers that plugins give; masks of users nobody else has.
+        """
+        if kind == SceneMask.type:
+            return self._scene(meta)
+        if kind == UserMask.type:
+            return NOT_APPLICABLE, "nobody"
         for name, caller in self._callers:
             answer = caller(type=kind, meta=meta)
             if answer is not None:
                 return answer, name
         return None
+
+    def _scene(self, meta: Meta) -> tuple[Any, str]:
+        """Return where plugins expect light, or N/A if none does."""
+        answers = [np.asarray(mask, bool) for mask in self._masks(meta=meta) if mask is not None]
+        if not answers:
+            return NOT_APPLICABLE, "nobody"
+        shapes = {mask.shape for mask in answers}
+        if len(shapes) > 1:
+            raise PluginBroken(f"masks of different shapes were given by hooks: {sorted(shapes)}")
+        lit = np.logical_or.reduce(answers).astype(np.float32)
+        return SceneMask(meta=Meta({}), data=lit), "calcore_mask"
 
 
 def build_pipeline(

@@ -1,0 +1,202 @@
+"""Noise that flickers while a frame is read: stripes along the lines that are read one after another.
+
+From each group's difference to the one before it the sky's background is taken away, and what the
+lines of the rest have in common is noise: its median (as in C. Willott's image1overf; see the JWST
+documentation's page on clean_flicker_noise), or its low frequencies (see `nsclean`).
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from photutils.background import Background2D, MedianBackground
+
+from calcore.flags import DQ
+from calcore.kernels.flicker_mask import quiet_pixels
+
+Pixels = NDArray[np.bool_]
+Values = NDArray[np.float32]
+Method = Literal["median", "model"] | None
+Noise = Callable[[Values, Pixels], Values]
+
+_SPOILT = np.uint8(DQ.DO_NOT_USE | DQ.JUMP_DET)
+_REACH = 3.0  # [sigma] of pixels that the background is taken from
+_SMOOTHING = 5  # [box] median filter over the boxes of a background
+_LARGEST_BOX = 32
+
+
+@dataclass(frozen=True, eq=False)
+class Cleaned:
+    """A ramp without flicker noise, and what was taken for background and noise if asked for.
+
+    All float32 (n_int, n_group, ny, nx) [DN]. `background` is that of each group's difference to the
+    one before it; `noise` is what was taken away from the group.
+    """
+
+    data: Values
+    background: Values | None = None
+    noise: Values | None = None
+
+
+def clean(
+    data: Values,
+    groupdq: NDArray[np.uint8],
+    usable: Pixels,
+    find_noise: Noise,
+    *,
+    n_sigma: float = 2.0,
+    background: Method = "median",
+    box: tuple[int, int] | None = None,
+    flat: Values | None = None,
+    keep: bool = False,
+) -> Cleaned:
+    """Take flicker noise out of ramps.
+
+    Parameters
+    ----------
+    data : float32 (n_int, n_group, ny, nx)
+        Signal [DN]. A sample that is not finite stays so, and leaves those after it alone.
+    groupdq : uint8 (n_int, n_group, ny, nx)
+        Flags; a sample with DO_NOT_USE or JUMP_DET tells nothing of the noise of its group.
+    usable : bool (1 or n_int, ny, nx)
+        True for pixels that show background only.
+    find_noise : callable
+        Returns the noise of an image (ny, nx), given what pixels to find it from.
+    n_sigma : float
+        Pixels farther from the background do not count; 0 lets all count, as does no background.
+    background : {"median", "model", None}
+        One level, a smooth surface, or 0.
+    box : (int, int), optional
+        Rows and columns of the boxes of the surface.
+    flat : float32 (ny, nx), optional
+        Response of the pixels, by which differences are divided first and multiplied last; known
+        for every pixel (see `whole_flat`).
+    keep : bool
+        Return background and noise as well.
+
+    Returns
+    -------
+    Cleaned
+        The first group of each integration is as it was. A group without a pixel that counts is
+        given the noise of the last one that has some.
+    """
+    out = data.copy()
+    levels = np.zeros_like(data) if keep else None
+    for integration in range(data.shape[0]):
+        counted = usable[min(integration, usable.shape[0] - 1)]
+        raw, new = data[integration], out[integration]
+        lost, last = np.zeros(raw.shape[1:], np.float32), 0
+        for group in range(1, raw.shape[0]):
+            difference = raw[group] - raw[last]
+            if flat is not None:
+                difference /= flat
+            good = counted & np.isfinite(difference)
+            good &= (groupdq[integration, group] & _SPOILT) == 0
+            if not good.any():
+                np.subtract(raw[group], lost, out=new[group])
+                continue
+            level, noise = _parts(difference, good, find_noise, n_sigma, background, box)
+            rest = ((difference - level) - noise) + level
+            if flat is not None:
+                rest *= flat
+                noise = noise * flat
+            lost += noise
+            np.add(new[last], rest, out=new[group])
+            last = group
+            # A sample that is no number must not spoil the groups that follow.
+            np.copyto(new[group], raw[group] - lost, where=~np.isfinite(new[group]))
+            if levels is not None:
+                levels[integration, group] = level
+    return Cleaned(out, levels, data - out if keep else None)
+
+
+def whole_flat(flat: Values) -> Values:
+    """Return a flat field (ny, nx) with a smooth surface where it is not finite or 0."""
+    known = np.isfinite(flat) & (flat != 0)
+    if known.all():
+        return flat
+    if not known.any():
+        return np.ones_like(flat)
+    return np.where(known, flat, _surface(flat, known, None))
+
+
+def _parts(
+    image: Values,
+    good: Pixels,
+    find_noise: Noise,
+    n_sigma: float,
+    method: Method,
+    box: tuple[int, int] | None,
+) -> tuple[Values, Values]:
+    """Return background and noise of an image."""
+    if method is None:
+        return np.zeros((1, 1), np.float32), find_noise(image, good)
+    good = quiet_pixels(image, good, _REACH)
+    if method == "median":
+        level: Values = np.full((1, 1), np.median(image[good]), np.float32)
+    else:
+        level = _surface(image, good, box)
+    rest = image - level
+    if n_sigma > 0:
+        good = quiet_pixels(rest, good, n_sigma)
+    return level, find_noise(rest, good)
+
+
+def _surface(image: Values, good: Pixels, box: tuple[int, int] | None) -> Values:
+    """Return the medians of boxes, smoothed and interpolated (Bertin & Arnouts 1996, A&AS 117, 393).
+
+    One level where so much is left out that no box can be used.
+    """
+    size = box or tuple(_largest_divisor(length) for length in image.shape)
+    try:
+        found = Background2D(
+            np.where(good, image, np.float32(0)),
+            size,
+            mask=~good,
+            filter_size=_SMOOTHING,
+            bkg_estimator=MedianBackground(),
+        )
+    except ValueError:
+        return np.full((1, 1), np.median(image[good]), np.float32)
+    surface: Values = found.background.astype(np.float32)
+    return surface
+
+
+def _largest_divisor(length: int) -> int:
+    return max(size for size in range(1, _LARGEST_BOX + 1) if length % size == 0)
+
+
+def line_medians(
+    image: Values, good: Pixels, *, along_x: bool, amplifiers: tuple[slice, ...] = (slice(None),)
+) -> Values:
+    """Return the median of each line, as an image.
+
+    Parameters
+    ----------
+    image : float32 (ny, nx)
+        Differences of groups without their background [DN].
+    good : bool (ny, nx)
+        Which pixels count.
+    along_x : bool
+        True if lines are rows, else columns.
+    amplifiers : tuple of slice
+        Parts of the lines that are taken on their own.
+
+    Returns
+    -------
+    float32 (ny, nx)
+        The same value in all pixels of a line's part; 0 if none of them counts.
+    """
+    values = np.where(good, image, np.float32(np.nan))
+    values = values if along_x else values.T
+    out = np.empty(values.shape, np.float32)
+    for part in amplifiers:
+        ranked = np.sort(values[:, part], axis=1)  # NaN come last
+        count = np.isfinite(ranked).sum(axis=1)
+        line = np.arange(len(ranked))
+        low = ranked[line, np.maximum((count - 1) // 2, 0)]
+        middle = (low + ranked[line, np.minimum(count // 2, ranked.shape[1] - 1)]) / 2
+        out[:, part] = np.where(count > 0, middle, np.float32(0))[:, None]
+    return out if along_x else np.ascontiguousarray(out.T)

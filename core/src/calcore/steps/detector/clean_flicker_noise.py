@@ -1,0 +1,151 @@
+"""Take the noise that flickers while frames are read out of ramps."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from calcore.errors import BadParameter, ReferenceMissing, StepSkipped
+from calcore.kernels.flicker_noise import Cleaned, clean, whole_flat
+from calcore.model import Meta, Ramp, Reference
+from calcore.model.exposure import Layer
+from calcore.model.reference import Flat, Gain, ReadNoise, SceneMask, UserMask
+from calcore.parameters import Doc, Range, Unit
+from calcore.step import Step
+from calcore.steps._flicker_noise import noise_finder
+from calcore.steps.scene import BY_FLAT, background_of, check_answered, given_mask, mask_source
+
+Pixels = NDArray[np.bool_]
+
+
+@dataclass(frozen=True, eq=False)
+class FlickerResult:
+    """A ramp without flicker noise, and what is to be saved: mask, background, noise."""
+
+    ramp: Ramp
+    mask: Layer | None = None
+    flicker_bkg: Layer | None = None
+    flicker_noise: Layer | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class CleanFlickerNoise(Step):
+    """Subtract from every group but the first what its lines have in common, beside the sources.
+
+    Layer with DO_NOT_USE or JUMP_DET tell nothing of the noise.
+    """
+
+    required = frozenset({"gain", "readnoise"})
+
+    autoparam: Annotated[bool, Doc("Choose parameters by the data; not supported.")] = False
+    fit_method: Annotated[
+        Literal["median", "fft"], Doc("Noise is the median of a line, or its low frequencies.")
+    ] = "median"
+    fit_by_channel: Annotated[
+        bool, Doc("Each amplifier of a full frame on its own; with medians only.")
+    ] = False
+    background_method: Annotated[
+        Literal["median", "model", "median_image"] | None,
+        Doc("Sky to set aside: one level, a smooth surface, or none. median_image: not supported."),
+    ] = "median"
+    background_box_size: Annotated[
+        tuple[int, int] | None, Range(1), Unit("pixel"), Doc("Boxes of the surface: rows, columns.")
+    ] = None
+    mask_science_regions: Annotated[
+        bool, Doc("Leave out where the exposure's mode expects sources.")
+    ] = False
+    apply_flat_field: Annotated[
+        bool, Doc("Divide by the flat field while background and noise are measured.")
+    ] = False
+    n_sigma: Annotated[
+        float, Range(0), Unit("sigma"), Doc("Brighter pixels show a source; 0: none does.")
+    ] = 2.0
+    fit_histogram: Annotated[
+        bool, Doc("Fit a Gaussian to the histogram of rates for level and spread.")
+    ] = False
+    single_mask: Annotated[bool, Doc("One mask of sources for all integrations.")] = True
+    save_mask: Annotated[bool, Doc("Write which pixels show background.")] = False
+    save_background: Annotated[bool, Doc("Write the background of each difference.")] = False
+    save_noise: Annotated[bool, Doc("Write what is subtracted from each group.")] = False
+    displaced_smoothing: Annotated[
+        bool, Doc("Smooth with kernels one line and one pixel off, as jwst 3.0.0 does; full frame.")
+    ] = False
+
+    def wanted(self, meta: Meta) -> frozenset[str]:
+        """A flat only where it is needed, and plugins' masks likewise."""
+        by_flat = self.mask_science_regions and mask_source(meta) == BY_FLAT
+        unneeded = set() if self.apply_flat_field or by_flat else {Flat.type}
+        if not self.mask_science_regions:
+            unneeded.add(SceneMask.type)
+        return super().wanted(meta) - unneeded
+
+    def check(self, meta: Meta, references: Mapping[str, Reference]) -> None:
+        """Refuse what is not supported."""
+        if not meta.facts.exposure_type.data.get("flicker_noise", True):
+            raise StepSkipped(f"flicker noise of {meta.exposure_type} is not corrected")
+        if self.autoparam or self.background_method == "median_image":
+            name = "autoparam" if self.autoparam else "background_method 'median_image'"
+            raise BadParameter(f"clean_flicker_noise: {name} is not supported; choose another")
+        if self.fit_method == "fft" and meta.facts.detector.interleaved_outputs:
+            raise BadParameter(
+                "clean_flicker_noise.fit_method 'fft' needs outputs that read neighbouring pixels "
+                f"one after another, and those of {meta.detector} take turns; use 'median'"
+            )
+        if self.mask_science_regions:
+            check_answered(meta, "clean_flicker_noise", set(references))
+        if Flat.type in self.wanted(meta) - set(references):
+            raise ReferenceMissing(
+                "clean_flicker_noise needs a flat for apply_flat_field or mask_science_regions, and "
+                "there is none; switch them off, or give one with --ref flat=FILE"
+            )
+
+    def apply(
+        self,
+        ramp: Ramp,
+        *,
+        gain: Gain,
+        readnoise: ReadNoise,
+        flat: Flat | None = None,
+        mask: UserMask | None = None,
+        scene: SceneMask | None = None,
+    ) -> Ramp | FlickerResult:
+        """Return the ramp without the noise [DN], and what is to be saved."""
+        response = whole_flat(flat.data) if self.apply_flat_field and flat is not None else None
+        if mask is not None:
+            usable = given_mask(mask, ramp)
+        else:
+            science = flat if self.mask_science_regions and mask_source(ramp.meta) else None
+            usable = background_of(
+                ramp, gain, readnoise, n_sigma=self.n_sigma, each=not self.single_mask, scene=scene,
+                fit_histogram=self.fit_histogram, science=science, response=response,
+            )  # fmt: skip
+        method = self.background_method
+        noise = noise_finder(
+            ramp, frequencies=self.fit_method == "fft", by_amplifier=self.fit_by_channel,
+            displaced=self.displaced_smoothing,
+        )  # fmt: skip
+        cleaned = clean(
+            ramp.data, ramp.groupdq, usable, noise, n_sigma=self.n_sigma, flat=response,
+            background=None if method == "median_image" else method,
+            box=self.background_box_size, keep=self.save_background or self.save_noise,
+        )  # fmt: skip
+        result = ramp.replace(data=cleaned.data)
+        saved = self.save_mask or self.save_background or self.save_noise
+        return self._with_products(result, usable, cleaned) if saved else result
+
+    def _with_products(self, ramp: Ramp, usable: Pixels, cleaned: Cleaned) -> FlickerResult:
+        """Make records of what is to be saved."""
+        plane = usable if len(usable) > 1 else usable[0]
+        wishes = {
+            "mask": plane.astype(np.float32) if self.save_mask else None,
+            "flicker_bkg": cleaned.background if self.save_background else None,
+            "flicker_noise": cleaned.noise if self.save_noise else None,
+        }
+        layers = {
+            name: Layer(meta=ramp.meta, data=data)
+            for name, data in wishes.items()
+            if data is not None
+        }
+        return FlickerResult(ramp, **layers)

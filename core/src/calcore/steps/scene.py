@@ -1,0 +1,90 @@
+"""What steps that look for background before ramps are fitted have in common."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from calcore.errors import ModeNotSupported, ShapesDisagree
+from calcore.kernels.draft_rates import draft_rates
+from calcore.kernels.flat_field import factor
+from calcore.kernels.flicker_mask import background_pixels
+from calcore.model import Meta, Ramp
+from calcore.model.reference import Flat, Gain, ReadNoise, SceneMask, UserMask
+
+Pixels = NDArray[np.bool_]
+BY_FLAT = "flat"
+
+
+def mask_source(meta: Meta) -> str | None:
+    """Return what tells where an exposure's science is: ``"flat"``, a name for plugins, or None."""
+    source: str | None = meta.facts.exposure_type.data.get("science_mask")
+    return source
+
+
+def check_answered(meta: Meta, slot: str, types: "set[str]") -> None:
+    """Refuse an exposure whose science regions are to be left out, but that nobody knows.
+
+    Raises
+    ------
+    ModeNotSupported
+        The mask needs the exposure's geometry, and no plugin has given it.
+    """
+    source = mask_source(meta)
+    if source is None or source == BY_FLAT or types & {SceneMask.type, UserMask.type}:
+        return
+    raise ModeNotSupported(
+        f"where the {source} of {meta.exposure_type} lie is not known to calcore yet, so {slot} "
+        "cannot leave them out: set mask_science_regions to false, or give a mask with "
+        f"--set {slot}.user_mask=FILE"
+    )
+
+
+def background_of(
+    ramp: Ramp,
+    gain: Gain,
+    readnoise: ReadNoise,
+    *,
+    n_sigma: float,
+    each: bool = False,
+    fit_histogram: bool = False,
+    scene: SceneMask | None = None,
+    science: Flat | None = None,
+    response: NDArray[np.float32] | None = None,
+) -> Pixels:
+    """Return the pixels of a ramp that show background only, bool (1 or n_int, ny, nx).
+
+    `scene` and the flags of `science` say what is left out from the start; rates are divided by
+    `response` before sources are looked for.
+    """
+    rates = draft_rates(
+        ramp.data, ramp.groupdq, ramp.pixeldq, gain.data, readnoise.data,
+        group_time_s=ramp.meta.group_time_s, frame_time_s=ramp.meta.frame_time_s,
+        n_frames=ramp.meta.frames_per_group, each=each,
+    )  # fmt: skip
+    usable = np.ones(ramp.data.shape[-2:], bool)
+    if scene is not None:
+        usable &= scene.data == 0
+    if science is not None:
+        usable &= factor(science.data, science.dq)[1] & 1 == 0
+    if response is not None:
+        rates /= response
+    return np.stack(
+        [background_pixels(rate, usable, n_sigma, fit_histogram=fit_histogram) for rate in rates]
+    )
+
+
+def given_mask(mask: UserMask, ramp: Ramp) -> Pixels:
+    """Return a user's mask as bool (1 or n_int, ny, nx).
+
+    Raises
+    ------
+    ShapesDisagree
+        It has planes for another number of integrations.
+    """
+    planes = mask.data.reshape(-1, *mask.data.shape[-2:])
+    if len(planes) not in (1, len(ramp.data)):
+        raise ShapesDisagree(
+            f"the mask has {len(planes)} planes for an exposure of {len(ramp.data)} integrations; "
+            "give one plane, or one for each"
+        )
+    pixels: Pixels = planes != 0
+    return pixels

@@ -1,0 +1,1 @@
+"""NIRSpec's kernels: arrays in, arrays out."""

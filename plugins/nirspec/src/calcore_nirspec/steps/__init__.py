@@ -1,0 +1,1 @@
+"""Corrections that only NIRSpec needs."""
