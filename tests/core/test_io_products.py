@@ -26,8 +26,12 @@ from calcore.errors import (
     KeywordMissing,
     OutputProblem,
 )
+from calcore.io._products import model_name
 from calcore.model import (
     Catalog,
+    Detector,
+    ExposureType,
+    Facts,
     Image,
     Meta,
     Mosaic,
@@ -513,3 +517,27 @@ class TestOutputProblems:
         assert io.write(rate_of(rng), str(tmp_path / "a_rate.fits")) == Path(
             tmp_path / "a_rate.fits"
         )
+
+
+@pytest.mark.parametrize(
+    ("column", "lamp_mode", "named"),
+    [
+        (None, None, "ImageModel"),
+        (True, None, "IFUImageModel"),
+        (["IFU"], "IFU", "IFUImageModel"),
+        (["IFU"], "FIXEDSLIT", "ImageModel"),
+        (["IFU"], None, "ImageModel"),
+    ],
+)
+def test_count_rates_of_an_image_slicer_have_a_name_of_their_own(column, lamp_mode, named):
+    detector = Detector(
+        name="D", rows=8, columns=8, reference_rows=(0, 0), reference_columns=(0, 0), fast_axis=1,
+        slow_axis=2, outputs=1,
+    )  # fmt: skip
+    data = {} if column is None else {"integral_field": column}
+    meta = Meta({"instrument.lamp_mode": lamp_mode}) if lamp_mode else Meta({})
+    stored = {"data": ("", False)}
+    known = meta.with_facts(Facts(detector, ExposureType(name="T", data=data)))
+    assert model_name(Rate, {"data": (8, 8)}, stored, known) == named
+    assert model_name(Rate, {"data": (3, 8, 8)}, stored, known) == "CubeModel"
+    assert model_name(Rate, {"data": (8, 8)}, stored, meta) == "ImageModel"

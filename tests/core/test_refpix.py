@@ -1,5 +1,7 @@
 """Reference pixels: levels of amplifiers, columns and lines."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -85,6 +87,32 @@ def test_bad_and_odd_reference_pixels_do_not_count(detector_ramp):
     ramp = detector_ramp(data, pixeldq=pixeldq)
     inner = corrected(ramp)[0, 0, 8:-8, 8:-8]
     np.testing.assert_allclose(inner, 0, atol=1e-5)
+
+
+@pytest.mark.parametrize("axes", [(1, 2), (2, 1), (-2, -1)])
+def test_dark_columns_of_a_sub_array_serve_as_reference_pixels(detector_ramp, rng, axes):
+    """They are where the table of detectors says; even and odd lines have levels of their own."""
+    sky = np.zeros((2, 3, 16, 40))
+    sky[..., 4:-4] = rng.uniform(0, 1000, (16, 32))
+    fast = 1 if abs(axes[0]) == 2 else 0
+    place = np.indices((16, 40))[1 - fast]
+    data = sky + np.where(place % 2, 30.0, 50.0)
+    bad = np.zeros((16, 40), np.uint32)
+    bad[5:7, 2] = int(DQ.DO_NOT_USE)
+    data[..., 5:7, 2] = 1e4
+    ramp = detector_ramp(
+        data, axes=axes, pixeldq=bad, size=(256, 256), start=(60, 100),
+        exposure__noutputs=1, subarray__name="SLIT",
+    )  # fmt: skip
+    facts = ramp.meta.facts
+    untouched = RefPix()(ramp).data
+    np.testing.assert_array_equal(untouched, ramp.data)
+    knows = replace(facts, detector=replace(facts.detector, dark_columns={"SLIT": 4}))
+    result = RefPix()(ramp.replace(meta=ramp.meta.with_facts(knows))).data
+    np.testing.assert_allclose(result[..., bad == 0], sky[..., bad == 0], atol=1e-3)
+    other = replace(facts, detector=replace(facts.detector, dark_columns={"OTHER": 4}))
+    result = RefPix()(ramp.replace(meta=ramp.meta.with_facts(other))).data
+    np.testing.assert_array_equal(result, ramp.data)
 
 
 def test_without_good_reference_pixels_nothing_changes(detector_ramp, rng):

@@ -471,3 +471,32 @@ def test_an_exposure_without_groups_is_refused():
 def test_an_unknown_effect_is_named_with_the_nearest():
     with pytest.raises(UnknownName, match=r"'read_noises'\. Did you mean 'read_noise'"):
         Effects().without("read_noises")
+
+
+def test_a_lower_gain_spreads_the_same_electrons_over_fewer_numbers():
+    factor = 1.5
+    quiet = Effects.only("saturation", "nonlinearity")
+    usual, other = (
+        camera(quiet, physics=part, n_groups=6) for part in (PHYSICS, PHYSICS.at_gain(factor))
+    )
+    rate = np.where(usual.maps.active, 250.0, 0.0)
+    bias = PHYSICS.electronics.bias_dn
+    signal, fewer = (one.expose(rate).counts.astype(float) - bias for one in (usual, other))
+    np.testing.assert_allclose(fewer * factor, signal, atol=1.3)
+    assert PHYSICS.at_gain(1) is PHYSICS
+    back = other.maps.at_gain(1 / factor)
+    for name in ("gain", "read_noise", "full_scale"):
+        np.testing.assert_allclose(getattr(back, name), getattr(usual.maps, name), rtol=1e-5)
+    np.testing.assert_allclose(
+        back.full_well(PHYSICS), other.maps.full_well(PHYSICS.at_gain(factor)), rtol=1e-5
+    )
+
+
+def test_integrations_can_be_taken_out_with_their_hits():
+    ramps = camera(Effects(), n_ints=4).expose(np.full(SHAPE, 20.0))
+    part = ramps.integrations(1, 3)
+    np.testing.assert_array_equal(part.counts, ramps.counts[1:3])
+    np.testing.assert_array_equal(part.first_full, ramps.first_full[1:3])
+    held = [one for one in ramps.deposits if one.integration in {1, 2}]
+    assert [one.integration + 1 for one in part.deposits] == [one.integration for one in held]
+    assert [one.hits for one in part.deposits] == [one.hits for one in held]
