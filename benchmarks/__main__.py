@@ -1,20 +1,25 @@
 """Speed and memory of stage 1, beside the reference pipeline; run by ``make bench``.
 
-One ten-group full-frame exposure is simulated once and kept in ``.cache/bench``. Both programs do
-stage 1 on it, with the same reference files and the same steps (profile ``reference``), each in
-processes of its own, in turn. Without CALCORE_JWST_PYTHON only our own figures are taken.
+One ten-group full-frame exposure of each instrument is simulated once and kept in ``.cache/bench``.
+Both programs do stage 1 on it with the same reference files, each in processes of its own, in turn:
+the reference pipeline, calcore with the same steps (profile ``reference``), and calcore as it is
+used (profile ``default``). Without CALCORE_JWST_PYTHON only our own figures are taken.
 
-    python -m benchmarks [--rounds N] [--instrument NAME]
+    python -m benchmarks [--rounds N] [--instrument NAME ...]
+
+Seconds of the processor, of all threads together, depend less on what else the machine does.
 """
 
 import argparse
 import json
 import os
 import platform
+import resource
 import subprocess
 import sys
 import tempfile
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +27,17 @@ ROOT = Path(__file__).parents[1]
 WORK = ROOT / ".cache" / "bench"
 HERE = Path(__file__).parent
 SERVERLESS = "https://crds-serverless-mode.stsci.edu"
+PROFILES = ("reference", "default")
+PROGRAMS = (*PROFILES, "jwst")
+FIGURES = {
+    "warm_s": "in process, warm [s]",
+    "warm_cpu_s": "in process, warm [s of the processor]",
+    "process_s": "whole process [s]",
+    "process_cpu_s": "whole process [s of the processor]",
+    "peak_gb": "peak memory [GB]",
+    "compilation_s": "compilation, first run on a machine [s]",
+    "compilation_cpu_s": "compilation [s of the processor]",
+}
 
 
 def exposure(instrument: str) -> tuple[Path, dict[str, str]]:
@@ -44,18 +60,28 @@ def exposure(instrument: str) -> tuple[Path, dict[str, str]]:
     return min(folder.glob("*_uncal.fits")), environment
 
 
-def timed(command: list[Any], environment: dict[str, str]) -> tuple[float, dict[str, Any]]:
-    """Run a program that answers with one line of JSON; return its wall-clock time [s] too."""
-    begun = time.perf_counter()
+@dataclass(frozen=True)
+class Timed:
+    """How long a program took, on the clock and of the processor [s], and what it printed."""
+
+    seconds: float
+    processor: float
+    answer: dict[str, Any]
+
+
+def timed(command: list[Any], environment: dict[str, str]) -> Timed:
+    """Run a program that answers with one line of JSON."""
+    begun, before = time.perf_counter(), resource.getrusage(resource.RUSAGE_CHILDREN)
     done = subprocess.run(
         [str(word) for word in command],
         env={**os.environ, **environment}, cwd=ROOT, capture_output=True, text=True, check=False,
     )  # fmt: skip
-    seconds = time.perf_counter() - begun
+    seconds, after = time.perf_counter() - begun, resource.getrusage(resource.RUSAGE_CHILDREN)
     if done.returncode:
         sys.exit(f"{' '.join(map(str, command))} failed:\n{done.stdout}\n{done.stderr}")
     lines = [line for line in done.stdout.splitlines() if line.startswith("{")]
-    return seconds, json.loads(lines[-1]) if lines else {}
+    processor = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    return Timed(seconds, processor, json.loads(lines[-1]) if lines else {})
 
 
 def least(rows: list[dict[str, float]]) -> dict[str, float]:
@@ -65,29 +91,47 @@ def least(rows: list[dict[str, float]]) -> dict[str, float]:
     }
 
 
-def ours(path: Path, environment: dict[str, str], cache: Path | None = None) -> dict[str, float]:
-    """Measure calcore: a whole process, and a second run within one."""
+def ours(path: Path, environment: dict[str, str], profile: str) -> dict[str, float]:
+    """Measure calcore: a whole process, and runs within one that were done before."""
     with tempfile.TemporaryDirectory(dir=WORK) as folder:
-        more = {"NUMBA_CACHE_DIR": str(cache)} if cache else {}
         program = [sys.executable, HERE / "ours.py", path, folder]
-        whole, _ = timed([*program, "1"], {**environment, **more})
-        figures = {"process_s": whole}
-        if cache is None:
-            _, answer = timed([*program, "3"], environment)
-            figures |= {"warm_s": answer["warm_s"], "peak_gb": answer["peak_gb"]}
-        return figures
+        once = timed([*program, "1", profile], environment)
+        again = timed([*program, "3", profile], environment).answer
+    return {
+        "warm_s": again["warm_s"],
+        "warm_cpu_s": again["warm_cpu_s"],
+        "process_s": once.seconds,
+        "process_cpu_s": once.processor,
+        "peak_gb": again["peak_gb"],
+    }
 
 
 def theirs(python: str, path: Path, environment: dict[str, str]) -> dict[str, float]:
     """Measure the reference pipeline in the same way."""
     with tempfile.TemporaryDirectory(dir=WORK) as folder:
-        program = [python, HERE / "theirs.py", path, folder]
-        whole, answer = timed([*program, "2"], environment)
-        return {
-            "process_s": whole - answer["warm_s"],
-            "warm_s": answer["warm_s"],
-            "peak_gb": answer["peak_gb"],
-        }
+        whole = timed([python, HERE / "theirs.py", path, folder, "2"], environment)
+    answer = whole.answer
+    return {
+        "warm_s": answer["warm_s"],
+        "warm_cpu_s": answer["warm_cpu_s"],
+        "process_s": whole.seconds - answer["again_s"],
+        "process_cpu_s": whole.processor - answer["again_cpu_s"],
+        "peak_gb": answer["peak_gb"],
+    }
+
+
+def compilation(path: Path, environment: dict[str, str], profile: str) -> dict[str, float]:
+    """Return what the first run with an empty folder of machine code takes longer than the second.
+
+    The folder is that of the environment, and is full afterwards.
+    """
+    with tempfile.TemporaryDirectory(dir=WORK) as folder:
+        program = [sys.executable, HERE / "ours.py", path, folder, "1", profile]
+        first, second = timed(program, environment), timed(program, environment)
+    return {
+        "compilation_s": first.seconds - second.seconds,
+        "compilation_cpu_s": first.processor - second.processor,
+    }
 
 
 def start_up() -> dict[str, float]:
@@ -96,51 +140,75 @@ def start_up() -> dict[str, float]:
         "import calcore": ["-c", "import calcore"],
         "calcore --help": ["-m", "calcore.cli", "--help"],
     }
-    found = {}
-    for name, words in codes.items():
-        found[name] = min(timed([sys.executable, *words], {})[0] for _ in range(5))
+    return {
+        name: min(timed([sys.executable, *words], {}).seconds for _ in range(5))
+        for name, words in codes.items()
+    }
+
+
+def measure(instrument: str, rounds: int, python: str | None) -> dict[str, dict[str, float]]:
+    """Return the figures of each program on an instrument's exposure."""
+    path, environment = exposure(instrument)
+    rows: dict[str, list[dict[str, float]]] = {name: [] for name in PROGRAMS}
+    found: dict[str, dict[str, float]] = {}
+    with tempfile.TemporaryDirectory(dir=WORK) as kept:
+        own = {
+            profile: {**environment, "NUMBA_CACHE_DIR": f"{kept}/{profile}"} for profile in PROFILES
+        }
+        for profile in PROFILES:
+            print(f"{instrument}: compiling, profile {profile} …", flush=True)
+            found[profile] = compilation(path, own[profile], profile)
+        for number in range(rounds):
+            print(f"{instrument}: round {number + 1} of {rounds} …", flush=True)
+            for profile in PROFILES:
+                rows[profile].append(ours(path, own[profile], profile))
+            if python:
+                rows["jwst"].append(theirs(python, path, environment))
+    for name, figures in rows.items():
+        if figures:
+            found[name] = {**found.get(name, {}), **least(figures)}
     return found
 
 
+def table(found: dict[str, dict[str, float]]) -> str:
+    """Return the figures of one exposure as a table."""
+    heads = [f"calcore, profile `{profile}`" for profile in PROFILES]
+    heads += ["jwst 3.0.0", *(f"jwst / `{profile}`" for profile in PROFILES)]
+    lines = [f"| | {' | '.join(heads)} |", "|---" * (len(heads) + 1) + "|"]
+    for key, name in FIGURES.items():
+        values = [found.get(program, {}).get(key) for program in PROGRAMS]
+        theirs = values[-1]
+        cells = ["-" if value is None else f"{value:.2f}" for value in values]
+        cells += [
+            "-" if theirs is None or value is None else f"{theirs / value:.1f}"
+            for value in values[:-1]
+        ]
+        lines.append(f"| {name} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
 def main() -> None:
-    """Measure, and print a table."""
+    """Measure, and print a table for each instrument."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=2)
-    parser.add_argument("--instrument", default="nircam")
+    parser.add_argument("--instrument", nargs="+", default=["nircam", "miri"])
     chosen = parser.parse_args()
     WORK.mkdir(parents=True, exist_ok=True)
-    path, environment = exposure(chosen.instrument)
     python = os.environ.get("CALCORE_JWST_PYTHON")
-
-    with tempfile.TemporaryDirectory(dir=WORK) as fresh:
-        compiling = ours(path, environment, Path(fresh))["process_s"]
-    we: list[dict[str, float]] = []
-    they: list[dict[str, float]] = []
-    for number in range(chosen.rounds):
-        print(f"round {number + 1} of {chosen.rounds} …", flush=True)
-        we.append(ours(path, environment))
-        if python:
-            they.append(theirs(python, path, environment))
-    us = least(we)
-    them = least(they) if they else {}
-
+    results: dict[str, Any] = {}
+    for instrument in chosen.instrument:
+        results[instrument] = measure(instrument, chosen.rounds, python)
+    results["start-up"] = start_up()
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    print(f"\nStage 1 of {path.name}: {cores} cores, Python {platform.python_version()}, load "
-          f"{os.getloadavg()[0]:.1f}\n")  # fmt: skip
-    print("| | calcore | jwst 3.0.0 | ratio |\n|---|---|---|---|")
-    names = {
-        "warm_s": "in process, warm [s]",
-        "process_s": "whole process [s]",
-        "peak_gb": "peak memory [GB]",
-    }
-    for key, name in names.items():
-        other = f"{them[key]:.2f} | {them[key] / us[key]:.1f}" if them else "- | -"
-        print(f"| {name} | {us[key]:.2f} | {other} |")
-    compile_s = compiling - us["process_s"]
-    print(f"| compilation, first run on a machine [s] | {compile_s:.1f} | - | - |")
-    for name, seconds in start_up().items():
-        print(f"| `{name}` [s] | {seconds:.2f} | - | - |")
-    results = {"calcore": us, "jwst": them, "compilation_s": compile_s, "rounds": [we, they]}
+    print(
+        f"\nStage 1, full frame, 10 groups: {cores} cores, Python {platform.python_version()}, "
+        f"load {os.getloadavg()[0]:.1f}"
+    )
+    for instrument in chosen.instrument:
+        print(f"\n**{instrument}**\n\n{table(results[instrument])}")
+    print("\n| | [s] |\n|---|---|")
+    for name, seconds in results["start-up"].items():
+        print(f"| `{name}` | {seconds:.2f} |")
     (WORK / "results.json").write_text(json.dumps(results, indent=1))
 
 
