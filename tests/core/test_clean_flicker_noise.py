@@ -19,7 +19,8 @@ from calcore.model import ExposureType, Facts, Meta
 from calcore.model.reference import Flat, Gain, ReadNoise, SceneMask, UserMask
 from calcore.registry.manager import manager
 from calcore.registry.questions import References
-from calcore.steps.detector.clean_flicker_noise import CleanFlickerNoise, FlickerResult
+from calcore.steps._flicker_noise import FlickerResult
+from calcore.steps.detector.clean_flicker_noise import CleanFlickerNoise
 from calcore.testing.contract import Case, StepContract
 
 EMPTY = Meta({})
@@ -169,8 +170,11 @@ def test_what_is_refused(detector_ramp, rng):
     given = references((48, 64))
     with pytest.raises(BadParameter, match="autoparam is not supported"):
         CleanFlickerNoise(autoparam=True)(ramp, **given)
-    with pytest.raises(BadParameter, match="median_image"):
-        CleanFlickerNoise(background_method="median_image")(ramp, **given)
+    alone = ramp.replace(
+        data=ramp.data[:1], groupdq=ramp.groupdq[:1], meta=ramp.meta.set({"exposure.nints": 1})
+    )
+    with pytest.raises(BadParameter, match="needs several integrations"):
+        CleanFlickerNoise(background_method="median_image")(alone, **given)
     with pytest.raises(StepSkipped, match="is not corrected"):
         CleanFlickerNoise()(
             with_type(
@@ -185,6 +189,29 @@ def test_what_is_refused(detector_ramp, rng):
     )
     with pytest.raises(BadParameter, match="take turns"):
         CleanFlickerNoise(fit_method="fft")(ramp.replace(meta=meta), **given)
+
+
+def test_a_time_series_tells_its_scene_from_the_noise(detector_ramp, rng):
+    shape = (16, 4, 48, 64)
+    scene = np.full(shape[2:], 20.0)
+    scene[:, 5:60] += 400 * rng.gamma(1, 1, (48, 55))  # light almost everywhere
+    brighter = 1 + 0.1 * rng.normal(size=(16, 1, 1, 1))
+    true = 20.0 + (scene - 20) * brighter
+    true = true * np.arange(1, 5)[:, None, None] + rng.normal(0, 3, shape)
+    stripes = rng.normal(0, 10, (*shape[:3], 1))
+    ramp = detector_ramp(true + stripes, **TIMES)
+    given = references((48, 64))
+    series = CleanFlickerNoise(background_method="median_image", n_sigma=0.0)
+    usual = CleanFlickerNoise(n_sigma=0.0)
+    before = spread(ramp.data, true)
+    # What is alike in all integrations stays: a sixteenth of the variance, and medians' own noise.
+    assert spread(series(ramp, **given).data, true) < 0.55 * before
+    assert spread(usual(ramp, **given).data, true) > before
+    saved = CleanFlickerNoise(background_method="median_image", n_sigma=0.0, save_background=True)
+    rise = saved(ramp, **given).flicker_bkg.data[:, 2]
+    np.testing.assert_allclose(
+        rise.mean(axis=(1, 2)), (20 + (scene - 20) * brighter[:, 0]).mean(axis=(1, 2)), rtol=0.02
+    )
 
 
 class _Answers:

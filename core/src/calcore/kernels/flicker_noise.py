@@ -15,6 +15,7 @@ from photutils.background import Background2D, MedianBackground
 
 from calcore.flags import DQ
 from calcore.kernels.flicker_mask import quiet_pixels
+from calcore.kernels.median_scene import MedianScene
 
 Pixels = NDArray[np.bool_]
 Values = NDArray[np.float32]
@@ -50,6 +51,7 @@ def clean(
     background: Method = "median",
     box: tuple[int, int] | None = None,
     flat: Values | None = None,
+    scene: MedianScene | None = None,
     keep: bool = False,
 ) -> Cleaned:
     """Take flicker noise out of ramps.
@@ -73,6 +75,8 @@ def clean(
     flat : float32 (ny, nx), optional
         Response of the pixels, by which differences are divided first and multiplied last; known
         for every pixel (see `whole_flat`).
+    scene : MedianScene, optional
+        Background of each difference, in place of one found from it.
     keep : bool
         Return background and noise as well.
 
@@ -97,7 +101,10 @@ def clean(
             if not good.any():
                 np.subtract(raw[group], lost, out=new[group])
                 continue
-            level, noise = _parts(difference, good, find_noise, n_sigma, background, box)
+            known = None if scene is None else scene.difference(integration, last, group)
+            if known is not None and flat is not None:
+                known /= flat
+            level, noise = _parts(difference, good, find_noise, n_sigma, known, background, box)
             rest = ((difference - level) - noise) + level
             if flat is not None:
                 rest *= flat
@@ -127,16 +134,21 @@ def _parts(
     good: Pixels,
     find_noise: Noise,
     n_sigma: float,
+    known: Values | None,
     method: Method,
     box: tuple[int, int] | None,
 ) -> tuple[Values, Values]:
     """Return background and noise of an image."""
-    if method is None:
+    if method is None and known is None:
         return np.zeros((1, 1), np.float32), find_noise(image, good)
-    good = quiet_pixels(image, good, _REACH)
-    if method == "median":
-        level: Values = np.full((1, 1), np.median(image[good]), np.float32)
+    level: Values
+    if known is not None:
+        level = known
+    elif method == "median":
+        good = quiet_pixels(image, good, _REACH)
+        level = np.full((1, 1), np.median(image[good]), np.float32)
     else:
+        good = quiet_pixels(image, good, _REACH)
         level = _surface(image, good, box)
     rest = image - level
     if n_sigma > 0:

@@ -1,15 +1,31 @@
 """How flicker noise is found on a detector: along which lines, and in which order of reading."""
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 
 from calcore.kernels.flicker_noise import Noise, line_medians
+from calcore.kernels.median_scene import MedianScene, median_scene
 from calcore.kernels.nsclean import line_frequencies, series_frequencies
 from calcore.model import Ramp
+from calcore.model.exposure import Layer
 from calcore.model.readout import Readout
+from calcore.model.reference import Gain, ReadNoise
+from calcore.steps.scene import rates_of
 
 Image = NDArray[np.float32]
 Pixels = NDArray[np.bool_]
+
+
+@dataclass(frozen=True, eq=False)
+class FlickerResult:
+    """A ramp without flicker noise, and what is to be saved: mask, background, noise."""
+
+    ramp: Ramp
+    mask: Layer | None = None
+    flicker_bkg: Layer | None = None
+    flicker_noise: Layer | None = None
 
 
 def noise_finder(ramp: Ramp, *, frequencies: bool, by_amplifier: bool, displaced: bool) -> Noise:
@@ -46,3 +62,17 @@ def noise_finder(ramp: Ramp, *, frequencies: bool, by_amplifier: bool, displaced
         return readout.turned_back(series_frequencies(turned, unlit))
 
     return low_frequencies
+
+
+def series_of(ramp: Ramp, gain: Gain, readnoise: ReadNoise) -> MedianScene:
+    """Return what all integrations of a time series show."""
+    rates = rates_of(ramp, gain, readnoise, each=True)
+    return median_scene(ramp.data, ramp.groupdq, rates, ramp.meta.group_time_s)
+
+
+def with_layers(ramp: Ramp, **planes: Image | None) -> Ramp | FlickerResult:
+    """Return a ramp, together with what is to be saved if anything is."""
+    layers = {
+        name: Layer(meta=ramp.meta, data=data) for name, data in planes.items() if data is not None
+    }
+    return FlickerResult(ramp, **layers) if layers else ramp

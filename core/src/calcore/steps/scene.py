@@ -38,6 +38,15 @@ def check_answered(meta: Meta, slot: str, types: "set[str]") -> None:
     )
 
 
+def rates_of(ramp: Ramp, gain: Gain, readnoise: ReadNoise, *, each: bool) -> NDArray[np.float32]:
+    """Return draft rates [DN/s] of all integrations, or their mean, (n_int or 1, ny, nx)."""
+    return draft_rates(
+        ramp.data, ramp.groupdq, ramp.pixeldq, gain.data, readnoise.data,
+        group_time_s=ramp.meta.group_time_s, frame_time_s=ramp.meta.frame_time_s,
+        n_frames=ramp.meta.frames_per_group, each=each,
+    )  # fmt: skip
+
+
 def background_of(
     ramp: Ramp,
     gain: Gain,
@@ -55,11 +64,7 @@ def background_of(
     `scene` and the flags of `science` say what is left out from the start; rates are divided by
     `response` before sources are looked for.
     """
-    rates = draft_rates(
-        ramp.data, ramp.groupdq, ramp.pixeldq, gain.data, readnoise.data,
-        group_time_s=ramp.meta.group_time_s, frame_time_s=ramp.meta.frame_time_s,
-        n_frames=ramp.meta.frames_per_group, each=each,
-    )  # fmt: skip
+    rates = rates_of(ramp, gain, readnoise, each=each)
     usable = np.ones(ramp.data.shape[-2:], bool)
     if scene is not None:
         usable &= scene.data == 0

@@ -5,29 +5,15 @@ from dataclasses import dataclass
 from typing import Annotated, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
 from calcore.errors import BadParameter, ReferenceMissing, StepSkipped
-from calcore.kernels.flicker_noise import Cleaned, clean, whole_flat
+from calcore.kernels.flicker_noise import clean, whole_flat
 from calcore.model import Meta, Ramp, Reference
-from calcore.model.exposure import Layer
 from calcore.model.reference import Flat, Gain, ReadNoise, SceneMask, UserMask
 from calcore.parameters import Doc, Range, Unit
 from calcore.step import Step
-from calcore.steps._flicker_noise import noise_finder
+from calcore.steps._flicker_noise import FlickerResult, noise_finder, series_of, with_layers
 from calcore.steps.scene import BY_FLAT, background_of, check_answered, given_mask, mask_source
-
-Pixels = NDArray[np.bool_]
-
-
-@dataclass(frozen=True, eq=False)
-class FlickerResult:
-    """A ramp without flicker noise, and what is to be saved: mask, background, noise."""
-
-    ramp: Ramp
-    mask: Layer | None = None
-    flicker_bkg: Layer | None = None
-    flicker_noise: Layer | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,7 +34,7 @@ class CleanFlickerNoise(Step):
     ] = False
     background_method: Annotated[
         Literal["median", "model", "median_image"] | None,
-        Doc("Sky to set aside: one level, a smooth surface, or none. median_image: not supported."),
+        Doc("Sky to set aside: a level, a surface, what all integrations show, or none."),
     ] = "median"
     background_box_size: Annotated[
         tuple[int, int] | None, Range(1), Unit("pixel"), Doc("Boxes of the surface: rows, columns.")
@@ -85,9 +71,13 @@ class CleanFlickerNoise(Step):
         """Refuse what is not supported."""
         if not meta.facts.exposure_type.data.get("flicker_noise", True):
             raise StepSkipped(f"flicker noise of {meta.exposure_type} is not corrected")
-        if self.autoparam or self.background_method == "median_image":
-            name = "autoparam" if self.autoparam else "background_method 'median_image'"
-            raise BadParameter(f"clean_flicker_noise: {name} is not supported; choose another")
+        if self.autoparam:
+            raise BadParameter("clean_flicker_noise.autoparam is not supported; set parameters")
+        if self.background_method == "median_image" and meta.n_integrations < 2:
+            raise BadParameter(
+                "clean_flicker_noise.background_method 'median_image' needs several integrations, and "
+                "there is one; use 'median' or 'model'"
+            )
         if self.fit_method == "fft" and meta.facts.detector.interleaved_outputs:
             raise BadParameter(
                 "clean_flicker_noise.fit_method 'fft' needs outputs that read neighbouring pixels "
@@ -121,31 +111,22 @@ class CleanFlickerNoise(Step):
                 ramp, gain, readnoise, n_sigma=self.n_sigma, each=not self.single_mask, scene=scene,
                 fit_histogram=self.fit_histogram, science=science, response=response,
             )  # fmt: skip
-        method = self.background_method
+        method, series = self.background_method, None
+        if method == "median_image":
+            series = series_of(ramp, gain, readnoise)
         noise = noise_finder(
             ramp, frequencies=self.fit_method == "fft", by_amplifier=self.fit_by_channel,
             displaced=self.displaced_smoothing,
         )  # fmt: skip
         cleaned = clean(
             ramp.data, ramp.groupdq, usable, noise, n_sigma=self.n_sigma, flat=response,
-            background=None if method == "median_image" else method,
+            background=None if method == "median_image" else method, scene=series,
             box=self.background_box_size, keep=self.save_background or self.save_noise,
         )  # fmt: skip
-        result = ramp.replace(data=cleaned.data)
-        saved = self.save_mask or self.save_background or self.save_noise
-        return self._with_products(result, usable, cleaned) if saved else result
-
-    def _with_products(self, ramp: Ramp, usable: Pixels, cleaned: Cleaned) -> FlickerResult:
-        """Make records of what is to be saved."""
-        plane = usable if len(usable) > 1 else usable[0]
-        wishes = {
-            "mask": plane.astype(np.float32) if self.save_mask else None,
-            "flicker_bkg": cleaned.background if self.save_background else None,
-            "flicker_noise": cleaned.noise if self.save_noise else None,
-        }
-        layers = {
-            name: Layer(meta=ramp.meta, data=data)
-            for name, data in wishes.items()
-            if data is not None
-        }
-        return FlickerResult(ramp, **layers)
+        plane = (usable if len(usable) > 1 else usable[0]).astype(np.float32)
+        return with_layers(
+            ramp.replace(data=cleaned.data),
+            mask=plane if self.save_mask else None,
+            flicker_bkg=cleaned.background if self.save_background else None,
+            flicker_noise=cleaned.noise if self.save_noise else None,
+        )
