@@ -12,6 +12,7 @@ import sys
 from pathlib import Path
 
 import calcore
+from calcore.errors import CalcoreError
 from calcore.run import Status
 
 
@@ -19,7 +20,11 @@ def main(path: Path) -> None:
     """Do the jobs of a file."""
     answers = []
     for job in json.loads(path.read_text()):
-        result = calcore.run(job.pop("inputs"), overwrite=True, profile="reference", **job)
+        try:
+            result = calcore.run(job.pop("inputs"), overwrite=True, profile="reference", **job)
+        except CalcoreError as error:
+            answers.append([str(error)])
+            continue
         failed = [made for made in result.products if made.status is Status.FAILED]
         answers.append([f"{made.name}: {made.reason}" for made in failed])
     path.with_suffix(".answers.json").write_text(json.dumps(answers))
