@@ -52,16 +52,20 @@ def _regions(least: float, out_mask: U1x2, out_pixels: I4x2, out_regions: I4x2) 
     """
     height, width = out_mask.shape
     rows, columns = out_pixels[0], out_pixels[1]
-    end, found, skip = 0, 0, False
+    end, found = 0, 0
     for y in range(height):
-        for x in range(width):
-            if x % _STRIDE == 0:
+        x = -1
+        while x < width - 1:
+            x += 1
+            if x % _STRIDE == 0 and x + _STRIDE <= width:
                 # Most pixels are not marked: look at a few at once.
                 any_here = np.uint8(0)
-                for u in range(x, min(width, x + _STRIDE)):
-                    any_here |= out_mask[y, u]
-                skip = any_here == 0
-            if skip or not out_mask[y, x]:
+                for u in range(_STRIDE):
+                    any_here |= out_mask[y, x + u]
+                if any_here == 0:
+                    x += _STRIDE - 1
+                    continue
+            if not out_mask[y, x]:
                 continue
             first = end
             rows[end], columns[end] = y, x
