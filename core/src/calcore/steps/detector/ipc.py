@@ -8,7 +8,7 @@ from calcore.kernels.interpixel import convolve
 from calcore.model import Meta, Ramp, Reference
 from calcore.model.reference import Ipc as IpcReference
 from calcore.step import Rows, Step
-from calcore.steps.detector._coupling import kernel_in
+from calcore.steps._coupling import kernel_in
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -16,7 +16,7 @@ from calcore.model.reference import Ipc
 from calcore.model.reference import Linearity as LinearityReference
 from calcore.parameters import Doc
 from calcore.step import Rows, Step
-from calcore.steps.detector._coupling import kernel_in
+from calcore.steps._coupling import kernel_in
 
 
 @dataclass(frozen=True, kw_only=True)
