@@ -15,6 +15,7 @@ from calcore.errors import (
 )
 from calcore.flags import DQ
 from calcore.hooks import hookimpl
+from calcore.kernels.median_scene import median_scene
 from calcore.model import ExposureType, Facts, Meta
 from calcore.model.reference import Flat, Gain, ReadNoise, SceneMask, UserMask
 from calcore.registry.manager import manager
@@ -212,6 +213,18 @@ def test_a_time_series_tells_its_scene_from_the_noise(detector_ramp, rng):
     np.testing.assert_allclose(
         rise.mean(axis=(1, 2)), (20 + (scene - 20) * brighter[:, 0]).mean(axis=(1, 2)), rtol=0.02
     )
+
+
+def test_a_series_without_a_source_or_without_a_rate_has_no_excess(rng):
+    data = np.cumsum(rng.normal(5, 3, (6, 3, 20, 30)), axis=1).astype(np.float32)
+    groupdq = np.zeros(data.shape, np.uint8)
+    groupdq[:, 1, 4, 4] = int(DQ.SATURATED)
+    rates = data[:, -1] / np.float32(20)
+    found = median_scene(data, groupdq, rates, 10.0)
+    assert (found.excess == 0).all()
+    np.testing.assert_allclose(found.rises[1:].mean(), 5, atol=0.3)
+    assert (found.rises[:, 4, 4] == 0).all()
+    assert (median_scene(data, groupdq, rates * np.float32(np.nan), 10.0).excess == 0).all()
 
 
 class _Answers:

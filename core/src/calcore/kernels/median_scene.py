@@ -10,8 +10,7 @@ from calcore.flags import DQ
 Values = NDArray[np.float32]
 
 _SPOILT = np.uint8(DQ.DO_NOT_USE | DQ.JUMP_DET | DQ.SATURATED)
-_BRIGHT = 10.0  # [sigma] of pixels that tell how bright the source is
-_ENOUGH = 10  # bright pixels
+_DARK, _NOT_HOT = 5.0, 99.9  # [percent] of pixels that are darker
 _SIGMA_PER_MAD = 1.4826
 
 
@@ -76,23 +75,25 @@ def median_scene(
 
 
 def _variations(rates: Values) -> tuple[Values, NDArray[np.float64]]:
-    """Return the source's usual rate, and its relative excess in each integration."""
+    """Return the source's usual rate, and its relative excess in each integration.
+
+    The excess is the slope of an integration's rates over the usual ones, which a level that
+    changes leaves alone. It is 0 where the image shows no more structure than noise.
+    """
     usual = _medians(rates)
-    sky = np.median(usual)
-    spread = _SIGMA_PER_MAD * np.median(np.abs(usual - sky))
-    source = usual - sky
-    bright = source > _BRIGHT * spread
+    source = usual - np.float32(np.percentile(usual, _DARK))
     excess = np.zeros(len(rates))
-    if bright.sum() < _ENOUGH:
+    told = usual <= np.percentile(usual, _NOT_HOT)
+    scatter = np.abs(rates - usual)[np.isfinite(rates)]
+    if not scatter.size or usual[told].std() <= _SIGMA_PER_MAD * np.median(scatter):
         return np.zeros_like(source), excess
     for number, rate in enumerate(rates):
-        known = np.isfinite(rate)
-        lit = known & bright
-        profile = source[lit].astype(np.float64)
-        level = np.median(rate[known]) if known.any() else 0.0
-        if profile.size >= _ENOUGH:
-            excess[number] = profile @ (rate[lit] - level) / (profile @ profile) - 1
-    return np.where(bright, source, np.float32(0)), excess
+        known = told & np.isfinite(rate)
+        if known.any():
+            apart = usual[known].astype(np.float64)
+            apart -= apart.mean()
+            excess[number] = apart @ rate[known] / (apart @ apart) - 1
+    return source, excess
 
 
 def _medians(stack: Values) -> Values:
