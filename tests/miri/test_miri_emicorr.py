@@ -3,13 +3,16 @@
 import numpy as np
 import pytest
 
-from calcore.errors import BadParameter, ReferenceInvalid, StepSkipped
+from calcore.errors import ReferenceInvalid, StepSkipped
 from calcore.flags import DQ
 from calcore.model import ExposureType, Facts, Meta, Ramp, Window
 from calcore.model.reference import Emi
 from calcore.testing.contract import Case, StepContract
 from calcore_miri import INSTRUMENT
 from calcore_miri.kernels.emi import BINS, at_phase, deviations, fit, spline
+from calcore_miri.kernels.emi_phased import aligned, bins, centred, folded, residuals
+from calcore_miri.steps._interference import Clocks
+from calcore_miri.steps._phased import Folding
 from calcore_miri.steps.emicorr import EmiCorr
 
 ROW_CLOCKS, FRAME_CLOCKS = 28, 8512
@@ -283,13 +286,161 @@ def test_exposures_without_known_waves_are_skipped(values, reason):
 
 def test_what_cannot_be_done_is_refused():
     meta = make(sky()).meta
-    with pytest.raises(BadParameter, match="'sequential' is not supported; use 'joint'"):
-        EmiCorr(algorithm="sequential").check(meta, {"emicorr": reference("A")})
     with pytest.raises(ReferenceInvalid, match="lists wave 'C' and does not describe it"):
         EmiCorr().check(meta, {"emicorr": reference("C")})
     broken = {"A": {"frequency": 390.7, "phase_amplitudes": [1.0, np.nan, 3.0]}}
     with pytest.raises(ReferenceInvalid, match="finite numbers"):
         EmiCorr().check(meta, {"emicorr": reference("A", waves=broken)})
+
+
+# One wave after the other.
+
+
+def test_straight_lines_leave_nothing_and_flags_do_not_count():
+    data = np.float32([3, 5, 7, 9, 11])[:, None, None] * np.ones((1, 5, 3, 16), np.float32)
+    np.testing.assert_allclose(residuals(data), 0, atol=1e-12)
+
+
+def test_residuals_are_means_of_four_and_spoiled_columns_those_of_their_neighbours():
+    data = np.zeros((1, 5, 1, 20), np.float32)
+    data[0, 0] = np.arange(20)
+    assert residuals(data)[0, 0, 0].tolist() == [1.5, 7.5, 7.5, 13.5, 17.5]
+
+
+def test_a_nan_spoils_one_sample():
+    data = np.zeros((1, 5, 2, 24), np.float32)
+    data[0, 2, 1, 17] = np.nan
+    lost = np.isnan(residuals(data))
+    assert lost[0, :, 1, 4].all()
+    assert lost.sum() == 5
+    assert np.isfinite(centred(residuals(data)))[0, :, 0].all()
+
+
+def test_frames_are_centred_on_their_median():
+    samples = np.array([[1.0, 2.0, 9.0], [np.nan, 5.0, 7.0]]).reshape(1, 2, 1, 3)
+    assert centred(samples)[0, 0, 0].tolist() == [-1, 0, 7]
+    np.testing.assert_array_equal(centred(samples)[0, 1, 0], [np.nan, -1, 1])
+
+
+def test_the_upper_edge_belongs_to_a_bin_and_phase_0_to_none():
+    assert bins(np.array([0.0, 0.1, 0.25, 0.26, 0.99]), 4).tolist() == [-1, 0, 0, 1, 3]
+
+
+def test_outliers_are_clipped_and_the_median_bin_is_0():
+    values = np.append(np.tile([-1.0, 1.0], 50), 1e6)
+    which = np.zeros(101, np.int64)
+    more = np.array([5.0, 7.0, 1e9, 8.0, np.nan])
+    place = np.array([1, 1, -1, 2, 2])
+    wave = folded(np.append(values, more), np.append(which, place), 3)
+    assert wave.tolist() == [-6.0, 0.0, 2.0]
+    assert folded(values, which, 2) is None
+
+
+@pytest.mark.parametrize("n_bin", [50, 64, 500])
+def test_a_shifted_and_stretched_wave_is_recognised(n_bin):
+    table = WAVES["A"]["phase_amplitudes"]
+    middle = (np.arange(n_bin) + 0.5) / n_bin
+    wave = 3 * np.interp(middle + 0.3, PHASE, table, period=1) - 1
+    shift, factor = aligned(wave, table)
+    assert abs(shift - 150) <= 1
+    assert factor == pytest.approx(3, rel=0.02)
+
+
+def test_bins_and_integrations_follow_from_the_wave():
+    clocks = Clocks(sample=1, row=28, frame=8512, resets=1)
+    folding = Folding(None, None, 3, scaled=True)
+    assert folding.bins(390.625) == 128
+    assert folding.bins(10.0) == 500
+    assert Folding(None, 20, 3, scaled=True).bins(10.0) == 20
+    # 1.33 cycles in each integration of twelve frames
+    counts = [
+        Folding(n_int, None, cycles, scaled=True).integrations(1.3, clocks, 8, 12)
+        for n_int, cycles in [(None, 1), (None, 3), (None, 4), (None, 99), (2, 3), (20, 3)]
+    ]
+    assert counts == [1, 3, 4, 8, 2, 8]
+    assert Folding(None, None, None, scaled=True).integrations(1.3, clocks, 8, 12) == 8
+
+
+@pytest.mark.parametrize(
+    ("subarray", "rows", "frame_time", "row_clocks"),
+    [
+        ("SUB64", 64, 0.08512, 28), ("SUB128", 128, 0.11904, 44), ("SUB256", 256, 0.29952, 96),
+        ("SLITLESSPRISM", 416, 0.15904, 28), ("MASKLYOT", 304, 0.32400, 90),
+        ("MASK1065", 224, 0.23968, 82), ("BRIGHTSKY", 512, 0.86528, 162),
+        ("FULL", 1024, 2.77504, 271),
+    ],
+)  # fmt: skip
+def test_clocks_follow_from_the_frame_time(subarray, rows, frame_time, row_clocks):
+    """Rows and frames as the emicorr reference has them."""
+    values = {"subarray.name": subarray, "subarray.ysize": rows, "exposure.frame_time": frame_time,
+              "exposure.readpatt": "FASTR1"}  # fmt: skip
+    clocks = Clocks.of(Meta(values))
+    assert clocks == Clocks(1, row_clocks, round(frame_time * 1e5), 1)
+
+
+FRAME_TIME = {"exposure__frame_time": FRAME_CLOCKS * 1e-5, "subarray__ysize": 64}
+
+
+@pytest.mark.parametrize("settings", [{"algorithm": "sequential"}, {"onthefly_corr_freq": [390.7]}])
+def test_one_wave_after_the_other(settings):
+    """A strong wave goes, up to what its own bending of slopes and medians hides."""
+    shape = (2, 12, 64, 72)
+    expected = 8 * wave("A", shape)
+    ramp = make(sky(shape) + expected, **FRAME_TIME)
+    step = EmiCorr(**settings)
+    result = step(ramp, emicorr=None if "onthefly_corr_freq" in settings else reference("A"))
+    assert np.std(removed(ramp, result) - expected) < 0.15 * np.std(expected)
+
+
+def test_a_wave_of_given_shape_need_not_be_stretched():
+    ramp = make(sky() + 8 * wave("A"), **FRAME_TIME)
+    step = EmiCorr(algorithm="sequential", scale_reference=False)
+    gone = removed(ramp, step(ramp, emicorr=reference("A")))
+    assert np.ptp(gone) == pytest.approx(np.ptp(WAVES["A"]["phase_amplitudes"]), rel=1e-3)
+
+
+def test_a_frequency_whose_phases_are_not_all_read_is_left_in():
+    ramp = make(sky(), **FRAME_TIME)
+    step = EmiCorr(onthefly_corr_freq=(0.01,))
+    np.testing.assert_array_equal(step(ramp, emicorr=None).data, ramp.data)
+
+
+def test_given_frequencies_need_no_reference():
+    meta = make(sky(), **FRAME_TIME).meta
+    assert EmiCorr(onthefly_corr_freq=(390.7,)).wanted(meta) == frozenset()
+    assert EmiCorr().wanted(meta) == {"emicorr"}
+    EmiCorr(onthefly_corr_freq=(390.7,)).check(meta, {})
+
+
+@pytest.mark.parametrize(
+    ("settings", "values", "reason"),
+    [
+        ({}, {}, "no emicorr reference, and onthefly_corr_freq is not given"),
+        ({"onthefly_corr_freq": (390.7,)}, {"exposure__ngroups": 3}, "3 groups are too few"),
+        (
+            {"onthefly_corr_freq": (390.7,)},
+            {**FRAME_TIME, "exposure__readpatt": "FASTGRPAVG"},
+            "not in FASTGRPAVG",
+        ),
+        (
+            {"onthefly_corr_freq": (390.7,)},
+            {**FRAME_TIME, "exposure__frame_time": 0.01},
+            "TFRAME of 0.01 s is too short for 64 rows",
+        ),
+    ],
+)
+def test_what_is_skipped_without_a_reference(settings, values, reason):
+    with pytest.raises(StepSkipped, match=reason):
+        EmiCorr(**settings).check(make(sky(), **values).meta, {})
+
+
+class TestSequentialContract(StepContract):
+    def case(self):
+        shape = (2, 5, 70, 72)
+        data = sky(shape, seed=4) + 5 * wave("A", shape) + 5 * wave("B", shape)
+        data[0, 1, 6, 60] = np.nan
+        step = EmiCorr(algorithm="sequential", use_n_cycles=None, nbins=40)
+        return Case(step, make(data), {"emicorr": reference("A", "B")})
 
 
 class TestEmiCorrContract(StepContract):

@@ -114,6 +114,49 @@ def test_half_a_cycle_in_each_group(reference_pipeline, make_ramp):
     assert np.max(np.abs(difference)) < 0.01 * NOISE
 
 
+SEQUENTIAL = {
+    "known": {"algorithm": "sequential"},
+    "known, not stretched": {"algorithm": "sequential", "scale_reference": False},
+    "known, few bins": {"algorithm": "sequential", "nbins": 50},
+    "given": {"onthefly_corr_freq": [390.625]},
+    "given, few bins": {"onthefly_corr_freq": [390.625], "nbins": 20},
+    "given, one integration": {"onthefly_corr_freq": [390.625], "nints_to_phase": 1},
+    "given, some cycles": {"onthefly_corr_freq": [390.625], "use_n_cycles": 300},
+    "given, all integrations": {"onthefly_corr_freq": [390.625], "use_n_cycles": None},
+    "two given": {"onthefly_corr_freq": [390.625, 218.52]},
+}
+
+
+@pytest.mark.parametrize("settings", SEQUENTIAL.values(), ids=SEQUENTIAL)
+@pytest.mark.parametrize(
+    ("subarray", "n_int", "n_group", "columns", "pattern"),
+    [
+        ("SUB64", 3, 10, 72, "FAST"),
+        ("SUB64", 2, 11, 72, "FASTR1"),
+        ("SLITLESSPRISM", 1, 4, 72, "FAST"),
+        ("SUB128", 1, 9, 136, "FASTR1"),
+    ],
+)
+def test_one_after_the_other(
+    reference_pipeline, make_ramp, subarray, n_int, n_group, columns, pattern, settings
+):
+    """To the criterion with a known shape, whose factor is found otherwise; else to rounding."""
+    ramp = wavy(make_ramp, subarray, n_int, n_group, columns, ("Hz390",), pattern)
+    frame_time = CLOCKS[subarray][1] * 1e-5
+    ramp = ramp.replace(meta=ramp.meta.set({"exposure.frame_time": frame_time}))
+    given = "onthefly_corr_freq" in settings
+    emi = None if given else reference(["Hz390"])
+    theirs = reference_pipeline.step(
+        "EmiCorrStep", ramp, {"emicorr": "N/A" if given else emi}, **settings
+    )
+    assert theirs.meta["cal_step.emicorr"] == "COMPLETE"
+    ours = EmiCorr(**settings)(ramp, emicorr=emi)
+    difference = np.max(np.abs(ours.data - theirs.data)) / NOISE
+    assert np.max(np.abs(theirs.data - ramp.data)) > 0.05 * AMPLITUDE
+    # Waves as measured agree to the rounding of signals of 10000 DN.
+    assert difference < (2.1e-3 / NOISE if given else 0.01), difference
+
+
 @pytest.mark.parametrize(
     ("subarray", "n_group", "names", "settings"),
     [

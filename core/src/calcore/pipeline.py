@@ -24,7 +24,11 @@ _RUNNER_TYPES: Mapping[str, tuple[Any, str]] = {
     "suffix": (str, "a text"),
     "override": (Mapping, "a table of reference types and files"),
 }
-_SPELLINGS = {"user_supplied_flat": "override.flat", "user_mask": "override.usermask"}
+_SPELLINGS = {
+    "user_mask": "override.usermask",
+    "user_supplied_flat": "override.flat",
+    "user_supplied_reffile": "override.emicorr",
+}
 
 
 @dataclass(frozen=True)

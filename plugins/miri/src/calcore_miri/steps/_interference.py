@@ -1,7 +1,8 @@
 """Interference: what is known of it before an exposure, and what is learned from one."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import chain, islice
 from typing import Any, Self
 
 import numpy as np
@@ -10,11 +11,30 @@ from numpy.typing import NDArray
 from calcore.errors import ReferenceInvalid, StepSkipped
 from calcore.model import Meta, Ramp, Window
 from calcore.model.reference import Emi
-from calcore_miri.kernels.emi import BINS, add_samples, add_up, add_wave, bins, fit, spline
+from calcore_miri.kernels.emi import (
+    BINS,
+    add_samples,
+    add_up,
+    add_wave,
+    bins,
+    deviations,
+    fit,
+    spline,
+    subtract_wave,
+)
 
 AMPLIFIERS = 4
 CLOCK_S = 1e-5
 SLOW_SAMPLES = 9
+# The frame is summed up in bands of so many rows.
+BAND = 64
+# So many ramps are enough to know how far ramps spread.
+ENOUGH = 1 << 17
+# Ramps that spread so many times farther than half of all do are left out.
+RESTLESS = 2.0
+# A row that is only reset takes so many clocks.
+SKIPPED_ROW = 7
+FULL_ROWS = 1024
 # Columns beside those at the left edge do not take part, as in the reference pipeline.
 LEFT_OUT = slice(4, 12)
 PATTERNS = ("FAST", "FASTR1", "SLOW", "SLOWR1")
@@ -31,14 +51,38 @@ class Clocks:
 
     def places(self, frequency_hz: float, frame: Window) -> NDArray[np.float64]:
         """Return phases [cycle] (ny, n_sample), 0 to 1, of samples since the frame's start."""
-        rows = np.arange(frame.row_start, frame.row_stop)[:, None] * self.row
-        samples = np.arange(-(-frame.frame_columns // AMPLIFIERS)) * self.sample
-        return _phase(rows + samples, frequency_hz)
+        return _phase(self.sample_clocks(frame), frequency_hz)
 
     def starts(self, frequency_hz: float, n_int: int, n_group: int) -> NDArray[np.float64]:
         """Return phases [cycle] (n_int, n_group), 0 to 1, of the first clock of each frame."""
+        return _phase(self.frame_clocks(n_int, n_group), frequency_hz)
+
+    def sample_clocks(self, frame: Window) -> NDArray[np.intp]:
+        """Return clocks (ny, n_sample) from the frame's start to each sample."""
+        rows = np.arange(frame.row_start, frame.row_stop)[:, None] * self.row
+        return rows + np.arange(-(-frame.frame_columns // AMPLIFIERS)) * self.sample
+
+    def frame_clocks(self, n_int: int, n_group: int) -> NDArray[np.intp]:
+        """Return clocks (n_int, n_group) from the exposure's start to that of each frame."""
         frames = np.arange(n_int)[:, None] * (n_group + self.resets) + np.arange(n_group)
-        return _phase(frames * self.frame, frequency_hz)
+        return frames * self.frame
+
+    @classmethod
+    def of(cls, meta: Meta) -> Self:
+        """Return the clocks that follow from the time a frame takes (TFRAME).
+
+        Raises
+        ------
+        StepSkipped
+            The groups are no single reads, or the frame takes less time than its rows.
+        """
+        pattern = _pattern(meta)
+        rows = int(meta["subarray.ysize"])
+        frame = round(meta.frame_time_s / CLOCK_S)
+        row = round((frame - (FULL_ROWS - rows) * SKIPPED_ROW) / rows)
+        if row <= 0:
+            raise StepSkipped(f"TFRAME of {meta.frame_time_s} s is too short for {rows} rows")
+        return cls(_samples(meta, pattern), row, frame, int(pattern.endswith("R1")))
 
 
 def _phase(clocks: NDArray[np.intp], frequency_hz: float) -> NDArray[np.float64]:
@@ -49,10 +93,13 @@ def _phase(clocks: NDArray[np.intp], frequency_hz: float) -> NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Known:
-    """An exposure's clocks, and frequency [Hz] and shape (n_phase, 4) of each wave in it."""
+    """An exposure's clocks, and frequency [Hz] and values [DN] (n_phase,) of each wave.
+
+    Values are None where the shape of a wave is to be measured.
+    """
 
     clocks: Clocks
-    waves: tuple[tuple[float, NDArray[np.float64]], ...]
+    waves: tuple[tuple[float, NDArray[np.float64] | None], ...]
 
     @classmethod
     def of(cls, meta: Meta, reference: Emi) -> Self:
@@ -65,9 +112,7 @@ class Known:
         ReferenceInvalid
             The reference does not describe a wave that it lists.
         """
-        pattern = str(meta["exposure.readpatt"])
-        if pattern not in PATTERNS:
-            raise StepSkipped(f"waves are known in {', '.join(PATTERNS)}, not in {pattern}")
+        pattern = _pattern(meta)
         speed = pattern.removesuffix("R1")
         name = f"FULL_{speed}" if meta.subarray == "FULL" else meta.subarray
         case = reference.subarray_cases.get(name)
@@ -79,7 +124,7 @@ class Known:
         if not names:
             raise StepSkipped(f"the reference has no wave for {name}, {pattern}, {meta.detector}")
         clocks = Clocks(
-            sample=int(meta.get("exposure.nsamples", SLOW_SAMPLES if speed == "SLOW" else 1)),
+            sample=_samples(meta, pattern),
             row=int(case["rowclocks"]),
             frame=int(case["frameclocks"]),
             resets=int(pattern.endswith("R1")),
@@ -87,8 +132,21 @@ class Known:
         return cls(clocks, tuple(_wave(reference, name) for name in names))
 
 
+def _pattern(meta: Meta) -> str:
+    """Return the read-out pattern, in which every group is a single read."""
+    pattern = str(meta["exposure.readpatt"])
+    if pattern not in PATTERNS:
+        raise StepSkipped(f"waves are known in {', '.join(PATTERNS)}, not in {pattern}")
+    return pattern
+
+
+def _samples(meta: Meta, pattern: str) -> int:
+    """Return how many clocks the sampling of a pixel takes."""
+    return int(meta.get("exposure.nsamples", SLOW_SAMPLES if pattern.startswith("SLOW") else 1))
+
+
 def _wave(reference: Emi, name: str) -> tuple[float, NDArray[np.float64]]:
-    """Return frequency [Hz] and coefficients of the shape of a wave."""
+    """Return frequency [Hz] and values (n_phase,) of a wave."""
     entry = reference.frequencies.get(name)
     if entry is None:
         raise ReferenceInvalid(
@@ -101,7 +159,7 @@ def _wave(reference: Emi, name: str) -> tuple[float, NDArray[np.float64]]:
             f"the emicorr reference's wave {name!r} has phase_amplitudes of shape {values.shape}; "
             "a row of at least three finite numbers is needed"
         )
-    return float(entry["frequency"]), spline(values)
+    return float(entry["frequency"]), values
 
 
 @dataclass(frozen=True)
@@ -115,6 +173,15 @@ class Wave:
     shape: NDArray[np.float64]
     start: NDArray[np.float64]
     amplitude: NDArray[np.float64]
+
+    def subtracted(
+        self, data: NDArray[np.float32], clocks: Clocks, frame: Window
+    ) -> NDArray[np.float32]:
+        """Return a band (n_int, n_group, ny, nx) without the wave."""
+        clean = np.empty_like(data)
+        place = clocks.places(self.frequency_hz, frame)
+        subtract_wave(data, place, self.start, self.shape, self.amplitude, clean)
+        return clean
 
 
 class Sums:
@@ -147,7 +214,9 @@ class Sums:
         """
         found: list[Wave] = []
         clocks = self._known.clocks
-        for k, (frequency, shape) in enumerate(self._known.waves):
+        for k, (frequency, values) in enumerate(self._known.waves):
+            assert values is not None  # a wave of unknown shape is not fitted
+            shape = spline(values)
             sums = self._sums[k].copy()
             for wave in found:
                 for frame, count in self._counts:
@@ -166,3 +235,38 @@ class Sums:
                 start[some] = (start[some] + shift) % 1.0
             found.append(Wave(frequency, shape, start, amplitude))
         return tuple(found)
+
+
+def fitted(
+    first: Ramp,
+    parts: Iterator[Ramp],
+    known: Known,
+    *,
+    separately: bool,
+    shared: bool,
+    least: float,
+) -> tuple[Wave, ...]:
+    """Fit waves and ramps together; `parts` are those of `looks_of` after the first, then bands."""
+    looks = chain((first,), islice(parts, len(looks_of(first.frame)) - 1))
+    spreads = np.concatenate([deviations(look.data).ravel() for look in looks])
+    finite = spreads[np.isfinite(spreads)]
+    limit = RESTLESS * float(np.median(finite)) if finite.size else 0.0
+    sums = Sums(known, first.data.shape[0], first.data.shape[1], limit)
+    for part in parts:
+        sums.add(part)
+    return sums.waves(separately=separately, shared=shared, least=least)
+
+
+def bands_of(frame: Window) -> list[Window]:
+    """Return the bands of the frame that is being summed up, whatever bands the runner works on."""
+    rows = frame.frame_rows
+    return [frame.with_rows(start, min(start + BAND, rows)) for start in range(0, rows, BAND)]
+
+
+def looks_of(frame: Window) -> list[Window]:
+    """Return some rows at the start of each band; all rows of a small frame."""
+    height = max(1, BAND // max(1, frame.frame_rows * frame.frame_columns // ENOUGH))
+    return [
+        band.with_rows(band.row_start, min(band.row_start + height, band.row_stop))
+        for band in bands_of(frame)
+    ]
