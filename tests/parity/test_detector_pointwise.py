@@ -171,6 +171,21 @@ def test_dark_by_integrations(
     compare.ramps(DarkCurrent()(ramp, dark=dark), theirs, ulp=0, groupdq=0)
 
 
+def test_dark_of_a_later_segment(reference_pipeline, make_ramp):
+    """It begins where the segment does; the reference pipeline takes the last for all."""
+    ramp = make_ramp(
+        "MIRIMAGE", shape=(3, 6, *SHAPE), exposure__nints=4, exposure__integration_start=2,
+        exposure__integration_end=4,
+    )  # fmt: skip
+    dark = dark_reference(np.random.default_rng(3), 6, integrations=3)
+    theirs = reference_pipeline.step("DarkCurrentStep", ramp, {"dark": dark})
+    ours = DarkCurrent()(ramp, dark=dark)
+    for i, (own, other) in enumerate([(1, 2), (2, 2), (2, 2)]):
+        for result, number in ((ours, own), (theirs, other)):
+            taken = np.nan_to_num(ramp.data[i] - result.data[i])
+            np.testing.assert_allclose(taken, np.nan_to_num(dark.data[number]), atol=0.01)
+
+
 @pytest.mark.parametrize("source", ["parameter", "keyword"])
 def test_average_dark_current(reference_pipeline, make_ramp, source):
     ramp = make_ramp()
