@@ -139,3 +139,25 @@ def test_errors_are_the_scatter(rate):
     scatter = offset.std()
     assert abs(offset.mean()) < 4 * scatter / np.sqrt(offset.size) + 0.005 * scatter
     assert np.sqrt((got.err[0] ** 2).mean()) * GAIN == pytest.approx(scatter, rel=0.025)
+
+
+@pytest.mark.parametrize("rate", [0.0, 0.3, 30.0])
+def test_pixels_side_by_side_get_the_bits_that_each_gets_alone(rate):
+    data, group_time = ramps(rate, n_int=2, n_pixel=150, n_frames=4)
+    gain = np.full((1, 150), GAIN, np.float32)
+    noise = np.full((1, 150), READ * np.sqrt(2) / GAIN, np.float32)
+    times = {"group_time_s": group_time, "frame_time_s": FRAME_S, "n_frames": 4}
+    flags = np.zeros(data.shape, np.uint8)
+    flags[:, 0] = DQ.DO_NOT_USE
+    flags[1, 5, 0, 7] = DQ.JUMP_DET
+    flags[0, 3, 0, 9] = DQ.PERSISTENCE
+    ordinary = fit_ordinary(data, flags, np.zeros((1, 150), np.uint32), gain, noise, **times)
+    together = refine(ordinary, data, flags, gain, noise, **times)
+    # Where some pixel has kept a group that the others have lost, no ramp near it is whole.
+    flags[:, 0, 0, [0, 149]] = 0
+    alone = refine(ordinary, data, flags, gain, noise, **times)
+    for name in ("rate", "err", "var_poisson", "var_rnoise", "integrations"):
+        one, other = getattr(together, name)[..., 1:149], getattr(alone, name)[..., 1:149]
+        assert np.isfinite(one).all()
+        np.testing.assert_array_equal(one, other)
+    assert (together.rate != ordinary.rate).any()

@@ -17,12 +17,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calcore.flags import DQ
-from calcore.kernels._jit import F4x2, F4x4, F8x1, U1x4, helper, kernel
+from calcore.kernels._jit import F4x2, F4x4, F8x1, U1x2, U1x4, helper, kernel
+from calcore.kernels._likely_whole import CHUNK, NO_PHOTONS, ROOM, fit_whole
 from calcore.kernels.ramp_fit_ols import RampFit, fit_ordinary
 
 _PERSISTENCE = int(DQ.PERSISTENCE)
 _JUMP = int(DQ.JUMP_DET)
-_NO_PHOTONS = 1e-9
 
 
 @helper
@@ -45,7 +45,7 @@ def _solve(count: int, diagonal: float, beside: float, total: float, out_weight:
     before the first and after the last row is ``(1 - (r^k + r^(n + 1 - k)) / (1 + r^(n + 1))) /
     total``; it becomes a parabola where there is read noise alone.
     """
-    if total <= _NO_PHOTONS * diagonal:
+    if total <= NO_PHOTONS * diagonal:
         for k in range(count):
             out_weight[k] = (k + 1) * (count - k) / diagonal
         return
@@ -98,12 +98,15 @@ def _gather(
 @kernel
 def _fit(
     data: F4x4, flags: U1x4, gain: F4x2, noise: F4x2, dark: F4x2, group_time: float,
-    spread: float, first_group: int, stop_group: int, out_rate: F4x4,
+    spread: float, first_group: int, stop_group: int, done: U1x2, out_rate: F4x4,
     out_weight: F8x1, out_sums: F8x1,
 ) -> None:  # fmt: skip
+    """Fit the pixels that are not `done`, whatever their flags."""
     integrations, _, rows, columns = data.shape
     for y in range(rows):
         for x in range(columns):
+            if done[y, x]:
+                continue
             electrons = np.float64(gain[y, x])
             read = np.float64(noise[y, x]) * np.float64(noise[y, x])
             background = np.float64(dark[y, x]) * electrons
@@ -230,10 +233,13 @@ def refine(
     together = (ordinary.rate, ordinary.err, ordinary.var_poisson, ordinary.var_rnoise)
     for plane, value in zip(fitted[:, n_int], together, strict=True):
         plane[...] = value
-    _fit(
-        data, groupdq, gain, noise, dark, group_time_s, spread, first, last + 1, fitted,
-        np.empty(n_group), np.empty(5),
+    done = np.empty((rows, columns), np.uint8)
+    arrays = data, groupdq, gain, noise, dark, group_time_s, spread, first, last + 1
+    fit_whole(
+        *arrays, fitted, done, np.empty((ROOM, CHUNK)), np.empty((n_group, CHUNK)),
+        np.empty(CHUNK, np.uint8), np.empty((n_int, 2), np.int64),
     )  # fmt: skip
+    _fit(*arrays, done, fitted, np.empty(n_group), np.empty(5))
     rate, err, photons, read = fitted[:, n_int]
     return replace(
         ordinary,
