@@ -49,9 +49,12 @@ def test_faint_light_does_not_widen_what_is_quiet(rng):
     lit = dark.copy()
     lit[:20] += 2  # raises the upper half of the distribution only
     everywhere = np.ones(dark.shape, bool)
-    wide = np.abs(lit[~quiet_pixels(lit, everywhere, 3.0)]).min()
-    assert wide < 3.7
-    assert not quiet_pixels(np.full((4, 4), np.nan, np.float32), np.ones((4, 4), bool), 3.0).any()
+    quiet, median = quiet_pixels(lit, everywhere, 3.0)
+    assert np.abs(lit[~quiet]).min() < 3.7
+    assert median == pytest.approx(np.median(lit[quiet]))
+    none, median = quiet_pixels(np.full((4, 4), np.nan, np.float32), np.ones((4, 4), bool), 3.0)
+    assert not none.any()
+    assert np.isnan(median)
 
 
 @pytest.mark.parametrize("along_x", [True, False])

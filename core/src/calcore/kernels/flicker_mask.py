@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import curve_fit
 
+from calcore.kernels._jit import F4x1, F8x1, kernel
 from calcore.kernels.sky import clipped_about_median
 
 Pixels = NDArray[np.bool_]
@@ -42,13 +43,13 @@ def background_pixels(
     if n_sigma <= 0 or not kept.any():
         return kept
     values = image[kept]
-    center, spread = _fitted(values) if fit_histogram else _clipped(values)
+    center, spread = _fitted(values) if fit_histogram else _levels(np.sort(values))[:2]
     kept &= (image >= center - _LOWEST * spread) & (image <= center + n_sigma * spread)
     return kept
 
 
-def quiet_pixels(image: Values, usable: Pixels, n_sigma: float) -> Pixels:
-    """Return the pixels whose value is near the background on either side.
+def quiet_pixels(image: Values, usable: Pixels, n_sigma: float) -> tuple[Pixels, float]:
+    """Return the pixels whose value is near the background on either side, and their median.
 
     The spread is that of the values below the background, which sources do not raise.
 
@@ -65,27 +66,77 @@ def quiet_pixels(image: Values, usable: Pixels, n_sigma: float) -> Pixels:
     -------
     bool (ny, nx)
         True for pixels that are usable and quiet.
+    float
+        Median of these; NaN if there is none.
     """
-    kept = usable & np.isfinite(image)
-    values = image[kept]
+    kept: Pixels = usable & np.isfinite(image)
+    values = np.sort(image[kept])
     if values.size == 0:
-        return kept
-    center, _ = _clipped(values)
-    below = center - values[values <= center].astype(np.float64)
-    spread = 0.0
-    for last in (*[False] * _TIMES, True):
-        spread = float(np.sqrt(np.mean(below * below)))
-        near = below <= _REACH * spread
-        if last or near.all():
+        return kept, np.nan
+    center, _, spread = _levels(values)
+    lowest = _inward(center - n_sigma * spread, np.inf)
+    highest = _inward(center + n_sigma * spread, -np.inf)
+    kept &= (image >= lowest) & (image <= highest)
+    start = np.searchsorted(values, lowest, "left")
+    stop = np.searchsorted(values, highest, "right")
+    return kept, float(
+        np.float32(values[(start + stop - 1) // 2] + values[(start + stop) // 2]) / 2
+    )
+
+
+def _inward(limit: float, direction: float) -> np.float32:
+    """Return the first float32 in a direction from a limit, so that no array must be converted."""
+    near = np.float32(limit)
+    outside = near < limit if direction > 0 else near > limit
+    return np.nextafter(near, np.float32(direction)) if outside else near
+
+
+def _levels(ranked: Values) -> NDArray[np.float64]:
+    """Return median and standard deviation of values without outliers, and that of the lower half."""
+    out = np.empty(3)
+    _clip(ranked, _REACH, _TIMES, out)
+    return out
+
+
+@kernel
+def _clip(ranked: F4x1, reach: float, times: int, out: F8x1) -> None:
+    """Clip values in ascending order about their median; then those below it, mirrored in it."""
+    low, high = 0, ranked.size
+    middle, spread = 0.0, 0.0
+    for turn in range(times + 1):
+        total = 0.0
+        for k in range(low, high):
+            total += ranked[k]
+        mean = total / (high - low)
+        total = 0.0
+        for k in range(low, high):
+            total += (ranked[k] - mean) ** 2
+        spread = np.sqrt(total / (high - low))
+        middle = 0.5 * (
+            np.float64(ranked[(low + high - 1) // 2]) + np.float64(ranked[(low + high) // 2])
+        )
+        before = high - low
+        while turn < times and ranked[low] < middle - reach * spread:
+            low += 1
+        while turn < times and ranked[high - 1] > middle + reach * spread:
+            high -= 1
+        if high - low == before:
             break
-        below = below[near]
-    return kept & (image >= center - n_sigma * spread) & (image <= center + n_sigma * spread)
-
-
-def _clipped(values: Values) -> tuple[float, float]:
-    """Return median and standard deviation of values without outliers."""
-    kept = clipped_about_median(values, _REACH, _TIMES)
-    return float(np.median(kept)), float(kept.std())
+    out[0], out[1] = middle, spread
+    low, high = 0, 0
+    while high < ranked.size and ranked[high] <= middle:
+        high += 1
+    for turn in range(times + 1):
+        total = 0.0
+        for k in range(low, high):
+            total += (middle - ranked[k]) ** 2
+        spread = np.sqrt(total / (high - low))
+        before = low
+        while turn < times and middle - ranked[low] > reach * spread:
+            low += 1
+        if low == before:
+            break
+    out[2] = spread
 
 
 def _fitted(values: Values) -> tuple[float, float]:

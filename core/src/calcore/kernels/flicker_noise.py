@@ -144,15 +144,14 @@ def _parts(
     level: Values
     if known is not None:
         level = known
-    elif method == "median":
-        good = quiet_pixels(image, good, _REACH)
-        level = np.full((1, 1), np.median(image[good]), np.float32)
     else:
-        good = quiet_pixels(image, good, _REACH)
-        level = _surface(image, good, box)
+        good, median = quiet_pixels(image, good, _REACH)
+        level = np.full((1, 1), median, np.float32)
+        if method == "model":
+            level = _surface(image, good, box)
     rest = image - level
     if n_sigma > 0:
-        good = quiet_pixels(rest, good, n_sigma)
+        good, _ = quiet_pixels(rest, good, n_sigma)
     return level, find_noise(rest, good)
 
 

@@ -20,7 +20,7 @@ def mask_source(meta: Meta) -> str | None:
     return source
 
 
-def check_answered(meta: Meta, slot: str, types: "set[str]") -> None:
+def check_answered(meta: Meta, slot: str, types: set[str]) -> None:
     """Refuse an exposure whose science regions are to be left out, but that nobody knows.
 
     Raises
@@ -91,5 +91,5 @@ def given_mask(mask: UserMask, ramp: Ramp) -> Pixels:
             f"the mask has {len(planes)} planes for an exposure of {len(ramp.data)} integrations; "
             "give one plane, or one for each"
         )
-    pixels: Pixels = planes != 0
+    pixels: Pixels = np.isfinite(planes) & (planes != 0)
     return pixels
