@@ -15,7 +15,12 @@ from calcore.simulate import VisitOptions, simulate
 CASES = {
     "miri": ("MIR_DARKIMG", {"subarray": "SUB64", "n_groups": 8}),
     "nircam": ("NRC_DARK", {"subarray": "SUB160", "n_groups": 4, "pattern": "SHALLOW4"}),
-}
+    "nirspec": ("NRS_DARK", {
+        "mode": "bright_object", "detectors": ("NRS2",), "subarray": "SUB512", "n_groups": 3,
+    }),
+    "niriss": ("NIS_DARK", {"mode": "ami", "n_groups": 4}),
+    "fgs": ("FGS_DARK", {"detectors": ("GUIDER2",), "subarray": "SUB128LL", "n_groups": 4}),
+}  # fmt: skip
 # What is written at another time, by another program, or is said in another way on purpose.
 OTHERWISE = {"", "COMMENT", "HISTORY", "DATE", "CAL_VER", "CAL_VCS", "FILENAME", "FILETYPE"}
 # Reference output rides along as raw counts; the reference pipeline makes floats of them.
