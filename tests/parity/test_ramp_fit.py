@@ -136,7 +136,10 @@ def test_charge_that_migrated(reference_pipeline, make_ramp):
     groupdq = ramp.groupdq | (np.uint8(lost) * (np.arange(8)[:, None, None] >= level)).astype(
         np.uint8
     )
-    compare_fits(reference_pipeline, ramp.replace(groupdq=groupdq), references)
+    bits = [0, 0, 0, DQ.DO_NOT_USE, DQ.HOT]
+    pixeldq = np.random.default_rng(3).choice(np.array(bits, np.uint32), (24, 24))
+    ramp = ramp.replace(groupdq=groupdq, pixeldq=pixeldq)
+    compare_fits(reference_pipeline, ramp, references)
 
 
 @pytest.mark.parametrize("suppress", [True, False])

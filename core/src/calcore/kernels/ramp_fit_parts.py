@@ -291,7 +291,7 @@ def fit_odd(
                     total_read += read
                     total_photon += photon
                 empty |= slope == 0 and read == 0
-                if lost and not known & _UNUSABLE:
+                if lost:
                     if kind[integration] != _ZERO:
                         for group in range(count):
                             if flags[integration, group] & _LOSS:
