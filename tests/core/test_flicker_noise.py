@@ -199,3 +199,4 @@ def test_flicker_of_a_sub_array_is_found_and_not_made_up(rng):
     white = rng.normal(0, 3, noise.shape).astype(np.float32)
     assert series_frequencies(white, np.ones_like(good)).std() < 0.6
     assert (series_frequencies(white, np.zeros_like(good)) == 0).all()
+    assert np.isfinite(series_frequencies(white[:1, :3], np.ones((1, 3), bool))).all()

@@ -23,8 +23,8 @@ _OUTLIER = 3.0  # [sigma] of a line
 _SIGMA_PER_MAD = 1.4826
 _WEAKEST = 1e-8  # combinations of frequencies that unlit pixels constrain less are left out
 _LINE_OVERHEAD = 12  # [pixel] pause after each line
-_HIGHEST = 0.0121  # [1/pixel] of the noise of a sub-array
-_STEPS, _ENOUGH = 200, 1e-4  # of the conjugate gradients
+_SLOW, _FAST = 0.0121, 0.05  # [1/pixel] below which a sub-array flickers, and above which hardly
+_STEPS, _ENOUGH = 200, 1e-3  # of the conjugate gradients
 
 
 def line_frequencies(image: Values, good: Pixels, *, displaced: tuple[int, int] = (0, 0)) -> Values:
@@ -166,14 +166,17 @@ def _signal_to_noise(values: Series, seen: Series, size: int) -> Series | None:
     """
     frequency = np.arange(size // 2 + 1) / size
     power = np.abs(np.asarray(rfft(values))) ** 2 / seen.sum()
-    low = (frequency > 0) & (frequency < _HIGHEST)
-    white = float(np.median(power[frequency > 4 * _HIGHEST]) / np.log(2))
+    slow = (frequency > 0) & (frequency < _SLOW)
     shape = np.zeros_like(frequency)
-    shape[low] = 1 / frequency[low]
-    excess = float((power[low] - white).sum())
+    shape[1:] = 1 / frequency[1:]
+    # Of power that is distributed exponentially, the median is ln 2 of the mean.
+    fast = frequency > _FAST
+    white = float(np.median(power[fast]) / np.log(2))
+    excess = float((power[slow] - white).sum() / max(shape[slow].sum(), 1.0))
+    white -= max(excess, 0.0) * float(shape[fast].mean())  # which flickers, too
     if white <= 0 or excess <= 0:
         return None
-    ratio: Series = shape * (excess / white / shape.sum())
+    ratio: Series = shape * (excess / white)
     # The slowest waves are longer than the series, which is followed by as long a pause.
     ratio[0] = ratio[1]
     return ratio
