@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calcore.flags import DQ
-from calcore.kernels._jit import F4x2, F4x4, I8x2, U1x3, U1x4, kernel
+from calcore.kernels._jit import F4x2, F4x3, F4x4, I8x2, U1x1, U1x3, U1x4, kernel
 from calcore.kernels._networks import sorting_pairs
 from calcore.kernels._whole import whole_span
 
@@ -28,15 +28,16 @@ def _screen(
     rising: float,
     falling: float,
     out: U1x3,
+    out_solved: F4x3,
+    out_room: F4x2,
+    out_odd: U1x1,
 ) -> None:
+    """Mark the ramps that must be looked at one by one; the last three arguments are room."""
     n_int, n_group, rows, columns = data.shape
-    size = max(1, n_group - 1)
-    value, ones = np.empty((size, _CHUNK), np.float32), np.empty((size, _CHUNK), np.float32)
-    pivot, inverse = np.empty((size, _CHUNK), np.float32), np.empty((size, _CHUNK), np.float32)
-    level, read = np.empty(_CHUNK, np.float32), np.empty(_CHUNK, np.float32)
-    middle, beside = np.empty(_CHUNK, np.float32), np.empty(_CHUNK, np.float32)
-    total, weight = np.empty(_CHUNK, np.float32), np.empty(_CHUNK, np.float32)
-    odd, worst = np.empty(_CHUNK, np.uint8), np.empty(_CHUNK, np.float32)
+    size = out_solved.shape[1]
+    value, ones, pivot, inverse = out_solved[0], out_solved[1], out_solved[2], out_solved[3]
+    level, read, middle, beside = out_room[0], out_room[1], out_room[2], out_room[3]
+    total, weight, worst, odd = out_room[4], out_room[5], out_room[6], out_odd
     one, zero, two, half = np.float32(1), np.float32(0), np.float32(2), np.float32(0.5)
     part, infinite = np.float32(shared), np.float32(np.inf)
     high, low = (
@@ -161,5 +162,9 @@ def may_jump(
     """
     n_int, n_group, rows, columns = data.shape
     out = np.empty((n_int, rows, columns), np.uint8)
-    _screen(data, groupdq, gain, noise, sorting_pairs(n_group - 1), shared, rising, falling, out)
+    _screen(
+        data, groupdq, gain, noise, sorting_pairs(n_group - 1), shared, rising, falling, out,
+        np.empty((4, max(1, n_group - 1), _CHUNK), np.float32), np.empty((7, _CHUNK), np.float32),
+        np.empty(_CHUNK, np.uint8),
+    )  # fmt: skip
     return out

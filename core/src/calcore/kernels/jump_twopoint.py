@@ -9,7 +9,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calcore.flags import DQ
-from calcore.kernels._jit import F4x1, F4x2, F4x4, I4x1, I4x2, I8x1, I8x2, U1x4, helper, kernel
+from calcore.kernels._jit import (
+    F4x1,
+    F4x2,
+    F4x4,
+    I4x1,
+    I4x2,
+    I8x1,
+    I8x2,
+    U1x1,
+    U1x4,
+    helper,
+    kernel,
+)
 from calcore.kernels._networks import sorting_pairs
 
 _UNUSABLE = np.uint8(DQ.DO_NOT_USE | DQ.SATURATED)
@@ -147,11 +159,12 @@ def _find(
     out_ranked: F4x2,
     out_value: F4x1,
     out_place: I4x2,
+    out_odd: U1x1,
 ) -> None:
     n_int, n_group, rows, columns = data.shape
     length = out_ranked.shape[0] - 2
     ranked, signal, total = out_ranked, out_ranked[length], out_ranked[length + 1]
-    odd, place, found = np.empty(_CHUNK, np.uint8), out_place[0], out_place[1]
+    odd, place, found = out_odd, out_place[0], out_place[1]
     # Ranks of the median, of all or of all but the largest, where every difference is usable.
     kept = length if single_pass or length == 3 else length - 1
     low, high = (kept - 1) // 2, kept // 2
@@ -229,12 +242,13 @@ def _spread(
     n_after: I8x1,
     jumped: U1x4,
     out_groupdq: U1x4,
+    out_value: F4x1,
+    out_place: I4x1,
+    out_hit: U1x1,
 ) -> None:
     """Flag the pixels beside jumps of a middling size, and groups after large ones."""
     n_int, n_group, rows, columns = data.shape
-    length = n_int * (n_group - 1)
-    value, place = np.empty(length, np.float32), np.empty(length, np.int32)
-    hit = np.empty(columns, np.uint8)
+    value, place, hit = out_value, out_place, out_hit
     frames = np.float32(n_frames)
     for y in range(rows):
         for x in range(columns):
@@ -336,6 +350,7 @@ def find_jumps(
             data, groupdq, gain, readnoise, pairs, spans, float(n_frames), single_pass,
             np.array(thresholds, np.float32), out, count, np.empty((length + 2, _CHUNK), np.float32),
             np.empty(longest, np.float32), np.empty((2, longest), np.int32),
+            np.empty(_CHUNK, np.uint8),
         )  # fmt: skip
     return out, count
 
@@ -389,5 +404,10 @@ def spread_jumps(
     low, high = neighbours or (np.inf, -np.inf)
     least = np.array([size for size, _ in after], np.float32)
     number = np.array([n for _, n in after], np.int64)
-    _spread(data, groupdq, gain, readnoise, float(n_frames), low, high, least, number, jumped, out)
+    length = data.shape[0] * (data.shape[1] - 1)
+    _spread(
+        data, groupdq, gain, readnoise, float(n_frames), low, high, least, number, jumped, out,
+        np.empty(length, np.float32), np.empty(length, np.int32),
+        np.empty(data.shape[3], np.uint8),
+    )  # fmt: skip
     return out

@@ -320,5 +320,7 @@ def fit_ordinary(
         data, groupdq, pixeldq, gain, noise, dark, zeroframe, weights, group_time_s,
         (n_frames + 1) / 2 * frame_time_s, frame_time_s, suppress_one_group, first_group,
         last_group, start, stop, trim_each, odd, rate, dq, integrations, integrations_dq,
+        np.empty((n_int, n_group)), np.empty(n_group), np.empty((n_int, n_group), np.uint8),
+        np.empty((2, n_int), np.int64), np.empty(n_int),
     )  # fmt: skip
     return RampFit(rate[0], rate[1], rate[2], rate[3], dq, integrations, integrations_dq)

@@ -12,6 +12,7 @@ from calcore.kernels._jit import (
     F4x4,
     F8x1,
     F8x2,
+    I8x2,
     U1x2,
     U1x4,
     U4x2,
@@ -194,14 +195,16 @@ def fit_odd(
     out_rate_dq: U4x2,
     out_ints: F4x4,
     out_ints_dq: U4x3,
+    out_sample: F8x2,
+    out_value: F8x1,
+    out_flags: U1x2,
+    out_count: I8x2,
+    out_time: F8x1,
 ) -> None:
-    """Fit the pixels marked in `odd`, whatever their flags."""
+    """Fit the pixels marked in `odd`, whatever their flags; the last five arguments are room."""
     n_int, n_group, rows, columns = data.shape
-    signal = np.empty((n_int, n_group), np.float64)
-    flags = np.empty((n_int, n_group), np.uint8)
-    value = np.empty(n_group, np.float64)
-    count_of, kind = np.empty(n_int, np.int64), np.empty(n_int, np.uint8)
-    single_time = np.empty(n_int, np.float64)
+    signal, flags, single_time = out_sample, out_flags, out_time
+    count_of, kind = out_count[0], out_count[1]
     for y in range(rows):
         for x in range(columns):
             if not odd[y, x]:
@@ -265,7 +268,7 @@ def fit_odd(
                     single_time[integration] = reset_time
                     level += signal[integration, 0] / reset_time
                 else:
-                    level += _median_rate(signal, flags, integration, count, value, group_time)
+                    level += _median_rate(signal, flags, integration, count, out_value, group_time)
             level = level / n_int if np.isfinite(level) else 0.0
             level = max(level, 0.0) + dark[y, x]
             total_slope, total_read, total_photon, total_regained = 0.0, 0.0, 0.0, 0.0
