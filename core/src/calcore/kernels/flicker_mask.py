@@ -3,9 +3,11 @@
 The levels are those of the JWST documentation's page on the step clean_flicker_noise.
 """
 
+import warnings
+
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import curve_fit
+from scipy.optimize import OptimizeWarning, curve_fit
 
 from calcore.kernels._jit import F4x1, F8x1, kernel
 from calcore.kernels.sky import clipped_about_median
@@ -44,7 +46,9 @@ def background_pixels(
         return kept
     values = image[kept]
     center, spread = _fitted(values) if fit_histogram else _levels(np.sort(values))[:2]
-    kept &= (image >= center - _LOWEST * spread) & (image <= center + n_sigma * spread)
+    lowest = _inward(center - _LOWEST * spread, np.inf)
+    highest = _inward(center + n_sigma * spread, -np.inf)
+    kept &= (image >= lowest) & (image <= highest)
     return kept
 
 
@@ -86,7 +90,8 @@ def quiet_pixels(image: Values, usable: Pixels, n_sigma: float) -> tuple[Pixels,
 
 def _inward(limit: float, direction: float) -> np.float32:
     """Return the first float32 in a direction from a limit, so that no array must be converted."""
-    near = np.float32(limit)
+    largest = float(np.finfo(np.float32).max)
+    near = np.float32(min(max(limit, -largest), largest))
     outside = near < limit if direction > 0 else near > limit
     return np.nextafter(near, np.float32(direction)) if outside else near
 
@@ -144,10 +149,12 @@ def _fitted(values: Values) -> tuple[float, float]:
     kept = clipped_about_median(values, _HISTOGRAM_REACH, _TIMES)
     count, edges = np.histogram(kept, bins=_BINS)
     start = float(count.max()), float(np.median(kept)), float(kept.std())
-    try:
-        (_, center, width), _ = curve_fit(_gaussian, (edges[1:] + edges[:-1]) / 2, count, p0=start)
-    except RuntimeError:  # no Gaussian fits
-        return start[1], start[2]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", OptimizeWarning)  # the parameters' errors are of no use
+        try:
+            (_, center, width), _ = curve_fit(_gaussian, (edges[1:] + edges[:-1]) / 2, count, start)
+        except RuntimeError:  # no Gaussian fits
+            return start[1], start[2]
     return float(center), abs(float(width))
 
 

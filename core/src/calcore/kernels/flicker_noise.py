@@ -41,6 +41,7 @@ class Cleaned:
     noise: Values | None = None
 
 
+@np.errstate(invalid="ignore", over="ignore")  # samples that are no number stay what they are
 def clean(
     data: Values,
     groupdq: NDArray[np.uint8],

@@ -41,6 +41,7 @@ class MedianScene:
         return total
 
 
+@np.errstate(invalid="ignore", over="ignore")  # samples that are no number do not count
 def median_scene(
     data: Values, groupdq: NDArray[np.uint8], rates: Values, group_time_s: float
 ) -> MedianScene:

@@ -23,6 +23,7 @@ def regions(shape: tuple[int, int]) -> tuple[Pixels, Pixels]:
     return edge, middle
 
 
+@np.errstate(invalid="ignore", over="ignore")  # samples that are no number stay what they are
 def subtract_picture_frame(data: Values, glow: Values, usable: Pixels) -> Values:
     """Subtract the picture frame that has grown since each integration's first group.
 
