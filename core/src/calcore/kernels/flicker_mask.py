@@ -92,7 +92,7 @@ def _inward(limit: float, direction: float) -> np.float32:
     """Return the first float32 in a direction from a limit, so that no array must be converted."""
     largest = float(np.finfo(np.float32).max)
     near = np.float32(min(max(limit, -largest), largest))
-    outside = near < limit if direction > 0 else near > limit
+    outside = float(near) < limit if direction > 0 else float(near) > limit
     return np.nextafter(near, np.float32(direction)) if outside else near
 
 
