@@ -2,11 +2,14 @@
 
 import json
 import os
+import sys
 import time
 
 import asdf
 import numpy as np
 import pytest
+from astropy import units as u
+from astropy.coordinates import SkyCoord
 from astropy.io import fits
 from astropy.table import QTable
 from click.testing import CliRunner
@@ -121,6 +124,28 @@ def test_info_shows_associations_catalogues_and_asdf(tmp_path):
         assert text in shown.stdout
 
 
+def test_info_knows_columns_without_unit_and_goes_on_after_what_it_does_not_expect(
+    tmp_path, monkeypatch
+):
+    table = QTable({"sky_centroid": SkyCoord([1.0] * u.deg, [2.0] * u.deg)})
+    for name in ("a_cat.ecsv", "b_cat.ecsv"):
+        io.write(Catalog(table), tmp_path / name)
+    shown = ask(tmp_path / "a_cat.ecsv", tmp_path)
+    assert shown.exit_code == 1
+    assert "  sky_centroid" in shown.stdout
+    assert shown.stderr == f"calcore: {tmp_path}: is a folder; name files in it\n"
+
+    def broken(path, _verbose):
+        if path.name.startswith("a"):
+            raise ZeroDivisionError("by zero")
+        yield "b is shown"
+
+    monkeypatch.setitem(sys.modules["calcore.cli.info"]._READERS, ".ecsv", broken)
+    shown = ask(tmp_path / "a_cat.ecsv", tmp_path / "b_cat.ecsv")
+    assert "a_cat.ecsv: unexpected ZeroDivisionError: by zero" in shown.stderr
+    assert "b is shown" in shown.stdout
+
+
 def test_info_says_what_is_wrong_with_each_file_and_shows_the_others(product, tmp_path):
     short = tmp_path / "short_cal.fits"
     short.write_bytes(product.read_bytes()[:-4000])
@@ -173,3 +198,16 @@ def test_a_mosaic_is_drawn_with_its_catalogue(tmp_path):
     assert list(catalog_beside(path)["xcentroid"]) == [10.0]
     path.with_suffix(".png").unlink()
     assert draw([path])[path].read_bytes() != bare
+
+
+def test_a_product_whose_name_cannot_be_written_gets_its_picture(tmp_path):
+    path = tmp_path / os.fsdecode(b"a\xff_cal.fits")
+    io.write(image(), path)
+    assert draw([path]) == {path: path.with_suffix(".png")}
+
+
+def test_a_picture_that_fails_for_any_reason_is_a_line_in_the_log(product, monkeypatch, caplog):
+    monkeypatch.setattr("calcore.report.quicklook", lambda *_, **__: 1 / 0)
+    assert draw([product]) == {}
+    assert "no picture of" in caplog.text
+    assert "ZeroDivisionError" in caplog.text

@@ -2,8 +2,10 @@
 
 import os
 import resource
+import signal
 import subprocess
 import sys
+import time
 from importlib.metadata import version
 
 import numpy as np
@@ -11,8 +13,9 @@ import pytest
 from astropy.io import fits
 
 import calcore
+from calcore.errors import UsageError
 from calcore.flags import DQ
-from calcore.run import Status, run
+from calcore.run import Status, run, step
 
 pytestmark = pytest.mark.usefixtures("miri_references")
 NO_SERVER = "https://crds-serverless-mode.stsci.edu"
@@ -102,7 +105,7 @@ DEFECTS = {
         plane("GROUPDQ", (1, 5, 64, 72), "u1"), ["GROUPDQ is 1 x 5 x 64 x 72", "1 x 8 x 64 x 72"],
     ),
     "flags of other pixels": (plane("PIXELDQ", (9, 9), "u4"), ["PIXELDQ is 9 x 9"]),
-    "no pixels": (no_pixels, ["no extension SCI"]),
+    "no pixels": (no_pixels, ["SCI holds no image"]),
     "two images": (plane("SCI", (1, 8, 64, 72), "f4"), ["2 extensions SCI"]),
 }  # fmt: skip
 
@@ -353,6 +356,60 @@ def test_a_photom_table_without_the_exposure_s_row_fails_it(miri_visit, miri_pro
     assert outcome.status is Status.FAILED
     assert "F770W" in outcome.reason
     assert not list((tmp_path / "out").glob("*_cal.fits"))
+
+
+def test_one_step_takes_what_it_works_on_and_overwrites_nothing(
+    miri_visit, miri_products, tmp_path
+):
+    done = step("dq_init", miri_visit.folder, output=tmp_path)
+    assert len(done.products) == len(miri_visit.raw)
+    assert done.exit_status == 0
+    (again,) = step("dq_init", miri_visit.raw[0], output=tmp_path).products
+    assert again.status is Status.FAILED
+    assert "_dq_init.fits: is there already; use --overwrite" in again.reason
+    (again,) = step("dq_init", miri_visit.raw[0], output=tmp_path, overwrite=True).products
+    assert again.status is Status.COMPLETE
+    rate = next(miri_products[0].glob("*_rate.fits"))
+    (wrong,) = step("source_catalog", rate, output=tmp_path).products
+    assert f"{rate}: holds a rate, where a mosaic is needed" in wrong.reason
+    with pytest.raises(UsageError, match="there is nothing to do"):
+        step("dq_init", next(miri_products[0].glob("*_cal.fits")), output=tmp_path)
+
+
+def test_a_run_that_was_cut_off_between_two_files_is_taken_up_again(miri_visit, tmp_path):
+    """The file that later runs look for comes last."""
+    run(miri_visit.raw[0], stage="1", output=tmp_path)
+    rate, rates = (next(tmp_path.glob(f"*_{suffix}.fits")) for suffix in ("rate", "rateints"))
+    assert rate.stat().st_mtime_ns >= rates.stat().st_mtime_ns
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="the system has no such signals")
+@pytest.mark.usefixtures("miri_products")  # kernels are compiled, and kept, by then
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_run_leaves_no_half_written_file(miri_visit, tmp_path, number):
+    words = [
+        sys.executable,
+        "-m",
+        "calcore.cli",
+        "run",
+        str(miri_visit.folder),
+        "-o",
+        str(tmp_path),
+    ]
+    with subprocess.Popen(words, stderr=subprocess.PIPE, text=True) as running:
+        for _ in range(6000):
+            if running.poll() is not None or any(tmp_path.glob("*_rateints.fits")):
+                break
+            time.sleep(0.01)
+        running.send_signal(number)
+        said = running.communicate(timeout=60)[1]
+    assert running.returncode == 130
+    assert said.splitlines()[-1].startswith("calcore: interrupted")
+    assert "Traceback" not in said
+    for path in tmp_path.iterdir():
+        assert not path.name.startswith(".")
+        if path.suffix == ".fits":
+            calcore.open(path)
 
 
 @pytest.mark.usefixtures("miri_products")  # kernels are compiled, and kept, by then

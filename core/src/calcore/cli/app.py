@@ -1,8 +1,11 @@
 """The table of commands. Each is imported when it is called, so that help is quick."""
 
+import signal
 import sys
+import threading
 import traceback
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any, NoReturn
@@ -81,9 +84,10 @@ class Commands(click.Group):
         arguments = list(sys.argv[1:] if args is None else args)
         verbose = _is_verbose(arguments)
         try:
-            status = super().main(
-                arguments, prog_name, complete_var, standalone_mode=False, **extra
-            )
+            with _terminable():
+                status = super().main(
+                    arguments, prog_name, complete_var, standalone_mode=False, **extra
+                )
         except CalcoreError as error:
             fail(str(error), error.exit_status, verbose=verbose)
         except click.UsageError as error:
@@ -100,6 +104,23 @@ class Commands(click.Group):
             hint = "" if verbose else "; run the command again with -v for a traceback to report"
             fail(f"unexpected {type(error).__name__}: {error}{hint}", 1, verbose=verbose)
         sys.exit(status if isinstance(status, int) else 0)
+
+
+@contextmanager
+def _terminable() -> Iterator[None]:
+    """Stop as cleanly when the system asks for it (SIGTERM) as when the user does."""
+
+    def stop(_number: int, _frame: Any) -> None:
+        raise KeyboardInterrupt
+
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def fail(message: str, status: int, *, verbose: bool = False) -> NoReturn:

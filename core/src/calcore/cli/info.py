@@ -1,5 +1,6 @@
 """``calcore info``: what a file holds and how it was made."""
 
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ _FLAG_PLANES = {"DQ", "PIXELDQ", "GROUPDQ"}
 
 @click.command()
 @click.argument("files", nargs=-1, required=True, metavar="FILE ...",
-                type=click.Path(path_type=Path))  # fmt: skip
+                type=click.Path(path_type=Path, readable=False))  # fmt: skip
 @click.option("-v", "--verbose", is_flag=True, help="Show all keywords and all settings.")
 def info(files: tuple[Path, ...], verbose: bool) -> None:
     """Show what each FILE holds and how it was made.
@@ -27,13 +28,12 @@ def info(files: tuple[Path, ...], verbose: bool) -> None:
     Exposures, products and reference files (FITS): main keywords, extensions, how many pixels
     carry which flag, and which steps were done with what. Also associations, catalogues and ASDF.
     """
-    from calcore.errors import CalcoreError, FileProblem
+    from calcore.errors import CalcoreError, explained
 
     failed = False
     for path in files:
         try:
-            if not path.is_file():
-                raise FileProblem(path, "there is no such file; check name and folder")
+            _check_there(path)
             describe = _READERS.get(path.suffix.lower(), _fits)
             for line in describe(path, verbose):
                 click.echo(line)
@@ -41,8 +41,21 @@ def info(files: tuple[Path, ...], verbose: bool) -> None:
         except CalcoreError as error:
             failed = True
             click.echo(f"calcore: {error}", err=True)
+        except Exception as error:  # noqa: BLE001 - the other files are described all the same
+            failed = True
+            click.echo(f"calcore: {path}: {explained(error)}", err=True)
     if failed:
         raise click.exceptions.Exit(1)
+
+
+def _check_there(path: Path) -> None:
+    """Refuse what is no file."""
+    from calcore.errors import FileProblem
+
+    if os.path.isdir(path):  # noqa: PTH112 - these two are False in a folder that is closed
+        raise FileProblem(path, "is a folder; name files in it")
+    if not os.path.isfile(path):  # noqa: PTH113
+        raise FileProblem(path, "there is no such file; check name and folder")
 
 
 def _size(path: Path) -> str:
@@ -156,7 +169,8 @@ def _catalog(path: Path, _verbose: bool) -> Iterator[str]:
     yield f"{path.name}  {_size(path)}, {len(table)} rows"
     for name in table.colnames:
         column = table[name]
-        unit = f" [{column.unit}]" if column.unit is not None else ""
+        given = getattr(column, "unit", None)  # places on the sky have none
+        unit = f" [{given}]" if given is not None else ""
         about = getattr(column.info, "description", None) or ""
         yield f"  {name}{unit}  {about}".rstrip()
 

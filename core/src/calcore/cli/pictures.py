@@ -1,11 +1,12 @@
 """Quick looks of the products that a run has made."""
 
 import logging
+import os
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from calcore.errors import CalcoreError
+from calcore.errors import explained
 
 _LOG = logging.getLogger(__name__)
 
@@ -35,11 +36,10 @@ def draw(files: Iterable[Path]) -> dict[Path, Path]:
         try:
             record = open_product(file)
             if is_picture(record):
-                drawn[file] = quicklook(
-                    record, picture, title=file.name, catalog=catalog_beside(file)
-                )
-        except CalcoreError as error:
-            _LOG.warning("no picture of %s: %s", file.name, error)
+                title = os.fsencode(file.name).decode("utf-8", "replace")
+                drawn[file] = quicklook(record, picture, title=title, catalog=catalog_beside(file))
+        except Exception as error:  # noqa: BLE001 - a product without picture is whole
+            _LOG.warning("no picture of %s: %s", file.name, explained(error))
     return drawn
 
 

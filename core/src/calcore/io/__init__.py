@@ -1,13 +1,14 @@
 """The files users have: FITS with the standard extensions, and ASDF."""
 
 from calcore.io._hdu import Contents, contents
-from calcore.io._products import kind_of
+from calcore.io._products import KINDS, kind_of
 from calcore.io._read import open, open_lazy, read_meta, read_node  # noqa: A004
 from calcore.io._reference import open_reference, read_asdf_tree
 from calcore.io._section import Filled, Section
 from calcore.io._write import ProductWriter, write
 
 __all__ = [
+    "KINDS",
     "Contents",
     "Filled",
     "ProductWriter",

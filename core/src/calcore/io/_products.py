@@ -77,6 +77,8 @@ def kind_of(contents: Contents) -> type[Record]:
         raise FileInvalid(
             path, f"has no extension SCI, so it is no exposure; it holds {there}. Give another file"
         )
+    if not science.shape:
+        raise FileInvalid(path, "its extension SCI holds no image; give another file")
     axes = len(science.shape)
     suffix = suffix_of(path)
     if axes == 4:

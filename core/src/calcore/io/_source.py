@@ -108,4 +108,6 @@ def open_source(path: Path) -> Source:
             f"is not compressed with gzip as its name says ({error}); rename or fetch it again",
         ) from error
     except OSError as error:
-        raise FileProblem(path, f"cannot be read: {error.strerror or error}") from error
+        raise FileProblem(
+            path, f"cannot be read: {error.strerror or error}; see to its rights"
+        ) from error

@@ -9,6 +9,8 @@ import logging
 import os
 import re
 from collections.abc import Mapping
+from contextlib import redirect_stderr
+from io import StringIO
 from typing import Any
 
 from platformdirs import user_cache_path
@@ -55,7 +57,7 @@ def context() -> tuple[str, str]:
 
 
 def _context() -> str | None:
-    return os.environ.get("CRDS_CONTEXT")
+    return os.environ.get("CRDS_CONTEXT") or None
 
 
 def _parameters(meta: Meta) -> dict[str, str]:
@@ -69,9 +71,13 @@ def _parameters(meta: Meta) -> dict[str, str]:
 
 def _client() -> Any:
     """Import the client with its settings in place; it reads them as it is imported."""
-    os.environ.setdefault("CRDS_PATH", str(user_cache_path("calcore") / "crds"))
-    os.environ.setdefault("CRDS_SERVER_URL", SERVER)
-    os.environ.setdefault("CRDS_OBSERVATORY", "jwst")
+    defaults = {
+        "CRDS_PATH": str(user_cache_path("calcore") / "crds"),
+        "CRDS_SERVER_URL": SERVER,
+        "CRDS_OBSERVATORY": "jwst",
+    }
+    for name, value in defaults.items():
+        os.environ[name] = os.environ.get(name) or value  # set to nothing is not set
     import crds  # noqa: PLC0415 - it takes seconds, and who overrides all references needs none
     from crds.core import utils  # noqa: PLC0415
 
@@ -87,9 +93,10 @@ def _client() -> Any:
 def _ask(kind: str, parameters: Mapping[str, str]) -> str:
     crds = _client()
     try:
-        found = crds.getreferences(
-            dict(parameters), reftypes=[kind], observatory="jwst", context=_context()
-        )
+        with redirect_stderr(StringIO()):  # the client prints tracebacks beside what it raises
+            found = crds.getreferences(
+                dict(parameters), reftypes=[kind], observatory="jwst", context=_context()
+            )
     except SystemExit as error:  # what the client does when it has neither server nor cache
         raise ReferenceMissing(
             f"CRDS cannot be asked for a {kind} reference: {os.environ['CRDS_SERVER_URL']} does "

@@ -1,5 +1,6 @@
 """Which reference an exposure uses: the user's word, then a plugin's, then CRDS's."""
 
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -70,7 +71,7 @@ def choose(
     if (
         choice.applies
         and not isinstance(choice.value, Reference)
-        and not Path(choice.value).is_file()
+        and not os.path.isfile(choice.value)  # noqa: PTH113 - False in a folder that is closed
     ):
         raise ReferenceMissing(
             f"the {kind} reference {choice.value} (from {choice.origin}) is not there"

@@ -5,6 +5,7 @@ noise of the background, logarithmic above it, so that faint and bright sources 
 """
 
 import os
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -161,10 +162,12 @@ def quicklook(
         figure.savefig(temporary, format="png", dpi=dpi, pil_kwargs={"compress_level": 4})
         temporary.replace(path)
     except OSError as error:
-        temporary.unlink(missing_ok=True)
         raise OutputProblem(
             path, f"the picture cannot be written: {error.strerror or error}"
         ) from error
+    finally:
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
     return path
 
 

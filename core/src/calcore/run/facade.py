@@ -162,7 +162,10 @@ def _run(request: Request, progress: Progress, only: str | None) -> RunResult:
     begun = time.perf_counter()
     found, jobs = _jobs(request)
     if only is not None:
-        jobs = [job for job in jobs if set(job.inputs) & set(found.named) or len(jobs) == 1]
+        jobs = [job for job in jobs if _is_meant(job, found.named)]
+        if not jobs and not found.problems:
+            places = ", ".join(str(path) for path in request.inputs)
+            raise UsageError(f"step {only} has nothing to work on in {places}; name exposures")
     executor = discovery.load("calcore.executors", request.executor)
     progress.planned(len(jobs) + len(found.problems))
     outcomes: list[Outcome] = []
@@ -197,6 +200,12 @@ _TAKES = {
     "2": "stage 2 takes count rates (_rate), or rawer exposures",
     "3": "stage 3 takes associations (_asn.json) of calibrated exposures",
 }
+
+
+def _is_meant(job: Job, named: set[Path]) -> bool:
+    """Tell whether a job works on what is there, not on what comes of it."""
+    asked = job.stage == "3" and job.association is not None and job.association.path in named
+    return asked or bool(not job.needs and set(job.inputs) & named)
 
 
 def _nothing(request: Request, found: Inventory) -> str:

@@ -1,6 +1,7 @@
 """What is there to work on: exposures at any stage, and associations."""
 
 import itertools
+import os
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -44,7 +45,9 @@ class Exposure:
 class Inventory:
     """Exposures by root name, associations, and what could not be read.
 
-    `instrument` is the one that was asked for; only its exposures are kept.
+    `named` are the files that were named, and the exposures in folders that were; members of
+    associations that were only looked up are not among them. `instrument` is the one that was asked for; only
+    its exposures are kept.
     """
 
     exposures: dict[str, Exposure] = field(default_factory=dict)
@@ -81,7 +84,7 @@ def gather(
     for path in inputs:
         if path.is_dir():
             _scan(path, found)
-        elif path.exists():
+        elif os.path.exists(path):  # noqa: PTH110 - False in a folder that is closed
             _add(path, found, named=True)
         else:
             raise FileInvalid(path, "is not there; name exposures, associations or folders")
@@ -122,7 +125,7 @@ def _scan(folder: Path, found: Inventory) -> None:
 
 def _add(path: Path, found: Inventory, *, named: bool) -> None:
     """Add a file to what was found; to the problems if it cannot be used."""
-    if named:
+    if named or path.suffix != ".json":
         found.named.add(path)
     if path.suffix == ".json":
         try:

@@ -1,6 +1,7 @@
 """Make one product: read its members, carry them through the pipeline, write what comes out."""
 
 import logging
+import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,7 +10,14 @@ from pathlib import Path
 from typing import Any
 
 from calcore import io
-from calcore.errors import CalcoreError, KeywordInvalid, KeywordMissing, OutputProblem, explained
+from calcore.errors import (
+    CalcoreError,
+    FileInvalid,
+    KeywordInvalid,
+    KeywordMissing,
+    OutputProblem,
+    explained,
+)
 from calcore.io import files as names
 from calcore.io.keywords import keyword_of
 from calcore.model import Catalog, Group, Image, Meta, Ramp, Rate, Record
@@ -37,7 +45,10 @@ _LOG = logging.getLogger(__name__)
 
 @dataclass(eq=False)
 class Workshop:
-    """A job with its pipeline built: plugins asked, settings in place, references opened."""
+    """A job with its pipeline built: plugins asked, settings in place, references opened.
+
+    `alone` tells that the pipeline is a single step, whose result tells not how all was made.
+    """
 
     job: Job
     request: Request
@@ -45,6 +56,7 @@ class Workshop:
     hook: Any
     pipeline: Pipeline
     slots: tuple[BuiltSlot, ...]
+    alone: bool = False
     written: list[Path] = field(default_factory=list)
     figures: list[Figure] = field(default_factory=list)
 
@@ -93,7 +105,7 @@ def prepare(job: Job, request: Request, only: str | None = None) -> Workshop:
         roles=frozenset(job.members),
     )
     check_order(pipeline, slots)
-    return Workshop(job, request, job.meta, plugins.hook, pipeline, slots)
+    return Workshop(job, request, job.meta, plugins.hook, pipeline, slots, only is not None)
 
 
 def plan_of(job: Job, request: Request, only: str | None = None) -> ProductPlan:
@@ -139,6 +151,7 @@ def make(
         if not request.overwrite and only is None and _is_there(shop):
             status, files = Status.KEPT, tuple(p for p in _main_outputs(shop) if p.is_file())
         else:
+            _check_folder(job.folder)
             execution = _execution(shop, progress)
             _carry(shop, execution, only)
     except Exception as error:  # noqa: BLE001 - the other products are made all the same
@@ -259,8 +272,6 @@ def _execution(shop: Workshop, progress: Progress) -> Execution:
 
 
 def _threads(request: Request) -> int:
-    import os  # noqa: PLC0415
-
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     if request.executor != "serial":
         return 1  # the cores belong to the other products
@@ -279,7 +290,9 @@ def _carry(shop: Workshop, execution: Execution, only: str | None) -> None:
     else:
         parts = {item.name: getattr(result, item.name) for item in fields(result)}
         catalogue = next((name for name in parts if isinstance(parts[name], Catalog)), None)
-        for name, part in parts.items():
+        last = HANDED_ON.get(shop.job.stage, "i2d")  # it tells a later run that all are there
+        for name in sorted(parts, key=lambda name: name == last):
+            part = parts[name]
             if isinstance(part, Record) and catalogue is not None:
                 path = names.product_path(shop.job.folder, shop.job.name, catalogue)
                 _write_all(shop, name, part.replace(meta=part.meta.set(source_catalog=path.name)))
@@ -305,7 +318,27 @@ def _read(shop: Workshop, only: str | None) -> Any:
         flow = diet_of(kind).flow
     if flow is Rate:
         flow = Image
+    _check_kind(science[0], flow)
     return _with_facts(io.open_lazy(science[0], flow), facts, shop)
+
+
+def _check_kind(path: Path, wanted: Any) -> None:
+    """Check that a file holds what is to be made of it: a rate is no mosaic without weights.
+
+    Raises
+    ------
+    FileInvalid
+        It holds something else.
+    """
+    if wanted not in io.KINDS:
+        return  # a class of a plugin's own, which its files say themselves
+    held = io.kind_of(io.contents(path))
+    if not (issubclass(held, wanted) or issubclass(wanted, held)):
+        raise FileInvalid(
+            path,
+            f"holds a {held.__name__.lower()}, where a {wanted.__name__.lower()} is needed; give "
+            "another file",
+        )
 
 
 def _with_facts(record: Any, facts: Any, shop: Workshop) -> Any:
@@ -331,6 +364,8 @@ def _write_all(shop: Workshop, suffix: str, result: Any) -> None:
 
 def _write(shop: Workshop, path: Path, record: Any) -> None:
     with _folder(path):
+        if shop.alone and path.exists() and not shop.request.overwrite:
+            raise OutputProblem(path, "is there already; use --overwrite to replace it")
         if isinstance(record, Record):
             made = keywords(record.meta, shop.pipeline, shop.slots, shop.job.association)
             record = record.replace(meta=record.meta.set({**made, "filename": path.name}))
@@ -346,5 +381,23 @@ def _folder(path: Path) -> Iterator[None]:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise OutputProblem(path.parent, f"the folder cannot be made: {error.strerror}") from error
+        raise OutputProblem(
+            path.parent, f"the folder cannot be made: {error.strerror}; choose another with -o"
+        ) from error
     yield
+
+
+def _check_folder(folder: Path) -> None:
+    """Find out before the first pixel that nothing can be written to a folder.
+
+    Raises
+    ------
+    OutputProblem
+        It, or the folder it would be made in, may not be written, or is no folder.
+    """
+    place = next(path for path in (folder, *folder.absolute().parents) if os.path.lexists(path))
+    what = "" if place == folder else f"{place} "
+    if not place.is_dir():
+        raise OutputProblem(folder, f"{what}is not a folder; choose another with -o")
+    if not os.access(place, os.W_OK | os.X_OK):
+        raise OutputProblem(folder, f"{what}may not be written; choose another folder with -o")
