@@ -149,7 +149,9 @@ def _fitted(values: Values) -> tuple[float, float]:
     kept = clipped_about_median(values, _HISTOGRAM_REACH, _TIMES)
     count, edges = np.histogram(kept, bins=_BINS)
     start = float(count.max()), float(np.median(kept)), float(kept.std())
-    with warnings.catch_warnings():
+    if start[2] == 0:
+        return start[1], 0.0
+    with warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("ignore", OptimizeWarning)  # the parameters' errors are of no use
         try:
             (_, center, width), _ = curve_fit(_gaussian, (edges[1:] + edges[:-1]) / 2, count, start)
