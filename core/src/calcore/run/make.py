@@ -13,13 +13,9 @@ from calcore import io
 from calcore.errors import (
     CalcoreError,
     FileInvalid,
-    KeywordInvalid,
-    KeywordMissing,
     OutputProblem,
-    explained,
 )
 from calcore.io import files as names
-from calcore.io.keywords import keyword_of
 from calcore.model import Catalog, Group, Image, Meta, Ramp, Rate, Record
 from calcore.pipeline import Pipeline, Slot
 from calcore.registry import discovery
@@ -28,6 +24,7 @@ from calcore.registry.questions import References, build_pipeline
 from calcore.run import header
 from calcore.run.assemble import BuiltSlot, assemble, describe
 from calcore.run.execute import Execution
+from calcore.run.failure import exit_status_of, reason_of
 from calcore.run.graph import HANDED_ON, Job
 from calcore.run.order import check_order
 from calcore.run.outcome import Figure, Outcome, ProductPlan, Progress, Silence, SlotOutcome, Status
@@ -156,7 +153,7 @@ def make(
             _carry(shop, execution, only)
     except Exception as error:  # noqa: BLE001 - the other products are made all the same
         _LOG.debug("%s failed", job.name, exc_info=error)
-        status, reason, exit_status = Status.FAILED, _reason(error), _exit_status(error)
+        status, reason, exit_status = Status.FAILED, reason_of(error), exit_status_of(error)
         if shop is not None:
             _tell_failure(shop, error)
     if execution is not None:
@@ -176,30 +173,6 @@ def make(
     )
     progress.product_finished(outcome)
     return outcome
-
-
-def _reason(error: BaseException) -> str:
-    """Return why a product failed, in a sentence that names keywords as headers do."""
-    text = explained(error)
-    cause: BaseException | None = error
-    while cause is not None:
-        if isinstance(cause, KeywordMissing):
-            keyword, _ = keyword_of(cause.name) or (cause.name, "")
-            text = text.replace(f"keyword {cause.name} ", f"keyword {keyword} ({cause.name}) ")
-        elif isinstance(cause, KeywordInvalid) and (known := keyword_of(cause.keyword)):
-            text = text.replace(f"{cause.keyword} is ", f"{known[0]} ({cause.keyword}) is ")
-        cause = cause.__cause__
-    return text
-
-
-def _exit_status(error: BaseException) -> int:
-    """Return the exit status of the first cause that has its own."""
-    cause: BaseException | None = error
-    while cause is not None:
-        if isinstance(cause, CalcoreError) and cause.exit_status != 1:
-            return cause.exit_status
-        cause = cause.__cause__
-    return 1
 
 
 def _tell_failure(shop: Workshop, error: Exception) -> None:
