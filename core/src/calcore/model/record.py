@@ -83,11 +83,23 @@ class Record:
 
         Planes may be lazy sections of a file, which are read here and only here. A record without
         planes, such as a table, is returned as it is.
+
+        Raises
+        ------
+        ShapesDisagree
+            The window is of a frame of another size.
         """
         kind: Any = type(self)
         if all(getattr(self, name) is None for name in fields_of(kind, Plane)):
             return self
-        rows, columns = window.within(self.frame)
+        own = self.frame
+        if (own.frame_rows, own.frame_columns) != (window.frame_rows, window.frame_columns):
+            raise ShapesDisagree(
+                f"this {kind.__name__} has {own.frame_rows} x {own.frame_columns} rows and columns "
+                f"where {window.frame_rows} x {window.frame_columns} are needed; give one that "
+                "covers just the exposure"
+            )
+        rows, columns = window.within(own)
         cuts: dict[str, Any] = {
             name: np.ascontiguousarray(plane[..., rows, columns])
             for name in fields_of(kind, Plane)

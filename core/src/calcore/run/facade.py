@@ -3,14 +3,14 @@
 import time
 from collections.abc import Iterable
 from concurrent.futures import BrokenExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from os import PathLike
 from pathlib import Path
 from typing import Any
 
 from calcore import io
-from calcore.errors import CalcoreError, UnknownName, UsageError
-from calcore.model import Record
+from calcore.errors import CalcoreError, FileInvalid, KeywordMissing, UnknownName, UsageError
+from calcore.model import Catalog, Record
 from calcore.registry import discovery
 from calcore.registry.manager import manager
 from calcore.registry.questions import stage_of
@@ -54,6 +54,8 @@ def step(
 ) -> RunResult:
     """Do one step on exposures; settings and references as the exposure's own pipeline has them."""
     request = _request(inputs, wishes)
+    if not isinstance(name, str):
+        raise UsageError(f"a step is called by its name, not {name!r}")
     return _run(request, progress or Silence(), only=name)
 
 
@@ -77,9 +79,17 @@ def open(path: str | PathLike[str]) -> Record:  # noqa: A001 - read as calcore.o
     PluginMissing
         The instrument's package is not installed.
     """
-    record: Record = io.open(Path(path), _kind(Path(path)))
-    instrument = discovery.instrument(record.meta.instrument, str(path))
-    return record.replace(meta=record.meta.with_facts(instrument.facts(record.meta)))
+    path = _path("path", path)
+    record: Any = io.open(path, _kind(path))
+    if isinstance(record, Catalog):
+        raise FileInvalid(path, "is a catalogue; read it with astropy.table.QTable.read")
+    try:
+        instrument = discovery.instrument(record.meta.instrument, str(path))
+        facts = instrument.facts(record.meta)
+    except KeywordMissing as error:
+        raise FileInvalid(path, f"is not an exposure: {error}") from error
+    opened: Record = record.replace(meta=record.meta.with_facts(facts))
+    return opened
 
 
 def _kind(path: Path) -> Any:
@@ -91,16 +101,24 @@ def _kind(path: Path) -> Any:
     return discovery.load("calcore.products", model) if model in own else None
 
 
-def _request(inputs: Inputs, wishes: dict[str, Any]) -> Request:
+def _request(inputs: Any, wishes: dict[str, Any]) -> Request:
+    known = {item.name for item in fields(Request)}
+    for name in wishes:
+        if name not in known:
+            raise UnknownName("option", name, known)
     if isinstance(inputs, str | PathLike):
         inputs = [inputs]
-    paths = tuple(Path(path) for path in inputs) or (Path(),)
+    if not isinstance(inputs, Iterable) or isinstance(inputs, bytes):
+        raise UsageError(f"inputs must be paths, not {inputs!r}")
+    paths = tuple(_path("inputs", path) for path in inputs)
     for name in ("output", "config"):
         if wishes.get(name) is not None:
-            wishes[name] = Path(wishes[name])
+            wishes[name] = _path(name, wishes[name])
     for name in ("skip", "save", "packages"):
-        if name in wishes:
-            wishes[name] = tuple(wishes[name])
+        given = wishes.get(name, ())
+        wishes[name] = (given,) if isinstance(given, str) or not _is_many(given) else tuple(given)
+    if "stage" in wishes:
+        wishes["stage"] = str(wishes["stage"])
     request = Request(inputs=paths, **wishes)
     if request.stage not in (*STAGES, "all"):
         raise UsageError(f"stage must be 1, 2, 3 or all, not {request.stage!r}")
@@ -109,6 +127,16 @@ def _request(inputs: Inputs, wishes: dict[str, Any]) -> Request:
         if package not in known:
             raise UnknownName("installed package with hooks", package, known)
     return request
+
+
+def _path(name: str, value: Any) -> Path:
+    if not isinstance(value, str | PathLike):
+        raise UsageError(f"{name} must be a path, not {value!r}")
+    return Path(value)
+
+
+def _is_many(value: Any) -> bool:
+    return isinstance(value, Iterable) and not isinstance(value, bytes)
 
 
 def _jobs(request: Request) -> tuple[Inventory, list[Job]]:

@@ -2,8 +2,15 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from os import PathLike
 from pathlib import Path
 from typing import Any
+
+from calcore.errors import UsageError
+from calcore.model import Record
+
+_TEXT = (str, type(None))
+_WORDS = ("pipeline", "instrument", "start", "until")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,6 +51,11 @@ class Request:
         Rows of a band; chosen from the size of the exposure by default. Results do not depend on it.
     overwrite : bool
         Make products again even if their record differs.
+
+    Raises
+    ------
+    UsageError
+        A value is of the wrong type or out of range.
     """
 
     inputs: tuple[Path, ...] = (Path(),)
@@ -64,3 +76,35 @@ class Request:
     jobs: int | None = None
     band_rows: int | None = None
     overwrite: bool = False
+
+    def __post_init__(self) -> None:
+        """Refuse what would only be found out, or misread, much later."""
+        _check("inputs", "at least one path", bool(self.inputs), self.inputs)
+        for name in _WORDS:
+            _check(name, "a text", isinstance(getattr(self, name), _TEXT), getattr(self, name))
+        for name in ("stage", "profile", "executor"):
+            _check(name, "a text", isinstance(getattr(self, name), str), getattr(self, name))
+        for name in ("skip", "save", "packages"):
+            words = getattr(self, name)
+            _check(name, "names", all(isinstance(word, str) for word in words), words)
+        for name in ("jobs", "band_rows"):
+            _check(name, "a number above 0", _is_count(getattr(self, name)), getattr(self, name))
+        _check("overwrite", "True or False", isinstance(self.overwrite, bool), self.overwrite)
+        for name, kinds in (("settings", object), ("references", (str, PathLike, Record))):
+            values = getattr(self, name)
+            fits = isinstance(values, Mapping) and all(
+                isinstance(key, str) and isinstance(value, kinds) for key, value in values.items()
+            )
+            what = (
+                "a mapping of names to values" if kinds is object else "a mapping of types to files"
+            )
+            _check(name, what, fits, values)
+
+
+def _check(name: str, wanted: str, fits: bool, found: object) -> None:
+    if not fits:
+        raise UsageError(f"{name} must be {wanted}, not {found!r}")
+
+
+def _is_count(value: object) -> bool:
+    return value is None or (isinstance(value, int) and not isinstance(value, bool) and value > 0)
