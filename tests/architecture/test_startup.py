@@ -53,6 +53,20 @@ def test_nothing_heavy_is_imported(code):
     assert not HEAVY & set(done.stderr.split())
 
 
+def test_steps_of_stage_1_import_nothing_that_few_exposures_need():
+    code = (
+        "import sys\n"
+        "from importlib.metadata import entry_points\n"
+        "steps = [p for p in entry_points(group='calcore.steps')\n"
+        "         if '.steps.detector.' in p.value or p.value.startswith('calcore_miri.')]\n"
+        "assert len({p.load() for p in steps}) > 15\n"
+        "print(*sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    heavy = {"astropy", "asdf", "gwcs", "photutils", "scipy.interpolate", "scipy.optimize"}
+    assert not heavy & set(done.stdout.split())
+
+
 def test_plugins_import_nothing_heavy():
     code = (
         "import sys\n"

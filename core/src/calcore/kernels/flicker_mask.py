@@ -7,7 +7,6 @@ import warnings
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import OptimizeWarning, curve_fit
 
 from calcore.kernels._jit import F4x1, F8x1, kernel
 from calcore.kernels.sky import clipped_about_median
@@ -146,6 +145,8 @@ def _clip(ranked: F4x1, reach: float, times: int, out: F8x1) -> None:
 
 def _fitted(values: Values) -> tuple[float, float]:
     """Return centre and width of a Gaussian fitted to the histogram of values without outliers."""
+    from scipy.optimize import OptimizeWarning, curve_fit  # noqa: PLC0415 - loads half of scipy
+
     kept = clipped_about_median(values, _HISTOGRAM_REACH, _TIMES)
     count, edges = np.histogram(kept, bins=_BINS)
     start = float(count.max()), float(np.median(kept)), float(kept.std())

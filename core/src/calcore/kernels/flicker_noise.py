@@ -11,7 +11,6 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from photutils.background import Background2D, MedianBackground
 
 from calcore.flags import DQ
 from calcore.kernels.flicker_mask import quiet_pixels
@@ -161,6 +160,11 @@ def _surface(image: Values, good: Pixels, box: tuple[int, int] | None) -> Values
 
     One level where so much is left out that no box can be used.
     """
+    from photutils.background import (  # noqa: PLC0415 - takes as long as a whole exposure
+        Background2D,
+        MedianBackground,
+    )
+
     size = box or tuple(_largest_divisor(length) for length in image.shape)
     try:
         found = Background2D(
