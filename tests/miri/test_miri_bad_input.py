@@ -376,6 +376,23 @@ def test_one_step_takes_what_it_works_on_and_overwrites_nothing(
         step("dq_init", next(miri_products[0].glob("*_cal.fits")), output=tmp_path)
 
 
+def test_a_product_of_an_older_reference_is_not_kept(miri_visit, tmp_path):
+    path = tmp_path / "my_gain.fits"
+    path.write_bytes(reference(miri_visit, "gain").read_bytes())
+
+    def again():
+        (outcome,) = run(
+            miri_visit.raw[0], stage="1", output=tmp_path / "out", references={"gain": path}
+        ).products
+        return outcome
+
+    assert again().status is Status.COMPLETE
+    assert again().status is Status.KEPT
+    later = time.time() + 100
+    os.utime(path, (later, later))
+    assert "use --overwrite" in again().reason
+
+
 def test_a_run_that_was_cut_off_between_two_files_is_taken_up_again(miri_visit, tmp_path):
     """The file that later runs look for comes last."""
     run(miri_visit.raw[0], stage="1", output=tmp_path)

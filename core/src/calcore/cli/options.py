@@ -65,7 +65,7 @@ _REQUEST = (
                  show_default=True, help="Do this stage only."),
     click.option("--pipeline", metavar="NAME", help="Do this pipeline; calwebb_… names are known."),
     click.option("-o", "--output", type=_PATH, metavar="DIR",
-                 help="Folder of the products; that of the first input by default."),
+                 help="Folder of the products; that of each exposure by default."),
     click.option("--set", "settings", multiple=True, metavar="[PIPELINE:]SLOT.PARAM=VALUE",
                  callback=_settings, help="Set a parameter of a step."),
     click.option("--skip", multiple=True, metavar="SLOT", help="Leave this step out."),

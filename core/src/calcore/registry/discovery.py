@@ -119,7 +119,7 @@ def load(group: str, name: str) -> Any:
 
     try:
         manager = DriverManager(group, name, on_load_failure_callback=remember)
-    except NoMatches as error:
+    except (NoMatches, SystemExit) as error:
         cause = failures[0] if failures else error
         raise PluginBroken(
             f"{KINDS[group]} {name!r} of {item.source} cannot be loaded: {cause}; "

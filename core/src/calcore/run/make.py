@@ -211,11 +211,21 @@ def _is_there(shop: Workshop) -> bool:
     path = names.product_path(shop.job.folder, shop.job.name, suffix)
     if not path.is_file() or path in shop.job.inputs:
         return False
-    if same_record(path, shop.pipeline.name, shop.tree, shop.job.inputs):
+    if same_record(path, shop.pipeline.name, shop.tree, (*shop.job.inputs, *_own_references(shop))):
         return True
     raise OutputProblem(
         path, "was made with other settings or from newer inputs; use --overwrite to replace it"
     )
+
+
+def _own_references(shop: Workshop) -> list[Path]:
+    """Return the reference files that somebody named; CRDS never changes one that it has."""
+    chosen = [choice for built in shop.slots for choice in built.choices.values()]
+    return [
+        Path(choice.value)
+        for choice in chosen
+        if choice.origin != "CRDS" and choice.applies and not isinstance(choice.value, Record)
+    ]
 
 
 def _execution(shop: Workshop, progress: Progress) -> Execution:

@@ -28,7 +28,7 @@ class Request:
     pipeline : str, optional
         This pipeline instead of the one the exposure type names (``calwebb_…`` names are known).
     output : Path, optional
-        Folder of the products; that of the first input by default.
+        Folder of the products; that of each exposure by default.
     settings : mapping
         ``"slot.parameter"`` or ``"pipeline:slot.parameter"`` and the value.
     skip, save : tuple of str
