@@ -127,6 +127,8 @@ def test_an_unknown_command_names_the_nearest(ask):
         (["run", "nowhere.fits"], "nowhere.fits: there is no such file or folder"),
         (["plan", "--config", "no.toml"], "no.toml: there is no such configuration file"),
         (["step"], "Missing argument 'NAME'"),
+        (["simulate", "--instrument", "miri", "-o", "x", "--ra", "nan"], "--ra must be a number"),
+        (["simulate", "--instrument", "miri", "-o", "x", "--ra", "1e9"], "not in the range"),
     ],
 )
 def test_a_wrong_command_line_is_one_sentence(ask, words, message):
@@ -215,6 +217,7 @@ def test_a_failed_product_is_said_and_is_the_exit_status(ask, runner, status):
         (FileTruncated("b.fits", "is cut short"), 1, "b.fits: is cut short"),
         (PluginMissing("OTHER", "c.fits"), 2, "pip install calcore-other"),
         (OSError(28, "No space left on device", "d.fits"), 1, "d.fits: No space left on device"),
+        (MemoryError("60 GiB"), 1, "there is not enough memory (60 GiB); free some"),
         (ZeroDivisionError("by zero"), 1, "unexpected ZeroDivisionError: by zero; run the command"),
     ],
 )

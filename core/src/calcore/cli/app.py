@@ -13,7 +13,7 @@ from typing import Any, NoReturn
 import click
 
 from calcore import __version__
-from calcore.errors import CalcoreError, UnknownName
+from calcore.errors import CalcoreError, UnknownName, explained
 
 COMMANDS = {
     "run": ("calcore.cli.run:run", "Calibrate exposures, from raw ramps to mosaics."),
@@ -100,6 +100,8 @@ class Commands(click.Group):
             fail("interrupted; finished products stay, unfinished ones leave no file", 130)
         except OSError as error:
             fail(_of_system(error), 1, verbose=verbose)
+        except MemoryError as error:
+            fail(explained(error), 1, verbose=verbose)
         except Exception as error:  # noqa: BLE001 - a defect of ours; users get a sentence too
             hint = "" if verbose else "; run the command again with -v for a traceback to report"
             fail(f"unexpected {type(error).__name__}: {error}{hint}", 1, verbose=verbose)

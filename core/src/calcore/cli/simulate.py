@@ -1,5 +1,6 @@
 """``calcore simulate``: raw exposures of a sky that is known."""
 
+import math
 from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
@@ -34,9 +35,9 @@ _VISIT = (
     click.option("--segment", "segment_ints", type=click.IntRange(min=1), metavar="INTEGRATIONS",
                  help="Cut exposures into files of so many integrations."),
     click.option("--dithers", "n_dithers", type=click.IntRange(min=1), help="Exposures."),
-    click.option("--ra", "ra_deg", type=float, help="Where to look [deg]."),
+    click.option("--ra", "ra_deg", type=click.FloatRange(-360, 720), help="Where to look [deg]."),
     click.option("--dec", "dec_deg", type=click.FloatRange(-90, 90), help="Where to look [deg]."),
-    click.option("--roll", "roll_deg", type=float, help="Position angle of the telescope [deg]."),
+    click.option("--roll", "roll_deg", type=click.FloatRange(-360, 720), help="Position angle of the telescope [deg]."),
     click.option("--crowded", is_flag=True, help="Many bright stars: many pixels saturate."),
     click.option("--references/--no-references", default=True, show_default=True,
                  help="Make the reference files too."),
@@ -124,6 +125,7 @@ def _simulation_of(name: str) -> Any:
 
 def _options_of(options: dict[str, Any]) -> Any:
     """Return the command line as the simulator's options."""
+    from calcore.errors import UsageError
     from calcore.simulate import SkyOptions, Target, VisitOptions
 
     target = {
@@ -131,6 +133,9 @@ def _options_of(options: dict[str, Any]) -> Any:
         for name in ("ra_deg", "dec_deg", "roll_deg")
         if (value := options.pop(name)) is not None
     }
+    for name, value in target.items():
+        if math.isnan(value):  # which lies in every range, as far as click can see
+            raise UsageError(f"--{name.removesuffix('_deg')} must be a number of degrees, not nan")
     crowded = options.pop("crowded")
     for name in ("detectors", "filters"):
         options[name] = options[name] or None
