@@ -5,6 +5,7 @@ import shutil
 from concurrent.futures.process import BrokenProcessPool
 
 import pytest
+from astropy.io import fits
 
 from calcore.errors import UsageError
 from calcore.registry import discovery
@@ -102,6 +103,26 @@ def test_a_bad_member_fails_the_mosaic_and_nothing_else(folder, miri_visit):
     assert "is not a FITS file" in reasons[0]
     assert "cannot be used" in reasons[1]
     assert len(list((where / "out").glob("*_cal.fits"))) == 1
+
+
+@pytest.mark.parametrize(
+    ("change", "text"),
+    [
+        (lambda file: file.__delitem__("ASDF"), "has no world coordinates"),
+        (lambda file: [setattr(e, "data", e.data[None]) for e in file[1:] if e.is_image],
+         "has an image for each integration"),
+    ],
+)  # fmt: skip
+def test_an_exposure_that_cannot_be_combined_is_named(folder, miri_products, change, text):
+    where = folder() / "cal"
+    where.mkdir()
+    for path in miri_products[0].glob("*_cal.fits"):
+        with fits.open(path, memmap=False) as file:
+            change(file)
+            file.writeto(where / path.name)
+    shutil.copy(where.parent / "x_image3_asn.json", where)
+    (failed,) = failures(run(where, output=where / "out", stage="3"))
+    assert f"mirimage_cal.fits: {text}" in failed.reason
 
 
 def test_two_products_of_one_name_are_told_apart(folder):

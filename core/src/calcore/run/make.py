@@ -293,7 +293,7 @@ def _read(shop: Workshop, only: str | None) -> Any:
     grouped = step is not None and diet_of(kind).grouped and shop.job.stage == "3"
     del only
     if grouped:
-        members = [_with_facts(io.open(path, Image), facts, shop) for path in science]
+        members = [_with_facts(_member(path), facts, shop) for path in science]
         asn = shop.job.association
         return Group(shop.job.name, tuple(members), asn.path.name if asn is not None else "")
     flow = {"1": Ramp, "2": Image, "3": Image}[shop.job.stage]
@@ -303,6 +303,22 @@ def _read(shop: Workshop, only: str | None) -> Any:
         flow = Image
     _check_kind(science[0], flow)
     return _with_facts(io.open_lazy(science[0], flow), facts, shop)
+
+
+def _member(path: Path) -> Image:
+    """Read an exposure that is to be combined with others.
+
+    Raises
+    ------
+    FileInvalid
+        It is not one image, or does not know where on the sky it lies.
+    """
+    image: Image = io.open(path, Image)
+    if image.per_integration:
+        raise FileInvalid(path, "has an image for each integration; give one that has a single one")
+    if image.wcs is None:
+        raise FileInvalid(path, "has no world coordinates; make it again, with assign_wcs")
+    return image
 
 
 def _check_kind(path: Path, wanted: Any) -> None:
