@@ -94,7 +94,7 @@ class Image(Rate):
     """
 
     var_flat: Annotated[Float, Plane("VAR_FLAT", "f4")] | None = None
-    area: Annotated[Float, Plane("AREA", "f4")] | None = None
+    area: Annotated[Float, Plane("AREA", "f4", single=True)] | None = None
     wcs: Annotated[Any, Node("meta.wcs")] = None
 
     @classmethod

@@ -13,7 +13,8 @@ class Plane:
     """An image extension whose last two axes are detector rows and columns.
 
     `axes` names all axes, slowest first. A plane that a file lacks is None, or filled with `fill`
-    where that is given; one that is `required` must be there.
+    where that is given; one that is `required` must be there. One that is `single` has no axis
+    more where the others have one for integrations.
     """
 
     extension: str
@@ -21,6 +22,7 @@ class Plane:
     axes: tuple[str, ...] = ("y", "x")
     required: bool = False
     fill: float | None = None
+    single: bool = False
 
 
 @dataclass(frozen=True)
@@ -90,7 +92,7 @@ def _fits(plane: Plane, shape: tuple[int, ...], first: Plane, wanted: tuple[int,
     if len(shape) < len(plane.axes):
         return False
     if plane.axes == first.axes:
-        return len(shape) <= len(wanted) and shape == wanted[-len(shape) :]
+        return shape == (wanted[-len(shape) :] if plane.single else wanted)
     if len(shape) > len(plane.axes) and "n_group" not in first.axes:
         return False
     known = dict(zip(first.axes[::-1], wanted[::-1], strict=False))
