@@ -6,7 +6,8 @@ import pytest
 from calcore.errors import StepSkipped
 from calcore.flags import DQ
 from calcore.kernels._networks import sorting_pairs
-from calcore.kernels.jump_twopoint import find_jumps, spread_jumps
+from calcore.kernels.jump_spread import spread_jumps
+from calcore.kernels.jump_twopoint import find_jumps
 from calcore.kernels.snowballs import Snowballs, flag_snowballs
 from calcore.model import Meta, Ramp
 from calcore.model.reference import Gain, ReadNoise

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calcore.flags import DQ
+from calcore.kernels._differences import differences, middle, sort_with_places
 from calcore.kernels._jit import (
     F4x1,
     F4x2,
@@ -32,53 +33,6 @@ _NEAR = np.float32(0.999)  # below this fraction of the threshold, single precis
 
 
 @helper
-def _sort(value: F4x1, place: I4x1, length: int) -> None:
-    """Sort values, and their places with them, in place (Shell's method)."""
-    gap = 1
-    while gap < length // 3:
-        gap = 3 * gap + 1
-    while gap > 0:
-        for i in range(gap, length):
-            item, where = value[i], place[i]
-            j = i
-            while j >= gap and value[j - gap] > item:
-                value[j], place[j] = value[j - gap], place[j - gap]
-                j -= gap
-            value[j], place[j] = item, where
-        gap //= 3
-
-
-@helper
-def _middle(value: F4x1, first: int, length: int) -> float:
-    """Return the median of `length` sorted values from `first` on."""
-    low, high = value[first + (length - 1) // 2], value[first + length // 2]
-    median: float = np.float32(0.5) * (low + high)
-    return median
-
-
-@helper
-def _differences(
-    data: F4x4, groupdq: U1x4, y: int, x: int, gain: float, value: F4x1, place: I4x1
-) -> int:
-    """Collect a pixel's usable differences [electron]; return how many there are."""
-    n_int, n_group = data.shape[:2]
-    count = 0
-    for integration in range(n_int):
-        before = np.float32(np.nan)
-        for group in range(n_group):
-            signal = data[integration, group, y, x] * gain
-            if groupdq[integration, group, y, x] & _UNUSABLE:
-                signal = np.float32(np.nan)
-            difference = signal - before
-            before = signal
-            if np.isfinite(difference):
-                value[count] = difference
-                place[count] = integration * n_group + group
-                count += 1
-    return count
-
-
-@helper
 def _iterate(
     value: F4x1, place: I4x1, count: int, noise: float, thresholds: F4x1, found: I4x1
 ) -> int:
@@ -88,11 +42,11 @@ def _iterate(
     """
     for i in range(count):
         value[i] = abs(value[i])
-    _sort(value, place, count)
+    sort_with_places(value, place, count)
     first, jumps = 0, 0
     while count > 1:
         # The largest is left out of the median: it may be the jump that is looked for.
-        median = _middle(value, first, count if count == 3 else count - 1)
+        median = middle(value, first, count if count == 3 else count - 1)
         threshold = thresholds[max(0, 4 - count)]
         sigma = np.sqrt(median + noise)
         above = (value[first + count - 1] - median) / sigma
@@ -116,8 +70,8 @@ def _one_pass(
     """Compare every difference with the median of all; see `_iterate`."""
     jumps = 0
     if count > 0:
-        _sort(value, place, count)
-        median = _middle(value, 0, count)
+        sort_with_places(value, place, count)
+        median = middle(value, 0, count)
         sigma = np.sqrt(abs(median) + noise)
         for i in range(count):
             if abs(value[i] - median) / sigma > threshold:
@@ -216,7 +170,7 @@ def _find(
                     continue
                 noise = readnoise[y, start + x] * gain[y, start + x]
                 noise = noise * noise / frames
-                count = _differences(
+                count = differences(
                     data, groupdq, y, start + x, gain[y, start + x], out_value, place
                 )
                 if single_pass:
@@ -227,69 +181,6 @@ def _find(
                 for jump in range(jumps):
                     integration, group = found[jump] // n_group, found[jump] % n_group
                     out_groupdq[integration, group, y, start + x] |= _JUMP
-
-
-@kernel
-def _spread(
-    data: F4x4,
-    groupdq: U1x4,
-    gain: F4x2,
-    readnoise: F4x2,
-    n_frames: float,
-    low_ratio: float,
-    high_ratio: float,
-    least: F4x1,
-    n_after: I8x1,
-    jumped: U1x4,
-    out_groupdq: U1x4,
-    out_value: F4x1,
-    out_place: I4x1,
-    out_hit: U1x1,
-) -> None:
-    """Flag the pixels beside jumps of a middling size, and groups after large ones."""
-    n_int, n_group, rows, columns = data.shape
-    value, place, hit = out_value, out_place, out_hit
-    frames = np.float32(n_frames)
-    for y in range(rows):
-        for x in range(columns):
-            hit[x] = 0
-        for integration in range(n_int):
-            for group in range(n_group):
-                for x in range(columns):
-                    hit[x] |= jumped[integration, group, y, x]
-        for x in range(columns):
-            if not hit[x] & _JUMP:
-                continue
-            electrons = gain[y, x]
-            count = _differences(data, groupdq, y, x, electrons, value, place)
-            if count == 0:
-                continue
-            _sort(value, place, count)
-            median = _middle(value, 0, count)
-            noise = readnoise[y, x] * electrons
-            sigma = np.sqrt(abs(median) + noise * noise / frames)
-            for i in range(count):
-                integration, group = place[i] // n_group, place[i] % n_group
-                if not jumped[integration, group, y, x] & _JUMP:
-                    continue
-                size = value[i] - median
-                if low_ratio < abs(size) / sigma < high_ratio:
-                    for side in range(4):
-                        row = y + (side == 0) - (side == 1)
-                        column = x + (side == 2) - (side == 3)
-                        if (
-                            0 <= row < rows
-                            and 0 <= column < columns
-                            and not groupdq[integration, group, row, column] & _UNUSABLE
-                        ):
-                            out_groupdq[integration, group, row, column] |= _JUMP
-                last = group
-                for test in range(least.size):
-                    if size >= least[test]:
-                        last = max(last, group + n_after[test])
-                for after in range(group + 1, min(last + 1, n_group)):
-                    if not groupdq[integration, after, y, x] & _UNUSABLE:
-                        out_groupdq[integration, after, y, x] |= _JUMP
 
 
 def find_jumps(
@@ -362,52 +253,3 @@ def _spans(groupdq: NDArray[np.uint8]) -> NDArray[np.int64]:
     spans = np.stack([usable.argmax(axis=1), end], axis=1)
     spans[~usable.any(axis=1)] = 0
     return spans.astype(np.int64)
-
-
-def spread_jumps(
-    data: NDArray[np.float32],
-    groupdq: NDArray[np.uint8],
-    gain: NDArray[np.float32],
-    readnoise: NDArray[np.float32],
-    jumped: NDArray[np.uint8],
-    *,
-    n_frames: int = 1,
-    neighbours: tuple[float, float] | None = None,
-    after: tuple[tuple[float, int], ...] = (),
-) -> NDArray[np.uint8]:
-    """Flag what a jump takes with it: the four pixels beside it, the groups after it.
-
-    Parameters
-    ----------
-    data, groupdq, gain, readnoise, n_frames
-        As in `find_jumps`.
-    jumped : uint8 (n_int, n_group, ny, nx)
-        Flags with jumps.
-    neighbours : (float, float), optional
-        A jump whose size lies between these [sigma] flags the four pixels beside it: some of its
-        charge is seen there, through inter-pixel capacitance, but may be too little to be found.
-    after : pairs of (size, number)
-        A jump of at least this size [electron] flags so many groups after it.
-
-    Returns
-    -------
-    uint8 (n_int, n_group, ny, nx)
-        Flags; samples with DO_NOT_USE or SATURATED get none.
-
-    Notes
-    -----
-    The size of a jump is its difference minus the median of all the pixel's usable differences;
-    sigma is as in `find_jumps`. Pixels beyond the first and last row given are not known: bands
-    need one row more on either side.
-    """
-    out = jumped.copy()
-    low, high = neighbours or (np.inf, -np.inf)
-    least = np.array([size for size, _ in after], np.float32)
-    number = np.array([n for _, n in after], np.int64)
-    length = data.shape[0] * (data.shape[1] - 1)
-    _spread(
-        data, groupdq, gain, readnoise, float(n_frames), low, high, least, number, jumped, out,
-        np.empty(length, np.float32), np.empty(length, np.int32),
-        np.empty(data.shape[3], np.uint8),
-    )  # fmt: skip
-    return out

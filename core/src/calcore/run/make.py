@@ -3,8 +3,6 @@
 import logging
 import os
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -25,6 +23,7 @@ from calcore.run import header
 from calcore.run.assemble import BuiltSlot, assemble, describe
 from calcore.run.execute import Execution
 from calcore.run.failure import exit_status_of, reason_of
+from calcore.run.folders import check_folder, make_folder
 from calcore.run.graph import HANDED_ON, Job
 from calcore.run.order import check_order
 from calcore.run.outcome import Figure, Outcome, ProductPlan, Progress, Silence, SlotOutcome, Status
@@ -148,7 +147,7 @@ def make(
         if not request.overwrite and only is None and _is_there(shop):
             status, files = Status.KEPT, tuple(p for p in _main_outputs(shop) if p.is_file())
         else:
-            _check_folder(job.folder)
+            check_folder(job.folder)
             execution = _execution(shop, progress)
             _carry(shop, execution, only)
     except Exception as error:  # noqa: BLE001 - the other products are made all the same
@@ -362,41 +361,14 @@ def _write_all(shop: Workshop, suffix: str, result: Any) -> None:
 
 
 def _write(shop: Workshop, path: Path, record: Any) -> None:
-    with _folder(path):
-        if shop.alone and path.exists() and not shop.request.overwrite:
-            raise OutputProblem(path, "is there already; use --overwrite to replace it")
-        if isinstance(record, Record):
-            made = keywords(record.meta, shop.pipeline, shop.slots, shop.job.association)
-            record = record.replace(meta=record.meta.set({**made, "filename": path.name}))
-        io.write(record, path, record_tree={NODE: {shop.pipeline.name: shop.tree}})
+    make_folder(path.parent)
+    if shop.alone and path.exists() and not shop.request.overwrite:
+        raise OutputProblem(path, "is there already; use --overwrite to replace it")
+    if isinstance(record, Record):
+        made = keywords(record.meta, shop.pipeline, shop.slots, shop.job.association)
+        record = record.replace(meta=record.meta.set({**made, "filename": path.name}))
+    io.write(record, path, record_tree={NODE: {shop.pipeline.name: shop.tree}})
     shop.written.append(path)
     suffix = names.suffix_of(path)
     judged = shop.hook.calcore_diagnose(product=shop.job.name, suffix=suffix, record=record)
     shop.figures.extend(Figure(*figure) for figures in judged for figure in figures or ())
-
-
-@contextmanager
-def _folder(path: Path) -> Iterator[None]:
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputProblem(
-            path.parent, f"the folder cannot be made: {error.strerror}; choose another with -o"
-        ) from error
-    yield
-
-
-def _check_folder(folder: Path) -> None:
-    """Find out before the first pixel that nothing can be written to a folder.
-
-    Raises
-    ------
-    OutputProblem
-        It, or the folder it would be made in, may not be written, or is no folder.
-    """
-    place = next(path for path in (folder, *folder.absolute().parents) if os.path.lexists(path))
-    what = "" if place == folder else f"{place} "
-    if not place.is_dir():
-        raise OutputProblem(folder, f"{what}is not a folder; choose another with -o")
-    if not os.access(place, os.W_OK | os.X_OK):
-        raise OutputProblem(folder, f"{what}may not be written; choose another folder with -o")

@@ -8,7 +8,7 @@ import numpy as np
 
 from calcore.errors import StepSkipped
 from calcore.flags import DQ
-from calcore.kernels.jump_twopoint import spread_jumps
+from calcore.kernels.jump_spread import spread_jumps
 from calcore.model import Meta, Ramp, Reference, Window
 from calcore.model.reference import Gain, ReadNoise
 from calcore.model.usable_groups import count_usable, usable_groups, usable_of

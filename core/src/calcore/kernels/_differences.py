@@ -1,0 +1,55 @@
+"""Differences of successive groups of one pixel, sorted with their places."""
+
+import numpy as np
+
+from calcore.flags import DQ
+from calcore.kernels._jit import F4x1, F4x4, I4x1, U1x4, helper
+
+_UNUSABLE = np.uint8(DQ.DO_NOT_USE | DQ.SATURATED)
+
+
+@helper
+def sort_with_places(value: F4x1, place: I4x1, length: int) -> None:
+    """Sort values, and their places with them, in place (Shell's method)."""
+    gap = 1
+    while gap < length // 3:
+        gap = 3 * gap + 1
+    while gap > 0:
+        for i in range(gap, length):
+            item, where = value[i], place[i]
+            j = i
+            while j >= gap and value[j - gap] > item:
+                value[j], place[j] = value[j - gap], place[j - gap]
+                j -= gap
+            value[j], place[j] = item, where
+        gap //= 3
+
+
+@helper
+def middle(value: F4x1, first: int, length: int) -> float:
+    """Return the median of `length` sorted values from `first` on."""
+    low, high = value[first + (length - 1) // 2], value[first + length // 2]
+    median: float = np.float32(0.5) * (low + high)
+    return median
+
+
+@helper
+def differences(
+    data: F4x4, groupdq: U1x4, y: int, x: int, gain: float, value: F4x1, place: I4x1
+) -> int:
+    """Collect a pixel's usable differences [electron]; return how many there are."""
+    n_int, n_group = data.shape[:2]
+    count = 0
+    for integration in range(n_int):
+        before = np.float32(np.nan)
+        for group in range(n_group):
+            signal = data[integration, group, y, x] * gain
+            if groupdq[integration, group, y, x] & _UNUSABLE:
+                signal = np.float32(np.nan)
+            difference = signal - before
+            before = signal
+            if np.isfinite(difference):
+                value[count] = difference
+                place[count] = integration * n_group + group
+                count += 1
+    return count

@@ -1,0 +1,123 @@
+"""What a jump takes with it: the pixels beside it, and the groups after it."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from calcore.flags import DQ
+from calcore.kernels._differences import differences, middle, sort_with_places
+from calcore.kernels._jit import F4x1, F4x2, F4x4, I4x1, I8x1, U1x1, U1x4, kernel
+
+_UNUSABLE = np.uint8(DQ.DO_NOT_USE | DQ.SATURATED)
+_JUMP = np.uint8(DQ.JUMP_DET)
+
+
+@kernel
+def _spread(
+    data: F4x4,
+    groupdq: U1x4,
+    gain: F4x2,
+    readnoise: F4x2,
+    n_frames: float,
+    low_ratio: float,
+    high_ratio: float,
+    least: F4x1,
+    n_after: I8x1,
+    jumped: U1x4,
+    out_groupdq: U1x4,
+    out_value: F4x1,
+    out_place: I4x1,
+    out_hit: U1x1,
+) -> None:
+    """Flag the pixels beside jumps of a middling size, and groups after large ones."""
+    n_int, n_group, rows, columns = data.shape
+    value, place, hit = out_value, out_place, out_hit
+    frames = np.float32(n_frames)
+    for y in range(rows):
+        for x in range(columns):
+            hit[x] = 0
+        for integration in range(n_int):
+            for group in range(n_group):
+                for x in range(columns):
+                    hit[x] |= jumped[integration, group, y, x]
+        for x in range(columns):
+            if not hit[x] & _JUMP:
+                continue
+            electrons = gain[y, x]
+            count = differences(data, groupdq, y, x, electrons, value, place)
+            if count == 0:
+                continue
+            sort_with_places(value, place, count)
+            median = middle(value, 0, count)
+            noise = readnoise[y, x] * electrons
+            sigma = np.sqrt(abs(median) + noise * noise / frames)
+            for i in range(count):
+                integration, group = place[i] // n_group, place[i] % n_group
+                if not jumped[integration, group, y, x] & _JUMP:
+                    continue
+                size = value[i] - median
+                if low_ratio < abs(size) / sigma < high_ratio:
+                    for side in range(4):
+                        row = y + (side == 0) - (side == 1)
+                        column = x + (side == 2) - (side == 3)
+                        if (
+                            0 <= row < rows
+                            and 0 <= column < columns
+                            and not groupdq[integration, group, row, column] & _UNUSABLE
+                        ):
+                            out_groupdq[integration, group, row, column] |= _JUMP
+                last = group
+                for test in range(least.size):
+                    if size >= least[test]:
+                        last = max(last, group + n_after[test])
+                for after in range(group + 1, min(last + 1, n_group)):
+                    if not groupdq[integration, after, y, x] & _UNUSABLE:
+                        out_groupdq[integration, after, y, x] |= _JUMP
+
+
+def spread_jumps(
+    data: NDArray[np.float32],
+    groupdq: NDArray[np.uint8],
+    gain: NDArray[np.float32],
+    readnoise: NDArray[np.float32],
+    jumped: NDArray[np.uint8],
+    *,
+    n_frames: int = 1,
+    neighbours: tuple[float, float] | None = None,
+    after: tuple[tuple[float, int], ...] = (),
+) -> NDArray[np.uint8]:
+    """Flag what a jump takes with it: the four pixels beside it, the groups after it.
+
+    Parameters
+    ----------
+    data, groupdq, gain, readnoise, n_frames
+        As in `calcore.kernels.jump_twopoint.find_jumps`.
+    jumped : uint8 (n_int, n_group, ny, nx)
+        Flags with jumps.
+    neighbours : (float, float), optional
+        A jump whose size lies between these [sigma] flags the four pixels beside it: some of its
+        charge is seen there, through inter-pixel capacitance, but may be too little to be found.
+    after : pairs of (size, number)
+        A jump of at least this size [electron] flags so many groups after it.
+
+    Returns
+    -------
+    uint8 (n_int, n_group, ny, nx)
+        Flags; samples with DO_NOT_USE or SATURATED get none.
+
+    Notes
+    -----
+    The size of a jump is its difference minus the median of all the pixel's usable differences;
+    sigma is as there. Pixels beyond the first and last row given are not known: bands
+    need one row more on either side.
+    """
+    out = jumped.copy()
+    low, high = neighbours or (np.inf, -np.inf)
+    least = np.array([size for size, _ in after], np.float32)
+    number = np.array([n for _, n in after], np.int64)
+    length = data.shape[0] * (data.shape[1] - 1)
+    _spread(
+        data, groupdq, gain, readnoise, float(n_frames), low, high, least, number, jumped, out,
+        np.empty(length, np.float32), np.empty(length, np.int32),
+        np.empty(data.shape[3], np.uint8),
+    )  # fmt: skip
+    return out
