@@ -404,15 +404,12 @@ def test_a_run_that_was_cut_off_between_two_files_is_taken_up_again(miri_visit, 
 @pytest.mark.usefixtures("miri_products")  # kernels are compiled, and kept, by then
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupted_run_leaves_no_half_written_file(miri_visit, tmp_path, number):
-    words = [
-        sys.executable,
-        "-m",
-        "calcore.cli",
-        "run",
-        str(miri_visit.folder),
-        "-o",
-        str(tmp_path),
-    ]
+    # A program that a shell put into the background is born deaf to SIGINT.
+    code = (
+        "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
+        "from calcore.cli import main; main()"
+    )
+    words = [sys.executable, "-c", code, "run", str(miri_visit.folder), "-o", str(tmp_path)]
     with subprocess.Popen(words, stderr=subprocess.PIPE, text=True) as running:
         for _ in range(6000):
             if running.poll() is not None or any(tmp_path.glob("*_rateints.fits")):
