@@ -10,7 +10,7 @@ OURS, PEER, SAME = "default", "jwst", "reference"
 NAMES = {OURS: "calcore", PEER: "jwst"}
 KINDS = {
     "clean": "Pixels without a hit",
-    "flagged": "Pixels whose hits, and those of their neighbours, are flagged (limits doubled)",
+    "flagged": "Pixels whose hits are flagged (limits doubled)",
     "partial": "Pixels beyond 90 % of the full well (for show)",
 }
 JUDGED = {"clean": 1.0, "flagged": 2.0}

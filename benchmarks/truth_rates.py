@@ -131,7 +131,7 @@ class Scores:
     """Scores that grow exposure by exposure.
 
     `add` takes an exposure; `rates` and the others give the scores of all so far. `kind` is
-    "clean" for pixels without a hit, "flagged" for pixels whose hits, and those of their neighbours, are all flagged, "beside"
+    "clean" for pixels without a hit, "flagged" for pixels whose hits are all flagged, "beside"
     for pixels whose neighbours were hit, "partial" for clean pixels that come nearer to their
     full well than is judged, or beyond it.
     """
@@ -244,10 +244,6 @@ class _Exposure:
         seen[:, :-1] |= self.calibrated.jumps[:, 2:] & self.partly[:, 1:-1]
         seen[:, 1:] |= self.calibrated.jumps[:, 1:-1] & self.partly[:, 1:-1]
         missed = (relevant & ~seen).any(axis=(0, 1))
-        # A neighbour's hit at another time shares its charge: it must be flagged as well.
-        beside = grown(self.hit)[:, 1:] & self.usable[:, 1:] & self.usable[:, :-1] & ~relevant
-        missed |= (beside & ~seen).any(axis=(0, 1))
-        spoilt[:, 1:] |= beside & seen
         flagged = touched & relevant.any(axis=(0, 1)) & ~missed
         self.collect("clean", self.judged & ~near, None)
         # What is flagged beside a hit is lost on purpose.
