@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from calcore.errors import ReferenceInvalid
 from calcore.flags import DQ
 from calcore.kernels.coupled_response import share_linearly
 from calcore.kernels.linearity import linearize
@@ -119,6 +120,11 @@ class TestSharedLinearity(StepContract):
 
     def case(self):
         return Case(Linearity(shared=True), self.ramp, self.references)
+
+    def test_a_kernel_without_a_middle_is_refused(self):
+        even = Ipc(meta=Meta({}), data=np.ones((2, 2), np.float32))
+        with pytest.raises(ReferenceInvalid, match=r"shape \(2, 2\); give one of odd height"):
+            Linearity(shared=True)(self.ramp, **self.references | {"ipc": even})
 
     def test_it_is_left_out_where_the_sharing_was_undone(self):
         undone = IpcStep()(self.ramp, ipc=self.references["ipc"])

@@ -3,7 +3,8 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from calcore.model import Ramp
+from calcore.errors import ReferenceInvalid
+from calcore.model import Meta, Ramp
 from calcore.model.border import Border
 from calcore.model.reference import Ipc
 
@@ -29,3 +30,26 @@ def kernel_in(ramp: Ramp, ipc: Ipc) -> tuple[tuple[int, int, int, int], NDArray[
         ]
     area = rows.start, rows.stop, columns.start, columns.stop
     return area, np.ascontiguousarray(kernel, np.float32)
+
+
+def check_kernel(meta: Meta, ipc: Ipc) -> None:
+    """Refuse a kernel that has no middle, or does not cover the exposure.
+
+    Raises
+    ------
+    ReferenceInvalid
+    """
+    shape = ipc.data.shape
+    if len(shape) not in (2, 4) or shape[0] % 2 == 0 or shape[1] % 2 == 0:
+        raise ReferenceInvalid(
+            f"the IPC kernel has shape {shape}; give one of odd height and width with 2 axes, "
+            "or 4 if each pixel has its own"
+        )
+    if len(shape) == 4:
+        detector = meta.facts.detector
+        size = meta.get("subarray.ysize"), meta.get("subarray.xsize")
+        if shape[2:] not in ((detector.rows, detector.columns), size):
+            raise ReferenceInvalid(
+                f"the IPC kernel has shape {shape}; its last two axes must be those of the "
+                f"full frame ({detector.rows}, {detector.columns}) or of the sub-array {size}"
+            )

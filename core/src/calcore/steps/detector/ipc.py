@@ -3,12 +3,11 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from calcore.errors import ReferenceInvalid
 from calcore.kernels.interpixel import convolve
 from calcore.model import Meta, Ramp, Reference
 from calcore.model.reference import Ipc as IpcReference
 from calcore.step import Rows, Step
-from calcore.steps._coupling import kernel_in
+from calcore.steps._coupling import check_kernel, kernel_in
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,20 +29,7 @@ class Ipc(Step):
         """Refuse a kernel that has no middle, or does not cover the exposure."""
         reference = references["ipc"]
         assert isinstance(reference, IpcReference)
-        shape = reference.data.shape
-        if len(shape) not in (2, 4) or shape[0] % 2 == 0 or shape[1] % 2 == 0:
-            raise ReferenceInvalid(
-                f"the IPC kernel has shape {shape}; give one of odd height and width with 2 axes, "
-                "or 4 if each pixel has its own"
-            )
-        if len(shape) == 4:
-            detector = meta.facts.detector
-            size = meta.get("subarray.ysize"), meta.get("subarray.xsize")
-            if shape[2:] not in ((detector.rows, detector.columns), size):
-                raise ReferenceInvalid(
-                    f"the IPC kernel has shape {shape}; its last two axes must be those of the "
-                    f"full frame ({detector.rows}, {detector.columns}) or of the sub-array {size}"
-                )
+        check_kernel(meta, reference)
 
     def apply(self, ramp: Ramp, *, ipc: IpcReference) -> Ramp:
         """Convolve all groups."""

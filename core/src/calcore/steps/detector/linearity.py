@@ -16,7 +16,7 @@ from calcore.model.reference import Ipc
 from calcore.model.reference import Linearity as LinearityReference
 from calcore.parameters import Doc
 from calcore.step import Rows, Step
-from calcore.steps._coupling import kernel_in
+from calcore.steps._coupling import check_kernel, kernel_in
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,8 +54,10 @@ class Linearity(Step):
         return Rows() if coupling is None else Rows(halo=coupling.data.shape[0] // 2)
 
     def check(self, meta: Meta, references: Mapping[str, Reference]) -> None:
-        """Refuse polynomials without a linear term."""
-        del meta
+        """Refuse polynomials without a linear term, and kernels that do not fit."""
+        coupling: Any = references.get("ipc")
+        if coupling is not None:
+            check_kernel(meta, coupling)
         reference: Any = references["linearity"]
         for name in ("coefficients", "inverse"):
             planes = getattr(reference, name)
