@@ -136,11 +136,12 @@ def test_a_file_without_parameters_is_refused(find, folder, tree, message):
         parameter_references("detector1", ["jump"], META, given, find)
 
 
-def test_steps_must_be_a_list(find, folder):
+@pytest.mark.parametrize("steps", [{"jump": {}}, ["jump"]])
+def test_steps_must_be_a_list(find, folder, steps):
     path = folder / "bad.asdf"
-    asdf.AsdfFile({"steps": {"jump": {}}}).write_to(path)
+    asdf.AsdfFile({"steps": steps}).write_to(path)
     given = {"pars-detector1pipeline": (str(path), "--ref")}
-    with pytest.raises(ReferenceInvalid, match="the node steps is no list"):
+    with pytest.raises(ReferenceInvalid, match="the node steps is no list of steps"):
         parameter_references("detector1", ["jump"], META, given, find)
 
 

@@ -96,8 +96,8 @@ def _settings(path: Path, slot: str | None) -> Settings:
     if slot is not None:
         return {slot: _parameters(path, tree)}
     steps = tree.get("steps") or []
-    if not isinstance(steps, list):
-        raise ReferenceInvalid(f"{path}: the node steps is no list; give a parameter file")
+    if not (isinstance(steps, list) and all(isinstance(step, dict) for step in steps)):
+        raise ReferenceInvalid(f"{path}: the node steps is no list of steps; give a parameter file")
     return {str(step.get("name")): _parameters(path, step) for step in steps}
 
 
