@@ -20,7 +20,7 @@ from calcore.steps.scene import BY_FLAT, background_of, check_answered, given_ma
 class CleanFlickerNoise(Step):
     """Subtract from every group but the first what its lines have in common, beside the sources.
 
-    Layer with DO_NOT_USE or JUMP_DET tell nothing of the noise.
+    Samples with DO_NOT_USE or JUMP_DET tell nothing of the noise.
     """
 
     required = frozenset({"gain", "readnoise"})
