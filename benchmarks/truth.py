@@ -251,6 +251,8 @@ def main() -> None:
     versions = f"calcore {version('calcore')}"
     if PEER in programs:
         versions += ", jwst 3.0.0"
+    if missing := [visit.title for visit in VISITS if visit not in visits]:
+        versions += f". Left out: {'; '.join(missing)}"
     arguments.page.write_text(page(results, versions), encoding="utf-8")
 
 
