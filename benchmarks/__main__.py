@@ -1,11 +1,11 @@
 """Speed and memory of stage 1, beside the reference pipeline; run by ``make bench``.
 
-One ten-group full-frame exposure of each instrument is simulated once and kept in ``.cache/bench``.
-Both programs do stage 1 on it with the same reference files, each in processes of its own, in turn:
-the reference pipeline, calcore with the same steps (profile ``reference``), and calcore as it is
-used (profile ``default``). Without CALCORE_JWST_PYTHON only our own figures are taken.
+The exposures of `rows.ROWS` are simulated once and kept in ``.cache/bench``. Both programs do stage 1
+on each with the same reference files, each in processes of its own, in turn: the reference pipeline,
+calcore with the same steps (profile ``reference``), and calcore as it is used (profile ``default``).
+Without CALCORE_JWST_PYTHON only our own figures are taken.
 
-    python -m benchmarks [--rounds N] [--instrument NAME ...]
+    python -m benchmarks [--rounds N] [--row NAME ...]
 
 Seconds of the processor, of all threads together, depend less on what else the machine does.
 """
@@ -23,12 +23,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from benchmarks.rows import PROFILES, PROGRAMS, ROWS, Row
+
 ROOT = Path(__file__).parents[1]
 WORK = ROOT / ".cache" / "bench"
 HERE = Path(__file__).parent
-SERVERLESS = "https://crds-serverless-mode.stsci.edu"
-PROFILES = ("reference", "default")
-PROGRAMS = (*PROFILES, "jwst")
 FIGURES = {
     "warm_s": "in process, warm [s]",
     "warm_cpu_s": "in process, warm [s of the processor]",
@@ -38,26 +37,6 @@ FIGURES = {
     "compilation_s": "compilation, first run on a machine [s]",
     "compilation_cpu_s": "compilation [s of the processor]",
 }
-
-
-def exposure(instrument: str) -> tuple[Path, dict[str, str]]:
-    """Simulate the exposure unless it is there; return it and the environment of its references."""
-    folder = WORK / instrument
-    if not list(folder.glob("*_uncal.fits")):
-        print(f"simulating one {instrument} exposure …", flush=True)
-        command = ["-m", "calcore.cli", "simulate", "--instrument", instrument, "-o", folder,
-                   "--dithers", "1", "--groups", "10", "--subarray", "FULL", "-q"]  # fmt: skip
-        if instrument == "nircam":
-            command += ["--detector", "NRCA1", "--pattern", "RAPID"]
-        subprocess.run([sys.executable, *map(str, command)], check=True)
-    environment = {
-        "CRDS_PATH": str(folder / "crds_cache"),
-        "CRDS_SERVER_URL": SERVERLESS,
-        "CRDS_OBSERVATORY": "jwst",
-        "CRDS_READONLY_CACHE": "1",
-        "STPIPE_DISABLE_CRDS_STEPPARS": "True",
-    }
-    return min(folder.glob("*_uncal.fits")), environment
 
 
 @dataclass(frozen=True)
@@ -91,25 +70,26 @@ def least(rows: list[dict[str, float]]) -> dict[str, float]:
     }
 
 
-def ours(path: Path, environment: dict[str, str], profile: str) -> dict[str, float]:
+def ours(row: Row, path: Path, environment: dict[str, str], profile: str) -> dict[str, float]:
     """Measure calcore: a whole process, and runs within one that were done before."""
     with tempfile.TemporaryDirectory(dir=WORK) as folder:
-        program = [sys.executable, HERE / "ours.py", path, folder]
+        program = [sys.executable, HERE / "ours.py", path, folder, json.dumps(dict(row.settings))]
         once = timed([*program, "1", profile], environment)
-        again = timed([*program, "3", profile], environment).answer
+        again = timed([*program, row.rounds, profile], environment) if row.rounds > 1 else once
     return {
-        "warm_s": again["warm_s"],
-        "warm_cpu_s": again["warm_cpu_s"],
+        "warm_s": again.answer["warm_s"],
+        "warm_cpu_s": again.answer["warm_cpu_s"],
         "process_s": once.seconds,
         "process_cpu_s": once.processor,
-        "peak_gb": again["peak_gb"],
+        "peak_gb": again.answer["peak_gb"],
     }
 
 
-def theirs(python: str, path: Path, environment: dict[str, str]) -> dict[str, float]:
+def theirs(row: Row, python: str, path: Path, environment: dict[str, str]) -> dict[str, float]:
     """Measure the reference pipeline in the same way."""
     with tempfile.TemporaryDirectory(dir=WORK) as folder:
-        whole = timed([python, HERE / "theirs.py", path, folder, "2"], environment)
+        program = [python, HERE / "theirs.py", path, folder, json.dumps(dict(row.settings))]
+        whole = timed([*program, min(row.rounds, 2)], environment)
     answer = whole.answer
     return {
         "warm_s": answer["warm_s"],
@@ -120,14 +100,16 @@ def theirs(python: str, path: Path, environment: dict[str, str]) -> dict[str, fl
     }
 
 
-def compilation(path: Path, environment: dict[str, str], profile: str) -> dict[str, float]:
+def compilation(
+    row: Row, path: Path, environment: dict[str, str], profile: str
+) -> dict[str, float]:
     """Return what the first run with an empty folder of machine code takes longer than the second.
 
     The folder is that of the environment, and is full afterwards.
     """
     with tempfile.TemporaryDirectory(dir=WORK) as folder:
-        program = [sys.executable, HERE / "ours.py", path, folder, "1", profile]
-        first, second = timed(program, environment), timed(program, environment)
+        program = [sys.executable, HERE / "ours.py", path, folder, json.dumps(dict(row.settings))]
+        first, second = (timed([*program, "1", profile], environment) for _ in range(2))
     return {
         "compilation_s": first.seconds - second.seconds,
         "compilation_cpu_s": first.processor - second.processor,
@@ -146,9 +128,9 @@ def start_up() -> dict[str, float]:
     }
 
 
-def measure(instrument: str, rounds: int, python: str | None) -> dict[str, dict[str, float]]:
-    """Return the figures of each program on an instrument's exposure."""
-    path, environment = exposure(instrument)
+def measure(row: Row, rounds: int, python: str | None) -> dict[str, dict[str, float]]:
+    """Return the figures of each program on a row's exposure."""
+    path, environment = row.exposure(WORK)
     rows: dict[str, list[dict[str, float]]] = {name: [] for name in PROGRAMS}
     found: dict[str, dict[str, float]] = {}
     with tempfile.TemporaryDirectory(dir=WORK) as kept:
@@ -156,14 +138,14 @@ def measure(instrument: str, rounds: int, python: str | None) -> dict[str, dict[
             profile: {**environment, "NUMBA_CACHE_DIR": f"{kept}/{profile}"} for profile in PROFILES
         }
         for profile in PROFILES:
-            print(f"{instrument}: compiling, profile {profile} …", flush=True)
-            found[profile] = compilation(path, own[profile], profile)
+            print(f"{row.name}: compiling, profile {profile} …", flush=True)
+            found[profile] = compilation(row, path, own[profile], profile)
         for number in range(rounds):
-            print(f"{instrument}: round {number + 1} of {rounds} …", flush=True)
+            print(f"{row.name}: round {number + 1} of {rounds} …", flush=True)
             for profile in PROFILES:
-                rows[profile].append(ours(path, own[profile], profile))
-            if python:
-                rows["jwst"].append(theirs(python, path, environment))
+                rows[profile].append(ours(row, path, own[profile], profile))
+            if python and "jwst" in row.programs:
+                rows["jwst"].append(theirs(row, python, path, environment))
     for name, figures in rows.items():
         if figures:
             found[name] = {**found.get(name, {}), **least(figures)}
@@ -188,28 +170,30 @@ def table(found: dict[str, dict[str, float]]) -> str:
 
 
 def main() -> None:
-    """Measure, and print a table for each instrument."""
+    """Measure, and print a table for each exposure."""
     parser = argparse.ArgumentParser(description=__doc__)
+    names = [row.name for row in ROWS]
     parser.add_argument("--rounds", type=int, default=2)
-    parser.add_argument("--instrument", nargs="+", default=["nircam", "miri"])
+    parser.add_argument("--row", nargs="+", choices=names, default=names, metavar="NAME")
     chosen = parser.parse_args()
     WORK.mkdir(parents=True, exist_ok=True)
     python = os.environ.get("CALCORE_JWST_PYTHON")
+    kept = WORK / "results.json"
+    rows = [row for row in ROWS if row.name in chosen.row]
     results: dict[str, Any] = {}
-    for instrument in chosen.instrument:
-        results[instrument] = measure(instrument, chosen.rounds, python)
+    for row in rows:
+        results[row.name] = measure(row, chosen.rounds, python)
+        kept.write_text(json.dumps(results, indent=1))
     results["start-up"] = start_up()
+    kept.write_text(json.dumps(results, indent=1))
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    print(
-        f"\nStage 1, full frame, 10 groups: {cores} cores, Python {platform.python_version()}, "
-        f"load {os.getloadavg()[0]:.1f}"
-    )
-    for instrument in chosen.instrument:
-        print(f"\n**{instrument}**\n\n{table(results[instrument])}")
+    load = os.getloadavg()[0]
+    print(f"\nStage 1: {cores} cores, Python {platform.python_version()}, load {load:.1f}")
+    for row in rows:
+        print(f"\n**{row.title}**:\n\n{table(results[row.name])}")
     print("\n| | [s] |\n|---|---|")
     for name, seconds in results["start-up"].items():
         print(f"| `{name}` | {seconds:.2f} |")
-    (WORK / "results.json").write_text(json.dumps(results, indent=1))
 
 
 if __name__ == "__main__":

@@ -1,23 +1,26 @@
 """Do stage 1 some times with calcore; say how long the last runs took and how much memory it all did.
 
-python ours.py EXPOSURE FOLDER RUNS PROFILE
+python ours.py EXPOSURE FOLDER SETTINGS RUNS PROFILE
 """
 
 import json
 import resource
 import sys
 import time
+from typing import Any
 
 from calcore.run import run
 
 
 def main() -> None:
     """Run, and print one line of JSON."""
-    path, folder, runs, profile = sys.argv[1], sys.argv[2], int(sys.argv[3]), sys.argv[4]
+    path, folder, settings, runs, profile = sys.argv[1:]
+    wishes: dict[str, Any] = {"stage": "1", "output": folder, "overwrite": True}
+    wishes |= {"profile": profile, "settings": json.loads(settings)}
     seconds, processor = [], []
-    for _ in range(runs):
+    for _ in range(int(runs)):
         begun, used = time.perf_counter(), time.process_time()
-        result = run(path, stage="1", output=folder, profile=profile, overwrite=True)
+        result = run(path, **wishes)
         seconds.append(time.perf_counter() - begun)
         processor.append(time.process_time() - used)
         if result.exit_status:

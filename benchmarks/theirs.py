@@ -1,6 +1,6 @@
 """Do stage 1 some times with the reference pipeline; run by the interpreter that has it.
 
-python theirs.py EXPOSURE FOLDER RUNS
+python theirs.py EXPOSURE FOLDER SETTINGS RUNS
 """
 
 import json
@@ -13,11 +13,15 @@ def main() -> None:
     """Run, and print one line of JSON."""
     from jwst.pipeline import Detector1Pipeline  # noqa: PLC0415 - slow, and part of the process
 
-    path, folder, runs = sys.argv[1], sys.argv[2], int(sys.argv[3])
+    path, folder, settings, runs = sys.argv[1:]
+    steps: dict[str, dict[str, object]] = {}
+    for name, value in json.loads(settings).items():
+        step, _, parameter = name.partition(".")
+        steps.setdefault(step, {})[parameter] = value
     seconds, processor = [], []
-    for _ in range(runs):
+    for _ in range(int(runs)):
         begun, used = time.perf_counter(), time.process_time()
-        Detector1Pipeline.call(path, save_results=True, output_dir=folder)
+        Detector1Pipeline.call(path, save_results=True, output_dir=folder, steps=steps)
         seconds.append(time.perf_counter() - begun)
         processor.append(time.process_time() - used)
     answer = {
