@@ -225,9 +225,9 @@ def nested(leaves: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def lookup(tree: Mapping[str, Any], path: str) -> Any:
-    """Return the node at a dotted path, or None."""
+    """Return the node at a dotted path, or None; the tree itself for an empty one."""
     node: Any = tree
-    for part in path.split("."):
+    for part in path.split(".") if path else ():
         if not isinstance(node, Mapping) or part not in node:
             return None
         node = node[part]

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from calcore.kernels._jit import B1x2, F4x4, F8x1, F8x2, F8x3, F8x4, I8x2, helper, kernel
+from calcore.kernels._jit import B1x2, F4x4, F8x1, F8x2, F8x3, F8x4, I8x1, I8x2, helper, kernel
 
 Float = NDArray[np.float32]
 Double = NDArray[np.float64]
@@ -63,7 +63,11 @@ def _clipped_means(values: F4x4, good: B1x2, kind: I8x2, sigma: float, out: F8x3
 
 
 def clipped_means(
-    values: Float, good: NDArray[np.bool_], kind: NDArray[np.int64], kinds: int
+    values: Float,
+    good: NDArray[np.bool_],
+    kind: NDArray[np.int64],
+    kinds: int,
+    sigma: float = SIGMA,
 ) -> Double:
     """Return the mean of each kind of pixels without outliers.
 
@@ -77,24 +81,30 @@ def clipped_means(
         Kind of each pixel, from 0.
     kinds : int
         Number of kinds.
+    sigma : float
+        Limit of the outliers [standard deviations].
 
     Returns
     -------
     float64 (n_int, n_group, n_kind)
-        Mean of the values not farther than three standard deviations from the mean, found by
+        Mean of the values not farther than `sigma` standard deviations from the mean, found by
         iteration; NaN for a kind without good pixels.
     """
     out = np.empty((*values.shape[:2], kinds), np.float64)
     buffer = np.empty(good.size, np.float64)
     _clipped_means(
         np.ascontiguousarray(values), np.ascontiguousarray(good), np.ascontiguousarray(kind),
-        SIGMA, out, buffer,
+        sigma, out, buffer,
     )  # fmt: skip
     return out
 
 
 def single_precision_means(
-    values: Float, good: NDArray[np.bool_], kind: NDArray[np.int64], kinds: int
+    values: Float,
+    good: NDArray[np.bool_],
+    kind: NDArray[np.int64],
+    kinds: int,
+    sigma: float = SIGMA,
 ) -> Float:
     """Return what `clipped_means` does, from sums in single precision (numpy's, pairwise)."""
     out = np.full((*values.shape[:2], kinds), np.nan, np.float32)
@@ -103,7 +113,7 @@ def single_precision_means(
         for place in np.ndindex(*chosen.shape[:2]):
             kept, count = chosen[place][~np.isnan(chosen[place])], 0
             while kept.size != count:
-                count, mean, reach = kept.size, kept.mean(), np.float32(SIGMA) * kept.std()
+                count, mean, reach = kept.size, kept.mean(), np.float32(sigma) * kept.std()
                 out[*place, which] = mean
                 if reach > 0:
                     kept = kept[(kept >= mean - reach) & (kept <= mean + reach)]
@@ -117,6 +127,7 @@ def column_levels(
     *,
     odd_even: bool,
     single: bool,
+    sigma: float = SIGMA,
 ) -> Double:
     """Return the level of each column from the reference lines at the frame's edges.
 
@@ -132,6 +143,8 @@ def column_levels(
         Take even and odd columns on their own.
     single : bool
         Compute all levels in single precision; else only those of the first group of all.
+    sigma : float
+        Limit of the outliers [standard deviations].
 
     Returns
     -------
@@ -145,14 +158,14 @@ def column_levels(
     kinds = int(kind.max()) + 1
     some = np.s_[:] if single else np.s_[:1, :1]
     rough = [
-        single_precision_means(values[some], good, np.broadcast_to(kind, good.shape), kinds)
+        single_precision_means(values[some], good, np.broadcast_to(kind, good.shape), kinds, sigma)
         for values, good in lines
     ]
     if single:
         levels = _mean_of_known(rough).astype(np.float64)
     else:
         means = [
-            clipped_means(values, good, np.broadcast_to(kind, good.shape), kinds)
+            clipped_means(values, good, np.broadcast_to(kind, good.shape), kinds, sigma)
             for values, good in lines
         ]
         levels = _mean_of_known(means)
@@ -162,7 +175,12 @@ def column_levels(
 
 
 def common_levels(
-    values: Float, column: NDArray[np.int64], columns: int, *, odd_even: bool
+    values: Float,
+    column: NDArray[np.int64],
+    columns: int,
+    *,
+    odd_even: bool,
+    sigma: float = SIGMA,
 ) -> Double:
     """Return the level of each column from all reference pixels together.
 
@@ -176,6 +194,8 @@ def common_levels(
         Number of columns.
     odd_even : bool
         Take even and odd columns on their own.
+    sigma : float
+        Limit of the outliers [standard deviations].
 
     Returns
     -------
@@ -184,7 +204,9 @@ def common_levels(
     """
     kinds = 2 if odd_even else 1
     good = np.ones((1, column.size), bool)
-    means = single_precision_means(values[:, :, None, :], good, (column % kinds)[None], kinds)
+    means = single_precision_means(
+        values[:, :, None, :], good, (column % kinds)[None], kinds, sigma
+    )
     return np.nan_to_num(means.astype(np.float64))[..., np.arange(columns) % kinds]
 
 
@@ -310,23 +332,29 @@ def row_levels(sides: list[Double], first: int, total: int, length: int, gain: f
 
 
 @kernel
-def _subtract(data: F4x4, first: F8x4, second: F8x4, across: bool, out: F4x4) -> None:
+def _subtract(data: F4x4, first: F8x4, second: F8x4, which: I8x1, across: bool,
+              out: F4x4) -> None:  # fmt: skip
     integrations, groups, rows, columns = data.shape
     for i in range(integrations):
         for g in range(groups):
             for y in range(rows):
-                if across:
-                    level = second[i, g, y, 0]
-                    for x in range(columns):
+                for x in range(columns):
+                    if across:
+                        level = second[i, g, which[x], y]
                         out[i, g, y, x] = data[i, g, y, x] - first[i, g, 0, x] - level
-                else:
-                    level = first[i, g, y, 0]
-                    for x in range(columns):
-                        out[i, g, y, x] = data[i, g, y, x] - level - second[i, g, 0, x]
+                    else:
+                        level = second[i, g, which[y], x]
+                        out[i, g, y, x] = data[i, g, y, x] - first[i, g, y, 0] - level
 
 
 def subtract_levels(
-    data: Float, columns: Double, rows: Double | None, *, fast_along_x: bool, first_in_steps: bool
+    data: Float,
+    columns: Double,
+    rows: Double,
+    amplifier: NDArray[np.int64],
+    *,
+    fast_along_x: bool,
+    first_in_steps: bool,
 ) -> Float:
     """Subtract the levels of columns, then those of rows, as the read-out counts them.
 
@@ -334,9 +362,12 @@ def subtract_levels(
     ----------
     data : float32 (n_int, n_group, ny, nx)
         Signal [DN].
-    columns, rows : float64 (n_int, n_group, nx or ny)
-        Levels [DN] along the axis that is read fast, and along the other one, in the order in
-        which the axes of `data` run. None is 0.
+    columns : float64 (n_int, n_group, nx or ny)
+        Levels [DN] along the axis that is read fast, in the order in which that of `data` runs.
+    rows : float64 (n_int, n_group, n_amplifier, ny or nx)
+        Levels [DN] along the other axis, likewise.
+    amplifier : int64 (nx or ny)
+        Which of the levels of rows each place along the fast axis takes.
     fast_along_x : bool
         True if x is read fast.
     first_in_steps : bool
@@ -346,15 +377,12 @@ def subtract_levels(
     -------
     float32 (n_int, n_group, ny, nx)
     """
-    other = data.shape[2] if fast_along_x else data.shape[3]
-    if rows is None:
-        rows = np.zeros((*data.shape[:2], other))
     out = np.empty_like(data)
-    if fast_along_x:
-        first, second = columns[:, :, None, :], rows[:, :, :, None]
-    else:
-        first, second = columns[:, :, :, None], rows[:, :, None, :]
-    _subtract(data, np.ascontiguousarray(first), np.ascontiguousarray(second), fast_along_x, out)
+    first = columns[:, :, None, :] if fast_along_x else columns[:, :, :, None]
+    rows = np.ascontiguousarray(rows)
+    _subtract(data, np.ascontiguousarray(first), rows, amplifier, fast_along_x, out)
     if first_in_steps:
-        out[0, 0] = (data[0, 0] - first[0, 0]).astype(np.float32) - second[0, 0]
+        lines = rows[0, 0][amplifier]
+        second = lines.T if fast_along_x else lines
+        out[0, 0] = (data[0, 0] - first[0, 0]).astype(np.float32) - second
     return out

@@ -48,7 +48,7 @@ class TableExtension:
 
 @dataclass(frozen=True)
 class Node:
-    """A node of the ASDF tree, by its dotted path, such as ``meta.wcs``."""
+    """A node of the ASDF tree, by its dotted path, such as ``meta.wcs``; the whole tree if empty."""
 
     path: str
     required: bool = False

@@ -121,6 +121,18 @@ class Emi(Reference):
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
+class SirsKernel(Reference):
+    """Weights of side reference pixels by frequency: the file's whole tree.
+
+    A mapping from a detector's name in lower case to ``gamma`` and ``zeta``, complex
+    (n_amplifier, n_frequency), for the start and the end of lines.
+    """
+
+    type: ClassVar[str] = "sirskernel"
+    weights: Annotated[Any, Node("", required=True)]
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
 class Flat(Reference):
     """Flat field: `data`, `err` (ny, nx), relative response; `dq` (ny, nx)."""
 

@@ -2,32 +2,20 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from calcore.flags import DQ
-from calcore.kernels import reference_pixels as kernels
+from calcore.kernels.reference_pixels import subtract_levels
 from calcore.model import Meta, Ramp, Reference, Window
 from calcore.model.readout import Readout
+from calcore.model.reference import SirsKernel
 from calcore.parameters import Doc, Range, Unit
 from calcore.step import Rows, Step
+from calcore.steps._reference_pixels import Drifts, Sides, by_amplifier, common, line_kernels
 
-Levels = NDArray[np.float64]
 Signal = NDArray[np.float32]
-
-
-@dataclass(frozen=True)
-class Drifts:
-    """Levels [DN] (n_int, n_group, n) of the frame's columns and rows as the read-out counts them.
-
-    They stand in the order of the frame's axes; `columns` belong to the axis that is read fast.
-    None is no correction. A zero frame's levels follow those of the groups.
-    """
-
-    columns: Levels | None = None
-    rows: Levels | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,7 +24,8 @@ class RefPix(Step):
 
     A frame that all amplifiers read takes the level of each amplifier's columns from the reference
     pixels at the first and last lines, and that of each line from those at its ends, smoothed
-    along the lines. A sub-array that one amplifier reads takes one level from all it has.
+    along the lines: by a running median, or in full frames by the kernels that are best for the
+    detector. A sub-array that one amplifier reads takes one level from all it has.
     Reference pixels that are DO_NOT_USE are left out. Without any, nothing is subtracted.
     """
 
@@ -52,6 +41,31 @@ class RefPix(Step):
     side_gain: Annotated[
         float, Range(0), Doc("Share of the drift seen at the ends that other pixels have.")
     ] = 1.0
+    refpix_algorithm: Annotated[
+        Literal["median", "sirs"],
+        Doc("Lines by a running median, or in full frames by the detector's kernels if known."),
+    ] = "median"
+    sigreject: Annotated[
+        float, Range(0), Unit("sigma"), Doc("Ends farther from their median do not count; kernels.")
+    ] = 4.0
+    gaussmooth: Annotated[
+        float, Range(0), Unit("line"), Doc("Sigma of the Gaussian that smooths kernels; 0: none.")
+    ] = 1.0
+    halfwidth: Annotated[
+        int, Range(0), Unit("line"), Doc("Lines on either side that kernels reach.")
+    ] = 30
+    siglimit: Annotated[
+        float, Range(0), Unit("sigma"), Doc("Outliers of the means of columns are farther away.")
+    ] = 3.0
+    flagged_sides: Annotated[
+        bool, Doc("Have kernels take ends that are DO_NOT_USE, too, as jwst 3.0.0 does.")
+    ] = False
+
+    def wanted(self, meta: Meta) -> frozenset[str]:
+        """Kernels only where they are used."""
+        wanted = super().wanted(meta)
+        by_kernels = self.refpix_algorithm == "sirs" and self.use_side_ref_pixels
+        return wanted if by_kernels else wanted - {SirsKernel.type}
 
     def rows(self, meta: Meta, references: Mapping[str, Reference]) -> Rows:
         """Levels are known; every pixel is on its own."""
@@ -63,31 +77,41 @@ class RefPix(Step):
         readout = Readout.of(meta, frame)
         return (*readout.edges, *readout.ends)
 
-    def prepare(self, meta: Meta, parts: Iterator[Ramp]) -> Drifts:
+    def prepare(
+        self, meta: Meta, parts: Iterator[Ramp], *, sirskernel: SirsKernel | None = None
+    ) -> Drifts:
         """Measure the levels."""
         first = next(parts, None)
         if first is None:
             return Drifts()
-        readout = Readout.of(meta, Window.whole(first.frame.frame_rows, first.frame.frame_columns))
+        frame = Window.whole(first.frame.frame_rows, first.frame.frame_columns)
+        readout = Readout.of(meta, frame)
+        odd_even, sigma = self.odd_even_columns, self.siglimit
         if readout.one_output:
-            return self._common(readout, [first, *parts])
-        return self._by_amplifier(readout, first, parts)
+            return common(readout, [first, *parts], odd_even=odd_even, sigma=sigma)
+        sides = self._sides(meta, frame, sirskernel) if self.use_side_ref_pixels else None
+        return by_amplifier(readout, first, parts, odd_even=odd_even, sigma=sigma, sides=sides)
 
-    def apply(self, ramp: Ramp, *, drifts: Drifts) -> Ramp:
+    def apply(self, ramp: Ramp, *, drifts: Drifts, sirskernel: SirsKernel | None = None) -> Ramp:
         """Subtract the levels of the band."""
+        del sirskernel  # `prepare` needs it
         if drifts.columns is None:
             return ramp
         frame = ramp.frame
         along_x = Readout.of(ramp.meta, frame).fast_along_x
         fast, slow = (frame.columns, frame.rows) if along_x else (frame.rows, frame.columns)
-        columns = drifts.columns[..., fast]
-        rows = None if drifts.rows is None else drifts.rows[..., slow]
+        columns, rows, amplifier = drifts.columns[..., fast], drifts.rows, drifts.amplifier
+        if rows is None or amplifier is None:
+            rows = np.zeros((*columns.shape[:2], 1, slow.stop - slow.start))
+            amplifier = np.zeros(columns.shape[-1], np.int64)
+        else:
+            rows, amplifier = rows[..., slow], amplifier[fast]
 
         def subtract(data: Signal, groups: slice, *, first: bool) -> Signal:
-            own = None if rows is None else rows[:, groups]
-            return kernels.subtract_levels(
-                data, columns[:, groups], own, fast_along_x=along_x, first_in_steps=first
-            )
+            return subtract_levels(
+                data, columns[:, groups], rows[:, groups], amplifier,
+                fast_along_x=along_x, first_in_steps=first,
+            )  # fmt: skip
 
         zeroframe = ramp.zeroframe
         if zeroframe is not None:
@@ -96,55 +120,12 @@ class RefPix(Step):
         data = subtract(ramp.data, slice(ramp.data.shape[1]), first=True)
         return ramp.replace(data=data, zeroframe=zeroframe)
 
-    def _by_amplifier(self, readout: Readout, first: Ramp, parts: Iterator[Ramp]) -> Drifts:
-        """Levels of the columns of each amplifier, then of the lines."""
-        edges, part = [], first
-        for _ in readout.edges:
-            edges.append((readout.turn(_signal(part)), readout.turn(_good(part))))
-            part = next(parts, part)
-        columns = np.zeros((*_signal(first).shape[:2], readout.n_fast))
-        if edges:
-            columns = kernels.column_levels(
-                edges, readout.first_fast, readout.amplifier, odd_even=self.odd_even_columns,
-                single=not self.use_side_ref_pixels,
-            )  # fmt: skip
-        rows = None
-        if self.use_side_ref_pixels and readout.ends:
-            sides = []
-            for _ in readout.ends:
-                where = readout.fast_places(part.frame)
-                values = readout.turn(_signal(part)) - columns[:, :, None, where]
-                values[0, 0] = values[0, 0].astype(np.float32)
-                sides.append(np.where(readout.turn(_good(part)), values, np.nan))
-                part = next(parts, part)
-            length, total = self.side_smoothing_length, readout.total_slow
-            levels = kernels.row_levels(sides, readout.first_slow, total, length, self.side_gain)
-            rows = readout.back_slow(levels)
-        return Drifts(readout.back_fast(columns), rows)
-
-    def _common(self, readout: Readout, parts: list[Ramp]) -> Drifts:
-        """Levels of even and odd columns from all reference pixels together."""
-        values, places = [], []
-        for part in parts:
-            usable = (part.pixeldq & np.uint32(DQ.REFERENCE_PIXEL)) != 0
-            good = readout.turn(_good(part) & (usable | readout.is_dark(part.frame)))
-            values.append(readout.turn(_signal(part))[..., good])
-            places.append(readout.order(part.frame)[good])
-        # Corners lie in two parts; each pixel counts once.
-        place, which = np.unique(np.concatenate(places), return_index=True)
-        signal, column = np.concatenate(values, axis=-1)[..., which], place % readout.n_fast
-        odd_even = self.odd_even_columns
-        levels = kernels.common_levels(signal, column, readout.n_fast, odd_even=odd_even)
-        return Drifts(readout.back_fast(levels))
-
-
-def _signal(part: Ramp) -> Signal:
-    """Return the groups, and after them the zero frame if there is one."""
-    if part.zeroframe is None:
-        return part.data
-    return np.concatenate([part.data, part.zeroframe[:, None]], axis=1)
-
-
-def _good(part: Ramp) -> NDArray[np.bool_]:
-    good: NDArray[np.bool_] = (part.pixeldq & np.uint32(DQ.DO_NOT_USE)) == 0
-    return good
+    def _sides(self, meta: Meta, frame: Window, reference: SirsKernel | None) -> Sides:
+        """Return how the levels of lines are found: kernels are for full frames alone."""
+        detector, kernels = meta.facts.detector, None
+        if reference is not None and frame.shape == (detector.rows, detector.columns):
+            kernels = line_kernels(reference, meta, self.halfwidth, self.gaussmooth)
+        return Sides(
+            length=self.side_smoothing_length, gain=self.side_gain, kernels=kernels,
+            limit=self.sigreject, flagged=self.flagged_sides,
+        )  # fmt: skip
