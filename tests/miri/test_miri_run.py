@@ -189,7 +189,7 @@ def test_an_unknown_executor_is_refused(miri_visit):
 def test_hooks_are_told_and_may_judge(miri_visit, tmp_path, monkeypatch):
     from calcore.hooks import hookimpl
     from calcore.registry import manager as registry_manager
-    from calcore.run import make
+    from calcore.run import choice
 
     seen = []
 
@@ -215,7 +215,7 @@ def test_hooks_are_told_and_may_judge(miri_visit, tmp_path, monkeypatch):
         made.register(Observer())
         return made
 
-    monkeypatch.setattr(make, "manager", with_observer)
+    monkeypatch.setattr(choice, "manager", with_observer)
     outcome = run(miri_visit.raw[0], stage="1", output=tmp_path).products[0]
     assert outcome.status is Status.COMPLETE
     assert [figure.good for figure in outcome.figures] == [False]

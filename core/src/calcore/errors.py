@@ -149,6 +149,10 @@ class OutputProblem(FileProblem):
     """A product cannot be written."""
 
 
+class StateInvalid(FileProblem):
+    """A file of what a step kept of an earlier exposure does not fit the exposure or the step."""
+
+
 class ReferenceMissing(CalcoreError):
     """A reference file that a step needs cannot be found."""
 

@@ -17,14 +17,18 @@ from calcore.errors import BadParameter, BadPipeline, UnknownName
 from calcore.model import Record
 
 # Keys of a slot that are the runner's, not the step's.
-RUNNER_KEYS = frozenset({"skip", "save", "suffix", "override"})
+RUNNER_KEYS = frozenset({"skip", "save", "suffix", "override", "state", "save_state"})
 _RUNNER_TYPES: Mapping[str, tuple[Any, str]] = {
     "skip": (bool, "true or false"),
     "save": (bool, "true or false"),
     "suffix": (str, "a text"),
     "override": (Mapping, "a table of reference types and files"),
+    "state": ((str, PathLike), "a file"),
+    "save_state": ((str, PathLike), "a file"),
 }
 _SPELLINGS = {
+    "persistence_array_file": "state",
+    "save_persistence": "save_state",
     "user_mask": "override.usermask",
     "user_supplied_flat": "override.flat",
     "user_supplied_reffile": "override.emicorr",
@@ -57,7 +61,9 @@ class Slot:
     settings : mapping
         Parameters, with who gave them.
     runner : mapping
-        ``skip``, ``save``, ``suffix`` and ``override.<type>``.
+        ``skip``, ``save``, ``suffix`` and ``override.<type>``; of a step with state also ``state``,
+        the file that the first exposures of detectors begin with, and ``save_state``, the one that
+        the last ones are added to.
     """
 
     name: str
@@ -219,8 +225,8 @@ def _check_runner(slot: str, key: str, value: Any, origin: str) -> None:
 def _runner_key(key: str) -> str | None:
     """Return what the runner calls a setting of a slot; None if it is the step's own.
 
-    ``override_flat`` and ``user_supplied_flat`` are how parameter files spell ``override.flat``, and
-    ``user_mask`` is ``override.usermask``.
+    ``override_flat`` and ``user_supplied_flat`` are how parameter files spell ``override.flat``,
+    ``user_mask`` is ``override.usermask``, and `_SPELLINGS` has the others.
     """
     key = _SPELLINGS.get(key, key)
     if key.startswith("override_"):

@@ -20,18 +20,22 @@ The first argument of `apply` is what flows. Keyword-only arguments are asked fo
 ``dark: Dark | None``     a reference; N/A is passed as None
 a `Members` annotation    the association's members of a role, a tuple of records
 an `Auxiliary` one        the path of a file that the header names
+``earlier: State[Kind]``  what the step kept of the previous exposure of the detector, or None
 what `prepare` returns    what the frame-wide first part found
 ========================  =====================================================================
+
+A step with state returns a frozen dataclass of what flows on and of what it keeps; that a step has
+one puts the exposures of each detector in the order of time.
 """
 
 import inspect
 import types
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, is_dataclass
 from functools import cache
-from typing import Any, ClassVar, Union, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, ClassVar, TypeVar, Union, get_args, get_origin, get_type_hints
 
-from calcore.model import Group, Meta, Record, Reference, Window
+from calcore.model import Group, Kept, Meta, Record, Reference, Window
 from calcore.model.record import map_records
 from calcore.parameters import parameters_of
 
@@ -64,6 +68,19 @@ class Auxiliary:
 
 
 @dataclass(frozen=True)
+class _Earlier:
+    """Marks what the same step returned for the previous exposure of the detector."""
+
+
+K = TypeVar("K", bound=Kept)
+State = Annotated[K | None, _Earlier()]
+"""Asks for what the step kept of the previous exposure of the detector; None for the first.
+
+``earlier: State[Windows]``
+"""
+
+
+@dataclass(frozen=True)
 class Wish:
     """A reference that `apply` asks for."""
 
@@ -78,7 +95,8 @@ class Diet:
 
     `flow` is the record class, `grouped` tells whether the step takes a set of them; `members`
     maps argument names to record class and role, `auxiliaries` to names of header keywords;
-    `prepared` is the argument that takes what `prepare` returns.
+    `prepared` is the argument that takes what `prepare` returns; `state` is the argument that takes
+    what was kept of the previous exposure, and its class.
     """
 
     flow: type[Any]
@@ -88,6 +106,7 @@ class Diet:
     auxiliaries: Mapping[str, str]
     prepared: str | None
     returns: Any
+    state: tuple[str, type[Kept]] | None = None
 
 
 @cache
@@ -108,6 +127,7 @@ def diet_of(step: Any) -> Diet:
     members: dict[str, tuple[type[Record], str]] = {}
     auxiliaries: dict[str, str] = {}
     prepared = None
+    state = None
     for name, parameter in signature.parameters.items():
         if name == "self":
             continue
@@ -123,6 +143,8 @@ def diet_of(step: Any) -> Diet:
             members[name] = (get_args(get_args(hint)[0])[0], role.role)
         elif file is not None:
             auxiliaries[name] = file.name
+        elif any(isinstance(extra, _Earlier) for extra in extras):
+            state = name, _strip_none(get_args(hint)[0])[0]
         elif isinstance(kind, type) and issubclass(kind, Reference):
             wishes.append(Wish(name, kind, optional))
         elif prepared_type is not None and hint == prepared_type:
@@ -130,9 +152,11 @@ def diet_of(step: Any) -> Diet:
         else:
             raise TypeError(
                 f"{step.__name__}.apply asks for {name}: {hint!r}, which is neither a reference, "
-                "members, a header's file, nor what prepare returns"
+                "members, a header's file, state, nor what prepare returns"
             )
     grouped = get_origin(flow) is Group
+    if state is not None:
+        _check_kept(step, grouped, state[1], hints.get("return"))
     return Diet(
         flow=get_args(flow)[0] if grouped else flow,
         grouped=grouped,
@@ -141,7 +165,20 @@ def diet_of(step: Any) -> Diet:
         auxiliaries=auxiliaries,
         prepared=prepared,
         returns=hints.get("return"),
+        state=state,
     )
+
+
+def _check_kept(step: Any, grouped: bool, kind: Any, returns: Any) -> None:
+    """Check that a step that asks for state works on one exposure, and returns the new state."""
+    hints = get_type_hints(returns) if is_dataclass(returns) else {}
+    held = [hints[item.name] for item in fields(returns)] if hints else []
+    right = isinstance(kind, type) and issubclass(kind, Kept) and not grouped
+    if not right or held.count(kind) != 1 or len(held) != 2:
+        raise TypeError(
+            f"{step.__name__}.apply asks for state of {kind!r}: it must be a Kept, and apply must "
+            "take one record and return a frozen dataclass of one record and the new state"
+        )
 
 
 def _strip_none(hint: Any) -> tuple[Any, bool]:
@@ -195,6 +232,10 @@ class Step:
         """
         del meta, references
 
+    def outgoing(self, meta: Meta) -> Meta:
+        """Return the metadata of what leaves the step, by which later steps' references are cut."""
+        return meta
+
     def planes(self, meta: Meta) -> tuple[str, ...]:
         """Return the planes `finish` wants for this exposure; none means that it is not called."""
         del meta
@@ -219,7 +260,7 @@ class Step:
             prepared = self.prepare(flow.meta, parts, **wants)
             given[diet.prepared] = self.revised(prepared, flow)
         cut = {
-            name: value.cut(frame) if isinstance(value, Reference) else value
+            name: value.cut(frame) if isinstance(value, Reference | Kept) else value
             for name, value in given.items()
         }
         result = self.apply(flow, **cut)

@@ -53,6 +53,17 @@ def write_asdf(record: Record, path: Path, record_tree: Mapping[str, Any]) -> Pa
     return _replaced(path, lambda name: name.write_bytes(tree_bytes(tree)))
 
 
+def write_tree(tree: Mapping[str, Any], path: Path) -> Path:
+    """Write a tree of arrays and plain values as ASDF.
+
+    Raises
+    ------
+    OutputProblem
+        The file cannot be written.
+    """
+    return _replaced(path, lambda name: name.write_bytes(tree_bytes(tree)))
+
+
 def _replaced(path: Path, write: Callable[[Path], Any]) -> Path:
     """Write a file under a temporary name and give it its own when it is whole."""
     temporary = temporary_name(path)

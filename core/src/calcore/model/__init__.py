@@ -2,6 +2,7 @@
 
 from calcore.model.exposure import Catalog, Group, Image, Mosaic, Ramp, Rate, Segmentation
 from calcore.model.facts import Detector, ExposureType, Facts
+from calcore.model.kept import Kept
 from calcore.model.meta import Meta
 from calcore.model.record import Carried, Record
 from calcore.model.reference import Reference
@@ -15,6 +16,7 @@ __all__ = [
     "Facts",
     "Group",
     "Image",
+    "Kept",
     "Meta",
     "Mosaic",
     "Ramp",

@@ -112,9 +112,14 @@ def assemble(
     UnknownName, BadParameter, ReferenceMissing, ReferenceInvalid, PluginBroken
         Something does not fit; nothing has been calculated.
     """
-    built = tuple(_build(slot, meta, find, overrides, roles) for slot in pipeline.slots)
+    built = []
+    for slot in pipeline.slots:
+        made = _build(slot, meta, find, overrides, roles)
+        built.append(made)
+        if made.step is not None and not made.skip:
+            meta = made.step.outgoing(meta)
     _check_types(set(overrides) - {kind for item in built for kind in _types(item.step)})
-    return built
+    return tuple(built)
 
 
 def _types(step: Step | None) -> set[str]:

@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from calcore.model import Meta, Record, Reference, Window
+from calcore.model import Kept, Meta, Record, Reference, Window
 from calcore.model.layout import Plane, fields_of
 from calcore.model.record import map_records
 from calcore.run.scratch import ScratchPlane
@@ -46,7 +46,7 @@ class Link:
                 flow, lambda part: self.apply(part) if isinstance(part, wanted) else part
             )
         arguments = {
-            name: value.cut(flow.frame) if isinstance(value, Reference) else value
+            name: value.cut(flow.frame) if isinstance(value, Reference | Kept) else value
             for name, value in self.given.items()
         }
         return self.step.apply(flow, **arguments)
@@ -77,11 +77,15 @@ class Revised(Exception):
 
 
 class Tally:
-    """Counts and times of links, summed over bands; safe to use from threads."""
+    """What bands leave beside what flows; safe to use from threads.
+
+    Counts and times of links are summed; what links keep for the next exposure is put together.
+    """
 
     def __init__(self) -> None:
         self.counts: dict[str, dict[str, int]] = {}
         self.seconds: dict[str, float] = {}
+        self._kept: dict[str, _Frames] = {}
         self._lock = threading.Lock()
 
     def add(self, slot: str, counts: Mapping[str, int], seconds: float) -> None:
@@ -91,6 +95,28 @@ class Tally:
             own = self.counts.setdefault(slot, {})
             for name, count in counts.items():
                 own[name] = own.get(name, 0) + int(count)
+
+    def keep(self, slot: str, kept: Kept, window: Window, frame: Window) -> None:
+        """Add what a link keeps of one band of a frame."""
+        with self._lock:
+            frames = self._kept.setdefault(slot, _Frames(frame, None))
+        frames.put(kept.view(window), window)
+
+    @property
+    def kept(self) -> dict[str, Kept]:
+        """What links keep of the whole frame, by slot."""
+        return {slot: frames.result for slot, frames in self._kept.items()}
+
+
+def parted(result: Any) -> tuple[Any, Kept | None]:
+    """Part what flows on from what a step with state keeps for the next exposure."""
+    if isinstance(result, Record) or not is_dataclass(result):
+        return result, None
+    parts = [getattr(result, item.name) for item in fields(result)]
+    kept = next((part for part in parts if isinstance(part, Kept)), None)
+    if kept is None:
+        return result, None
+    return next(part for part in parts if part is not kept), kept
 
 
 class Chain:
@@ -129,8 +155,10 @@ class Chain:
         for link in self.links:
             begun = time.perf_counter()
             link.confirm(_view(flow, window))
-            flow = link.apply(flow)
+            flow, kept = parted(link.apply(flow))
             if tally is not None:
+                if kept is not None:
+                    tally.keep(link.slot, kept, window, self.frame)
                 counts = link.step.tally(_view(flow, window))
                 tally.add(link.slot, counts, time.perf_counter() - begun)
         return flow

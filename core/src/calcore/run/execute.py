@@ -6,10 +6,19 @@ from dataclasses import dataclass, field, fields, is_dataclass
 from typing import Any
 
 from calcore.errors import CalcoreError, StepFailed, StepSkipped
-from calcore.model import Group, Image, Ramp, Rate, Record
+from calcore.model import Group, Image, Kept, Ramp, Rate, Record
 from calcore.model.record import map_records
 from calcore.run.assemble import BuiltSlot
-from calcore.run.bands import Chain, Link, Revised, Tally, band_rows, collect, with_header
+from calcore.run.bands import (
+    Chain,
+    Link,
+    Revised,
+    Tally,
+    band_rows,
+    collect,
+    parted,
+    with_header,
+)
 from calcore.run.outcome import Progress, SlotOutcome, Status
 from calcore.step import accepted, diet_of
 
@@ -32,6 +41,8 @@ class Execution:
         Whom to tell before and after each step.
     watched : frozenset of str
         Slots whose whole frame somebody wants to see.
+    kept : dict
+        What steps with state keep for the next exposure, by slot.
     """
 
     product: str
@@ -44,6 +55,7 @@ class Execution:
     memory_budget: int = 4 << 30
     watched: frozenset[str] = frozenset()
     outcomes: list[SlotOutcome] = field(default_factory=list)
+    kept: dict[str, Kept] = field(default_factory=dict)
     _chain: Chain | None = None
     _pending: list[BuiltSlot] = field(default_factory=list)
     _tally: Tally = field(default_factory=Tally)
@@ -114,6 +126,7 @@ class Execution:
             lambda done, total: self.progress.advanced(self.product, done, total),
             self.memory_budget if _goes_on(chain.links[-1]) else None,
         )
+        self.kept.update(tally.kept)
         last = active[-1]
         assert last.step is not None
         planes = last.step.planes(chain.meta) if isinstance(result, Record) else ()
@@ -175,6 +188,9 @@ class Execution:
             return _mark(flow, built, "FAILED")
         if built.diet.grouped and isinstance(result, Group) and not isinstance(flow, Group):
             result = result.members[0]
+        result, kept = parted(result)
+        if kept is not None:
+            self.kept[slot.name] = kept
         result = _mark(result, built, "COMPLETE")
         result, aside = _parted(result, built)
         for name, record in aside.items():
@@ -290,7 +306,8 @@ def _mark(flow: Any, built: BuiltSlot, status: str) -> Any:
 def _goes_on(link: Link) -> bool:
     """Tell whether what a chain leaves is a ramp, which later bands read again."""
     kind: Any = type(link.step)
-    return diet_of(kind).returns is Ramp
+    diet = diet_of(kind)
+    return diet.returns is Ramp or (diet.state is not None and diet.flow is Ramp)
 
 
 def _bytes_per_row(chain: Chain) -> int:

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Iterable
 from concurrent.futures import BrokenExecutor
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -14,11 +14,13 @@ from calcore.model import Catalog, Record
 from calcore.registry import discovery
 from calcore.registry.manager import manager
 from calcore.registry.questions import stage_of
+from calcore.run.choice import slots_with_state
 from calcore.run.graph import STAGES, Job, Plan, graph
 from calcore.run.inputs import Inventory, gather
 from calcore.run.make import make, plan_of
 from calcore.run.outcome import Outcome, ProductPlan, Progress, RunResult, Silence, Status
 from calcore.run.request import Request
+from calcore.run.states import add_state, in_order
 
 Inputs = str | PathLike[str] | Iterable[str | PathLike[str]]
 
@@ -63,6 +65,7 @@ def plan(inputs: Inputs = ".", **wishes: Any) -> tuple[ProductPlan, ...]:
     """Return what `run` would do, without reading a pixel."""
     request = _request(inputs, wishes)
     found, jobs = _jobs(request)
+    jobs = in_order(jobs, lambda job: slots_with_state(job, request))
     plans = [plan_of(job, request) for job in jobs]
     for path, problem in found.problems:
         plans.append(ProductPlan(path.name, "", "", "", (path,), (), error=str(problem)))
@@ -194,6 +197,7 @@ def _run(request: Request, progress: Progress, only: str | None) -> RunResult:
         if not jobs and not found.problems:
             places = ", ".join(str(path) for path in request.inputs)
             raise UsageError(f"step {only} has nothing to work on in {places}; name exposures")
+    jobs = in_order(jobs, lambda job: slots_with_state(job, request, only))
     executor = discovery.load("calcore.executors", request.executor)
     progress.planned(len(jobs) + len(found.problems))
     outcomes: list[Outcome] = []
@@ -205,8 +209,9 @@ def _run(request: Request, progress: Progress, only: str | None) -> RunResult:
     left = {job.key: job for job in jobs}
     work = _Work(request, only, failed, progress if here else None)
     try:
-        for job, outcome in executor(jobs, work, request.jobs or 2):
+        for job, made in executor(jobs, work, request.jobs or 2):
             del left[job.key]
+            outcome = _with_states_added(made)
             if outcome.status is Status.FAILED:
                 failed[job.key] = f"{job.pipeline} of {job.name}"
             if not here:
@@ -221,6 +226,20 @@ def _run(request: Request, progress: Progress, only: str | None) -> RunResult:
     packages = {discovery.instrument(job.instrument).distribution for job in jobs if not job.error}
     manager(*packages, *request.packages).hook.calcore_run_finished(result=result)
     return result
+
+
+def _with_states_added(outcome: Outcome) -> Outcome:
+    """Return an outcome whose states have been added to the files that the user named for them.
+
+    Here, since several products may be made at once, and add to one file.
+    """
+    try:
+        for path, to in outcome.states.items():
+            if to is not None:
+                add_state(path, to)
+    except CalcoreError as error:
+        return replace(outcome, status=Status.FAILED, reason=str(error), exit_status=1)
+    return outcome
 
 
 _TAKES = {

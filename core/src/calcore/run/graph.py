@@ -22,7 +22,8 @@ class Job:
 
     `members` maps each role to the files to work on; a file that is not there yet is made by the
     job in `needs`. `association` is None for an exposure that none names. `error` says why the
-    product cannot be made at all.
+    product cannot be made at all. `states` names, for slots whose step has state, the file that the
+    previous exposure of the detector leaves.
     """
 
     key: str
@@ -36,6 +37,7 @@ class Job:
     association: Association | None = None
     needs: frozenset[str] = frozenset()
     error: CalcoreError | None = None
+    states: Mapping[str, Path] = field(default_factory=dict)
 
     @property
     def inputs(self) -> tuple[Path, ...]:

@@ -15,12 +15,11 @@ from calcore.errors import (
 )
 from calcore.io import files as names
 from calcore.model import Catalog, Group, Image, Meta, Ramp, Rate, Record
-from calcore.pipeline import Pipeline, Slot
+from calcore.pipeline import Pipeline
 from calcore.registry import discovery
-from calcore.registry.manager import manager
-from calcore.registry.questions import References, build_pipeline
 from calcore.run import header
 from calcore.run.assemble import BuiltSlot, assemble, describe
+from calcore.run.choice import choose_pipeline
 from calcore.run.execute import Execution
 from calcore.run.failure import exit_status_of, reason_of
 from calcore.run.folders import check_folder, make_folder
@@ -29,11 +28,7 @@ from calcore.run.order import check_order
 from calcore.run.outcome import Figure, Outcome, ProductPlan, Progress, Silence, SlotOutcome, Status
 from calcore.run.record import NODE, keywords, record_tree, same_record
 from calcore.run.request import Request
-from calcore.run.settings import (
-    read_user_file,
-    with_parameter_references,
-    with_user_settings,
-)
+from calcore.run.states import files_left, keeps_state, source_of, with_states, write_states
 from calcore.step import diet_of
 
 _LOG = logging.getLogger(__name__)
@@ -59,7 +54,17 @@ class Workshop:
     @property
     def tree(self) -> dict[str, Any]:
         """What the product's record says of how it was made."""
-        return record_tree(self.pipeline, self.slots, self.profile)
+        names = {slot: path.name for slot, path in self.states.items()}
+        return record_tree(self.pipeline, self.slots, self.profile, names)
+
+    @property
+    def states(self) -> dict[str, Path]:
+        """Files of earlier exposures that slots begin with."""
+        return {
+            built.slot.name: path
+            for built in self.slots
+            if keeps_state(built) and (path := source_of(built, self.job)) is not None
+        }
 
     @property
     def profile(self) -> str:
@@ -80,28 +85,17 @@ def prepare(job: Job, request: Request, only: str | None = None) -> Workshop:
     for path in job.members["science"]:
         if path.is_file():
             header.check(path, job.stage, job.meta.facts.exposure_type.data.get("needed"))
-    file = read_user_file(request.config)
-    profile = file.profile if file.profile and request.profile == "default" else request.profile
-    instrument = discovery.instrument(job.instrument)
-    plugins = manager(instrument.distribution, *request.packages)
-    pipeline = build_pipeline(
-        job.pipeline, instrument, job.meta, plugins, profile, job.meta.exposure_type
-    )
-    if only is not None:
-        pipeline = _only(pipeline, only)
-    find = References(plugins)
-    overrides = {**file.references, **request.references}
-    pipeline = with_parameter_references(pipeline, job.meta, overrides, find)
-    pipeline = with_user_settings(pipeline, request, file)
+    chosen = choose_pipeline(job, request, only)
+    pipeline = chosen.pipeline
     slots = assemble(
         pipeline,
         job.meta,
-        find=find,
-        overrides=overrides,
+        find=chosen.find,
+        overrides=chosen.overrides,
         roles=frozenset(job.members),
     )
     check_order(pipeline, slots)
-    return Workshop(job, request, job.meta, plugins.hook, pipeline, slots, only is not None)
+    return Workshop(job, request, job.meta, chosen.hook, pipeline, slots, only is not None)
 
 
 def plan_of(job: Job, request: Request, only: str | None = None) -> ProductPlan:
@@ -112,6 +106,8 @@ def plan_of(job: Job, request: Request, only: str | None = None) -> ProductPlan:
     error = ""
     try:
         shop = prepare(job, request, only)
+        if not job.states:
+            with_states(shop.slots, job)  # to find out that a file does not fit
         outputs = _main_outputs(shop)
         slots = tuple(describe(built, job.meta) for built in shop.slots)
         notes = (*shop.pipeline.notes, *(note for built in shop.slots for note in built.notes))
@@ -147,6 +143,7 @@ def make(
         if not request.overwrite and only is None and _is_there(shop):
             status, files = Status.KEPT, tuple(p for p in _main_outputs(shop) if p.is_file())
         else:
+            shop.slots = with_states(shop.slots, job)
             check_folder(job.folder)
             execution = _execution(shop, progress)
             _carry(shop, execution, only)
@@ -167,6 +164,7 @@ def make(
         slots=slots,
         files=files,
         figures=tuple(shop.figures) if shop is not None else (),
+        states=files_left(shop.slots, job) if shop and status is not Status.FAILED else {},
         reason=reason,
         exit_status=exit_status,
     )
@@ -178,17 +176,6 @@ def _tell_failure(shop: Workshop, error: Exception) -> None:
     slot = getattr(error, "slot", "")
     if slot:
         shop.hook.calcore_step_failed(slot=slot, product=shop.job.name, meta=shop.meta, error=error)
-
-
-def _only(pipeline: Pipeline, name: str) -> Pipeline:
-    """Return a pipeline of one slot, saved under its own name."""
-    chosen = next((slot for slot in pipeline.slots if slot.name == name), None)
-    if chosen is None:
-        discovery.found("calcore.steps", name)
-        chosen = Slot(name.rpartition(".")[2], name, name.rpartition(".")[2])
-    settings = {key: value for key, value in chosen.runner.items() if key not in ("skip", "save")}
-    slot = Slot(chosen.name, chosen.use, chosen.status, settings=chosen.settings, runner=settings)
-    return Pipeline(pipeline.name, pipeline.stage, (slot,), suffix=name.rpartition(".")[2])
 
 
 def _main_outputs(shop: Workshop) -> tuple[Path, ...]:
@@ -208,9 +195,11 @@ def _is_there(shop: Workshop) -> bool:
     """
     suffix = shop.pipeline.suffix or HANDED_ON.get(shop.job.stage, "i2d")
     path = names.product_path(shop.job.folder, shop.job.name, suffix)
-    if not path.is_file() or path in shop.job.inputs:
+    left = files_left(shop.slots, shop.job)
+    if not path.is_file() or path in shop.job.inputs or not all(p.is_file() for p in left):
         return False
-    if same_record(path, shop.pipeline.name, shop.tree, (*shop.job.inputs, *_own_references(shop))):
+    used = (*shop.job.inputs, *_own_references(shop), *shop.states.values())
+    if same_record(path, shop.pipeline.name, shop.tree, used):
         return True
     raise OutputProblem(
         path, "was made with other settings or from newer inputs; use --overwrite to replace it"
@@ -264,6 +253,9 @@ def _carry(shop: Workshop, execution: Execution, only: str | None) -> None:
     """Read, run the slots, and write what flows out."""
     flow = _read(shop, only)
     result = execution.run(flow, shop.slots)
+    for path in files_left(shop.slots, shop.job):
+        _check_free(shop, path)
+    write_states(execution.kept, shop.slots, shop.job)
     if isinstance(result, Ramp) and shop.pipeline.suffix is None:
         _write_all(shop, "ramp", result)
     elif isinstance(result, Group | Record):
@@ -360,10 +352,21 @@ def _write_all(shop: Workshop, suffix: str, result: Any) -> None:
     _write(shop, names.product_path(job.folder, job.name, suffix), result)
 
 
-def _write(shop: Workshop, path: Path, record: Any) -> None:
+def _check_free(shop: Workshop, path: Path) -> None:
+    """Make the folder of a file, and refuse to replace what a single step has left before.
+
+    Raises
+    ------
+    OutputProblem
+        The file is there, or the folder cannot be made.
+    """
     make_folder(path.parent)
     if shop.alone and path.exists() and not shop.request.overwrite:
         raise OutputProblem(path, "is there already; use --overwrite to replace it")
+
+
+def _write(shop: Workshop, path: Path, record: Any) -> None:
+    _check_free(shop, path)
     if isinstance(record, Record):
         made = keywords(record.meta, shop.pipeline, shop.slots, shop.job.association)
         record = record.replace(meta=record.meta.set({**made, "filename": path.name}))

@@ -22,7 +22,7 @@ def check_order(pipeline: Pipeline, slots: Sequence[BuiltSlot]) -> None:
         A step stands where something else flows than it works on.
     """
     flowing: frozenset[type[Record]] = frozenset()
-    last = ""
+    last, several = "", False
     for built in slots:
         if built.step is None or built.skip:
             continue
@@ -33,8 +33,21 @@ def check_order(pipeline: Pipeline, slots: Sequence[BuiltSlot]) -> None:
                 f"{last} leaves {' and '.join(sorted(kind.__name__ for kind in flowing))}; "
                 "move one of them"
             )
+        if several and built.diet.state is not None:
+            raise BadPipeline(
+                f"step {built.slot.name} of {pipeline.name} keeps something of one record for the "
+                f"next exposure, but {last} leaves several; move one of them"
+            )
         if not built.slot.branch:
+            several = _leaves_several(built)
             flowing, last = _records(built.diet.returns), built.slot.name
+
+
+def _leaves_several(built: BuiltSlot) -> bool:
+    """Tell whether several records flow on from a step, as rates from a fit of ramps."""
+    if not is_dataclass(built.diet.returns) or built.diet.state is not None:
+        return False
+    return not _records(built.diet.returns) <= {built.diet.returns}
 
 
 def _fit(flowing: type, wanted: type) -> bool:

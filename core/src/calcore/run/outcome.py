@@ -97,7 +97,11 @@ class Figure:
 
 @dataclass(frozen=True)
 class Outcome:
-    """How one product ended."""
+    """How one product ended.
+
+    `states` are files of what steps keep for the detector's next exposure; for each the file that
+    it is to be added to, if the user named one.
+    """
 
     name: str
     pipeline: str
@@ -106,6 +110,7 @@ class Outcome:
     slots: tuple[SlotOutcome, ...] = ()
     files: tuple[Path, ...] = ()
     figures: tuple[Figure, ...] = ()
+    states: Mapping[Path, Path | None] = field(default_factory=dict)
     reason: str = ""
     exit_status: int = 0
 

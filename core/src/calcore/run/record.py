@@ -15,8 +15,13 @@ NODE = "calcore"
 """Name of the node of the ASDF tree; it holds one record for each pipeline a product went through."""
 
 
-def record_tree(pipeline: Pipeline, slots: Sequence[BuiltSlot], profile: str) -> dict[str, Any]:
-    """Return the record of one pipeline, for a product's ASDF tree."""
+def record_tree(
+    pipeline: Pipeline, slots: Sequence[BuiltSlot], profile: str, states: Mapping[str, str]
+) -> dict[str, Any]:
+    """Return the record of one pipeline, for a product's ASDF tree.
+
+    `states` are the files of earlier exposures that slots have begun with.
+    """
     return {
         "version": __version__,
         "pipeline": pipeline.name,
@@ -30,6 +35,7 @@ def record_tree(pipeline: Pipeline, slots: Sequence[BuiltSlot], profile: str) ->
                 "reason": built.skip,
                 "settings": {name: _plain(value.value) for name, value in built.values.items()},
                 "references": {kind: choice.name for kind, choice in built.choices.items()},
+                **({"state": states[built.slot.name]} if built.slot.name in states else {}),
             }
             for built in slots
         ],

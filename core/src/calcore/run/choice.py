@@ -1,0 +1,77 @@
+"""Which pipeline a job goes through: as core, plugins and profile define it, with all settings."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from calcore.errors import CalcoreError
+from calcore.pipeline import Pipeline, Slot
+from calcore.registry import discovery
+from calcore.registry.manager import manager
+from calcore.registry.questions import References, build_pipeline
+from calcore.run.graph import Job
+from calcore.run.request import Request
+from calcore.run.settings import (
+    read_user_file,
+    with_parameter_references,
+    with_user_settings,
+)
+from calcore.step import diet_of
+
+
+@dataclass(frozen=True, eq=False)
+class Choice:
+    """A pipeline, and whom to ask for what its steps need."""
+
+    pipeline: Pipeline
+    hook: Any
+    find: References
+    overrides: Mapping[str, str]
+
+
+def choose_pipeline(job: Job, request: Request, only: str | None = None) -> Choice:
+    """Return the pipeline of a job, or of a single step of it, with all settings in place.
+
+    Raises
+    ------
+    CalcoreError
+        Something is unknown or contradicts itself.
+    """
+    file = read_user_file(request.config)
+    profile = file.profile if file.profile and request.profile == "default" else request.profile
+    instrument = discovery.instrument(job.instrument)
+    plugins = manager(instrument.distribution, *request.packages)
+    pipeline = build_pipeline(
+        job.pipeline, instrument, job.meta, plugins, profile, job.meta.exposure_type
+    )
+    if only is not None:
+        pipeline = _only(pipeline, only)
+    find = References(plugins)
+    overrides = {**file.references, **request.references}
+    pipeline = with_parameter_references(pipeline, job.meta, overrides, find)
+    return Choice(with_user_settings(pipeline, request, file), plugins.hook, find, overrides)
+
+
+def slots_with_state(job: Job, request: Request, only: str | None = None) -> tuple[str, ...]:
+    """Return the slots of a job that go on from the previous exposure of its detector.
+
+    What is wrong with the job is said when it is made.
+    """
+    try:
+        slots = choose_pipeline(job, request, only).pipeline.slots
+        used = {slot.name: slot.use for slot in slots if not slot.runs("skip", default=False)}
+        steps = {name: discovery.load("calcore.steps", use) for name, use in used.items()}
+        return tuple(name for name, step in steps.items() if diet_of(step).state is not None)
+    except (CalcoreError, TypeError):
+        return ()
+
+
+def _only(pipeline: Pipeline, name: str) -> Pipeline:
+    """Return a pipeline of one slot, saved under its own name."""
+    chosen = next((slot for slot in pipeline.slots if slot.name == name), None)
+    if chosen is None:
+        discovery.found("calcore.steps", name)
+        chosen = Slot(name.rpartition(".")[2], name, name.rpartition(".")[2])
+    settings = {key: value for key, value in chosen.runner.items() if key not in ("skip", "save")}
+    slot = Slot(chosen.name, chosen.use, chosen.status, settings=chosen.settings, runner=settings)
+    return Pipeline(pipeline.name, pipeline.stage, (slot,), suffix=name.rpartition(".")[2])
