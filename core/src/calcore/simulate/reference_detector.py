@@ -6,6 +6,7 @@ number of simulated darks; their noise has the size that such an average has.
 
 import math
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,9 @@ from calcore.flags import DQ
 from calcore.simulate.detector import couple
 from calcore.simulate.detector_maps import switched
 from calcore.simulate.nonlinearity import coefficients
+from calcore.simulate.readout import read_order
 from calcore.simulate.reference_io import Setup, keywords, numbered, write_asdf, write_fits
+from calcore.simulate.side_weights import side_weights
 
 Float32 = NDArray[np.float32]
 
@@ -253,6 +256,17 @@ def emicorr(setup: Setup, path: Path) -> None:
     write_asdf(path, setup, "emicorr", "EmiModel", tree)
 
 
+def sirskernel(setup: Setup, path: Path) -> None:
+    """Write the weights of side reference pixels that leave least 1/f noise in full frames."""
+    electronics, clocks = setup.physics.electronics, setup.table["full_clocks"]
+    if not setup.effects.pink_noise:
+        electronics = replace(electronics, pink_common_dn=0.0, pink_amplifier_dn=0.0)
+    order = read_order(clocks, setup.detector, setup.detector.full)
+    gamma, zeta = side_weights(electronics, order, clocks.row_samples)
+    tree = {setup.detector.name.lower(): {"gamma": gamma, "zeta": zeta}}
+    write_asdf(path, setup, "sirskernel", "SIRSKernelModel", tree)
+
+
 def parameters(setup: Setup, path: Path) -> None:
     """Write parameters of the reference pipeline, as operations set them."""
     table = setup.table
@@ -277,5 +291,6 @@ MAKERS: Mapping[str, Callable[[Setup, Path], None]] = {
     "readnoise": read_noise,
     "ipc": ipc,
     "emicorr": emicorr,
+    "sirskernel": sirskernel,
     "parameters": parameters,
 }

@@ -19,7 +19,9 @@ from calcore.simulate.reference_io import Setup
 from calcore.simulate.reference_optics import OpticsSetup
 from calcore.simulate.tables import Detector, Filter
 
-ASDF_KINDS = ("distortion", "filteroffset", "abvegaoffset", "emicorr", "parameters")
+ASDF_KINDS = (
+    "distortion", "filteroffset", "abvegaoffset", "emicorr", "sirskernel", "parameters"
+)  # fmt: skip
 GROUPED_KINDS = ("dark", "reset")
 BANDED_KINDS = ("flat", "area")
 
@@ -142,6 +144,9 @@ def _table(
         fast["FULL_FAST"] = fast.pop("FULL")
         table["clocks"] = fast
         table["detectors"] = [detector.name for detector in detectors]
+    if row["kind"] == "sirskernel":
+        readout, detector = instrument.table["readout"], setup.detector
+        table["full_clocks"] = clocking(readout, detector, detector.full, slow=False)
     table["type"] = type_
     return table
 
