@@ -140,8 +140,11 @@ def test_less_charge_is_no_hit():
     assert rising[1::2].sum() == 0
 
 
-@pytest.mark.parametrize(("n_group", "n_frames"), [(10, 1), (10, 8), (5, 1), (4, 1), (25, 2)])
-def test_looking_at_many_pixels_at_once_changes_nothing(monkeypatch, n_group, n_frames):
+@pytest.mark.parametrize("rate_change", [None, 0.0, 0.02])
+@pytest.mark.parametrize(("n_group", "n_frames"), [(10, 1), (10, 8), (5, 1), (3, 1), (25, 2)])
+def test_looking_at_many_pixels_at_once_changes_nothing(
+    monkeypatch, n_group, n_frames, rate_change
+):
     """The quick look only sets aside what has no jump by the full test."""
     rng = np.random.default_rng(n_group)
     shape = (2, n_group, 8, 300)
@@ -149,14 +152,14 @@ def test_looking_at_many_pixels_at_once_changes_nothing(monkeypatch, n_group, n_
     data = data + np.cumsum((rng.random(shape) < 0.01) * 10 ** rng.uniform(1, 3, shape), axis=1)
     data = (data + rng.normal(0, 9, shape)).astype(np.float32)
     flags = rng.choice(np.array([0] * 60 + [1, 2, 4], np.uint8), shape)
-    flags[1, 0] = 1
+    flags[1, 0] = 1  # one integration is shorter
     data[0, 2, 3, 5] = np.nan
     gain = np.ones(shape[2:], np.float32)
     gain[0, :7] = [np.nan, 0, -1, 1, 1, 2, 3]
     noise = np.full(shape[2:], 9 * np.sqrt(2 * n_frames), np.float32)
     settings = {
         "group_time_s": 1.0, "frame_time_s": 1.0 / n_frames, "n_frames": n_frames,
-        "thresholds": (3.9, 5.0, 6.0), "heavy": 4.8, "falling": 6.0,
+        "thresholds": (3.9, 3.8, 3.7), "heavy": 4.8, "falling": 6.0, "rate_change": rate_change,
     }  # fmt: skip
     quick = find_jumps(data, flags, gain, noise, **settings)
     monkeypatch.setattr(
@@ -166,3 +169,82 @@ def test_looking_at_many_pixels_at_once_changes_nothing(monkeypatch, n_group, n_
     np.testing.assert_array_equal(quick[0], full[0])
     np.testing.assert_array_equal(quick[1], full[1])
     assert (quick[0] & 4).any()
+
+
+def several(rate, n_int=4, n_group=5, n_pixel=400, seed=0):
+    """Ramps [DN] (n_int, n_group, 1, n_pixel), integrations of one rate [electron/s]."""
+    parts = [ramps(rate, n_group, n_pixel, seed * 100 + n) for n in range(n_int)]
+    return np.concatenate(parts)
+
+
+def find_all(data, **limits):
+    shape = data.shape[2:]
+    found, _ = find_jumps(
+        data,
+        np.zeros(data.shape, np.uint8),
+        np.full(shape, GAIN, np.float32),
+        np.full(shape, READ * np.sqrt(2) / GAIN, np.float32),
+        group_time_s=FRAME_S,
+        frame_time_s=FRAME_S,
+        **{"thresholds": (3.9, 3.9, 3.9), "falling": 6.0} | limits,
+    )
+    return (found[:, :, 0] & JUMP) != 0
+
+
+@pytest.mark.parametrize("rate_change", [0.0, 0.1])
+@pytest.mark.parametrize("rate", [0.0, 30.0])
+def test_integrations_together_are_one_fit(rate, rate_change):
+    data = several(rate, n_int=3, n_pixel=40)
+    found = {}
+    for threshold in (1.9, 2.3, 2.7):
+        limits = {"thresholds": (threshold,) * 3, "falling": 0.0, "rate_change": rate_change}
+        found[threshold] = find_all(data, **limits).any(axis=(0, 1))
+    for pixel in range(40):
+        steps = np.diff(data[:, :, 0, pixel].astype(float) * GAIN, axis=1)
+        level = max(np.mean(np.median(steps, axis=1)), 0.0)
+        beside = np.eye(4, k=1) + np.eye(4, k=-1)
+        block = (level + 2 * READ**2) * np.eye(4) - READ**2 * beside + (rate_change * level) ** 2
+        inverse = np.linalg.inv(np.kron(np.eye(3), block))
+        steps = steps.ravel()
+
+        def chi_square(design, steps=steps, inverse=inverse):
+            best = np.linalg.solve(design.T @ inverse @ design, design.T @ inverse @ steps)
+            left = steps - design @ best
+            return left @ inverse @ left
+
+        ones, each = np.ones((12, 1)), np.eye(12)
+        gains = [chi_square(ones) - chi_square(np.c_[ones, each[:, i]]) for i in range(12)]
+        for threshold, here in found.items():
+            if abs(np.sqrt(max(gains)) - threshold) > 1e-4:
+                assert here[pixel] == (np.sqrt(max(gains)) > threshold)
+
+
+@pytest.mark.parametrize(("n_int", "n_group"), [(1, 3), (1, 4), (1, 5), (4, 5), (10, 3)])
+@pytest.mark.parametrize("rate", [0.05, 3.0, 10.0, 1000.0])
+def test_false_jumps_are_rare_in_short_ramps(rate, n_int, n_group):
+    data = several(rate, n_int, n_group, n_pixel=100000 // n_int, seed=3)
+    found = find_all(data, rate_change=0.0)
+    assert found.sum() < 1e-4 * data[:, 1:].size + 3 * np.sqrt(1e-4 * data[:, 1:].size)
+
+
+def test_other_integrations_help_to_find_hits_in_faint_ones():
+    data = several(0.05, n_pixel=2000, seed=5)
+    data[2, 3:] += np.float32(6 * np.sqrt(2) * READ / GAIN)
+    assert find_all(data)[2, 3].mean() < 0.8
+    assert find_all(data, rate_change=0.01)[2, 3].mean() > 0.999
+
+
+def test_a_source_that_varies_is_no_hit():
+    data = np.concatenate([several(9000.0, 2, seed=6), several(9200.0, 2, seed=7)])
+    assert find_all(data, rate_change=0.0).mean() > 1e-3
+    assert find_all(data, rate_change=0.02).mean() < 2e-4
+
+
+def test_an_integration_without_differences_tells_nothing():
+    data = several(5.0, n_pixel=300, seed=8)
+    data[1, 3:, 0, ::5] += 80
+    lost = data.copy()
+    lost[0] = np.nan
+    np.testing.assert_array_equal(
+        find_all(lost, rate_change=0.0)[1:], find_all(data[1:], rate_change=0.0)
+    )

@@ -91,7 +91,7 @@ def test_the_plan_shows_every_value_and_who_gave_it(miri_visit, tmp_path):
     assert jump.settings["rejection_threshold"].value == 4.5
     assert jump.settings["rejection_threshold"].origin.endswith("mine.toml")
     assert jump.settings["flag_4_neighbors"].origin == "the command line"
-    assert jump.settings["four_group_rejection_threshold"].origin == "default of the step"
+    assert jump.settings["minimum_groups"].origin == "default of the step"
     assert jump.references["gain"].origin == "CRDS"
     assert plans[0].slots[1].by_rows == 0
 

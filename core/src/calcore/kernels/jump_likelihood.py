@@ -11,12 +11,26 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calcore.flags import DQ
-from calcore.kernels._jit import B1x1, F4x2, F4x4, F8x1, F8x2, I8x1, U1x3, U1x4, helper, kernel
+from calcore.kernels._jit import (
+    B1x1,
+    B1x2,
+    F4x2,
+    F4x4,
+    F8x1,
+    F8x2,
+    I8x1,
+    U1x3,
+    U1x4,
+    helper,
+    kernel,
+)  # fmt: skip
 from calcore.kernels.jump_screen import may_jump
 
 # How far a difference that is left out moves the rate, for each sigma that it deviates: up to the
 # first the rate does not rest on it, from the second on it does [errors of the rate].
 _LIGHT, _HEAVY = 0.5, 1.0
+# Of the information in a difference, what is left where it alone tells the rate: rounding errors.
+_ALONE = 1e-9
 _UNUSABLE = int(DQ.DO_NOT_USE | DQ.SATURATED)
 _JUMP = np.uint8(DQ.JUMP_DET)
 _NOT_JUMP = np.uint8(0xFF ^ DQ.JUMP_DET)
@@ -108,76 +122,164 @@ def _limit(lever: float, rising: bool, limit: float, heavy: float, falling: floa
 
 
 @helper
+def _level(value: F8x2, usable: B1x2, out_sorted: F8x1) -> tuple[float, int]:
+    """Return the mean of the integrations' median differences, and how many are usable.
+
+    The level is no less than zero.
+    """
+    level, integrations, left = 0.0, 0, 0
+    for n in range(value.shape[0]):
+        here = 0
+        for k in range(value.shape[1]):
+            here += int(usable[n, k])
+        if here:
+            level += _median(value[n], usable[n], out_sorted)
+            integrations += 1
+            left += here
+    return max(level / max(integrations, 1), 0.0), left
+
+
+@helper
 def _worst(
-    value: F8x1, usable: B1x1, diagonal: float, beside: float, limit: float, heavy: float,
-    falling: float, out: F8x2, out_sums: F8x1,
+    value: F8x1, usable: B1x1, diagonal: float, beside: float, prior: float, pull: float,
+    limit: float, heavy: float, falling: float, out: F8x2, out_sums: F8x1, out_best: F8x1,
 ) -> int:  # fmt: skip
     """Return the difference whose loss improves the fit most, or -1 if none does by its limit.
 
-    Of several that are equally bad, as two differences always are, the larger one is returned.
+    Nor is any returned that is no worse than `out_best`, its square and value. Of several that are
+    equally bad, as two differences always are, the larger one is returned. `prior` is the weight of
+    what other integrations say of the rate, `pull` that weight times their rate.
     """
     _forward(value, usable, diagonal, beside, out, out_sums)
-    weight = out_sums[0]
-    rate = out_sums[1] / weight
-    if out_sums[2] - rate * out_sums[1] <= limit * limit:
+    weight = out_sums[0] + prior
+    rate = (out_sums[1] + pull) / weight
+    known = pull * pull / prior if prior > 0 else 0.0
+    if out_sums[2] + known - rate * (out_sums[1] + pull) <= limit * limit:
         return -1  # no part of chi square is larger than the whole
     _backward(usable, diagonal, beside, out)
-    best, where = 0.0, -1
+    where = -1
     for k in range(value.size):
         if usable[k]:
             deviation = out[1, k] - rate * out[0, k]
             own = out[2, k] - out[0, k] * out[0, k] / weight
+            if own <= _ALONE * out[2, k]:
+                continue  # nothing else tells the rate
             square = deviation * deviation / own
             lever = out[0, k] / np.sqrt(weight * own)
             least = _limit(lever, deviation > 0, limit, heavy, falling)
             if square <= least * least:
                 continue
-            alike = where >= 0 and abs(square - best) <= 1e-6 * best
-            if (alike and value[k] > value[where]) or (square > best and not alike):
-                best, where = square, k
+            best = out_best[0]
+            alike = best > 0 and abs(square - best) <= 1e-6 * best
+            if (alike and value[k] > out_best[1]) or (square > best and not alike):
+                out_best[0], out_best[1], where = square, value[k], k
     return where
+
+
+@helper
+def _rates(
+    value: F8x2, usable: B1x2, diagonal: float, beside: float, variance: float,
+    out_solved: F8x2, out_sums: F8x2,
+) -> tuple[float, float]:  # fmt: skip
+    """Return the weight of the mean of integrations' rates, and that weight times the mean.
+
+    Rates scatter by `variance` about one that they share.
+    """
+    weight, total = 0.0, 0.0
+    for n in range(value.shape[0]):
+        _forward(value[n], usable[n], diagonal, beside, out_solved, out_sums[n])
+        shrink = 1 / (1 + variance * out_sums[n, 0])
+        weight += out_sums[n, 0] * shrink
+        total += out_sums[n, 1] * shrink
+    return weight, total
+
+
+@helper
+def _search(
+    value: F8x2, usable: B1x2, group_time: float, spread: float, read: float, thresholds: F8x1,
+    heavy: float, falling: float, change: float, out_found: I8x1, out_sorted: F8x1,
+    out_solved: F8x2, out_sums: F8x2, out_best: F8x1,
+) -> int:  # fmt: skip
+    """Take the worst difference of some integrations away until none is left that deviates.
+
+    Returns how many; where they were in `value`, counted row by row, stands in `out_found`.
+    """
+    n_int, length = value.shape
+    jumps = 0
+    while True:
+        level, left = _level(value, usable, out_sorted)
+        if left < 2:
+            return jumps
+        photons = level / group_time
+        diagonal = photons * (group_time - 2 * spread) + 2 * read
+        beside = photons * spread - read
+        limit = thresholds[0] if left >= 4 else thresholds[4 - left]
+        variance = change * level * change * level
+        weight, total = 0.0, 0.0
+        if n_int > 1:
+            weight, total = _rates(
+                value, usable, diagonal, beside, variance, out_solved, out_sums
+            )  # fmt: skip
+        out_best[0], worst = 0.0, -1
+        for n in range(n_int):
+            prior, pull = 0.0, 0.0
+            if n_int > 1:
+                if out_sums[n, 0] == 0:
+                    continue
+                # What the others say: their mean, with its error and the scatter of rates.
+                shrink = 1 / (1 + variance * out_sums[n, 0])
+                others = max(weight - out_sums[n, 0] * shrink, 0.0)
+                known = 1 / (1 + variance * others)
+                prior, pull = others * known, (total - out_sums[n, 1] * shrink) * known
+            where = _worst(
+                value[n], usable[n], diagonal, beside, prior, pull, limit, heavy, falling,
+                out_solved, out_sums[n], out_best,
+            )  # fmt: skip
+            if where >= 0:
+                worst = n * length + where
+        if worst < 0:
+            return jumps
+        usable[worst // length, worst % length] = False
+        out_found[jumps] = worst
+        jumps += 1
 
 
 @kernel
 def _find(
     data: F4x4, groupdq: U1x4, gain: F4x2, noise: F4x2, group_time: float, spread: float,
-    thresholds: F8x1, heavy: float, falling: float, suspect: U1x3, out: U1x4,
-    out_count: I8x1, out_value: F8x1, out_sorted: F8x1,
-    out_solved: F8x2, out_sums: F8x1, out_usable: B1x1,
+    thresholds: F8x1, heavy: float, falling: float, change: float, suspect: U1x3, out: U1x4,
+    out_count: I8x1, out_value: F8x2, out_usable: B1x2, out_found: I8x1, out_sorted: F8x1,
+    out_solved: F8x2, out_sums: F8x2, out_best: F8x1,
 ) -> None:  # fmt: skip
     n_int, n_group, rows, columns = data.shape
-    for n in range(n_int):
-        for y in range(rows):
+    length, together = n_group - 1, out_value.shape[0]
+    for y in range(rows):
+        for n in range(n_int):
             for group in range(n_group):
                 for x in range(columns):
                     flag = groupdq[n, group, y, x]
                     out[n, group, y, x] = flag & _NOT_JUMP if flag & _UNUSABLE else flag
+        for first in range(0, n_int, together):
             for x in range(columns):
                 electrons = np.float64(gain[y, x])
                 read = np.float64(noise[y, x]) * np.float64(noise[y, x])
-                if not (suspect[n, y, x] and electrons > 0 and read > 0):
+                if not (suspect[first // together, y, x] and electrons > 0 and read > 0):
                     continue
-                left = 0
-                for k in range(n_group - 1):
-                    bad = (groupdq[n, k, y, x] | groupdq[n, k + 1, y, x]) & _UNUSABLE
-                    step = np.float64(data[n, k + 1, y, x]) - np.float64(data[n, k, y, x])
-                    out_value[k] = step * electrons
-                    out_usable[k] = bad == 0 and np.isfinite(step)
-                    left += int(out_usable[k])
-                while left >= 2:
-                    photons = max(_median(out_value, out_usable, out_sorted), 0.0) / group_time
-                    diagonal = photons * (group_time - 2 * spread) + 2 * read
-                    beside = photons * spread - read
-                    limit = thresholds[0] if left >= 4 else thresholds[4 - left]
-                    where = _worst(
-                        out_value, out_usable, diagonal, beside, limit, heavy, falling,
-                        out_solved, out_sums,
-                    )  # fmt: skip
-                    if where < 0:
-                        break
-                    out_usable[where] = False
-                    out[n, where + 1, y, x] |= _JUMP
-                    left -= 1
+                for m in range(together):
+                    for k in range(length):
+                        n = first + m
+                        bad = (groupdq[n, k, y, x] | groupdq[n, k + 1, y, x]) & _UNUSABLE
+                        step = np.float64(data[n, k + 1, y, x]) - np.float64(data[n, k, y, x])
+                        out_value[m, k] = step * electrons
+                        out_usable[m, k] = bad == 0 and np.isfinite(step)
+                jumps = _search(
+                    out_value, out_usable, group_time, spread, read, thresholds, heavy, falling,
+                    change, out_found, out_sorted, out_solved, out_sums, out_best,
+                )  # fmt: skip
+                for jump in range(jumps):
+                    n, k = first + out_found[jump] // length, out_found[jump] % length
+                    out[n, k + 1, y, x] |= _JUMP
+        for n in range(n_int):
             for group in range(n_group):
                 for x in range(columns):
                     out_count[y] += int((out[n, group, y, x] & _JUMP) != 0)
@@ -195,6 +297,7 @@ def find_jumps(
     thresholds: tuple[float, float, float] = (4.0, 5.0, 6.0),
     heavy: float = 0.0,
     falling: float = 0.0,
+    rate_change: float | None = None,
 ) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
     """Flag differences between groups without which a ramp fits much better.
 
@@ -220,6 +323,9 @@ def find_jumps(
         The same for differences that the rate rests on, where that is more [sigma].
     falling : float
         The same for differences that are too small, where that is more [sigma]: hits add charge.
+    rate_change : float, optional
+        A pixel's rates in its integrations scatter by this part of themselves; what the others say
+        is used. If not given, every integration is on its own.
 
     Returns
     -------
@@ -231,26 +337,30 @@ def find_jumps(
     Notes
     -----
     The worst difference is taken away and the rest are looked at again, until none is left that
-    deviates. Photon noise is that of the median difference. Every integration is on its own.
+    deviates. Photon noise is that of the median difference, averaged over the integrations that are
+    looked at together. What other integrations say of a rate is one more measurement of it: the mean
+    of theirs, with its error and the scatter of rates among integrations.
 
     A difference that is left out for nothing moves the rate by u_i / sqrt(sum(u) ((C^-1)_ii -
     u_i^2 / sum(u))) errors for each sigma of its own deviation: by little in a ramp of photons, by
     almost two where there is read noise alone. Between half an error and one, the limit goes over
     to `heavy`.
     """
-    n_group = data.shape[1]
+    n_int, n_group = data.shape[:2]
     out = np.empty_like(groupdq)
     count = np.zeros(data.shape[2], np.int64)
     noise = readnoise * gain / np.float32(np.sqrt(2 * n_frames))
     n = max(n_group - 1, 1)
     spread = frame_time_s * (n_frames**2 - 1) / (6 * n_frames)
+    together, change = (1, 0.0) if rate_change is None else (n_int, rate_change)
     suspect = may_jump(
-        data, groupdq, gain, noise, shared=spread / group_time_s, rising=thresholds[0],
-        falling=max(thresholds[0], falling),
+        data, groupdq, gain, noise, shared=spread / group_time_s, rising=min(thresholds),
+        falling=max(min(thresholds), falling), rate_change=rate_change,
     )  # fmt: skip
     _find(
-        data, groupdq, gain, noise, group_time_s, spread, np.array(thresholds, np.float64),
-        heavy, falling, suspect, out, count, np.empty(n), np.empty(n), np.empty((4, n)), np.empty(3),
-        np.empty(n, bool),
+        data, groupdq, gain, noise, group_time_s, spread, np.array(thresholds, np.float64), heavy,
+        falling, change, suspect, out, count, np.empty((together, n)), np.empty((together, n), bool),
+        np.empty(together * n, np.int64), np.empty(n), np.empty((4, n)), np.zeros((together, 3)),
+        np.empty(2),
     )  # fmt: skip
     return out, count

@@ -45,6 +45,7 @@ class Search(TwoPoint, AcrossIntegrations):
         """Return flags (n_int, n_group, ny, nx) with jumps, and the number of jumps in each row."""
         arrays = ramp.data, ramp.groupdq, gain.data
         meta, n_differences = ramp.meta, ramp.data.shape[1] - 1
+        together = 1 if self.rate_change is None else ramp.data.shape[0]
         if plan.across:
             return clip_jumps(
                 *arrays, threshold=self.rejection_threshold, together=not self.only_use_ints
@@ -57,8 +58,9 @@ class Search(TwoPoint, AcrossIntegrations):
                 frame_time_s=meta.frame_time_s,
                 n_frames=meta.frames_per_group,
                 thresholds=self.thresholds,
-                heavy=self.heavy(n_differences),
+                heavy=self.heavy(n_differences * together),
                 falling=self.falling_rejection_threshold or 0.0,
+                rate_change=self.rate_change,
             )
         return find_jumps(
             *arrays,

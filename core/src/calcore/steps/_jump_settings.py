@@ -24,8 +24,13 @@ class TwoPoint:
         Doc("Compare differences with their median, or leave each out and see how the rest fit."),
     ] = "two-point"
     min_diffs_likelihood: Annotated[
-        int, Range(3), Doc("With fewer differences, two-point is better and takes its place.")
+        int, Range(2), Doc("With fewer differences, two-point takes the place of likelihood.")
     ] = 5
+    rate_change: Annotated[
+        float | None,
+        Range(0),
+        Doc("Likelihood: by what part of themselves a pixel's rates in its integrations scatter."),
+    ] = None
     rejection_threshold: Annotated[
         float, Range(0), Unit("sigma"), Doc("Largest deviation that is no jump.")
     ] = 4.0
