@@ -96,6 +96,7 @@ class ReferencePipeline:
         keep: Mapping[str, Any] | None = None,
         reference_attributes: Mapping[str, Mapping[str, Any]] | None = None,
         members: Sequence[Record] = (),
+        remember: bool = True,
         **parameters: Any,
     ) -> Answer:
         """Run one step and return its (first) result; `steps` returns all of them.
@@ -116,12 +117,15 @@ class ReferencePipeline:
             By type, ``{"model": type, attribute: value}`` to change a reference's description.
         members : sequence of Record
             Association members, the step's second argument.
+        remember : bool
+            Keep the answer; not for steps that read or write files of their own.
         parameters
             Parameters of the step.
         """
         return self.steps(
             name, flow, references, model=model, attributes=attributes, keep=keep,
-            reference_attributes=reference_attributes, members=members, **parameters,
+            reference_attributes=reference_attributes, members=members, remember=remember,
+            **parameters,
         )[0]  # fmt: skip
 
     def steps(
@@ -135,6 +139,7 @@ class ReferencePipeline:
         keep: Mapping[str, Any] | None = None,
         reference_attributes: Mapping[str, Mapping[str, Any]] | None = None,
         members: Sequence[Record] = (),
+        remember: bool = True,
         **parameters: Any,
     ) -> list[Answer]:
         """Run one step and return all that it returned; see `step`."""
@@ -157,7 +162,7 @@ class ReferencePipeline:
         }  # fmt: skip
         return [
             Answer(item["type"], item["meta"], item["attributes"])
-            for item in self.ask(job)["results"]
+            for item in (self.ask if remember else self.answer)(job)["results"]
             if item is not None
         ]
 
@@ -195,6 +200,13 @@ class ReferencePipeline:
                 [python, WORKER, folder],
                 check=True, stdout=log, stderr=log, env={**quiet_environment(), **environment},
             )  # fmt: skip
+            return self.read(Path(folder))
+
+    def answer(self, job: dict[str, Any]) -> dict[str, Any]:
+        """Return the answer to a job without keeping it."""
+        with tempfile.TemporaryDirectory() as folder:
+            write_job(Path(folder), job)
+            self.send(folder)
             return self.read(Path(folder))
 
     def ask(self, job: dict[str, Any]) -> dict[str, Any]:

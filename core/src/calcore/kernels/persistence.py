@@ -34,11 +34,13 @@ def _flag(
                     if full and out_full[y, x] < 2:
                         out_full[y, x] += np.uint8(1)
                     end = out_ends[y, x]
-                    if end < now or end > now + window:  # it is over, or not of the past
+                    if end < now:
                         end = 0.0
                     bright = end == 0.0 and data[i, g, y, x] > threshold
                     if bright or out_full[y, x] == 1:
                         end = now + window
+                    elif end > now + window:  # it has not been opened yet
+                        end = 0.0
                     out_ends[y, x] = end
                     out[i, g, y, x] = groupdq[i, g, y, x]
                     if end != 0.0:

@@ -101,7 +101,7 @@ def group_times(ramp: Ramp) -> NDArray[np.float64]:
             begin[i] += (i + first - 1) * meta.number("exposure.integration_time")
     steps = np.full((n_int, n_group + 1), meta.group_time_s)
     steps[:, 0] = begin
-    return np.cumsum(steps, axis=1)[:, 1:]
+    return np.ascontiguousarray(np.cumsum(steps, axis=1)[:, 1:])
 
 
 def _listed_starts(ramp: Ramp, first: int) -> NDArray[np.float64]:
