@@ -15,10 +15,10 @@ from typing import Any
 import numpy as np
 
 from calcore.errors import BadParameter
-from calcore.model import Record, Reference
+from calcore.model import Kept, Record, Reference
 from calcore.model.layout import Plane, fields_of
 from calcore.parameters import parameters_of
-from calcore.run.bands import Chain, Link, Tally, collect, with_header
+from calcore.run.bands import Chain, Link, Tally, collect, parted, with_header
 from calcore.step import Step, accepted, diet_of
 
 HEIGHTS = (1, 7, 16)
@@ -94,14 +94,17 @@ class StepContract:
         rows = case.step.rows(case.flow.meta, references)
         if rows is None:
             return
-        whole = case.step(case.flow, **case.given)
+        whole, kept = parted(case.step(case.flow, **case.given))
         total = case.flow.frame.frame_rows
         for height in (*HEIGHTS, total):
             for threads in (1, 2):
-                _assert_same(whole, _banded(case, rows.halo, height, threads), path=f"{height}")
+                banded, banded_kept = _banded(case, rows.halo, height, threads)
+                _assert_same(whole, banded, path=f"{height}")
+                _assert_same(kept, banded_kept, path=f"{height} kept")
 
 
-def _banded(case: Case, halo: int, height: int, threads: int) -> Any:
+def _banded(case: Case, halo: int, height: int, threads: int) -> tuple[Any, Kept | None]:
+    """Return what flows out of bands, and what is kept for the next exposure."""
     link = Link("step", case.step, case.given, halo)
     tally = Tally()
     result = collect(Chain(case.flow).then(link), height, threads, tally)
@@ -112,7 +115,7 @@ def _banded(case: Case, halo: int, height: int, threads: int) -> Any:
             wants = accepted(case.step.finish, case.given)
             result = result.replace(**case.step.finish(result.meta, planes, **wants))
             tally.counts.setdefault("step", {}).update(case.step.tally(result))
-    return with_header(result, link, tally)
+    return with_header(result, link, tally), tally.kept.get("step")
 
 
 def _copy(value: Any) -> Any:
