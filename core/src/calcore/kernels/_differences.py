@@ -1,4 +1,4 @@
-"""Differences of successive groups of one pixel, sorted with their places."""
+"""Differences of successive groups of one pixel, their order and their median."""
 
 import numpy as np
 
@@ -29,6 +29,39 @@ def sort_with_places(value: F4x1, place: I4x1, length: int) -> None:
 def middle(value: F4x1, first: int, length: int) -> float:
     """Return the median of `length` sorted values from `first` on."""
     low, high = value[first + (length - 1) // 2], value[first + length // 2]
+    median: float = np.float32(0.5) * (low + high)
+    return median
+
+
+@helper
+def median_of(value: F4x1, length: int) -> float:
+    """Return the median of `length` values, whose order is lost (Hoare's selection)."""
+    rank, left, right = length // 2, 0, length - 1
+    while left < right:
+        pivot = value[(left + right) // 2]
+        i, j = left, right
+        while i <= j:
+            while value[i] < pivot:
+                i += 1
+            while value[j] > pivot:
+                j -= 1
+            if i <= j:
+                value[i], value[j] = value[j], value[i]
+                i += 1
+                j -= 1
+        if rank <= j:
+            right = j
+        elif rank >= i:
+            left = i
+        else:
+            break
+    high = value[rank]
+    low = high
+    if length % 2 == 0:
+        # All that is left of the rank is no larger than what stands there.
+        low = value[0]
+        for i in range(1, rank):
+            low = max(low, value[i])
     median: float = np.float32(0.5) * (low + high)
     return median
 

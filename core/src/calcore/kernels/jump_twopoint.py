@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calcore.flags import DQ
-from calcore.kernels._differences import differences, middle, sort_with_places
+from calcore.kernels._differences import differences, median_of, middle, sort_with_places
 from calcore.kernels._jit import (
     F4x1,
     F4x2,
@@ -29,6 +29,11 @@ _UNUSABLE = np.uint8(DQ.DO_NOT_USE | DQ.SATURATED)
 _JUMP = np.uint8(DQ.JUMP_DET)
 _NOT_JUMP = np.uint8(0xFF ^ DQ.JUMP_DET)
 _CHUNK = 128  # pixels side by side
+_LONG = 48  # differences from which on halving an interval finds the median sooner than sorting
+_HALVINGS = 8
+# What is known of a pixel after a first look.
+_QUIET, _LOUD, _BROKEN = np.uint8(0), np.uint8(1), np.uint8(2)
+_ROOM = 8  # rows of a chunk beside its differences
 _NEAR = np.float32(0.999)  # below this fraction of the threshold, single precision decides
 
 
@@ -65,19 +70,79 @@ def _iterate(
 
 @helper
 def _one_pass(
-    value: F4x1, place: I4x1, count: int, noise: float, threshold: float, found: I4x1
+    value: F4x1,
+    place: I4x1,
+    count: int,
+    noise: float,
+    threshold: float,
+    found: I4x1,
+    room: F4x1,
 ) -> int:
     """Compare every difference with the median of all; see `_iterate`."""
     jumps = 0
     if count > 0:
-        sort_with_places(value, place, count)
-        median = middle(value, 0, count)
+        for i in range(count):
+            room[i] = value[i]
+        median = median_of(room, count)
         sigma = np.sqrt(abs(median) + noise)
         for i in range(count):
             if abs(value[i] - median) / sigma > threshold:
                 found[jumps] = place[i]
                 jumps += 1
     return jumps
+
+
+@helper
+def _sort(ranked: F4x2, pairs: I8x2, width: int) -> None:
+    """Bring the ranks that matter of pixels side by side to their places."""
+    for pair in range(pairs.shape[0]):
+        i, j = pairs[pair, 0], pairs[pair, 1]
+        for x in range(width):
+            a, b = ranked[i, x], ranked[j, x]
+            ranked[i, x] = min(b, a)
+            ranked[j, x] = max(a, b)
+
+
+@helper
+def _enclose(ranked: F4x2, length: int, low: int, high: int, width: int) -> None:
+    """Find the extremes of pixels side by side, and an interval with the values of two ranks.
+
+    Rows after the values: least and largest value, ends of the interval, and room for two more.
+    """
+    least, largest, left, right = (
+        ranked[length], ranked[length + 1], ranked[length + 2], ranked[length + 3]
+    )  # fmt: skip
+    middle, below = ranked[length + 4], ranked[length + 5]
+    for x in range(width):
+        least[x], largest[x] = ranked[0, x], ranked[0, x]
+    for row in range(1, length):
+        for x in range(width):
+            least[x] = min(least[x], ranked[row, x])
+            largest[x] = max(largest[x], ranked[row, x])
+    for x in range(width):
+        left[x], right[x] = least[x], largest[x]
+    for _ in range(_HALVINGS):
+        for x in range(width):
+            middle[x] = (left[x] + right[x]) * np.float32(0.5)
+            below[x] = 0
+        for row in range(length):
+            for x in range(width):
+                below[x] += np.float32(ranked[row, x] <= middle[x])
+        for x in range(width):
+            right[x] = middle[x] if below[x] > high else right[x]
+            left[x] = middle[x] if below[x] <= low else left[x]
+
+
+@helper
+def _gather(ranked: F4x2, x: int, spans: I8x2, n_group: int, value: F4x1, place: I4x1) -> int:
+    """Collect the differences of a pixel without flags from what lies near; see `differences`."""
+    count = 0
+    for integration in range(spans.shape[0]):
+        for group in range(spans[integration, 0] + 1, spans[integration, 1]):
+            value[count] = ranked[count, x]
+            place[count] = integration * n_group + group
+            count += 1
+    return count
 
 
 @kernel
@@ -111,14 +176,19 @@ def _find(
     out_groupdq: U1x4,
     out_count: I8x1,
     out_ranked: F4x2,
-    out_value: F4x1,
+    out_value: F4x2,
     out_place: I4x2,
     out_odd: U1x1,
 ) -> None:
     n_int, n_group, rows, columns = data.shape
-    length = out_ranked.shape[0] - 2
-    ranked, signal, total = out_ranked, out_ranked[length], out_ranked[length + 1]
+    length = out_ranked.shape[0] - _ROOM
+    ranked, signal, total = out_ranked, out_ranked[length + 6], out_ranked[length + 7]
+    # Extremes, and what the two values around the median lie between.
+    least, largest, left, right = (
+        ranked[length], ranked[length + 1], ranked[length + 2], ranked[length + 3]
+    )  # fmt: skip
     odd, place, found = out_odd, out_place[0], out_place[1]
+    value, room = out_value[0], out_value[1]
     # Ranks of the median, of all or of all but the largest, where every difference is usable.
     kept = length if single_pass or length == 3 else length - 1
     low, high = (kept - 1) // 2, kept // 2
@@ -151,32 +221,37 @@ def _find(
                         other = mirror * difference
                         ranked[row, x] = max(difference, other)
                     row += 1
-            for pair in range(pairs.shape[0]):
-                i, j = pairs[pair, 0], pairs[pair, 1]
+            if length < _LONG:
+                _sort(ranked, pairs, width)
                 for x in range(width):
-                    a, b = ranked[i, x], ranked[j, x]
-                    ranked[i, x] = min(b, a)
-                    ranked[j, x] = max(a, b)
+                    least[x], largest[x] = ranked[0, x], ranked[length - 1, x]
+                    left[x], right[x] = ranked[low, x], ranked[high, x]
+                    left[x] = (left[x] + right[x]) * half
+                    right[x] = left[x]
+            else:
+                _enclose(ranked, length, low, high, width)
             for x in range(width):
                 # Most pixels have neither flags nor anything near the threshold.
                 noise = readnoise[y, start + x] * gain[y, start + x]
-                median = (ranked[low, x] + ranked[high, x]) * half
-                above, below = ranked[length - 1, x] - median, median - ranked[0, x]
-                worst = max(below, above)
-                quiet = worst * worst <= near * (abs(median) + noise * noise / frames)
-                odd[x] = (odd[x] & _UNUSABLE) | (0 if quiet and total[x] - total[x] == 0 else 1)
+                worst = max(right[x] - least[x], largest[x] - left[x])
+                photons = max(left[x], -right[x], np.float32(0))
+                quiet = worst * worst <= near * (photons + noise * noise / frames)
+                whole = odd[x] & _UNUSABLE == 0 and total[x] - total[x] == 0
+                odd[x] = (_QUIET if quiet else _LOUD) if whole else _BROKEN
             for x in range(width):
-                if odd[x] == 0:
+                if odd[x] == _QUIET:
                     continue
                 noise = readnoise[y, start + x] * gain[y, start + x]
                 noise = noise * noise / frames
-                count = differences(
-                    data, groupdq, y, start + x, gain[y, start + x], out_value, place
-                )
-                if single_pass:
-                    jumps = _one_pass(out_value, place, count, noise, thresholds[0], found)
+                if odd[x] == _LOUD and length >= _LONG:
+                    count = _gather(ranked, x, spans, n_group, value, place)
                 else:
-                    jumps = _iterate(out_value, place, count, noise, thresholds, found)
+                    electrons = gain[y, start + x]
+                    count = differences(data, groupdq, y, start + x, electrons, value, place)
+                if single_pass:
+                    jumps = _one_pass(value, place, count, noise, thresholds[0], found, room)
+                else:
+                    jumps = _iterate(value, place, count, noise, thresholds, found)
                 out_count[y] += jumps
                 for jump in range(jumps):
                     integration, group = found[jump] // n_group, found[jump] % n_group
@@ -235,12 +310,13 @@ def find_jumps(
     length = int(np.maximum(spans[:, 1] - spans[:, 0] - 1, 0).sum())
     if length > 1:
         kept = length if single_pass or length == 3 else length - 1
-        pairs = sorting_pairs(length, (0, (kept - 1) // 2, kept // 2, length - 1))
+        ranks = (0, (kept - 1) // 2, kept // 2, length - 1)
+        pairs = sorting_pairs(length if length < _LONG else 1, ranks)
         longest = data.shape[0] * (data.shape[1] - 1)
         _find(
             data, groupdq, gain, readnoise, pairs, spans, float(n_frames), single_pass,
-            np.array(thresholds, np.float32), out, count, np.empty((length + 2, _CHUNK), np.float32),
-            np.empty(longest, np.float32), np.empty((2, longest), np.int32),
+            np.array(thresholds, np.float32), out, count, np.empty((length + _ROOM, _CHUNK), np.float32),
+            np.empty((2, longest), np.float32), np.empty((2, longest), np.int32),
             np.empty(_CHUNK, np.uint8),
         )  # fmt: skip
     return out, count

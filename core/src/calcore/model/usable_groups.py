@@ -1,6 +1,6 @@
 """How many groups of a ramp are of use, over a whole frame that is seen in parts."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -52,6 +52,14 @@ class UsableGroups:
     total: int
     n_int: int
     frame: Window
+
+
+def opening_rows(frame: Window) -> Iterator[Window]:
+    """Yield rows of a frame from the first on, in growing numbers, for who soon knows enough."""
+    row, rows = 0, 4
+    while row < frame.frame_rows:
+        yield frame.with_rows(row, min(row + rows, frame.frame_rows))
+        row, rows = row + rows, min(2 * rows, 32)
 
 
 def usable_groups(
