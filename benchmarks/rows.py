@@ -7,6 +7,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from astropy.io import fits
+
 PROFILES = ("reference", "default")
 PROGRAMS = (*PROFILES, "jwst")
 SERVERLESS = "https://crds-serverless-mode.stsci.edu"
@@ -28,6 +31,8 @@ class Row:
         What ``calcore simulate`` is asked beyond its defaults.
     like
         Name of the row whose exposure is taken; that of its own unless said.
+    integrations
+        So many integrations are made of those of that exposure, which come over and over.
     settings
         Parameters by ``step.parameter``, the same in all programs.
     programs
@@ -41,6 +46,7 @@ class Row:
     instrument: str
     options: tuple[str, ...] = ()
     like: str = ""
+    integrations: int = 0
     settings: Mapping[str, Any] = field(default_factory=dict)
     programs: tuple[str, ...] = PROGRAMS
     rounds: int = 3
@@ -53,6 +59,9 @@ class Row:
             command = [sys.executable, "-m", "calcore.cli", "simulate", "--instrument",
                        self.instrument, "-o", str(folder), "--dithers", "1", "-q"]  # fmt: skip
             subprocess.run([*command, *self.options], check=True)
+        path = min(folder.glob("*_uncal.fits"))
+        if self.integrations:
+            path = _repeat(path, work / self.name / path.name, self.integrations)
         environment = {
             "CRDS_PATH": str(folder / "crds_cache"),
             "CRDS_SERVER_URL": SERVERLESS,
@@ -60,7 +69,21 @@ class Row:
             "CRDS_READONLY_CACHE": "1",
             "STPIPE_DISABLE_CRDS_STEPPARS": "True",
         }
-        return min(folder.glob("*_uncal.fits")), environment
+        return path, environment
+
+
+def _repeat(path: Path, longer: Path, n_int: int) -> Path:
+    """Write an exposure whose integrations are another's, over and over, unless it is there."""
+    if not longer.exists():
+        longer.parent.mkdir(parents=True, exist_ok=True)
+        with fits.open(path) as exposure:
+            order = np.arange(n_int) % exposure[0].header["NINTS"]
+            exposure[0].header.update(NINTS=n_int, INTSTART=1, INTEND=n_int)
+            for name in ("SCI", "INT_TIMES"):
+                exposure[name].data = exposure[name].data[order]
+            exposure["INT_TIMES"].data["integration_number"] = 1 + np.arange(n_int)
+            exposure.writeto(longer)
+    return longer
 
 
 _NIRCAM = ("--detector", "NRCA1", "--pattern", "RAPID", "--subarray", "FULL")
@@ -122,7 +145,9 @@ ROWS = (
         name="niriss_soss_500",
         title="NIRISS SOSS, SUBSTRIP256, 500 integrations of 5 groups, calcore alone",
         instrument="niriss",
-        options=(*_SOSS, "--integrations", "500"),
+        options=(*_SOSS, "--integrations", "40"),
+        like="niriss_soss",
+        integrations=500,
         programs=PROFILES,
         rounds=1,
     ),

@@ -191,10 +191,18 @@ class Chain:
                 )
 
 
+_CACHE = 6 << 20
+_BAND = 1 << 27
+
+
 def band_rows(frame: Window, bytes_per_row: int, halo: int) -> int:
-    """Return a height of bands that fit in the processor's cache and are eight halos high."""
-    cache = 6 << 20
-    return max(1, min(frame.frame_rows, max(cache // max(bytes_per_row, 1), 16, 8 * halo)))
+    """Return a height of bands that fit in the processor's cache and are eight halos high.
+
+    Bands of long time series would be too high for memory so: they are lower.
+    """
+    wanted = max(_CACHE // max(bytes_per_row, 1), 16, 8 * halo)
+    most = max(_CACHE, _BAND - 2 * halo * bytes_per_row) // max(bytes_per_row, 1)
+    return max(1, min(frame.frame_rows, wanted, most))
 
 
 def collect(
@@ -220,8 +228,8 @@ def collect(
     advanced : callable
         Told how many of how many bands are done.
     memory_budget : int, optional
-        Planes of floating-point numbers that would need more than this [bytes] in all are kept in
-        a scratch file.
+        Planes that would need more than this [bytes] in all are kept in a scratch file, but for
+        those of one byte a sample.
 
     Returns
     -------
@@ -315,7 +323,7 @@ class _Frames:
         total = sum(math.prod(shape) * dtype.itemsize for shape, dtype in shapes.values())
         spill = self._budget is not None and total > self._budget
         for key, (shape, dtype) in shapes.items():
-            if spill and dtype.kind == "f":
+            if spill and dtype.itemsize > 1:
                 self._planes[key] = ScratchPlane(shape, dtype, Path(tempfile.gettempdir()))
             else:
                 self._planes[key] = np.empty(shape, dtype)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, fields, is_dataclass
 from typing import Any
 
 from calcore.errors import CalcoreError, StepFailed, StepSkipped
-from calcore.model import Group, Image, Kept, Ramp, Rate, Record
+from calcore.model import Group, Image, Kept, Rate, Record
 from calcore.model.record import map_records
 from calcore.run.assemble import BuiltSlot
 from calcore.run.bands import (
@@ -20,7 +20,7 @@ from calcore.run.bands import (
     with_header,
 )
 from calcore.run.outcome import Progress, SlotOutcome, Status
-from calcore.step import accepted, diet_of
+from calcore.step import accepted
 
 Save = Callable[[str, Any], None]
 
@@ -52,7 +52,7 @@ class Execution:
     progress: Progress
     threads: int = 1
     height: int | None = None
-    memory_budget: int = 4 << 30
+    memory_budget: int = 1 << 30
     watched: frozenset[str] = frozenset()
     outcomes: list[SlotOutcome] = field(default_factory=list)
     kept: dict[str, Kept] = field(default_factory=dict)
@@ -124,7 +124,7 @@ class Execution:
             self.threads,
             tally,
             lambda done, total: self.progress.advanced(self.product, done, total),
-            self.memory_budget if _goes_on(chain.links[-1]) else None,
+            self.memory_budget,
         )
         self.kept.update(tally.kept)
         last = active[-1]
@@ -301,13 +301,6 @@ def _mark(flow: Any, built: BuiltSlot, status: str) -> Any:
     if isinstance(flow, Record):
         return marked(flow)
     return map_records(flow, marked)
-
-
-def _goes_on(link: Link) -> bool:
-    """Tell whether what a chain leaves is a ramp, which later bands read again."""
-    kind: Any = type(link.step)
-    diet = diet_of(kind)
-    return diet.returns is Ramp or (diet.state is not None and diet.flow is Ramp)
 
 
 def _bytes_per_row(chain: Chain) -> int:
