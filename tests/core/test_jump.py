@@ -156,6 +156,47 @@ def test_neighbours_of_middling_jumps():
     assert not spread[0, [4, 6]].any()
 
 
+def spread_about(jumps, **settings):
+    """Return what jumps at places (y, x) of sizes [electron] flag in the group they are in."""
+    data = ramp_of([16] * 5, (7, 7))
+    flags = np.zeros(data.shape, np.uint8)
+    for (y, x), size in jumps.items():
+        data[0, 2:, y, x] += size
+        flags[0, 2, y, x] = JUMP
+    ones = np.ones((7, 7), np.float32)
+    found = spread_jumps(data, flags.copy(), ones, 3 * ones, flags, **settings)
+    assert not found[0, [0, 1, 3, 4, 5]].any()
+    return {(int(y), int(x)) for y, x in np.argwhere(found[0, 2] & JUMP)}
+
+
+def test_the_largest_jumps_flag_corners_too():
+    for size, number in ((400, 5), (600, 9)):  # sigma is 5
+        assert len(spread_about({(3, 3): size}, neighbours=(10, 1e9), corners=100)) == number
+    assert len(spread_about({(0, 6): 600}, neighbours=(10, 1e9), corners=100)) == 4
+
+
+def test_what_neighbours_share_is_not_shared_again():
+    hit = {(3, 3): 20000, (3, 4): 100}
+    cross = {(3, 3), (2, 3), (4, 3), (3, 2), (3, 4)}
+    beyond = {(2, 4), (4, 4), (3, 5)}
+    assert spread_about(hit, neighbours=(10, 1e9)) == cross | beyond
+    assert spread_about(hit, neighbours=(10, 1e9), share=0.004) == cross | beyond
+    assert spread_about(hit, neighbours=(10, 1e9), share=0.006) == cross
+    # A pixel that has saturated jumped by what it shows, at least; one that is unknown did not.
+    data = ramp_of([16] * 5, (7, 7))
+    flags = np.zeros(data.shape, np.uint8)
+    data[0, 2:, 3, 3] += 20000
+    data[0, 2:, 3, 4] += 100
+    flags[0, 2, 3, 4] = JUMP
+    flags[0, 2:, 3, 3] = SAT
+    ones = np.ones((7, 7), np.float32)
+    for value, expected in ((data[0, 2, 3, 3], 1), (np.nan, 4)):
+        data[0, 2, 3, 3] = value
+        settings = {"neighbours": (10, 1e9), "share": 0.006}
+        found = spread_jumps(data, flags, ones, 3 * ones, flags, **settings)
+        assert (found[0, 2] & JUMP != 0).sum() == expected
+
+
 def test_groups_after_large_jumps():
     data = ramp_of([16.0] * 12, (1, 2))
     data[0, 3:, 0, 0] += 100
@@ -177,7 +218,7 @@ def exposure(shape=(2, 8, 40, 12), **meta):
     groupdq = np.where(rng.random(shape) < 0.02, DNU, np.uint8(0))
     values = {
         "exposure.ngroups": shape[1], "exposure.nints": shape[0], "exposure.nframes": 1,
-        "exposure.group_time": 10.0, **meta,
+        "exposure.group_time": 10.0, "exposure.frame_time": 10.0, **meta,
     }  # fmt: skip
     ramp = Ramp(
         meta=Meta(values), data=data.astype(np.float32), groupdq=groupdq,
@@ -197,6 +238,17 @@ class TestJump(StepContract):
     def case(self):
         ramp, references = exposure()
         return Case(Jump(after_jump_flag_dn1=100.0, after_jump_flag_time1=20.0), ramp, references)
+
+
+class TestLikelihoodJump(StepContract):
+    def case(self):
+        ramp, references = exposure()
+        step = Jump(
+            test="likelihood", min_diffs_likelihood=2, rate_change=0.01, costly_false_jumps=1e-4,
+            max_jump_to_flag_neighbors=1e9, min_jump_to_flag_corners=100.0,
+            min_share_to_flag_neighbors=0.2,
+        )  # fmt: skip
+        return Case(step, ramp, references)
 
 
 class TestSnowballs(StepContract):

@@ -5,10 +5,34 @@ from numpy.typing import NDArray
 
 from calcore.flags import DQ
 from calcore.kernels._differences import differences, middle, sort_with_places
-from calcore.kernels._jit import F4x1, F4x2, F4x4, I4x1, I8x1, U1x1, U1x4, kernel
+from calcore.kernels._jit import F4x1, F4x2, F4x4, I4x1, I8x1, U1x1, U1x4, helper, kernel
 
 _UNUSABLE = np.uint8(DQ.DO_NOT_USE | DQ.SATURATED)
 _JUMP = np.uint8(DQ.JUMP_DET)
+
+
+@helper
+def _is_share(
+    data: F4x4, groupdq: U1x4, gain: F4x2, integration: int, group: int, y: int, x: int,
+    least: float, out_value: F4x1, out_place: I4x1,
+) -> bool:  # fmt: skip
+    """Tell whether one of the eight pixels around jumps by `least` or more [electron]."""
+    for row in range(max(0, y - 1), min(data.shape[2], y + 2)):
+        for column in range(max(0, x - 1), min(data.shape[3], x + 2)):
+            electrons = gain[row, column]
+            now, before = (
+                data[integration, group, row, column],
+                data[integration, group - 1, row, column],
+            )
+            step = (now - before) * electrons
+            # A pixel that has saturated jumped by this at least; NaN is no jump.
+            if not step >= least or (row == y and column == x):
+                continue
+            count = differences(data, groupdq, row, column, electrons, out_value, out_place)
+            sort_with_places(out_value, out_place, count)
+            if step - (middle(out_value, 0, count) if count else np.float32(0)) >= least:
+                return True
+    return False
 
 
 @kernel
@@ -20,12 +44,16 @@ def _spread(
     n_frames: float,
     low_ratio: float,
     high_ratio: float,
+    corner_ratio: float,
+    share: float,
     least: F4x1,
     n_after: I8x1,
     jumped: U1x4,
     out_groupdq: U1x4,
     out_value: F4x1,
     out_place: I4x1,
+    out_other_value: F4x1,
+    out_other_place: I4x1,
     out_hit: U1x1,
 ) -> None:
     """Flag the pixels beside jumps of a middling size, and groups after large ones."""
@@ -55,10 +83,17 @@ def _spread(
                 if not jumped[integration, group, y, x] & _JUMP:
                     continue
                 size = value[i] - median
-                if low_ratio < abs(size) / sigma < high_ratio:
-                    for side in range(4):
-                        row = y + (side == 0) - (side == 1)
-                        column = x + (side == 2) - (side == 3)
+                spreads = low_ratio < abs(size) / sigma < high_ratio
+                if spreads and share > 0:
+                    spreads = not _is_share(
+                        data, groupdq, gain, integration, group, y, x, abs(size) / share,
+                        out_other_value, out_other_place,
+                    )  # fmt: skip
+                if spreads:
+                    around = 8 if abs(size) / sigma > corner_ratio else 4
+                    for side in range(around):
+                        row = y + (side in (0, 4, 5)) - (side in (1, 6, 7))
+                        column = x + (side in (2, 4, 6)) - (side in (3, 5, 7))
                         if (
                             0 <= row < rows
                             and 0 <= column < columns
@@ -83,6 +118,8 @@ def spread_jumps(
     *,
     n_frames: int = 1,
     neighbours: tuple[float, float] | None = None,
+    corners: float = np.inf,
+    share: float = 0.0,
     after: tuple[tuple[float, int], ...] = (),
 ) -> NDArray[np.uint8]:
     """Flag what a jump takes with it: the four pixels beside it, the groups after it.
@@ -96,6 +133,11 @@ def spread_jumps(
     neighbours : (float, float), optional
         A jump whose size lies between these [sigma] flags the four pixels beside it: some of its
         charge is seen there, through inter-pixel capacitance, but may be too little to be found.
+    corners : float
+        A jump that is larger than this, too [sigma] flags the four pixels at its corners as well.
+    share : float
+        A jump of at most this part of one in the eight pixels around it is what it shares of that
+        one, and flags no others.
     after : pairs of (size, number)
         A jump of at least this size [electron] flags so many groups after it.
 
@@ -108,7 +150,7 @@ def spread_jumps(
     -----
     The size of a jump is its difference minus the median of all the pixel's usable differences;
     sigma is as there. Pixels beyond the first and last row given are not known: bands
-    need one row more on either side.
+    need one row more on either side, two with `share`.
     """
     out = jumped.copy()
     low, high = neighbours or (np.inf, -np.inf)
@@ -116,7 +158,8 @@ def spread_jumps(
     number = np.array([n for _, n in after], np.int64)
     length = data.shape[0] * (data.shape[1] - 1)
     _spread(
-        data, groupdq, gain, readnoise, float(n_frames), low, high, least, number, jumped, out,
+        data, groupdq, gain, readnoise, float(n_frames), low, high, corners, share, least, number,
+        jumped, out, np.empty(length, np.float32), np.empty(length, np.int32),
         np.empty(length, np.float32), np.empty(length, np.int32),
         np.empty(data.shape[3], np.uint8),
     )  # fmt: skip

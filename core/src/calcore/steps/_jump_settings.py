@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from statistics import NormalDist
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -103,6 +103,14 @@ class Consequences:
     max_jump_to_flag_neighbors: Annotated[
         float, Unit("sigma"), Doc("Only where the jump is smaller than this.")
     ] = 1000.0
+    min_jump_to_flag_corners: Annotated[
+        float | None, Range(0), Unit("sigma"), Doc("A larger one flags those at its corners, too.")
+    ] = None
+    min_share_to_flag_neighbors: Annotated[
+        float,
+        Range(0, 1),
+        Doc("Only where it is more than this part of a jump beside it: less is a share of that."),
+    ] = 0.0
     after_jump_flag_dn1: Annotated[
         float, Unit("DN"), Doc("After a jump of this size, flag the groups that follow.")
     ] = 0.0
@@ -113,10 +121,21 @@ class Consequences:
     after_jump_flag_time2: Annotated[float, Range(0), Unit("s"), Doc("For so long.")] = 0.0
 
     @property
-    def neighbours(self) -> tuple[float, float] | None:
-        """Between which sizes a jump flags the pixels beside it [sigma]."""
-        limits = self.min_jump_to_flag_neighbors, self.max_jump_to_flag_neighbors
-        return limits if self.flag_4_neighbors else None
+    def neighbours(self) -> dict[str, Any]:
+        """What jumps flag the pixels beside them, as the kernel wants it; empty if none do."""
+        if not self.flag_4_neighbors:
+            return {}
+        corners = self.min_jump_to_flag_corners
+        return {
+            "neighbours": (self.min_jump_to_flag_neighbors, self.max_jump_to_flag_neighbors),
+            "corners": np.inf if corners is None else corners,
+            "share": self.min_share_to_flag_neighbors,
+        }
+
+    @property
+    def reach(self) -> int:
+        """How many rows away pixels decide what a jump flags."""
+        return (2 if self.min_share_to_flag_neighbors else 1) if self.flag_4_neighbors else 0
 
     def after(self, meta: Meta, gain: float) -> tuple[tuple[float, int], ...]:
         """Return sizes of jumps [electron] and how many groups after them are flagged."""

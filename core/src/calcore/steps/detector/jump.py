@@ -44,7 +44,7 @@ class Jump(Search, Consequences, Events, Step):
     def rows(self, meta: Meta, references: Mapping[str, Reference]) -> Rows:
         """A jump flags the pixels beside it."""
         del meta, references
-        return Rows(halo=1 if self.flag_4_neighbors else 0)
+        return Rows(halo=self.reach)
 
     def regions(self, meta: Meta, frame: Window) -> Iterable[Window]:
         """Read rows until it is clear how many groups can be used."""
@@ -73,7 +73,7 @@ class Jump(Search, Consequences, Events, Step):
         arrays = ramp.data, ramp.groupdq, gain.data, readnoise.data
         frames = ramp.meta.frames_per_group
         if self.neighbours:
-            groupdq = spread_jumps(*arrays, groupdq, n_frames=frames, neighbours=self.neighbours)
+            groupdq = spread_jumps(*arrays, groupdq, n_frames=frames, **self.neighbours)
         if after := self.after(ramp.meta, plan.gain):
             groupdq = spread_jumps(*arrays, groupdq, n_frames=frames, after=after)
         meta = ramp.meta.set({_FOUND: (ramp.frame.row_start, tuple(found.tolist()))})
