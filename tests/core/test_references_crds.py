@@ -44,9 +44,10 @@ def test_no_reference_is_an_answer(client, answer):
     assert crds_store.Crds().calcore_find_reference("dark", META) == "N/A"
 
 
-def test_a_context_need_not_know_the_parameters_of_a_step(client):
+def test_a_context_need_not_know_the_parameters_of_a_step_and_young_types(client):
     client.answer = ValueError("Unknown reference type 'pars-jumpstep'")
     assert crds_store.Crds().calcore_find_reference("pars-jumpstep", META) == "N/A"
+    assert crds_store.Crds().calcore_find_reference("sirskernel", META) == "N/A"
     with pytest.raises(ReferenceMissing, match="Unknown reference type"):
         crds_store.Crds().calcore_find_reference("drak", META)
 

@@ -1,5 +1,7 @@
 """Levels of lines by the kernels that are best for a detector's side reference pixels."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -143,6 +145,8 @@ def test_kernels_are_for_full_frames_of_their_detector(detector_ramp, rng):
     np.testing.assert_array_equal(step(ramp, sirskernel=reference()).data, RefPix()(ramp).data)
     part = detector_ramp(data, pixeldq=border(), size=(256, 64), instrument__detector="DETECTOR")
     np.testing.assert_array_equal(step(part, sirskernel=reference()).data, RefPix()(part).data)
+    whole_lines = replace(step, kernels_of_parts=True)(part, sirskernel=reference())
+    assert np.any(whole_lines.data != RefPix()(part).data)
 
 
 def test_kernels_are_looked_up_only_where_they_are_used(detector_ramp):
@@ -150,6 +154,11 @@ def test_kernels_are_looked_up_only_where_they_are_used(detector_ramp):
     assert RefPix().wanted(meta) == frozenset()
     assert RefPix(refpix_algorithm="sirs").wanted(meta) == {"sirskernel"}
     assert RefPix(refpix_algorithm="sirs", use_side_ref_pixels=False).wanted(meta) == frozenset()
+    part = detector_ramp(np.zeros((1, 1, 64, 64)), size=(256, 64)).meta
+    assert RefPix(refpix_algorithm="sirs").wanted(part) == frozenset()
+    assert RefPix(refpix_algorithm="sirs", kernels_of_parts=True).wanted(part) == {"sirskernel"}
+    cut = detector_ramp(np.zeros((1, 1, 64, 64)), size=(64, 256)).meta
+    assert RefPix(refpix_algorithm="sirs", kernels_of_parts=True).wanted(cut) == frozenset()
 
 
 @pytest.mark.parametrize(

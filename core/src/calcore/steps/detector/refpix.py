@@ -11,9 +11,11 @@ from calcore.kernels.reference_pixels import subtract_levels
 from calcore.model import Meta, Ramp, Reference, Window
 from calcore.model.readout import Readout
 from calcore.model.reference import SirsKernel
+from calcore.model.stripes import Stripes
 from calcore.parameters import Doc, Range, Unit
 from calcore.step import Rows, Step
 from calcore.steps._reference_pixels import Drifts, Sides, by_amplifier, common, line_kernels
+from calcore.steps._reference_stripes import by_stripe, reference_windows
 
 Signal = NDArray[np.float32]
 
@@ -25,7 +27,8 @@ class RefPix(Step):
     A frame that all amplifiers read takes the level of each amplifier's columns from the reference
     pixels at the first and last lines, and that of each line from those at its ends, smoothed
     along the lines: by a running median, or in full frames by the kernels that are best for the
-    detector. A sub-array that one amplifier reads takes one level from all it has.
+    detector. A sub-array that one amplifier reads takes one level from all it has; one that is read
+    in stripes takes one level for each amplifier's columns.
     Reference pixels that are DO_NOT_USE are left out. Without any, nothing is subtracted.
     """
 
@@ -60,12 +63,15 @@ class RefPix(Step):
     flagged_sides: Annotated[
         bool, Doc("Have kernels take ends that are DO_NOT_USE, too, as jwst 3.0.0 does.")
     ] = False
+    kernels_of_parts: Annotated[
+        bool, Doc("Use kernels in sub-arrays of whole lines that all amplifiers read, too.")
+    ] = False
 
     def wanted(self, meta: Meta) -> frozenset[str]:
         """Kernels only where they are used."""
-        wanted = super().wanted(meta)
-        by_kernels = self.refpix_algorithm == "sirs" and self.use_side_ref_pixels
-        return wanted if by_kernels else wanted - {SirsKernel.type}
+        size = int(meta["subarray.ysize"]), int(meta["subarray.xsize"])
+        by_kernels = self._by_kernels(Readout.of(meta, Window.whole(*size)))
+        return super().wanted(meta) - (frozenset() if by_kernels else {SirsKernel.type})
 
     def rows(self, meta: Meta, references: Mapping[str, Reference]) -> Rows:
         """Levels are known; every pixel is on its own."""
@@ -74,7 +80,9 @@ class RefPix(Step):
 
     def regions(self, meta: Meta, frame: Window) -> Iterable[Window]:
         """Edges along which lines are read, then the ends of the lines."""
-        readout = Readout.of(meta, frame)
+        readout, stripes = Readout.of(meta, frame), Stripes.of(meta)
+        if stripes is not None:
+            return reference_windows(stripes, meta, frame)
         return (*readout.edges, *readout.ends)
 
     def prepare(
@@ -84,12 +92,13 @@ class RefPix(Step):
         first = next(parts, None)
         if first is None:
             return Drifts()
-        frame = Window.whole(first.frame.frame_rows, first.frame.frame_columns)
-        readout = Readout.of(meta, frame)
-        odd_even, sigma = self.odd_even_columns, self.siglimit
+        readout = Readout.of(meta, Window.whole(first.frame.frame_rows, first.frame.frame_columns))
+        odd_even, sigma, stripes = self.odd_even_columns, self.siglimit, Stripes.of(meta)
+        if stripes is not None:
+            return by_stripe(stripes, readout, [first, *parts], odd_even=odd_even, sigma=sigma)
         if readout.one_output:
             return common(readout, [first, *parts], odd_even=odd_even, sigma=sigma)
-        sides = self._sides(meta, frame, sirskernel) if self.use_side_ref_pixels else None
+        sides = self._sides(meta, readout, sirskernel) if self.use_side_ref_pixels else None
         return by_amplifier(readout, first, parts, odd_even=odd_even, sigma=sigma, sides=sides)
 
     def apply(self, ramp: Ramp, *, drifts: Drifts, sirskernel: SirsKernel | None = None) -> Ramp:
@@ -120,10 +129,17 @@ class RefPix(Step):
         data = subtract(ramp.data, slice(ramp.data.shape[1]), first=True)
         return ramp.replace(data=data, zeroframe=zeroframe)
 
-    def _sides(self, meta: Meta, frame: Window, reference: SirsKernel | None) -> Sides:
-        """Return how the levels of lines are found: kernels are for full frames alone."""
-        detector, kernels = meta.facts.detector, None
-        if reference is not None and frame.shape == (detector.rows, detector.columns):
+    def _by_kernels(self, readout: Readout) -> bool:
+        """Return whether kernels can serve: they are for lines from end to end."""
+        if self.refpix_algorithm == "median" or not self.use_side_ref_pixels or readout.one_output:
+            return False
+        whole = readout.n_slow == readout.total_slow or self.kernels_of_parts
+        return whole and len(readout.ends) == 2
+
+    def _sides(self, meta: Meta, readout: Readout, reference: SirsKernel | None) -> Sides:
+        """Return how the levels of lines are found."""
+        kernels = None
+        if reference is not None and self._by_kernels(readout):
             kernels = line_kernels(reference, meta, self.halfwidth, self.gaussmooth)
         return Sides(
             length=self.side_smoothing_length, gain=self.side_gain, kernels=kernels,
