@@ -7,14 +7,16 @@ import pytest
 
 from calcore.errors import BadParameter, UnknownName
 from calcore.simulate.cosmic_rays import CORE, HALO, draw, join, no_hits, snowball, tracks
-from calcore.simulate.detector import Camera, arrivals, couple
+from calcore.simulate.detector import Camera, couple
 from calcore.simulate.detector_maps import detector_maps
 from calcore.simulate.noise import pink_noise
 from calcore.simulate.nonlinearity import coefficients, linearised, measured
+from calcore.simulate.photons import arrivals
 from calcore.simulate.physics import (
     Defects,
     Effects,
     Electronics,
+    Persistence,
     Physics,
     Pixels,
     Radiation,
@@ -23,6 +25,7 @@ from calcore.simulate.physics import (
 from calcore.simulate.readout import Clocking, Plan, ReadPattern, read_order
 from calcore.simulate.streams import stream
 from calcore.simulate.tables import Detector, Subarray
+from calcore.simulate.traps import Traps
 
 SHAPE = (48, 64)
 GAIN = 2.0
@@ -262,6 +265,27 @@ def test_read_noise_has_the_size_of_the_map():
     scatter = np.sqrt(np.mean(counts.var(axis=0, ddof=1)) - 1 / 12)
     expected = science(made.maps.read_noise)
     assert scatter == pytest.approx(np.sqrt(np.mean(expected**2)), rel=0.01)
+
+
+def test_an_exposure_glows_where_the_one_before_was_bright():
+    made = camera(Effects.only("saturation"))
+    time_s, group_s = made.plan.integration_time_s, made.plan.group_time_s
+    families = Persistence(times_s=(time_s,), fractions=(0.1,))
+    made = replace(made, traps=Traps(families, SHAPE))
+    spot = np.zeros(SHAPE)
+    spot[10:20, 10:20] = 2e4 / time_s
+    first, second = made.expose(spot), made.expose(np.zeros(SHAPE))
+    # filled while the charge rises, emptied through one time
+    held = 2e4 * 0.1 * (1 - (1 - np.exp(-1)))
+    given = held * (1 - np.exp(-1))
+    assert first.given[0, 15, 15] * time_s == pytest.approx(-held, rel=0.3)
+    assert second.given[0, 15, 15] * time_s == pytest.approx(given, rel=0.3)
+    assert first.given[0, 30, 30] == second.given[0, 30, 30] == 0
+    counts = second.counts[0].astype(float) - PHYSICS.electronics.bias_dn
+    assert counts[-1, 15, 15] == pytest.approx(second.given[0, 15, 15] * time_s / GAIN, abs=1)
+    rises = np.diff(counts[:, 15, 15])
+    assert rises[1] / rises[0] == pytest.approx(np.exp(-group_s / time_s), rel=0.03)
+    assert np.all(counts[:, 30, 30] == counts[0, 30, 30])
 
 
 def test_reset_noise_is_charge_that_stays_for_an_integration():

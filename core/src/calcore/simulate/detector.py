@@ -21,13 +21,12 @@ from calcore.simulate.cosmic_rays import Hits, draw
 from calcore.simulate.detector_maps import DetectorMaps, switched
 from calcore.simulate.noise import ReadoutNoise
 from calcore.simulate.nonlinearity import measured
+from calcore.simulate.photons import arrivals
 from calcore.simulate.physics import Effects, Physics
 from calcore.simulate.readout import Plan, ReadOrder
+from calcore.simulate.traps import Traps
 
 Float32 = NDArray[np.float32]
-LARGE_COUNT = 1e5
-"""Mean above which a Poisson number is drawn as a normal one [electron]: the difference is far
-below the rounding of the converter."""
 SLOW_FRAMES = 3.0
 """E-folding time of slow pixels [frames]."""
 
@@ -64,6 +63,9 @@ class Ramps:
     first_full
         First group in which a pixel has reached its full well or the converter's top in any of its
         frames, (n_int, ny, nx); the number of groups if never.
+    given
+        Rate at which traps have given charge to a pixel, on average over each integration, negative
+        where they have taken it, (n_int, ny, nx) [electron/s]; None where there are no traps.
     """
 
     counts: NDArray[np.uint16]
@@ -71,6 +73,7 @@ class Ramps:
     reference_output: NDArray[np.uint16] | None
     deposits: tuple[Deposits, ...]
     first_full: NDArray[np.int16]
+    given: Float32 | None = None
 
     def integrations(self, first: int, last: int) -> "Ramps":
         """Return integrations from `first` up to `last`, which is left out; counted from 0."""
@@ -85,6 +88,7 @@ class Ramps:
                 if first <= part.integration < last
             ),
             first_full=self.first_full[here],
+            given=None if self.given is None else self.given[here],
         )
 
 
@@ -124,19 +128,6 @@ def couple(signal: Float32, active: NDArray[np.bool_], side: float, diagonal: fl
     return result
 
 
-def arrivals(rng: np.random.Generator, mean: NDArray[np.floating], noise: bool) -> Float32:
-    """Return numbers of electrons with these means; exact means where `noise` is off."""
-    if not noise:
-        return mean.astype(np.float32)
-    many = mean > LARGE_COUNT
-    if not many.any():
-        return rng.poisson(mean).astype(np.float32)
-    counts = rng.poisson(np.where(many, 0, mean)).astype(np.float32)
-    bright = mean[many]
-    counts[many] = bright + np.sqrt(bright) * rng.standard_normal(bright.shape)
-    return counts
-
-
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Camera:
     """A detector ready to expose.
@@ -153,6 +144,8 @@ class Camera:
         Pixels of the full frame, to which rates of large events refer.
     random
         Gives the stream of an effect by its name.
+    traps
+        What traps hold of earlier exposures; None where there are none.
     """
 
     maps: DetectorMaps
@@ -162,6 +155,7 @@ class Camera:
     order: ReadOrder
     frame_pixels: int
     random: Callable[..., np.random.Generator]
+    traps: Traps | None = None
 
     def expose(
         self, rate: NDArray[np.floating], progress: Callable[[], None] | None = None
@@ -212,6 +206,7 @@ class _Exposure:
         self.reset_rng = camera.random("reset noise")
         self.signal: Float32 | None = None
         self.last_signal: Float32 | None = None
+        self.trap_rng = camera.random("traps")
         self.deposits: list[Deposits] = []
 
     def run(self, progress: Callable[[], None] | None) -> Ramps:
@@ -221,6 +216,7 @@ class _Exposure:
         averaged = plan.pattern.frames > 1
         zero = np.zeros((plan.n_ints, ny, nx), np.uint16) if averaged else None
         first_full = np.full((plan.n_ints, ny, nx), plan.n_groups, np.int16)
+        given = np.zeros((plan.n_ints, ny, nx), np.float32) if self.camera.traps else None
         reference = None
         if self.physics.electronics.reference_output_dn > 0:
             width = nx // plan.clocking.outputs
@@ -234,6 +230,8 @@ class _Exposure:
                     self.arrival_rng, self.rate * plan.frame_time_s, self.effects.photon_noise
                 )
                 self._hit(charge, integration, frame)
+                if given is not None:
+                    given[integration] += self._exchange(charge) / plan.integration_time_s
                 group, read = plan.group_of_frame(frame)
                 if not read:
                     continue
@@ -259,11 +257,25 @@ class _Exposure:
             reference_output=reference,
             deposits=tuple(self.deposits),
             first_full=first_full,
+            given=given,
         )
+
+    def _exchange(self, charge: Float32) -> Float32:
+        """Let traps give and take charge for the time of a frame, in place; return what they give."""
+        assert self.camera.traps is not None
+        given = self.camera.traps.exchange(
+            np.clip(charge, 0, self.full_well) * self.maps.active,
+            self.plan.frame_time_s,
+            self.trap_rng if self.effects.photon_noise else None,
+        )
+        charge += given
+        return given
 
     def _reset(self) -> Float32:
         """Start an integration; return the charge that the reset leaves [electron]."""
         self.noise.reset()
+        if self.camera.traps is not None:
+            self.camera.traps.rest(self.plan.pattern.resets * self.plan.frame_time_s)
         self.last_signal = self.signal
         noise = self.reset_rng.standard_normal(self.maps.shape, dtype=np.float32)
         if not self.effects.reset_noise:

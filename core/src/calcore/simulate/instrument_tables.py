@@ -7,6 +7,9 @@ from functools import cached_property
 from importlib.resources import files
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from calcore.errors import PluginBroken, UnknownName
 from calcore.simulate.physics import Physics
 from calcore.simulate.readout import ReadPattern, load_patterns
@@ -105,6 +108,12 @@ class SimulatedInstrument:
         """Return the gain with which a sub-array is read over the detector's usual one."""
         row = self.table["readout"]["subarray"].get(subarray, {})
         return float(row.get("gain_factor", 1.0))
+
+    def shaded(self, subarray: str, rate: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Take the light off a sub-array's dark columns, in place."""
+        dark = int(self.table["readout"]["subarray"][subarray].get("dark_columns", 0))
+        rate[:, :dark] = rate[:, rate.shape[1] - dark :] = 0
+        return rate
 
     def _load(self, name: str) -> dict[str, Any]:
         path = files(self.package) / "tables" / f"{name}.toml"

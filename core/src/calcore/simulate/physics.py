@@ -4,7 +4,7 @@ All of them are inputs of the forward model alone; nothing here is shared with t
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import Any, TypeVar
 
 from calcore.errors import PluginBroken, UnknownName
@@ -229,6 +229,25 @@ class Interference:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Persistence:
+    """Traps that take charge and give it back, in families.
+
+    Sizes and times are of the order that is found for detectors of mercury cadmium telluride
+    (Tulloch & George 2019, JATIS 5, 036004): good for testing, not for science.
+
+    Attributes
+    ----------
+    times_s
+        E-folding time in which a family fills and empties [s].
+    fractions
+        Charge that a family's traps hold in the end, as a fraction of what the pixel holds.
+    """
+
+    times_s: tuple[float, ...] = (10.0, 100.0, 1000.0, 10000.0)
+    fractions: tuple[float, ...] = (3e-4, 3e-4, 3e-4, 3e-4)
+
+
+@dataclass(frozen=True, kw_only=True)
 class Physics:
     """All that is known of a kind of detector."""
 
@@ -238,6 +257,7 @@ class Physics:
     defects: Defects
     settling: Settling | None = None
     interference: tuple[Interference, ...] = ()
+    persistence: Persistence = field(default_factory=Persistence)
 
     @classmethod
     def from_table(cls, table: Mapping[str, Any], where: str) -> "Physics":
@@ -253,6 +273,7 @@ class Physics:
                 build(Interference, row, f"{where}.interference")
                 for row in table.get("interference", ())
             ),
+            persistence=build(Persistence, table.get("persistence", {}), f"{where}.persistence"),
         )
 
     def at_gain(self, factor: float) -> "Physics":
@@ -280,7 +301,8 @@ class Physics:
 class Effects:
     """Switches: what the simulated detector suffers from.
 
-    All but `showers` and `interference` are on. `Effects.none()` counts light and nothing else.
+    All but `showers`, `persistence` and `interference` are on. `Effects.none()` counts light and
+    nothing else.
     """
 
     photon_noise: bool = True
@@ -294,6 +316,7 @@ class Effects:
     particles: bool = True
     snowballs: bool = True
     showers: bool = False
+    persistence: bool = False
     bias: bool = True
     reset_noise: bool = True
     settling: bool = True

@@ -73,8 +73,8 @@ def write_exposure_truth(
     -------
     images : Path
         FITS with RATE_E [electron/s] and RATE_DN [DN/s], the light each pixel detects, RATE_IPC
-        [DN/s], the same as neighbours share it, FIRSTFULL, the first group at the full well, and
-        the table HITS.
+        [DN/s], the same as neighbours share it, FIRSTFULL, the first group at the full well, the
+        table HITS, and GIVEN [electron/s], what traps give in each integration, if there are any.
     sources : Path
         ECSV of the sources on the frame.
     """
@@ -95,6 +95,8 @@ def write_exposure_truth(
         _image("FIRSTFULL", ramps.first_full, "group"),
         hits,
     ]
+    if ramps.given is not None:
+        hdus.append(_image("GIVEN", ramps.given, "electron/s"))
     images = folder / f"{facts.root}_truth.fits"
     fits.HDUList(hdus).writeto(images, overwrite=True)
     truth = sky.truth

@@ -5,9 +5,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-
 from calcore.errors import BadParameter, OutputProblem, UnknownName
 from calcore.simulate.association_files import write_association
 from calcore.simulate.detector import Camera, Ramps
@@ -29,6 +26,7 @@ from calcore.simulate.scene import Scene
 from calcore.simulate.sky_options import draw_sky, full_flux_jy, smooth_sky
 from calcore.simulate.streams import stream
 from calcore.simulate.tables import Detector, Filter
+from calcore.simulate.traps import Traps
 from calcore.simulate.truth_files import write_detector_truth, write_exposure_truth, write_scene
 from calcore.simulate.visit_options import SimulatedVisit, VisitOptions
 
@@ -266,6 +264,7 @@ class _Visit:
         subarray = detector.subarray(self.subarray)
         cut = maps.cut(subarray.window)
         del maps
+        traps = Traps(physics.persistence, cut.shape) if options.effects.persistence else None
         for number, offset in enumerate(self.offsets, start=1):
             self.tell(f"{detector.name} exposure {number} of {self.n_dithers}")
             sky = render(
@@ -285,8 +284,11 @@ class _Visit:
                 order=read_order(self.clocks(detector), detector, subarray),
                 frame_pixels=detector.nx * detector.ny,
                 random=lambda *words, n=number: stream(options.seed, detector.name, n, *words),
+                traps=traps,
             )
-            ramps = camera.expose(self._shaded(sky.rate))
+            ramps = camera.expose(self.instrument.shaded(self.subarray, sky.rate))
+            if traps is not None:
+                traps.rest(OVERHEAD_S)
             whole = self._facts(detector, number, offset, physics, ramps)
             for facts in self._segments(whole):
                 here = facts.integrations
@@ -299,13 +301,6 @@ class _Visit:
                         self.truth, facts, sky, part, true_cut, usual, options.effects
                     )
                 yield facts, path
-
-    def _shaded(self, rate: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Take the light off the sub-array's dark columns, in place."""
-        row = self.instrument.table["readout"]["subarray"][self.subarray]
-        dark = int(row.get("dark_columns", 0))
-        rate[:, :dark] = rate[:, rate.shape[1] - dark :] = 0
-        return rate
 
     def _segments(self, whole: ExposureFacts) -> list[ExposureFacts]:
         """Return the files of an exposure."""
