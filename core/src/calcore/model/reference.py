@@ -28,6 +28,14 @@ class Mask(Reference):
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
+class AdcNonlinearity(Reference):
+    """What a converter adds to its numbers: `table` with columns counts and deviation [DN]."""
+
+    type: ClassVar[str] = "adcinl"
+    table: Annotated[Table, TableExtension("ADCINL", required=True)]
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
 class Saturation(Reference):
     """Saturation threshold: `data` (ny, nx) [DN], raw counts; `dq` (ny, nx)."""
 

@@ -23,6 +23,8 @@ from calcore.model.meta import Meta
 SERVER = "https://jwst-crds.stsci.edu"
 _PREFIXES = ("NOT FOUND",)
 _UNKNOWN = "Unknown reference type"
+_OWN = frozenset({"adcinl"})
+"""Types of calcore's own, which CRDS does not have: users or plugins give them."""
 _YOUNG = frozenset({"sirskernel"})
 """Types that steps can do without, and that contexts of some years ago do not know."""
 _PATHS: set[str] = set()
@@ -45,6 +47,8 @@ class Crds:
         ReferenceMissing
             CRDS cannot be reached and the cache does not hold the answer.
         """
+        if type in _OWN:
+            return "N/A"
         parameters = _parameters(meta)
         key = (type, _context(), os.environ.get("CRDS_PATH"), *sorted(parameters.items()))
         if key not in self._known:

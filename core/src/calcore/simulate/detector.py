@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calcore.errors import BadParameter
+from calcore.simulate.converter import converted
 from calcore.simulate.cosmic_rays import Hits, draw
 from calcore.simulate.detector_maps import DetectorMaps, switched
 from calcore.simulate.noise import ReadoutNoise
@@ -326,14 +327,17 @@ class _Exposure:
             white *= self.maps.read_noise
             value += white
         if output is None:
-            return self._convert(value), None
+            return converted(value, electronics, self.effects), None
         reference = self.camera.order.to_science(output) + np.float32(
             electronics.reference_output_dn
         )
         white = self.read_rng.standard_normal(reference.shape, dtype=np.float32)
         if self.effects.read_noise:
             reference = reference + white * np.float32(electronics.read_noise_dn)
-        return self._convert(value), self._convert(reference)
+        return (
+            converted(value, electronics, self.effects),
+            converted(reference, electronics, self.effects),
+        )
 
     def _transients(self, signal: Float32, integration: int, frame: int, group: int) -> Float32:
         """Return the signal with what follows a reset or precedes the next one [DN]."""
@@ -356,8 +360,3 @@ class _Exposure:
             missing = settling.switch_fraction * np.exp(-frame / settling.switch_frames)
             value -= self.last_signal * np.float32(missing)
         return value
-
-    def _convert(self, value: Float32) -> NDArray[np.uint16]:
-        """Round and clip as the converter does."""
-        top = self.physics.electronics.adc_top_dn
-        return np.clip(np.rint(value), 0, top).astype(np.uint16)

@@ -92,6 +92,9 @@ class Electronics:
         Largest number of the analogue-digital converter.
     reference_output_dn
         Level of the reference output [DN]; 0 if there is none.
+    adc_wave, adc_period_dn
+        What the converter adds to a number, as a part of it: amplitude of a sine that repeats with
+        this period.
     """
 
     bias_dn: float
@@ -109,6 +112,8 @@ class Electronics:
     parity_drift_dn: float
     adc_top_dn: int
     reference_output_dn: float = 0.0
+    adc_wave: float = 0.0
+    adc_period_dn: float = 1024.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -301,8 +306,8 @@ class Physics:
 class Effects:
     """Switches: what the simulated detector suffers from.
 
-    All but `showers`, `persistence` and `interference` are on. `Effects.none()` counts light and
-    nothing else.
+    All but `showers`, `persistence`, `interference` and `adc_nonlinearity` are on.
+    `Effects.none()` counts light and nothing else.
     """
 
     photon_noise: bool = True
@@ -326,6 +331,7 @@ class Effects:
     pink_noise: bool = True
     read_noise: bool = True
     interference: bool = False
+    adc_nonlinearity: bool = False
     reference_errors: bool = True
 
     @classmethod

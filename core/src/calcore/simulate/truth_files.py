@@ -7,6 +7,7 @@ import numpy as np
 from astropy.io import fits
 from astropy.table import Table
 
+from calcore.simulate.converter import deviation
 from calcore.simulate.cosmic_rays import KINDS
 from calcore.simulate.detector import Deposits, Ramps, couple
 from calcore.simulate.detector_maps import DetectorMaps
@@ -109,8 +110,12 @@ def write_exposure_truth(
 
 
 def write_detector_truth(folder: Path, detector: str, maps: DetectorMaps, physics: Physics) -> Path:
-    """Write the true properties of a whole detector, switches applied, as FITS."""
-    hdus: list[fits.ImageHDU | fits.PrimaryHDU] = [
+    """Write the true properties of a whole detector, switches applied, as FITS.
+
+    The table ADCINL, if its converter departs from a straight line, is what calibration may be given
+    as a reference of type adcinl.
+    """
+    hdus: list[fits.ImageHDU | fits.PrimaryHDU | fits.BinTableHDU] = [
         fits.PrimaryHDU(),
         _image("GAIN", maps.gain, "electron/DN"),
         _image("READNOISE", maps.read_noise, "DN"),
@@ -122,6 +127,11 @@ def write_detector_truth(folder: Path, detector: str, maps: DetectorMaps, physic
         _image("DQ", maps.dq, ""),
     ]
     hdus[7].header["SCALE"] = (physics.pixels.full_scale_dn, "signal the terms refer to [DN]")
+    electronics = physics.electronics
+    if electronics.adc_wave:
+        counts = np.arange(0, electronics.adc_top_dn + 8, 8, dtype=np.float64)
+        rows = Table({"counts": counts, "deviation": deviation(counts, electronics)})
+        hdus.append(fits.BinTableHDU(rows, name="ADCINL"))
     path = folder / f"{detector.lower()}_detector.fits"
     fits.HDUList(hdus).writeto(path, overwrite=True)
     return path
