@@ -66,6 +66,22 @@ _GRISM = {
 }
 # Where the file's apertures reach beyond the detector (traces are longer than it), and what is read.
 _SOSS = {"SUBSTRIP256": (1, 1793, 2048, 256), "SUBSTRIP96": (1, 1803, 2048, 96)}
+# The same rows column by column: reference columns, then one stripe of columns after the other.
+_SUPERSTRIPES = {f"SUB{n}STRIPE_SOSS": (1, 1793, n + 4, 256) for n in (17, 60, 204, 680)}
+# Stripes of rows with one row of reference pixels each, put together where the read-out begins.
+_STRIPE_ROWS = {
+    "SUB41STRIPE1_DHS": 41,
+    "SUB82STRIPE2_DHS": 82,
+    "SUB164STRIPE4_DHS": 164,
+    "SUB260STRIPE4_DHS": 260,
+}
+_STRIPES = {
+    name: {
+        key: (1, 1 if n in "13" else 2049 - rows, 2048, rows) for key, rows in _STRIPE_ROWS.items()
+    }
+    for n in "1234"
+    for name in (f"NRCA{n}",)
+}
 # Sub-arrays of the fixed slits follow grating and filter in flight. Here they have one place, about
 # the rows on which the file's slits lie seen through the mirror: 1099, 1063, 1025, 992 and 964.
 _SLITS = {
@@ -102,6 +118,7 @@ INSTRUMENTS = {
                     f"SUBGRISM{n}": _GRISM[prefix].format(n)
                     for n in ((256, 128, 64) if prefix in _GRISM else ())
                 },
+                _STRIPES.get(name, _NONE),
             )
             for name, (module, prefix, channel) in (_SHORT | _LONG).items()
         ],
@@ -154,7 +171,7 @@ INSTRUMENTS = {
                     "SUBAMPCAL": "NIS_SUBAMPCAL",
                     **{f"WFSS{n}{way}": f"NIS_WFSS{n}{way}" for n in (64, 128) for way in "RC"},
                 },
-                _SOSS,
+                _SOSS | _SUPERSTRIPES,
             )
         ],
     ),

@@ -1,4 +1,4 @@
-"""Simulated NIRISS exposures: frame times, wheels, zero frames, 1/f noise along y; stripes are refused."""
+"""Simulated NIRISS exposures: frame times, wheels, zero frames, 1/f noise along y."""
 
 from dataclasses import replace
 
@@ -6,11 +6,8 @@ import numpy as np
 import pytest
 from astropy.io import fits
 
-from calcore.errors import ModeNotSupported
-from calcore.model import Meta
 from calcore.simulate import Effects, SkyOptions, VisitOptions, simulate
 from calcore.simulate.readout import clocking
-from calcore_niriss import INSTRUMENT
 from calcore_niriss.simulate import SIMULATION
 
 FRAME_TIMES_S = {  # JDox, "NIRISS Detector Subarrays"
@@ -79,11 +76,3 @@ def test_slow_noise_of_the_read_out_lies_in_columns(tmp_path):
     steps = np.diff(fits.getdata(made.raw[0])[0].astype(float), axis=0)
     steps -= steps.mean(axis=(1, 2), keepdims=True)
     assert steps.mean(axis=1).std() > 3 * steps.mean(axis=2).std()
-
-
-@pytest.mark.parametrize("name", ["subarray.multistripe_reads1", "subarray.superstripe_step"])
-def test_stripes_are_refused_in_one_sentence(name):
-    names = {"instrument.detector": "NIS", "exposure.type": "NIS_SOSS"}
-    with pytest.raises(ModeNotSupported, match=r"calcore-niriss \d.*stripe sub-arrays"):
-        INSTRUMENT.pipeline_of(Meta({**names, name: 4}), "1")
-    assert INSTRUMENT.pipeline_of(Meta({**names, name: 0}), "1") == "detector1"

@@ -63,6 +63,7 @@ class Instrument:
                     **row,
                     "reference_rows": tuple(row["reference_rows"]),
                     "reference_columns": tuple(row["reference_columns"]),
+                    "whole_superstripes": tuple(row.get("whole_superstripes", ())),
                 },
             )
             for name, row in rows.items()

@@ -22,8 +22,10 @@ from calcore.io._section import Translation
 from calcore.io._source import open_source
 from calcore.io._tables import read_table
 from calcore.io._tree import check_read, flat, lookup, read_asdf, read_tree
-from calcore.model import Meta, Reference
+from calcore.model import Meta, Reference, Window
 from calcore.model.layout import Array, Node, Plane, TableExtension, fields_of
+from calcore.model.stitched import lines_of
+from calcore.model.stripes import Stripes
 
 R = TypeVar("R", bound=Reference)
 
@@ -171,8 +173,15 @@ def _cut(
     top, left = science.subarray_origin
     row, column = _origin(path, kind, meta, science, (rows, columns))
     first = top - row, left - column
-    if (rows, columns) == size and first == (0, 0):
+    stripes = Stripes.of(science)
+    together = stripes is not None and stripes.positions > 1
+    if (rows, columns) == size and first == (0, 0) and not together:
         return planes
+    if stripes is not None:
+        place = Window(row, row + rows, column, column + columns, *_detector_size(science))
+        whole = [planes[name] for name in names]
+        parts = _stitched(path, kind, place, science, stripes, whole)
+        return {**planes, **dict(zip(names, parts, strict=True))}
     if min(first) < 0 or first[0] + size[0] > rows or first[1] + size[1] > columns:
         raise ReferenceInvalid(
             f"reference {kind.type}: {path} covers rows {row + 1} to {row + rows} and columns "
@@ -188,6 +197,36 @@ def _cut(
         for name in names
     }
     return {**planes, **cut}
+
+
+def _stitched(
+    path: Path, kind: Any, place: Window, science: Meta, stripes: Stripes, planes: list[Any]
+) -> list[Any]:
+    """Return planes of a part of the detector as a frame of stripes has them, not read yet."""
+    top, left = science.subarray_origin
+    if stripes.along_rows:
+        lines, across, begin = place.rows, place.columns, left
+        length = int(science["subarray.xsize"])
+    else:
+        lines, across, begin = place.columns, place.rows, top
+        length = int(science["subarray.ysize"])
+    needed = stripes.lines
+    fits = lines.start <= needed.min() and needed.max() < lines.stop
+    if not fits or begin < across.start or begin + length > across.stop:
+        what, other = ("rows", "columns") if stripes.along_rows else ("columns", "rows")
+        raise ReferenceInvalid(
+            f"reference {kind.type}: {path} covers {what} {lines.start + 1} to {lines.stop} and "
+            f"{other} {across.start + 1} to {across.stop} of the detector, but the exposure reads "
+            f"stripes of {what} {needed.min() + 1} to {needed.max() + 1} and {other} {begin + 1} to "
+            f"{begin + length}; give a reference of the whole detector"
+        )
+    part = slice(begin - across.start, begin - across.start + length)
+    return [lines_of(plane, stripes, lines.start, part) for plane in planes]
+
+
+def _detector_size(science: Meta) -> tuple[int, int]:
+    detector = science.facts.detector
+    return detector.rows, detector.columns
 
 
 def _origin(

@@ -34,6 +34,8 @@ class Ramp(Record):
         First read of each integration [DN], where groups are averages; exactly 0 where unusable.
     int_times, group : tables, optional
         INT_TIMES and GROUP, row for row.
+    int_times_stripe : table, optional
+        The times of each stripe, where an integration was read in several.
     """
 
     data: Annotated[Float, Plane("SCI", "f4", _RAMP, required=True)]
@@ -42,6 +44,7 @@ class Ramp(Record):
     zeroframe: Annotated[Float, Plane("ZEROFRAME", "f4", _INTS)] | None = None
     average_dark_current: Annotated[Float, Plane("AVDRKCUR", "f4")] | None = None
     int_times: Annotated[Table, TableExtension("INT_TIMES")] | None = None
+    int_times_stripe: Annotated[Table, TableExtension("INT_TIMES_STRIPE")] | None = None
     group: Annotated[Table, TableExtension("GROUP")] | None = None
 
 
@@ -72,6 +75,7 @@ class Rate(Record):
     var_poisson: Annotated[Float, Plane("VAR_POISSON", "f4")] | None = None
     var_rnoise: Annotated[Float, Plane("VAR_RNOISE", "f4")] | None = None
     int_times: Annotated[Table, TableExtension("INT_TIMES")] | None = None
+    int_times_stripe: Annotated[Table, TableExtension("INT_TIMES_STRIPE")] | None = None
 
     @property
     def per_integration(self) -> bool:

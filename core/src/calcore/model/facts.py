@@ -31,6 +31,11 @@ class Detector:
     dark_columns : dict
         Sub-arrays, by name, whose outermost columns serve as reference pixels though they are none,
         since no light falls on them; how many columns at each end.
+    interleaved : dict
+        Read-out patterns that read reference pixels between others, and how (see `Interleaved`).
+    whole_superstripes : tuple of str
+        Sub-arrays, by name, whose super-stripes are put together to all lines of the detector, those
+        that were not read included.
     """
 
     name: str
@@ -46,6 +51,8 @@ class Detector:
     channel: str | None = None
     module: str | None = None
     dark_columns: dict[str, int] = field(default_factory=dict)
+    interleaved: dict[str, Any] = field(default_factory=dict)
+    whole_superstripes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

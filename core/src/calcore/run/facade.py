@@ -10,7 +10,8 @@ from typing import Any
 
 from calcore import io
 from calcore.errors import CalcoreError, FileInvalid, KeywordMissing, UnknownName, UsageError
-from calcore.model import Catalog, Record
+from calcore.model import Catalog, Ramp, Record
+from calcore.model.superstripes import taken_together
 from calcore.registry import discovery
 from calcore.registry.manager import manager
 from calcore.registry.questions import stage_of
@@ -92,7 +93,7 @@ def open(path: str | PathLike[str]) -> Record:  # noqa: A001 - read as calcore.o
     except KeywordMissing as error:
         raise FileInvalid(path, f"is not an exposure: {error}") from error
     opened: Record = record.replace(meta=record.meta.with_facts(facts))
-    return opened
+    return taken_together(opened).loaded() if isinstance(opened, Ramp) else opened
 
 
 def _kind(path: Path) -> Any:

@@ -15,6 +15,7 @@ from calcore.errors import (
 )
 from calcore.io import files as names
 from calcore.model import Catalog, Group, Image, Meta, Ramp, Rate, Record
+from calcore.model.superstripes import integrations_together, taken_together
 from calcore.pipeline import Pipeline
 from calcore.registry import discovery
 from calcore.run import header
@@ -87,15 +88,16 @@ def prepare(job: Job, request: Request, only: str | None = None) -> Workshop:
             header.check(path, job.stage, job.meta.facts.exposure_type.data.get("needed"))
     chosen = choose_pipeline(job, request, only)
     pipeline = chosen.pipeline
+    meta = integrations_together(job.meta)
     slots = assemble(
         pipeline,
-        job.meta,
+        meta,
         find=chosen.find,
         overrides=chosen.overrides,
         roles=frozenset(job.members),
     )
     check_order(pipeline, slots)
-    return Workshop(job, request, job.meta, chosen.hook, pipeline, slots, only is not None)
+    return Workshop(job, request, meta, chosen.hook, pipeline, slots, only is not None)
 
 
 def plan_of(job: Job, request: Request, only: str | None = None) -> ProductPlan:
@@ -293,7 +295,8 @@ def _read(shop: Workshop, only: str | None) -> Any:
     if flow is Rate:
         flow = Image
     _check_kind(science[0], flow)
-    return _with_facts(io.open_lazy(science[0], flow), facts, shop)
+    record = _with_facts(io.open_lazy(science[0], flow), facts, shop)
+    return taken_together(record) if isinstance(record, Ramp) else record
 
 
 def _member(path: Path) -> Image:

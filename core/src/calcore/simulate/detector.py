@@ -12,13 +12,14 @@ growing with it.
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
 from calcore.errors import BadParameter
 from calcore.simulate.converter import converted
-from calcore.simulate.cosmic_rays import Hits, draw
+from calcore.simulate.cosmic_rays import Hits, draw, join
 from calcore.simulate.detector_maps import DetectorMaps, switched
 from calcore.simulate.noise import ReadoutNoise
 from calcore.simulate.nonlinearity import measured
@@ -145,6 +146,8 @@ class Camera:
         Pixels of the full frame, to which rates of large events refer.
     random
         Gives the stream of an effect by its name.
+    parts
+        Parts of the frame whose pixels are neighbours; None where that is all of it.
     traps
         What traps hold of earlier exposures; None where there are none.
     """
@@ -156,6 +159,7 @@ class Camera:
     order: ReadOrder
     frame_pixels: int
     random: Callable[..., np.random.Generator]
+    parts: tuple[tuple[slice, slice], ...] | None = None
     traps: Traps | None = None
 
     def expose(
@@ -286,15 +290,7 @@ class _Exposure:
 
     def _hit(self, charge: Float32, integration: int, frame: int) -> None:
         """Add the particles of a frame to the charge, in place, and remember them."""
-        hits = draw(
-            lambda kind: self.camera.random(kind, integration, frame),
-            shape=self.maps.shape,
-            seconds=self.plan.frame_time_s,
-            radiation=self.physics.radiation,
-            full_well_electron=self.usual_full_well,
-            frame_pixels=self.camera.frame_pixels,
-            effects=self.effects,
-        )
+        hits = self._drawn(integration, frame)
         if not len(hits):
             return
         seen = self.maps.active[hits.y, hits.x] & (hits.electrons > 0)
@@ -307,6 +303,43 @@ class _Exposure:
             Deposits(integration=integration, group=group, frame=frame, partly=partly, hits=hits)
         )
 
+    def _drawn(self, integration: int, frame: int) -> Hits:
+        """Draw the particles of a frame; each part of it is hit on its own."""
+        parts = self.camera.parts
+        found = []
+        for number, part in enumerate(parts or ((slice(None), slice(None)),)):
+            words = () if parts is None else (number,)
+            rows, columns = (
+                item.indices(size) for item, size in zip(part, self.maps.shape, strict=True)
+            )
+            hits = draw(
+                partial(self._stream, integration, frame, words),
+                shape=(rows[1] - rows[0], columns[1] - columns[0]),
+                seconds=self.plan.frame_time_s,
+                radiation=self.physics.radiation,
+                full_well_electron=self.usual_full_well,
+                frame_pixels=self.camera.frame_pixels,
+                effects=self.effects,
+            )
+            found.append(replace(hits, y=hits.y + rows[0], x=hits.x + columns[0]))
+        return found[0] if parts is None else join(found)
+
+    def _stream(
+        self, integration: int, frame: int, words: tuple[int, ...], kind: str
+    ) -> np.random.Generator:
+        return self.camera.random(kind, integration, frame, *words)
+
+    def _coupled(self, signal: Float32) -> Float32:
+        """Let neighbours share signal, in each part of the frame on its own."""
+        pixels, active = self.physics.pixels, self.maps.active
+        share = pixels.coupling, pixels.coupling_diagonal
+        if self.camera.parts is None:
+            return couple(signal, active, *share)
+        shared = np.empty_like(signal)
+        for part in self.camera.parts:
+            shared[part] = couple(signal[part], active[part], *share)
+        return shared
+
     def _read(
         self, charge: Float32, integration: int, frame: int, group: int, now_s: float
     ) -> tuple[NDArray[np.uint16], NDArray[np.uint16] | None]:
@@ -316,7 +349,7 @@ class _Exposure:
         linear = np.divide(held, self.maps.gain, dtype=np.float32)
         signal = measured(linear, self.maps.terms, pixels.full_scale_dn)
         if self.effects.coupling:
-            signal = couple(signal, self.maps.active, pixels.coupling, pixels.coupling_diagonal)
+            signal = self._coupled(signal)
         self.signal = signal
         value = self._transients(signal, integration, frame, group)
         value += self.maps.bias

@@ -32,7 +32,7 @@ BAD_LIST = (DQ.DO_NOT_USE, DQ.DEAD, DQ.HOT, DQ.WARM, DQ.LOW_QE, DQ.RC)
 
 def mask(setup: Setup, path: Path) -> None:
     """Write the list of bad pixels and of reference pixels."""
-    flags = setup.maps.dq[setup.area.window]
+    flags = setup.maps.dq[setup.window]
     # The order differs from the products' on purpose: readers must go by the names.
     names = (*BAD_LIST, DQ.BAD_REF_PIXEL, DQ.REFERENCE_PIXEL)
     header = keywords(setup, "mask", "MaskModel", path.name)
@@ -41,7 +41,7 @@ def mask(setup: Setup, path: Path) -> None:
 
 def saturation(setup: Setup, path: Path) -> None:
     """Write the raw numbers from which on pixels are saturated [DN]."""
-    maps, pixels = setup.maps.cut(setup.area.window), setup.physics.pixels
+    maps, pixels = setup.maps.cut(setup.window), setup.physics.pixels
     # A full pixel among empty ones shows this part of its signal; its neighbours have the rest.
     held = 1 - 4 * pixels.coupling - 4 * pixels.coupling_diagonal
     margin = 1 - setup.quality.saturation
@@ -57,7 +57,7 @@ def saturation(setup: Setup, path: Path) -> None:
 
 def superbias(setup: Setup, path: Path) -> None:
     """Write the mean of many first reads [DN]."""
-    maps, pixels = setup.maps.cut(setup.area.window), setup.physics.pixels
+    maps, pixels = setup.maps.cut(setup.window), setup.physics.pixels
     truth = switched(maps, setup.physics, setup.effects)
     reset = pixels.reset_noise_electron / maps.gain * maps.active
     noise = np.hypot(maps.read_noise, reset) / np.sqrt(setup.quality.frames)
@@ -70,7 +70,7 @@ def superbias(setup: Setup, path: Path) -> None:
 
 def linearity(setup: Setup, path: Path) -> None:
     """Write the polynomials that linearise [DN to DN]."""
-    maps, pixels = setup.maps.cut(setup.area.window), setup.physics.pixels
+    maps, pixels = setup.maps.cut(setup.window), setup.physics.pixels
     truth = switched(maps, setup.physics, setup.effects)
     total = sum(pixels.nonlinearity)
     share = setup.quality.linearity / total if total else 0.0
@@ -97,7 +97,7 @@ def dark(setup: Setup, path: Path) -> None:
     A dark is made frame by frame, as CRDS has them, if it is not too large; otherwise with the
     exposure's own pattern of groups.
     """
-    maps, plan = setup.maps.cut(setup.area.window), setup.plan
+    maps, plan = setup.maps.cut(setup.window), setup.plan
     truth = switched(maps, setup.physics, setup.effects)
     rate = couple_if(setup, truth.dark / truth.gain, maps.active)
     frames, skip, groups = plan.pattern.frames, plan.pattern.skip, plan.n_groups
@@ -153,7 +153,7 @@ def reset(setup: Setup, path: Path) -> None:
     settling, plan = setup.physics.settling, setup.plan
     if settling is None:
         raise ValueError(f"{setup.detector.name} has no settling to write")
-    maps = setup.maps.cut(setup.area.window)
+    maps = setup.maps.cut(setup.window)
     truth = switched(maps, setup.physics, setup.effects)
     groups = max(1, int(np.ceil(8 * settling.reset_frames)))
     groups = min(groups, max(plan.n_groups - 1, 1))
@@ -190,7 +190,7 @@ def rscd(setup: Setup, path: Path) -> None:
 
 def gain(setup: Setup, path: Path) -> None:
     """Write electrons per DN."""
-    maps = setup.maps.cut(setup.area.window)
+    maps = setup.maps.cut(setup.window)
     truth = switched(maps, setup.physics, setup.effects)
     values = truth.gain * (1 + np.float32(setup.quality.gain) * setup.error("gain"))
     header = keywords(setup, "gain", "GainModel", path.name)
@@ -201,7 +201,7 @@ def gain(setup: Setup, path: Path) -> None:
 
 def read_noise(setup: Setup, path: Path) -> None:
     """Write the noise of the difference of two reads [DN]."""
-    maps = setup.maps.cut(setup.area.window)
+    maps = setup.maps.cut(setup.window)
     values = np.sqrt(2) * maps.read_noise
     values = values * (1 + np.float32(setup.quality.read_noise) * setup.error("read noise"))
     header = keywords(setup, "readnoise", "ReadnoiseModel", path.name)

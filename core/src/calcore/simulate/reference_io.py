@@ -15,6 +15,7 @@ from calcore.simulate.detector_maps import DetectorMaps
 from calcore.simulate.physics import Effects, Physics
 from calcore.simulate.readout import Plan
 from calcore.simulate.streams import stream
+from calcore.simulate.striped import StripedReadout
 from calcore.simulate.tables import Detector, Filter, Subarray
 
 AUTHOR = "calcore simulate"
@@ -76,6 +77,8 @@ class Setup:
         Seed of the detector; the errors of the references depend on it and on their type alone.
     gain_factor
         Gain of the exposure over the detector's usual one (GAINFACT).
+    striped
+        How the sub-array is read in stripes; None where it is read in one piece.
     table
         The type's row in the instrument's ``[references]``.
     """
@@ -94,12 +97,21 @@ class Setup:
     quality: Quality
     seed: int
     gain_factor: float = 1.0
+    striped: StripedReadout | None = None
     table: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def area(self) -> Subarray:
         """The part of the detector that the file covers."""
-        return self.subarray if self.table.get("per_subarray", False) else self.detector.full
+        if not self.table.get("per_subarray", False):
+            return self.detector.full
+        return self.subarray if self.striped is None else self.striped.product
+
+    @property
+    def window(self) -> tuple[Any, Any]:
+        """Where this part lies on the detector, as an index of its maps (y, x)."""
+        own = self.table.get("per_subarray", False)
+        return self.area.window if self.striped is None or not own else self.striped.window
 
     def random(self, *words: str) -> np.random.Generator:
         """Return the stream of a measurement error, frozen for the detector and the area."""

@@ -81,7 +81,7 @@ class OpticsSetup:
 def flat(optics: OpticsSetup, path: Path) -> None:
     """Write the response of pixels to a uniform sky, relative to the mean gain and efficiency."""
     setup = optics.setup
-    window = setup.area.window
+    window = setup.window
     maps, quality = setup.maps.cut(window), setup.quality
     truth = switched(maps, setup.physics, setup.effects)
     response = truth.efficiency * pixel_area_map(setup.detector)[window]
@@ -106,7 +106,7 @@ def area(optics: OpticsSetup, path: Path) -> None:
     setup = optics.setup
     header = keywords(setup, "area", "PixelAreaModel", path.name)
     header.update(_nominal_area(setup))
-    values = pixel_area_map(setup.detector)[setup.area.window]
+    values = pixel_area_map(setup.detector)[setup.window]
     write_fits(path, header, {"SCI": values.astype(np.float32)})
 
 

@@ -25,7 +25,8 @@ from calcore.simulate.render import render
 from calcore.simulate.scene import Scene
 from calcore.simulate.sky_options import draw_sky, full_flux_jy, smooth_sky
 from calcore.simulate.streams import stream
-from calcore.simulate.tables import Detector, Filter
+from calcore.simulate.striped import StripedReadout
+from calcore.simulate.tables import Detector, Filter, Subarray
 from calcore.simulate.traps import Traps
 from calcore.simulate.truth_files import write_detector_truth, write_exposure_truth, write_scene
 from calcore.simulate.visit_options import SimulatedVisit, VisitOptions
@@ -179,31 +180,48 @@ class _Visit:
         """Return what a detector sees at a dither point."""
         return Geometry(
             detector=detector,
-            subarray=detector.subarray(self.subarray),
+            subarray=self._read(detector),
             pointing=self.pointing(offset),
             filter=self.bands[detector.channel],
         )
+
+    def _read(self, detector: Detector) -> Subarray:
+        """Return the sub-array that is read."""
+        return detector.subarray(self.subarray)
+
+    def striped(self, detector: Detector) -> StripedReadout | None:
+        """Return how the sub-array is read in stripes; None where it is read in one piece."""
+        return StripedReadout.of(self.instrument.table["readout"], detector, self._read(detector))
+
+    def _seen(self, detector: Detector) -> Subarray:
+        """Return the sub-array that light falls on, all lines of it."""
+        return striped.seen if (striped := self.striped(detector)) else self._read(detector)
 
     def clocks(self, detector: Detector) -> Clocking:
         """Return the clocks of a frame."""
         slow = self.pattern.samples > 1
         readout = self.instrument.table["readout"]
-        return clocking(readout, detector, detector.subarray(self.subarray), slow)
+        return clocking(readout, detector, self._read(detector), slow)
 
     def plan(self, detector: Detector) -> Plan:
         """Return the times of an exposure."""
         return Plan(
             pattern=self.pattern,
             clocking=self.clocks(detector),
-            n_ints=self.n_ints,
+            n_ints=self.n_ints * self._positions(detector),
             n_groups=self.n_groups,
         )
+
+    def _positions(self, detector: Detector) -> int:
+        """Return how many integrations in a file are one of the whole sub-array."""
+        return striped.stripes.positions if (striped := self.striped(detector)) else 1
 
     def _draw_scene(self) -> Scene:
         """Draw the sky; fluxes are relative to the first detector's full well."""
         self.tell("sky")
         options, first = self.options, self.detectors[0]
-        geometries = [self.geometry(detector, (0.0, 0.0)) for detector in self.detectors]
+        places = [(each, self.geometry(each, (0.0, 0.0))) for each in self.detectors]
+        geometries = [replace(place, subarray=self._seen(each)) for each, place in places]
         if self.mode.get("dispersed", False):
             return smooth_sky(
                 options.sky,
@@ -261,32 +279,30 @@ class _Visit:
                 operations=options.operations,
                 optics=not self.mode.get("dispersed", False),
             )
-        subarray = detector.subarray(self.subarray)
-        cut = maps.cut(subarray.window)
+        striped = self.striped(detector)
+        cut = maps.cut(self._seen(detector).window)
         del maps
         traps = Traps(physics.persistence, cut.shape) if options.effects.persistence else None
+        if traps is not None and striped is not None:
+            raise BadParameter(f"persistence of {self.subarray}, read in stripes, is not simulated")
         for number, offset in enumerate(self.offsets, start=1):
             self.tell(f"{detector.name} exposure {number} of {self.n_dithers}")
             sky = render(
-                scene,
-                detector=detector,
-                subarray=subarray,
-                band=band,
-                pointing=self.pointing(offset),
-                gain=usual.pixels.gain,
-                spread=spread,
-            )
+                scene, detector=detector, subarray=self._seen(detector), band=band,
+                pointing=self.pointing(offset), gain=usual.pixels.gain, spread=spread,
+            )  # fmt: skip
             camera = Camera(
                 maps=cut,
                 physics=physics,
                 effects=options.effects,
                 plan=self.plan(detector),
-                order=read_order(self.clocks(detector), detector, subarray),
+                order=read_order(self.clocks(detector), detector, self._read(detector)),
                 frame_pixels=detector.nx * detector.ny,
                 random=lambda *words, n=number: stream(options.seed, detector.name, n, *words),
                 traps=traps,
             )
-            ramps = camera.expose(self.instrument.shaded(self.subarray, sky.rate))
+            rate = self.instrument.shaded(self.subarray, sky.rate)
+            ramps = striped.expose(camera, rate) if striped else camera.expose(rate)
             if traps is not None:
                 traps.rest(OVERHEAD_S)
             whole = self._facts(detector, number, offset, physics, ramps)
@@ -295,20 +311,19 @@ class _Visit:
                 part = ramps.integrations(here.start, here.stop)
                 path = write_raw(part, facts, self.output)
                 if self.truth is not None:
-                    true_cut = switched(cut, physics, options.effects)
-                    true_cut = true_cut.at_gain(1 / self.gain_factor)
-                    write_exposure_truth(
-                        self.truth, facts, sky, part, true_cut, usual, options.effects
-                    )
+                    known = switched(cut, physics, options.effects).at_gain(1 / self.gain_factor)
+                    true = striped.truth(sky, part, known) if striped else (sky, part, known)
+                    write_exposure_truth(self.truth, facts, *true, usual, options.effects)
                 yield facts, path
 
     def _segments(self, whole: ExposureFacts) -> list[ExposureFacts]:
         """Return the files of an exposure."""
         count = math.ceil(self.n_ints / self.segment_ints)
+        size = self.segment_ints * self._positions(whole.geometry.detector)
         if count == 1:
             return [whole]
         return [
-            replace(whole, segment=k, segments=count, segment_ints=self.segment_ints)
+            replace(whole, segment=k, segments=count, segment_ints=size)
             for k in range(1, count + 1)
         ]
 
@@ -319,7 +334,8 @@ class _Visit:
             use_after=self.instrument.table["reference_time"],
             exposure_type=self.mode["exposure_type"],
             detector=detector,
-            subarray=detector.subarray(self.subarray),
+            subarray=self._read(detector),
+            striped=self.striped(detector),
             filter=self.bands[detector.channel],
             plan=replace(self.plan(detector), n_ints=1),
             outputs=self._outputs(detector, physics),
@@ -334,7 +350,8 @@ class _Visit:
     def _keywords(self, detector: Detector) -> dict[str, str | int | float | bool]:
         """Return the mode's own keywords, and what depends on the detector."""
         own = self.mode.get("detector_keywords", {}).get(detector.name, {})
-        return {**self.mode.get("keywords", {}), **own}
+        more = striped.keywords if (striped := self.striped(detector)) else {}
+        return {**self.mode.get("keywords", {}), **own, **more}
 
     def _outputs(self, detector: Detector, physics: Physics) -> int:
         """Return the value of NOUTPUTS: amplifiers and the reference output."""

@@ -12,10 +12,11 @@ from calcore.kernels.snowballs import flag_snowballs
 from calcore.model import Meta, Window
 from calcore.model.reference import Gain, ReadNoise
 from calcore.steps._jump_settings import FaintEvents, LargeEvents
+from calcore.steps._stripes import Neighbours, windows_of
 
 
 @dataclass(frozen=True, kw_only=True)
-class Events(LargeEvents, FaintEvents):
+class Events(LargeEvents, FaintEvents, Neighbours):
     """Parameters of large events, and the search for them in whole frames."""
 
     def event_planes(self, meta: Meta) -> tuple[str, ...]:
@@ -36,7 +37,7 @@ class Events(LargeEvents, FaintEvents):
         """
         groupdq, count = planes["groupdq"], 0
         if self.expand_large_events:
-            groupdq, count = flag_snowballs(groupdq, self.snowballs(meta))
+            groupdq, count = self._snowballs(meta, groupdq)
         if "data" in planes:
             frame = Window.whole(*groupdq.shape[2:])
             gain, readnoise = gain.cut(frame), readnoise.cut(frame)
@@ -52,3 +53,16 @@ class Events(LargeEvents, FaintEvents):
             )
             count += showers
         return groupdq, count
+
+    def _snowballs(self, meta: Meta, groupdq: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], int]:
+        """Find snowballs in each part of the frame whose pixels are neighbours."""
+        settings, frame = self.snowballs(meta), Window.whole(*groupdq.shape[2:])
+        parts = list(windows_of(meta, frame, apart=self.stripes_apart))
+        if not parts:
+            return flag_snowballs(groupdq, settings)
+        flags, count = groupdq.copy(), 0
+        for part in parts:
+            where = ..., part.rows, part.columns
+            flags[where], found = flag_snowballs(np.ascontiguousarray(groupdq[where]), settings)
+            count += found
+        return flags, count

@@ -9,10 +9,11 @@ from calcore.kernels.charge_migration import flag_charge_migration
 from calcore.model import Meta, Ramp, Reference
 from calcore.parameters import Doc, Unit
 from calcore.step import Rows, Step
+from calcore.steps._stripes import Neighbours
 
 
 @dataclass(frozen=True, kw_only=True)
-class ChargeMigration(Step):
+class ChargeMigration(Neighbours, Step):
     """Flag bright samples and their neighbours, whose charge migrates between pixels.
 
     From the first group above the threshold on, the pixel and its four neighbours are CHARGELOSS
@@ -36,5 +37,8 @@ class ChargeMigration(Step):
 
     def apply(self, ramp: Ramp) -> Ramp:
         """Flag all integrations."""
-        groupdq = flag_charge_migration(ramp.data, ramp.groupdq, self.signal_threshold)
+        groupdq = self.on_stripes(
+            lambda _, data, known: flag_charge_migration(data, known, self.signal_threshold),
+            ramp, ramp.data, ramp.groupdq,
+        )  # fmt: skip
         return ramp.replace(groupdq=groupdq)

@@ -3,15 +3,19 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+import numpy as np
+from numpy.typing import NDArray
+
 from calcore.kernels.interpixel import convolve
 from calcore.model import Meta, Ramp, Reference
 from calcore.model.reference import Ipc as IpcReference
 from calcore.step import Rows, Step
 from calcore.steps._coupling import check_kernel, kernel_in
+from calcore.steps._stripes import Neighbours
 
 
 @dataclass(frozen=True, kw_only=True)
-class Ipc(Step):
+class Ipc(Neighbours, Step):
     """Convolve every group with the kernel that undoes inter-pixel capacitance.
 
     Reference pixels neither give nor take. A NaN spreads over the kernel's reach. The kernel is
@@ -33,7 +37,11 @@ class Ipc(Step):
 
     def apply(self, ramp: Ramp, *, ipc: IpcReference) -> Ramp:
         """Convolve all groups."""
-        area, kernel = kernel_in(ramp, ipc)
+
+        def corrected(part: Ramp, data: NDArray[np.float32]) -> NDArray[np.float32]:
+            area, kernel = kernel_in(part, ipc)
+            return convolve(data, kernel, area)
+
         # Later steps in the same band ask whether neighbours still share.
         meta = ramp.meta.set({"cal_step.ipc": "COMPLETE"})
-        return ramp.replace(data=convolve(ramp.data, kernel, area), meta=meta)
+        return ramp.replace(data=self.on_stripes(corrected, ramp, ramp.data), meta=meta)

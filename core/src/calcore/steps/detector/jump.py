@@ -73,7 +73,10 @@ class Jump(Search, Consequences, Events, Step):
         arrays = ramp.data, ramp.groupdq, gain.data, readnoise.data
         frames = ramp.meta.frames_per_group
         if self.neighbours:
-            groupdq = spread_jumps(*arrays, groupdq, n_frames=frames, **self.neighbours)
+            groupdq = self.on_stripes(
+                lambda _, *values: spread_jumps(*values, n_frames=frames, **self.neighbours),
+                ramp, *arrays, groupdq,
+            )  # fmt: skip
         if after := self.after(ramp.meta, plan.gain):
             groupdq = spread_jumps(*arrays, groupdq, n_frames=frames, after=after)
         meta = ramp.meta.set({_FOUND: (ramp.frame.row_start, tuple(found.tolist()))})

@@ -12,15 +12,17 @@ from calcore.flags import DQ
 from calcore.kernels.coupled_response import share_linearly
 from calcore.kernels.linearity import linearize, linearize_averages, linearize_image
 from calcore.model import Meta, Ramp, Reference
+from calcore.model.exposure import Float, GroupFlags
 from calcore.model.reference import Ipc
 from calcore.model.reference import Linearity as LinearityReference
 from calcore.parameters import Doc
 from calcore.step import Rows, Step
 from calcore.steps._coupling import check_kernel, kernel_in
+from calcore.steps._stripes import Neighbours
 
 
 @dataclass(frozen=True, kw_only=True)
-class Linearity(Step):
+class Linearity(Neighbours, Step):
     """Correct the pixels' non-linear response by a polynomial of the signal.
 
     Where groups are averages and the reference knows the inverse polynomial, the average is made
@@ -83,8 +85,14 @@ class Linearity(Step):
         else:
             data = linearize(ramp.data, ramp.groupdq, forward)
         if ipc is not None and meta.get("cal_step.ipc") != "COMPLETE":
-            area, kernel = kernel_in(ramp, ipc)
-            data = share_linearly(ramp.data, data, ramp.groupdq, forward, kernel, area)
+
+            def shared(
+                part: Ramp, raw: Float, linear: Float, groupdq: GroupFlags, terms: Float
+            ) -> Float:
+                area, kernel = kernel_in(part, ipc)
+                return share_linearly(raw, linear, groupdq, terms, kernel, area)
+
+            data = self.on_stripes(shared, ramp, ramp.data, data, ramp.groupdq, forward)
         zeroframe = ramp.zeroframe
         if zeroframe is not None:
             zeroframe = linearize_image(zeroframe, forward)

@@ -27,9 +27,8 @@ class RefPix(Step):
     A frame that all amplifiers read takes the level of each amplifier's columns from the reference
     pixels at the first and last lines, and that of each line from those at its ends, smoothed
     along the lines: by a running median, or in full frames by the kernels that are best for the
-    detector. A sub-array that one amplifier reads takes one level from all it has; one that is read
-    in stripes takes one level for each amplifier's columns.
-    Reference pixels that are DO_NOT_USE are left out. Without any, nothing is subtracted.
+    detector. A sub-array that one amplifier reads takes one level from all it has, one that is
+    read in stripes one for each amplifier. Reference pixels that are DO_NOT_USE are left out.
     """
 
     odd_even_columns: Annotated[
@@ -66,6 +65,9 @@ class RefPix(Step):
     kernels_of_parts: Annotated[
         bool, Doc("Use kernels in sub-arrays of whole lines that all amplifiers read, too.")
     ] = False
+    first_stripe_flags: Annotated[
+        bool, Doc("Have flags of a super-stripe's first position hold for all, as jwst 3.0.0 does.")
+    ] = False
 
     def wanted(self, meta: Meta) -> frozenset[str]:
         """Kernels only where they are used."""
@@ -95,7 +97,8 @@ class RefPix(Step):
         readout = Readout.of(meta, Window.whole(first.frame.frame_rows, first.frame.frame_columns))
         odd_even, sigma, stripes = self.odd_even_columns, self.siglimit, Stripes.of(meta)
         if stripes is not None:
-            return by_stripe(stripes, readout, [first, *parts], odd_even=odd_even, sigma=sigma)
+            settings = odd_even, sigma, self.first_stripe_flags
+            return by_stripe(stripes, readout, [first, *parts], *settings)
         if readout.one_output:
             return common(readout, [first, *parts], odd_even=odd_even, sigma=sigma)
         sides = self._sides(meta, readout, sirskernel) if self.use_side_ref_pixels else None

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from typing import Annotated
 
 import numpy as np
-from numpy.typing import NDArray
 
 from calcore.flags import DQ
 from calcore.kernels.saturation import (
@@ -15,14 +14,16 @@ from calcore.kernels.saturation import (
     flag_saturated,
 )
 from calcore.model import Meta, Ramp, Reference
+from calcore.model.exposure import Float, GroupFlags
 from calcore.model.reference import Saturation as SaturationReference
 from calcore.model.reference import Superbias
 from calcore.parameters import Doc, Range, Unit
 from calcore.step import Rows, Step
+from calcore.steps._stripes import Neighbours
 
 
 @dataclass(frozen=True, kw_only=True)
-class Saturation(Step):
+class Saturation(Neighbours, Step):
     """Flag saturated samples and those at or below zero, in raw counts.
 
     From its first saturated group on a pixel is SATURATED to the end of the integration, and so
@@ -64,28 +65,26 @@ class Saturation(Step):
         missing = np.isnan(saturation.data)
         flags = saturation.dq | np.where(missing, unchecked, np.uint32(0))
         threshold = np.where(flags & unchecked, np.float32(NO_THRESHOLD), saturation.data)
-        groupdq = flag_saturated(ramp.data, ramp.groupdq, threshold, self.n_pix_grow_sat)
+        groupdq = self.on_stripes(
+            lambda _, data, known, limit: flag_saturated(data, known, limit, self.n_pix_grow_sat),
+            ramp, ramp.data, ramp.groupdq, threshold,
+        )  # fmt: skip
         if self._averages(ramp.meta):
-            groupdq = self._flag_averages(ramp, groupdq, threshold, superbias)
+            bias = np.zeros_like(threshold) if superbias is None else superbias.data
+            groupdq = self.on_stripes(self._partly, ramp, ramp.data, groupdq, threshold, bias)
         zeroframe = ramp.zeroframe
         if zeroframe is not None:
-            zeroframe = clear_saturated(zeroframe, threshold, self.n_pix_grow_sat)
+            zeroframe = self.on_stripes(
+                lambda _, first, limit: clear_saturated(first, limit, self.n_pix_grow_sat),
+                ramp, zeroframe, threshold,
+            )  # fmt: skip
         return ramp.replace(groupdq=groupdq, pixeldq=ramp.pixeldq | flags, zeroframe=zeroframe)
 
-    def _flag_averages(
-        self,
-        ramp: Ramp,
-        groupdq: NDArray[np.uint8],
-        threshold: NDArray[np.float32],
-        superbias: Superbias | None,
-    ) -> NDArray[np.uint8]:
-        bias = np.zeros_like(threshold) if superbias is None else superbias.data
+    def _partly(
+        self, part: Ramp, data: Float, groupdq: GroupFlags, threshold: Float, bias: Float
+    ) -> GroupFlags:
+        meta, reach = part.meta, self.n_pix_grow_sat
+        gap = meta.group_gap if self.count_gaps else 0
         return flag_partly_saturated(
-            ramp.data,
-            groupdq,
-            threshold,
-            bias,
-            self.n_pix_grow_sat,
-            ramp.meta.frames_per_group,
-            ramp.meta.group_gap if self.count_gaps else 0,
+            data, groupdq, threshold, bias, reach, meta.frames_per_group, gap
         )
