@@ -11,7 +11,6 @@ between neighbours.
 """
 
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +18,7 @@ from numpy.typing import NDArray
 from calcore.flags import DQ
 from calcore.kernels._jit import F4x2, F4x4, F8x1, U1x2, U1x4, helper, kernel
 from calcore.kernels._likely_whole import CHUNK, NO_PHOTONS, ROOM, fit_whole
-from calcore.kernels.ramp_fit_ols import RampFit, fit_ordinary
+from calcore.kernels.ramp_fit_ols import RampFit
 
 _PERSISTENCE = int(DQ.PERSISTENCE)
 _JUMP = int(DQ.JUMP_DET)
@@ -145,35 +144,6 @@ def _fit(
                 out_rate[1, n, y, x] = np.sqrt(variance * scale)
                 out_rate[2, n, y, x] = (variance - read_part) * scale
                 out_rate[3, n, y, x] = read_part * scale
-
-
-def fit_likely(
-    data: NDArray[np.float32],
-    groupdq: NDArray[np.uint8],
-    pixeldq: NDArray[np.uint32],
-    gain: NDArray[np.float32],
-    readnoise: NDArray[np.float32],
-    *,
-    used: tuple[int, int] | None = None,
-    group_time_s: float,
-    frame_time_s: float,
-    n_frames: int = 1,
-    dark: NDArray[np.float32] | None = None,
-    **ordinary: Any,
-) -> RampFit:
-    """Fit ramps by greatest likelihood; arguments and result as in `fit_ordinary`.
-
-    Which pixels have a rate, and what the flags say, is as there.
-    """
-    times: dict[str, Any] = {
-        "group_time_s": group_time_s,
-        "frame_time_s": frame_time_s,
-        "n_frames": n_frames,
-    }
-    first = fit_ordinary(
-        data, groupdq, pixeldq, gain, readnoise, dark=dark, used=used, **times, **ordinary
-    )
-    return refine(first, data, groupdq, gain, readnoise, dark=dark, used=used, **times)
 
 
 def refine(

@@ -1,40 +1,23 @@
 """Fit ramps: from groups to count rates."""
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
-from typing import Annotated, Literal
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
 
 import numpy as np
 
 from calcore.errors import DataUnusable
-from calcore.kernels.ramp_fit_likelihood import fit_likely
-from calcore.kernels.ramp_fit_ols import RampFit as Fit
+from calcore.kernels.ramp_fit_differences import fit_each
+from calcore.kernels.ramp_fit_likelihood import refine
 from calcore.kernels.ramp_fit_ols import fit_ordinary
-from calcore.model import Meta, Ramp, Rate, Reference, Window
-from calcore.model.exposure import Flags, Float
+from calcore.model import Meta, Ramp, Reference, Window
 from calcore.model.reference import Gain, ReadNoise
 from calcore.model.usable_groups import Span, used_span, widened
 from calcore.parameters import Doc, Range
 from calcore.step import Rows, Step
+from calcore.steps._ramp_fit import RampFitResult, products
 
-
-@dataclass(frozen=True, eq=False)
-class RampFitResult:
-    """Count rates of the exposure, and of each integration."""
-
-    rate: Rate
-    rateints: Rate
-
-    @property
-    def meta(self) -> Meta:
-        """Metadata of the products."""
-        return self.rate.meta
-
-    def replace(self, *, meta: Meta) -> "RampFitResult":
-        """Return the same products with other metadata."""
-        return replace(
-            self, rate=self.rate.replace(meta=meta), rateints=self.rateints.replace(meta=meta)
-        )
+_LEAST = 4  # groups that LIKELY needs to look for jumps
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,9 +34,19 @@ class RampFit(Step):
         Literal["OLS_C", "LIKELY"],
         Doc("Weighted least squares of the samples, or greatest likelihood of their differences."),
     ] = "OLS_C"
+    joint: Annotated[
+        bool,
+        Doc(
+            "With LIKELY, fit all integrations together, jumps as they are flagged, errors those of the "
+            "fitted rate; else fit each, look for jumps, and average."
+        ),
+    ] = False
     suppress_one_group: Annotated[
         bool, Doc("Give no rate to an integration that has one good group.")
     ] = True
+    save_opt: Annotated[
+        bool, Doc("Save what each part of a ramp gave, or chi square of LIKELY.")
+    ] = False
     firstgroup: Annotated[int | None, Doc("First group to fit, counted from 0.")] = None
     lastgroup: Annotated[int | None, Range(0), Doc("Last group to fit, counted from 0.")] = None
     trim: Annotated[
@@ -90,28 +83,34 @@ class RampFit(Step):
 
     def apply(self, ramp: Ramp, *, gain: Gain, readnoise: ReadNoise, span: Span) -> RampFitResult:
         """Return rates [DN/s]."""
-        likely, dark = self.algorithm == "LIKELY", ramp.average_dark_current
-        if likely and dark is not None:
+        data, groupdq, used = ramp.data, ramp.groupdq, self._used(ramp.data.shape[1])
+        noise, dark = readnoise.data, ramp.average_dark_current
+        times: dict[str, Any] = {
+            "group_time_s": ramp.meta.group_time_s,
+            "frame_time_s": ramp.meta.frame_time_s,
+            "n_frames": ramp.meta.frames_per_group,
+        }
+        likely = self.algorithm == "LIKELY" and (self.joint or data.shape[1] >= _LEAST)
+        if likely and self.joint and dark is not None:
             # The reference pipeline adds electrons to DN.
             dark = np.divide(dark, gain.data, out=np.zeros_like(dark), where=gain.data > 0)
-        fitted = fit_likely if likely else fit_ordinary
-        fit = fitted(
-            ramp.data,
-            ramp.groupdq,
-            ramp.pixeldq,
-            gain.data,
-            readnoise.data,
-            group_time_s=ramp.meta.group_time_s,
-            frame_time_s=ramp.meta.frame_time_s,
-            n_frames=ramp.meta.frames_per_group,
-            dark=dark,
-            zeroframe=ramp.zeroframe,
-            suppress_one_group=self.suppress_one_group,
-            used=self._used(ramp.data.shape[1]),
-            span=(span.first, ramp.data.shape[1] if span.end is None else span.end),
-            trim_each=self.trim == "pixel",
-        )
-        return _products(ramp, fit)
+        end = data.shape[1] if span.end is None else span.end
+        fit = fit_ordinary(
+            data, groupdq, ramp.pixeldq, gain.data, noise, **times, dark=dark,
+            zeroframe=ramp.zeroframe, suppress_one_group=self.suppress_one_group, used=used,
+            span=(span.first, end), trim_each=self.trim == "pixel",
+        )  # fmt: skip
+        if likely and self.joint:
+            return products(
+                ramp, refine(fit, data, groupdq, gain.data, noise, **times, dark=dark, used=used)
+            )
+        if likely:
+            each = fit_each(
+                fit, data, groupdq, ramp.pixeldq, gain.data, noise, **times, dark=dark, used=used,
+                zeroframe=ramp.zeroframe, span=(span.first, end),
+            )  # fmt: skip
+            return products(ramp, each.fit, each.chi_square if self.save_opt else None)
+        return products(ramp, fit)
 
     def _used(self, n_group: int) -> tuple[int, int]:
         """Return first and last group to fit; limits that leave nothing are no limits."""
@@ -131,19 +130,3 @@ class RampFit(Step):
                 "no number; look at GROUPDQ and PIXELDQ, or set ramp_fit.suppress_one_group to false"
             )
         return meta
-
-
-def _products(ramp: Ramp, fit: Fit) -> RampFitResult:
-    """Make records of the arrays."""
-    meta = ramp.meta.set({"bunit_data": "DN/s", "bunit_err": "DN/s"})
-
-    def record(data: Float, err: Float, photons: Float, read: Float, dq: Flags) -> Rate:
-        return Rate(
-            meta=meta, carried=ramp.carried, window=ramp.window,
-            data=data, err=err, dq=dq, var_poisson=photons, var_rnoise=read,
-        )  # fmt: skip
-
-    rate = record(fit.rate, fit.err, fit.var_poisson, fit.var_rnoise, fit.dq)
-    data, err, photons, read = fit.integrations
-    rateints = record(data, err, photons, read, fit.integrations_dq)
-    return RampFitResult(rate, rateints.replace(int_times=ramp.int_times))
