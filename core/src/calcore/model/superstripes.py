@@ -50,10 +50,8 @@ def taken_together(ramp: Ramp) -> Ramp:
     known = times is not None and "integration_number" in (times.dtype.names or ())
     if times is not None and known and len(times) % count == 0:
         first = meta.first_integration
-        tables = {
-            "int_times": times_together(times, count, first),
-            "int_times_stripe": times_by_stripe(times, count, first),
-        }
+        tables["int_times"] = times_together(times, count, first)
+        tables["int_times_stripe"] = times_by_stripe(times, count, first)
     return replace(ramp, meta=meta, **planes, **tables)
 
 
