@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 
+import numpy as np
 from benchmarks import truth_criteria as criteria
 from benchmarks.truth_rates import HitScore, RateScore
 from benchmarks.truth_score import Result
@@ -54,6 +55,7 @@ def page(results: Sequence[Result], versions: str) -> str:
         "## Count rates and false flags\n\n",
         *map(_rates, rated),
         _hits(rated),
+        _bands(rated),
         "## Stars\n\n" + STARS,
         *map(_stars, starred),
         _same(results),
@@ -226,6 +228,27 @@ def _hits(visits: Sequence[Mapping[str, Result]]) -> str:
         rows.append(row)
     names = " | ".join(name for program, name in NAMES.items() if columns[program])
     return text + _table(f"size [σ] | hits | {names}", rows)
+
+
+def _bands(visits: Sequence[Mapping[str, Result]]) -> str:
+    """Return the table of what 1/f noise leaves in lines."""
+    text = (
+        "## Banding\n\nRoot mean square of the means of lines (of each amplifier's part of one) of "
+        "rate − truth, over what the ERR of their pixels makes of it: 1 is no banding by 1/f noise. "
+        "Of rates, and where there are several, of single integrations.\n\n"
+    )
+    rows = []
+    for programs in visits:
+        row = [next(iter(programs.values())).visit.title]
+        for program in NAMES:
+            bands = programs[program].banding if program in programs else []
+            for name in ("rate", "integrations"):
+                squares = [getattr(band, name) ** 2 for band in bands]
+                mean = float(np.sqrt(np.mean(squares))) if squares else np.nan
+                row.append(f"{mean:.2f}" if np.isfinite(mean) else "")
+        rows.append(row)
+    names = " | ".join(f"{name}, rate | {name}, integrations" for name in NAMES.values())
+    return text + _table(f"visit | {names}", rows)
 
 
 def _stars(programs: Mapping[str, Result]) -> str:

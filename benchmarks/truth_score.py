@@ -4,6 +4,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
+from benchmarks.truth_banding import Banding, Lines, banding
 from benchmarks.truth_exposure import ExposureTruth, read_calibrated
 from benchmarks.truth_photometry import exposure_stars, mosaic_stars
 from benchmarks.truth_rates import FlagScore, HitScore, RateScore, Scores
@@ -39,6 +40,8 @@ class Result:
         False flags by flux, and hits by size.
     saturated
         Part of the light-sensitive pixels that reach their full well.
+    banding
+        What 1/f noise leaves in lines, of each exposure.
     fluxes, places
         Scores of stars, in exposures ("cal") and in mosaics ("i2d").
     """
@@ -49,6 +52,7 @@ class Result:
     flags: list[FlagScore] = field(default_factory=list)
     hits: list[HitScore] = field(default_factory=list)
     saturated: float = 0.0
+    banding: list[Banding] = field(default_factory=list)
     fluxes: dict[str, list[FluxScore]] = field(default_factory=dict)
     places: dict[str, list[PlaceScore]] = field(default_factory=dict)
 
@@ -59,11 +63,12 @@ def measure(observed: Observed, program: str, products: Path) -> Result:
     if visit.lattice is not None:
         return _stars(observed, program, products)
     scores = Scores()
-    full = []
+    full, bands, lines = [], [], lines_of(visit)
     for truth in observed.truths():
         calibrated = read_calibrated(products, truth.root)
         scores.add(truth, calibrated, reference_pixels(visit, truth))
         full.append(np.mean(truth.signal_share()[truth.active] >= 1))
+        bands.append(banding(products, truth, lines))
     return Result(
         visit=visit,
         program=program,
@@ -71,7 +76,16 @@ def measure(observed: Observed, program: str, products: Path) -> Result:
         flags=scores.false_flags(),
         hits=scores.hits(),
         saturated=float(np.mean(full)),
+        banding=bands,
     )
+
+
+def lines_of(visit: Visit) -> Lines:
+    """Return how the frames of a visit are read."""
+    instrument, geometry = instrument_of(visit), geometry_of(visit)
+    clocks = clocking(instrument.table["readout"], geometry.detector, geometry.subarray, slow=False)
+    along_x = abs(geometry.detector.fast_axis) == 1
+    return Lines(along_x=along_x, outputs=1 if clocks.interleaved else clocks.outputs)
 
 
 def reference_pixels(visit: Visit, truth: ExposureTruth) -> ReferencePixels:

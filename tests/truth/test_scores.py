@@ -1,9 +1,12 @@
 """The judges themselves: the noise bound against brute force, and limits that can be broken."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from astropy.io import fits
+from benchmarks.truth_banding import Lines, banding
 from benchmarks.truth_bound import Sampling, bound, information
 from benchmarks.truth_criteria import (
     false_flags_miss,
@@ -144,3 +147,38 @@ def test_scores_of_stars_find_what_was_put_in(rng):
     for score in place_scores(stars):
         assert score.mean_x == pytest.approx(0.03, abs=0.002)
         assert score.rms == pytest.approx(0.01, rel=0.1)
+
+
+def written(folder, error, **products):
+    """Write count rates as products have them, and the error of one of three integrations."""
+    for suffix, data in products.items():
+        noise = error if data.ndim == 3 else error / np.sqrt(3)
+        planes = {"SCI": data, "ERR": np.full(data.shape, noise), "DQ": np.zeros(data.shape, "u4")}
+        images = [fits.ImageHDU(plane, name=name) for name, plane in planes.items()]
+        fits.HDUList([fits.PrimaryHDU(), *images]).writeto(folder / f"x_{suffix}.fits")
+
+
+@pytest.mark.parametrize("along_x", [True, False])
+def test_banding_is_one_without_bands_and_grows_with_them(tmp_path, rng, along_x):
+    """Bands of an amplifier's 64 pixels that are as large as their mean's noise add in quadrature."""
+    sky = np.full((200, 128), 3.0)
+    bands = np.repeat(rng.normal(0, 0.1 / 8, (3, 200, 2)), 64, axis=-1)
+    noise = rng.normal(0, 0.1, (3, 200, 128))
+    truth = SimpleNamespace(
+        root="x", integrations=3, active=np.ones(sky.shape, bool), true_rate=lambda _: sky
+    )
+    single, quiet = sky + noise + bands, sky + noise.mean(axis=0)
+    quiet[50, 60] += 1e3  # a hit is no band
+    if not along_x:
+        single, quiet = single.swapaxes(1, 2), quiet.T
+        truth.active = truth.active.T
+        truth.true_rate = lambda _: sky.T
+    written(tmp_path, 0.1, rate=quiet)
+    alone = banding(tmp_path, truth, Lines(along_x=along_x, outputs=2))
+    assert alone.rate == pytest.approx(1, abs=0.08)
+    assert np.isnan(alone.integrations)
+    (tmp_path / "x_rate.fits").unlink()
+    written(tmp_path, 0.1, rate=quiet, rateints=single)
+    both = banding(tmp_path, truth, Lines(along_x=along_x, outputs=2))
+    assert both.rate == alone.rate
+    assert both.integrations == pytest.approx(np.sqrt(2), abs=0.08)

@@ -1,0 +1,169 @@
+"""Rows before and after: what single ideas of the default profile do for visits that show it.
+
+    python -m benchmarks.truth_ideas [--work DIR]
+
+prints a table of a figure without and with each idea, both in profile `default`.
+"""
+
+import argparse
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from os import environ
+from pathlib import Path
+
+import numpy as np
+from astropy.io import fits
+from benchmarks.truth_banding import banding
+from benchmarks.truth_score import lines_of
+from benchmarks.truth_visits import Observed, Visit, observe
+
+from calcore.simulate.physics import Effects
+from calcore.simulate.visit import VisitOptions
+
+WORK = Path(__file__).parents[1] / ".cache" / "truth"
+FAINTEST = 0.01
+EFFECTS = Effects()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Idea:
+    """A setting of the default profile that is switched off for comparison.
+
+    Attributes
+    ----------
+    name, figure
+        What it is, and what is measured.
+    visit
+        What is calibrated.
+    without, given
+        Arguments of the run without it, and of the run with it.
+    measure
+        Returns the figure of a folder of products.
+    """
+
+    name: str
+    figure: str
+    visit: Visit
+    measure: Callable[[Observed, Path], float]
+    without: tuple[str, ...] = ()
+    given: tuple[str, ...] = ()
+
+
+def of_rates(observed: Observed, products: Path) -> float:
+    """Return the banding of rates."""
+    return _banding(observed, products, "rate")
+
+
+def of_integrations(observed: Observed, products: Path) -> float:
+    """Return the banding of single integrations."""
+    return _banding(observed, products, "integrations")
+
+
+def of_narrow_bins(observed: Observed, products: Path) -> float:
+    """Return the rms of relative errors in narrow bins of bright fluxes [1e-6]."""
+    found = []
+    for truth in observed.truths():
+        true = truth.true_rate(corrected=False)
+        with fits.open(products / f"{truth.root}_rate.fits") as file:
+            rate, flags = np.asarray(file["SCI"].data, np.float64), file["DQ"].data
+        good = truth.active & (flags & 1 == 0) & np.isfinite(rate)
+        for low in np.arange(100.0, 300.0, 20.0 / 3):
+            here = good & (true >= low) & (true < low + 20.0 / 3)
+            found.append(np.median(rate[here] / true[here] - 1))
+    return float(np.std(found)) * 1e6
+
+
+def _banding(observed: Observed, products: Path, name: str) -> float:
+    lines = lines_of(observed.visit)
+    bands = [banding(products, truth, lines) for truth in observed.truths()]
+    return float(np.sqrt(np.mean([getattr(band, name) ** 2 for band in bands])))
+
+
+def _visit(name: str, instrument: str, *, ladder: float | None = None,
+           effects: Effects = EFFECTS, **options: object) -> Visit:  # fmt: skip
+    chosen = replace(VisitOptions(n_dithers=1, effects=effects), **options)  # type: ignore[arg-type]
+    return Visit(name=f"idea_{name}", instrument=instrument, options=chosen, ladder=ladder)
+
+
+MEDIAN = ("--set", "refpix.refpix_algorithm=median")
+LINES = ("--set", "line_noise.skip=true")
+NIRCAM = _visit("nircam", "nircam", seed=8, n_groups=6, ladder=FAINTEST)
+NIRISS = _visit("niriss", "niriss", seed=8, n_groups=6, ladder=FAINTEST)
+NIRSPEC = _visit(
+    "nirspec",
+    "nirspec",
+    seed=8,
+    detectors=("NRS1",),
+    pattern="NRSRAPID",
+    n_groups=6,
+    ladder=FAINTEST,
+)
+GRISM = _visit("grism", "nircam", mode="grism_time_series", seed=5, n_groups=5, n_ints=6,
+               subarray="SUBGRISM64")  # fmt: skip
+SOSS = _visit("soss", "niriss", mode="soss", seed=5, n_groups=5, n_ints=6, subarray="SUBSTRIP96")
+SLITS = _visit("slits", "nirspec", mode="bright_object", seed=5, n_groups=5, n_ints=6,
+               detectors=("NRS1",))  # fmt: skip
+WAVY = _visit("wavy", "niriss", mode="soss", seed=7, n_groups=6, n_ints=4, subarray="SUBSTRIP96",
+              effects=replace(EFFECTS, adc_nonlinearity=True))  # fmt: skip
+KERNELS = "refpix: side-pixel kernels (sirs) instead of a running median"
+SHARED = "line_noise: lines against the ramps that all integrations share"
+IDEAS = (
+    Idea(name=KERNELS, figure="banding of NIRCam's full frame, 6 groups", visit=NIRCAM,
+         measure=of_rates, without=MEDIAN),
+    Idea(name=KERNELS, figure="banding of NIRISS's full frame, 6 groups", visit=NIRISS,
+         measure=of_rates, without=MEDIAN),
+    Idea(name=KERNELS, figure="banding of NIRSpec's full frame, NRSRAPID, 6 groups", visit=NIRSPEC,
+         measure=of_rates, without=MEDIAN),
+    Idea(name=KERNELS, figure="banding of NIRCam's SUBGRISM64, 6 integrations of 5 groups",
+         visit=GRISM, measure=of_rates, without=MEDIAN),
+    Idea(name=SHARED, figure="the same, of single integrations", visit=GRISM,
+         measure=of_integrations, without=LINES),
+    Idea(name=SHARED, figure="banding of NIRISS's SUBSTRIP96, integrations", visit=SOSS,
+         measure=of_integrations, without=LINES),
+    Idea(name=SHARED, figure="banding of NIRSpec's SUB2048, integrations", visit=SLITS,
+         measure=of_integrations, without=LINES),
+    Idea(name="adc_nonlinearity: the converters' waves", visit=WAVY, measure=of_narrow_bins,
+         figure="error of rates in narrow bins of 100 to 300 DN/s, NIRISS SUBSTRIP96 [1e-6]",
+         given=("--ref", "adcinl=truth/nis_detector.fits")),
+)  # fmt: skip
+
+
+def calibrated(observed: Observed, arguments: Sequence[str], name: str) -> Path:
+    """Calibrate a visit in profile `default` with more arguments, unless that was done."""
+    output = observed.folder / name
+    done = output / "done"
+    if not done.exists():
+        output.mkdir(exist_ok=True)
+        command = [sys.executable, "-m", "calcore.cli", "run", ".", "-o", name, "--stage", "1",
+                   "--overwrite", "-q", *arguments]  # fmt: skip
+        environment = {**environ, **observed.environment}
+        subprocess.run(command, env=environment, check=True, cwd=observed.folder)
+        done.touch()
+    return output
+
+
+def rows(work: Path, ideas: Sequence[Idea] = IDEAS) -> list[tuple[str, str, float, float]]:
+    """Return name, figure, and the figure without and with each idea."""
+    found = []
+    for idea in ideas:
+        observed = observe(idea.visit, work)
+        stem = idea.name.partition(":")[0]
+        before = idea.measure(observed, calibrated(observed, idea.without, f"without_{stem}"))
+        after = idea.measure(observed, calibrated(observed, idea.given, f"with_{stem}"))
+        found.append((idea.name, idea.figure, before, after))
+        print(f"| {idea.name} | {idea.figure} | {before:.4g} | {after:.4g} |", flush=True)
+    return found
+
+
+def main() -> None:
+    """Read the command line and do it."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--work", type=Path, default=WORK)
+    print("| idea | figure | without | with |\n|---|---|---|---|")
+    rows(parser.parse_args().work.resolve())
+
+
+if __name__ == "__main__":
+    main()
