@@ -9,7 +9,7 @@ import pytest
 from numpy.typing import NDArray
 
 from calcore import io
-from calcore.errors import BadPipeline, FileInvalid, KeywordMissing, StateInvalid
+from calcore.errors import BadPipeline, FileInvalid, KeywordMissing, ShapesDisagree, StateInvalid
 from calcore.model import Detector, ExposureType, Facts, Kept, Meta, Ramp, Rate
 from calcore.model.layout import Plane
 from calcore.model.windows import Windows
@@ -130,6 +130,13 @@ def test_state_goes_through_a_file(tmp_path):
     assert given.seconds == 30.0
     assert given.meta is second.meta
     assert with_states([built()], first)[0].given == {"windows": None}
+
+
+def test_an_exposure_in_stripes_is_refused_before_the_first_pixel():
+    striped = job("a", 1.0)
+    striped = replace(striped, meta=striped.meta.set({"subarray.multistripe_reads1": 1}))
+    with pytest.raises(ShapesDisagree, match="do not lie in one piece on detector ONE"):
+        with_states([built()], striped)
 
 
 def test_the_users_file_is_for_the_first_exposure(tmp_path):

@@ -14,6 +14,7 @@ from typing import Any
 from calcore import io
 from calcore.errors import CalcoreError, FileInvalid, KeywordInvalid, StateInvalid
 from calcore.model import Kept, Window
+from calcore.model.kept import place_of
 from calcore.run.assemble import BuiltSlot
 from calcore.run.graph import Job
 
@@ -109,6 +110,8 @@ def with_states(slots: Iterable[BuiltSlot], job: Job) -> tuple[BuiltSlot, ...]:
         A file of state is not there, or cannot be read.
     StateInvalid
         It does not fit the exposure or the step.
+    ShapesDisagree
+        What will be kept has no place on the detector.
     """
     return tuple(_with_state(built, job) if keeps_state(built) else built for built in slots)
 
@@ -130,9 +133,10 @@ def _with_state(built: BuiltSlot, job: Job) -> BuiltSlot:
     argument, kind = state
     path = source_of(built, job)
     kept = None if path is None else read_state(path, kind, built.slot.use, job)
-    if kept is not None and "subarray.ysize" in job.meta and "subarray.xsize" in job.meta:
-        rows, columns = (job.meta.whole(f"subarray.{name}") for name in ("ysize", "xsize"))
-        kept = kept.within(job.meta, Window.whole(rows, columns))
+    rows, columns = (job.meta.whole(f"subarray.{name}") for name in ("ysize", "xsize"))
+    frame = Window.whole(rows, columns)
+    place_of(job.meta, frame)  # what will be kept must have one
+    kept = None if kept is None else kept.within(job.meta, frame)
     return replace(built, given={**built.given, argument: kept})
 
 
