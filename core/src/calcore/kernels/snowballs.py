@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from calcore.flags import DQ
 from calcore.kernels.regions import Regions, find_regions
+from calcore.kernels.snowball_halos import Signal, halo_reach
 
 GroupFlags = NDArray[np.uint8]
 
@@ -47,6 +48,10 @@ class Snowballs:
         keep the other flags of pixels that a growing core saturates. Otherwise do as the reference
         pipeline: mirror the ellipse in the diagonal, use the number of rows for both axes, and
         leave SATURATED as the only flag.
+    halo_limit : float or None
+        Where the charge of a snowball's halo, fitted to the ramps, falls below this, it ends
+        [sigma]; jumps anywhere are snowballs from `min_edge_radius` on. If None, `expand_factor`
+        tells where halos end.
     """
 
     min_jump_area: float = 5.0
@@ -60,9 +65,12 @@ class Snowballs:
     min_edge_radius: float = 0.0
     next_groups: int = 0
     exact: bool = False
+    halo_limit: float | None = None
 
 
-def flag_snowballs(groupdq: GroupFlags, settings: Snowballs) -> tuple[GroupFlags, int]:
+def flag_snowballs(
+    groupdq: GroupFlags, settings: Snowballs, signal: Signal | None = None
+) -> tuple[GroupFlags, int]:
     """Enlarge snowballs and their cores.
 
     Parameters
@@ -70,6 +78,8 @@ def flag_snowballs(groupdq: GroupFlags, settings: Snowballs) -> tuple[GroupFlags
     groupdq : uint8 (n_int, n_group, ny, nx)
         Flags of the whole frame, jumps and their neighbours included.
     settings : Snowballs
+    signal : Signal, optional
+        The ramps, for `halo_limit`.
 
     Returns
     -------
@@ -97,6 +107,9 @@ def flag_snowballs(groupdq: GroupFlags, settings: Snowballs) -> tuple[GroupFlags
                 _grow_cores(flags[group:], cores[0], settings, later[integration + 1])
             for number in _snowballs(jumps, cores, (rows, columns), settings):
                 count += 1
+                if signal is not None and settings.halo_limit is not None:
+                    _flag_halo(flags, jumps, number, integration, group, settings, signal)
+                    continue
                 minor = float(jumps.minor[number])
                 major = float(jumps.major[number]) + (settings.expand_factor - 1) * minor
                 limit = settings.max_extended_radius
@@ -106,6 +119,37 @@ def flag_snowballs(groupdq: GroupFlags, settings: Snowballs) -> tuple[GroupFlags
     for integration in range(1, n_int):
         out[integration, 1 : settings.next_groups, later[integration] != 0] |= np.uint8(_JUMP)
     return out, count
+
+
+def _flag_halo(
+    flags: GroupFlags, jumps: Regions, number: int | np.intp, integration: int, group: int,
+    settings: Snowballs, signal: Signal,
+) -> None:  # fmt: skip
+    """Flag the halo of a snowball out to where it is lost in the noise.
+
+    A group that averages reads may hold a part of the event only; the next one has the rest.
+    """
+    y, x = float(jumps.y[number]), float(jumps.x[number])
+    minor = max(float(jumps.minor[number]), 0.5)
+    ratio = max(float(jumps.major[number]), minor) / minor
+    reach = int(min(settings.max_extended_radius, 3 * minor * ratio + 20)) + 1
+    rows, columns = flags.shape[1:]
+    box = (
+        slice(max(0, round(y) - reach), min(rows, round(y) + reach + 1)),
+        slice(max(0, round(x) - reach), min(columns, round(x) + reach + 1)),
+    )
+    down, right = np.mgrid[box[0], box[1]].astype(np.float64)
+    down, right = down - y, right - x
+    cosine, sine = np.cos(jumps.angle[number]), np.sin(jumps.angle[number])
+    radius = np.hypot((down * cosine + right * sine) / ratio, down * sine - right * cosine)
+    for here in range(group, min(group + 1 + (signal.n_frames > 1), len(flags))):
+        full = (flags[here][box] & _SAT) != 0
+        core = float(radius[full & (radius <= minor)].max(initial=0.0))
+        excess = signal.excess(flags, integration, here, box)
+        end = halo_reach(excess, radius, core, float(settings.halo_limit or 0.0))
+        end = min(end, settings.max_extended_radius)
+        halo = (radius < end) & ((flags[here][box] & _SAT) == 0)
+        flags[here][box][halo] |= np.uint8(_JUMP)
 
 
 def _fresh(flags: GroupFlags, group: int, settings: Snowballs) -> Regions:
@@ -140,6 +184,9 @@ def _snowballs(
     chosen |= (jumps.x < edge) | (jumps.x > columns - edge)
     if settings.min_edge_radius > 0:
         chosen &= jumps.minor >= settings.min_edge_radius
+        if settings.halo_limit is not None:
+            # A fit tells whether there is a halo; averages may hide a core that comes late.
+            chosen |= jumps.minor >= settings.min_edge_radius
     for group in cores:
         chosen |= jumps.around(group, mirrored=not settings.exact)
     return np.flatnonzero(chosen)

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calcore.kernels.jump_showers import Showers, flag_showers
+from calcore.kernels.snowball_halos import Signal
 from calcore.kernels.snowballs import flag_snowballs
 from calcore.model import Meta, Window
 from calcore.model.reference import Gain, ReadNoise
@@ -26,7 +27,9 @@ class Events(LargeEvents, FaintEvents, Neighbours):
             and meta.n_integrations * (meta.n_groups - 1) >= Showers.min_differences
         ):
             return "data", "groupdq", "pixeldq"
-        return ("groupdq",) if self.expand_large_events else ()
+        if not self.expand_large_events:
+            return ()
+        return ("groupdq",) if self.halo_limit is None else ("data", "groupdq")
 
     def events(
         self, meta: Meta, planes: Mapping[str, Any], gain: Gain, readnoise: ReadNoise
@@ -36,11 +39,14 @@ class Events(LargeEvents, FaintEvents, Neighbours):
         References are those of the whole frame or larger.
         """
         groupdq, count = planes["groupdq"], 0
+        frame = Window.whole(*groupdq.shape[2:])
+        gain, readnoise = gain.cut(frame), readnoise.cut(frame)
         if self.expand_large_events:
-            groupdq, count = self._snowballs(meta, groupdq)
-        if "data" in planes:
-            frame = Window.whole(*groupdq.shape[2:])
-            gain, readnoise = gain.cut(frame), readnoise.cut(frame)
+            signal = None
+            if self.halo_limit is not None:
+                signal = Signal(planes["data"], gain.data, readnoise.data, meta.frames_per_group)
+            groupdq, count = self._snowballs(meta, groupdq, signal)
+        if "pixeldq" in planes:
             groupdq, showers = flag_showers(
                 planes["data"],
                 groupdq,
@@ -54,15 +60,19 @@ class Events(LargeEvents, FaintEvents, Neighbours):
             count += showers
         return groupdq, count
 
-    def _snowballs(self, meta: Meta, groupdq: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], int]:
+    def _snowballs(
+        self, meta: Meta, groupdq: NDArray[np.uint8], signal: Signal | None
+    ) -> tuple[NDArray[np.uint8], int]:
         """Find snowballs in each part of the frame whose pixels are neighbours."""
         settings, frame = self.snowballs(meta), Window.whole(*groupdq.shape[2:])
         parts = list(windows_of(meta, frame, apart=self.stripes_apart))
         if not parts:
-            return flag_snowballs(groupdq, settings)
+            return flag_snowballs(groupdq, settings, signal)
         flags, count = groupdq.copy(), 0
         for part in parts:
             where = ..., part.rows, part.columns
-            flags[where], found = flag_snowballs(np.ascontiguousarray(groupdq[where]), settings)
+            flags[where], found = flag_snowballs(
+                np.ascontiguousarray(groupdq[where]), settings, signal and signal.cut(where)
+            )
             count += found
         return flags, count

@@ -161,6 +161,12 @@ class LargeEvents:
     expand_factor: Annotated[float, Range(1), Doc("How much wider the halo is than the jumps.")] = (
         2.0
     )
+    halo_limit: Annotated[
+        float | None,
+        Range(0.01),
+        Unit("sigma"),
+        Doc("Fit each halo; it ends where its charge falls below this. None: by expand_factor."),
+    ] = None
     max_extended_radius: Annotated[
         int, Range(1), Unit("pixel"), Doc("Nothing grows beyond this radius; nor do showers.")
     ] = 200
@@ -202,6 +208,7 @@ class LargeEvents:
             min_edge_radius=self.min_edge_radius,
             next_groups=groups if self.mask_snowball_core_next_int else 0,
             exact=self.exact_snowballs,
+            halo_limit=self.halo_limit,
         )
 
 
