@@ -118,6 +118,15 @@ def test_a_core_that_no_halo_surrounds_flags_nothing_more():
     assert not (found[0, 4] & ~flags[0, 4] & JUMP).any()
 
 
+def test_ramps_too_short_to_tell_go_by_the_factor():
+    flags, signal, _ = snowball()
+    flags[0, [0, 1, 2, 6, 7]] = DNU
+    found, _ = flag_snowballs(flags, SETTINGS, signal)
+    known, _ = flag_snowballs(flags, Snowballs(exact=True, min_edge_radius=3.0))
+    np.testing.assert_array_equal(found, known)
+    assert (found[0, 4] & JUMP).sum() > 2 * (flags[0, 4] & JUMP).sum()
+
+
 class TestJumpWithHalos(StepContract):
     def case(self):
         flags, signal, _ = snowball()

@@ -107,8 +107,11 @@ def flag_snowballs(
                 _grow_cores(flags[group:], cores[0], settings, later[integration + 1])
             for number in _snowballs(jumps, cores, (rows, columns), settings):
                 count += 1
-                if signal is not None and settings.halo_limit is not None:
-                    _flag_halo(flags, jumps, number, integration, group, settings, signal)
+                if (
+                    signal is not None
+                    and settings.halo_limit is not None
+                    and _flag_halo(flags, jumps, number, integration, group, settings, signal)
+                ):
                     continue
                 minor = float(jumps.minor[number])
                 major = float(jumps.major[number]) + (settings.expand_factor - 1) * minor
@@ -124,10 +127,11 @@ def flag_snowballs(
 def _flag_halo(
     flags: GroupFlags, jumps: Regions, number: int | np.intp, integration: int, group: int,
     settings: Snowballs, signal: Signal,
-) -> None:  # fmt: skip
+) -> bool:  # fmt: skip
     """Flag the halo of a snowball out to where it is lost in the noise.
 
     A group that averages reads may hold a part of the event only; the next one has the rest.
+    Returns False where ramps are too short to tell: no other difference is usable.
     """
     y, x = float(jumps.y[number]), float(jumps.x[number])
     minor = max(float(jumps.minor[number]), 0.5)
@@ -146,10 +150,13 @@ def _flag_halo(
         full = (flags[here][box] & _SAT) != 0
         core = float(radius[full & (radius <= minor)].max(initial=0.0))
         excess = signal.excess(flags, integration, here, box)
+        if not np.isfinite(excess).any():
+            return here > group
         end = halo_reach(excess, radius, core, float(settings.halo_limit or 0.0))
         end = min(end, settings.max_extended_radius)
         halo = (radius < end) & ((flags[here][box] & _SAT) == 0)
         flags[here][box][halo] |= np.uint8(_JUMP)
+    return True
 
 
 def _fresh(flags: GroupFlags, group: int, settings: Snowballs) -> Regions:
