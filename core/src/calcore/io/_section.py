@@ -257,7 +257,8 @@ class _Scale:
     zero: float
 
     def __call__(self, values: NDArray[Any], out: NDArray[Any]) -> None:
-        if self.scale == 1 and float(self.zero).is_integer():
+        whole = self.scale == 1 and float(self.zero).is_integer() and values.dtype.kind in "iu"
+        if whole:
             np.copyto(out, values.astype(np.int64) + int(self.zero), casting="unsafe")
         else:
             scaled = values.astype(np.float64) * self.scale + self.zero

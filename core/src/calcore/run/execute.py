@@ -1,9 +1,12 @@
 """Carry a record through built slots: bands where steps work by rows, whole frames elsewhere."""
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field, fields, is_dataclass
 from typing import Any
+
+import numpy as np
 
 from calcore.errors import CalcoreError, StepFailed, StepSkipped
 from calcore.model import Group, Image, Kept, Rate, Record
@@ -231,20 +234,19 @@ class _Guarded(Link):
             super().confirm(flow)
 
 
-class _named:  # noqa: N801 - reads as a statement
-    """Errors raised inside are chained to one that names the step and the product."""
+@contextmanager
+def _named(slot: str, product: str) -> Iterator[None]:
+    """Errors raised inside are chained to one that names the step and the product.
 
-    def __init__(self, slot: str, product: str) -> None:
-        self.slot, self.product = slot, product
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        if isinstance(error, Exception) and not isinstance(
-            error, StepFailed | StepSkipped | Revised
-        ):
-            raise StepFailed(self.slot, self.product, error) from error
+    Samples that are infinite or no numbers are not worth a warning: flags tell what became of them.
+    """
+    try:
+        with np.errstate(divide="ignore", over="ignore", under="ignore", invalid="ignore"):
+            yield
+    except (StepFailed, StepSkipped, Revised):
+        raise
+    except Exception as error:
+        raise StepFailed(slot, product, error) from error
 
 
 def _call(built: BuiltSlot, flow: Any, given: Mapping[str, Any]) -> Any:

@@ -329,9 +329,14 @@ def _check_kind(path: Path, wanted: Any) -> None:
     if not (issubclass(held, wanted) or issubclass(wanted, held)):
         raise FileInvalid(
             path,
-            f"holds a {held.__name__.lower()}, where a {wanted.__name__.lower()} is needed; give "
-            "another file",
+            f"holds {_called(held)}, where {_called(wanted)} is needed; give another file",
         )
+
+
+def _called(kind: Any) -> str:
+    """Return what a record class is called, with its article."""
+    name = kind.__name__.lower()
+    return f"{'an' if name[0] in 'aeiou' else 'a'} {name}"
 
 
 def _with_facts(record: Any, facts: Any, shop: Workshop) -> Any:
