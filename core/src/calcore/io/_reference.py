@@ -23,6 +23,7 @@ from calcore.io._source import open_source
 from calcore.io._tables import read_table
 from calcore.io._tree import check_read, flat, lookup, read_asdf, read_tree
 from calcore.model import Meta, Reference, Window
+from calcore.model.interleaved import Interleaved
 from calcore.model.layout import Array, Node, Plane, TableExtension, fields_of
 from calcore.model.stitched import lines_of
 from calcore.model.stripes import Stripes
@@ -170,6 +171,11 @@ def _cut(
         return planes
     rows, columns = planes[names[0]].shape[-2:]
     size = int(science["subarray.ysize"]), int(science["subarray.xsize"])
+    interleaved = Interleaved.of(science) if science.has_facts else None
+    if interleaved is not None and rows == interleaved.rows:
+        return planes
+    if interleaved is not None and (rows, columns) == size:
+        return {**planes, **{name: interleaved.spread(planes[name][...]) for name in names}}
     top, left = science.subarray_origin
     row, column = _origin(path, kind, meta, science, (rows, columns))
     first = top - row, left - column

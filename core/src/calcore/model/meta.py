@@ -95,6 +95,11 @@ class Meta(Mapping[str, Any]):
             )
         return self._facts
 
+    @property
+    def has_facts(self) -> bool:
+        """True if it is known what the instrument's tables say."""
+        return self._facts is not None
+
     # The names that steps use most.
 
     @property

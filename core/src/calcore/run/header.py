@@ -11,6 +11,7 @@ from calcore import io
 from calcore.errors import FileInvalid, KeywordInvalid
 from calcore.io.keywords import Row, row_of
 from calcore.model import Meta
+from calcore.model.interleaved import Interleaved
 from calcore.model.layout import times
 
 _LOG = logging.getLogger(__name__)
@@ -134,6 +135,9 @@ def _check_value(path: Path, row: Row, value: Any) -> None:
 def _check_shape(path: Path, meta: Meta, shape: tuple[int, ...]) -> None:
     """Compare what the header says of the size of the exposure with its pixels."""
     told = meta.get("subarray.ysize"), meta.get("subarray.xsize")
+    interleaved = Interleaved.of(meta)
+    if interleaved is not None:
+        told = interleaved.rows, told[1]
     if None not in told and told != shape[-2:]:
         raise FileInvalid(
             path,

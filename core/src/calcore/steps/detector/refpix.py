@@ -75,7 +75,7 @@ class RefPix(Step):
         by_kernels = self._by_kernels(Readout.of(meta, Window.whole(*size)))
         return super().wanted(meta) - (frozenset() if by_kernels else {SirsKernel.type})
 
-    def rows(self, meta: Meta, references: Mapping[str, Reference]) -> Rows:
+    def rows(self, meta: Meta, references: Mapping[str, Reference]) -> Rows | None:
         """Levels are known; every pixel is on its own."""
         del meta, references
         return Rows()

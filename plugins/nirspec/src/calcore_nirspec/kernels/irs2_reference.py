@@ -1,0 +1,143 @@
+"""Reference pixels between others that do not behave, and what stands in for them.
+
+Each jump reads pixels in pairs. A pair whose level, scatter or difference is beyond all others of its
+output is replaced by what is read before and after (the JWST documentation's page on refpix).
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import sigmaclip
+
+from calcore.kernels._jit import F4x3, F8x2, kernel
+from calcore_nirspec.kernels.irs2 import Layout
+
+_CLIPPINGS = 5
+_EDGE = 4
+_SIGMA = 3.0
+
+
+def pairs(layout: Layout) -> NDArray[np.int64]:
+    """Return rows (n_output, n_jump, n_pair, 2) of the frame that are read in pairs, in time."""
+    rows = layout.outputs[:, layout.interleaved]
+    return rows.reshape(len(rows), -1, layout.reference // 2, 2)
+
+
+def odd_pairs(frames: NDArray[np.float32], layout: Layout, factor: float) -> NDArray[np.bool_]:
+    """Find pairs of reference pixels that stand out in an integration.
+
+    Parameters
+    ----------
+    frames : array (n_group, n_row, n_column) float32 [DN]
+        NaN is left out.
+    factor : float
+        How far [standard deviations of an output's pairs, clipped there] is too far above the mean.
+
+    Returns
+    -------
+    array (n_output, n_jump, n_pair) bool
+    """
+    found = pairs(layout)
+    shape = found.shape[:3]
+    values = np.array([pair_statistics(np.ascontiguousarray(frames[:, rows]))
+                       for rows in found.reshape(-1, 2)])  # fmt: skip
+    odd = np.zeros(shape, np.bool_)
+    for statistic in values.reshape(*shape, 3).transpose(3, 0, 1, 2):
+        for output, levels in enumerate(statistic):
+            centre, scatter = _clipped(levels.ravel(), factor)
+            odd[output] |= levels - centre > factor * scatter
+    return odd
+
+
+def _clipped(values: NDArray[np.float64], factor: float) -> tuple[float, float]:
+    """Return mean and standard deviation of what lies near the median."""
+    kept = values[np.isfinite(values)]
+    for _ in range(_CLIPPINGS):
+        if not kept.size:
+            return np.nan, np.nan
+        inside = np.abs(kept - np.median(kept)) <= factor * kept.std()
+        if inside.all():
+            break
+        kept = kept[inside]
+    return (float(kept.mean()), float(kept.std())) if kept.size else (np.nan, np.nan)
+
+
+@kernel
+def pair_statistics(readings: F4x3) -> F8x2:
+    """Return mean, standard deviation and mean difference (1, 3) of a pair (n_group, 2, n_column)."""
+    n_group, _, n = readings.shape
+    total = difference = square = 0.0
+    count = both = 0
+    for g in range(n_group):
+        for x in range(n):
+            for k in range(2):
+                value = readings[g, k, x]
+                if value == value:  # noqa: PLR0124 - not NaN
+                    total += value
+                    count += 1
+            apart = abs(readings[g, 0, x] - readings[g, 1, x])
+            if apart == apart:  # noqa: PLR0124 - not NaN
+                difference += apart
+                both += 1
+    mean = total / count if count else np.nan
+    for g in range(n_group):
+        for k in range(2):
+            for x in range(n):
+                value = readings[g, k, x]
+                if value == value:  # noqa: PLR0124 - not NaN
+                    square += (value - mean) ** 2
+    result = np.empty((1, 3))
+    result[0, 0] = mean
+    result[0, 1] = np.sqrt(square / count) if count else np.nan
+    result[0, 2] = difference / both if both else np.nan
+    return result
+
+
+def replace_pairs(
+    frame: NDArray[np.float32], layout: Layout, odd: NDArray[np.bool_]
+) -> NDArray[np.float32]:
+    """Return a frame whose odd pairs are the mean of the same pair at the jumps before and after.
+
+    Where both are odd the jump's other pair stands in, and 0, which is no reading, where that is, too.
+    """
+    if not odd.any():
+        return frame
+    result = frame.copy()
+    found = pairs(layout)
+    last = odd.shape[1] - 1
+    for output, jump, pair in np.argwhere(odd):
+        beside = [jump + step for step in (-1, 1) if 0 <= jump + step <= last]
+        good = [found[output, near, pair] for near in beside if not odd[output, near, pair]]
+        others = [k for k in range(odd.shape[2]) if k != pair and not odd[output, jump, k]]
+        if not good and others:
+            good = [found[output, jump, others[0]]]
+        rows = found[output, jump, pair]
+        result[rows] = np.mean([frame[row] for row in good], axis=0) if good else 0
+    return result
+
+
+def subtract_parity(
+    frame: NDArray[np.float32], bad: NDArray[np.bool_], layout: Layout
+) -> NDArray[np.float32]:
+    """Return a frame without the level of each output's even and odd pixels.
+
+    Levels are clipped means over the first and the last lines, averaged; the first pair of a jump
+    counts as even. `bad` (n_row, n_column) pixels are left out.
+    """
+    result = frame.copy()
+    place = np.arange(layout.outputs.shape[1])
+    where = np.flatnonzero(layout.interleaved).reshape(-1, layout.reference)
+    parity = place % 2
+    parity[where] = np.arange(layout.reference) // 2
+    for output in layout.outputs:
+        rows = np.sort(output)
+        for kind in (0, 1):
+            own = rows[parity == kind]
+            levels = []
+            for ends in (np.s_[:_EDGE], np.s_[-_EDGE:]):
+                values = frame[own, ends].astype(np.float64)
+                values = values[np.isfinite(values) & ~bad[own, ends]]
+                if values.size:
+                    levels.append(sigmaclip(values, _SIGMA, _SIGMA).clipped.mean())
+            if levels:
+                result[own] -= np.float32(np.mean(levels))
+    return result
