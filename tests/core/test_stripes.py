@@ -14,7 +14,7 @@ from calcore.model.reference import Gain, Ipc, Mask, ReadNoise
 from calcore.model.reference import Saturation as SaturationReference
 from calcore.model.stitched import EveryNth, Joined
 from calcore.model.stripes import Stripes
-from calcore.model.superstripes import integrations_together, taken_together
+from calcore.model.superstripes import integrations_together, taken_apart, taken_together
 from calcore.steps.detector.collate_stripes import CollateStripes
 from calcore.steps.detector.ipc import Ipc as IpcStep
 from calcore.steps.detector.jump import Jump
@@ -234,6 +234,28 @@ def test_integrations_and_times_are_those_of_the_whole(striped):
     assert by_stripe["stripe_number"].tolist() == [1, 2, 3, 1, 2, 3]
     for name in table.dtype.names[1:]:
         np.testing.assert_array_equal(by_stripe[name], table[name])
+
+
+@pytest.mark.parametrize("axes", DIRECTIONS)
+def test_what_is_taken_together_can_be_taken_apart(striped, rng, axes):
+    shape = (8, 64) if abs(axes[1]) == 2 else (64, 8)
+    raw = striped(
+        MOVING, 8, axes, data=rng.normal(size=(6, 2, *shape)), zeroframe=rng.normal(size=(6, *shape)),
+        exposure__nints=12, exposure__integration_start=7, exposure__integration_end=12,
+    )  # fmt: skip
+    times = np.zeros(6, [("integration_number", "i4"), ("int_start_MJD_UTC", "f8")])
+    times["integration_number"], times["int_start_MJD_UTC"] = np.arange(7, 13), rng.random(6)
+    raw = raw.replace(int_times=times)
+    together = taken_together(raw).loaded()
+    flags = rng.integers(0, 9, together.pixeldq.shape).astype(np.uint32)
+    apart = taken_apart(together.replace(pixeldq=flags))
+    assert dict(apart.meta) == dict(raw.meta)
+    assert apart.pixeldq.shape == (3, *shape)
+    for name in ("data", "groupdq", "zeroframe", "int_times"):
+        np.testing.assert_array_equal(getattr(apart, name), getattr(raw, name))
+    again = taken_together(apart).loaded()
+    np.testing.assert_array_equal(again.pixeldq, flags)
+    np.testing.assert_array_equal(again.data, together.data)
 
 
 @pytest.mark.parametrize(

@@ -25,7 +25,7 @@ from calcore.flags import DQ
 from calcore.model import Detector, ExposureType, Facts, Meta, Ramp
 from calcore.model.reference import Ipc, Mask
 from calcore.model.reference import Saturation as SaturationReference
-from calcore.model.stitched import lines_of
+from calcore.model.stitched import lines_of, one_by_one
 from calcore.model.stripes import Stripes
 from calcore.model.superstripes import taken_together
 from calcore.simulate import VisitOptions, simulate
@@ -92,17 +92,6 @@ FULL = Meta(
 )  # fmt: skip
 
 
-def raw_flags(together: Ramp, plane: np.ndarray) -> np.ndarray:
-    """Return a frame of all positions side by side as the reference pipeline has it."""
-    stripes = Stripes.of(together.meta)
-    assert stripes is not None
-    if stripes.positions == 1:
-        return plane
-    parts = stripes.parts(apart=False)[:: -1 if stripes.backwards else 1]
-    pieces = [plane[part] if stripes.along_rows else plane[:, part] for part in parts]
-    return np.ascontiguousarray(np.stack(pieces))
-
-
 def frame_of(plane: np.ndarray, ramp: Ramp) -> np.ndarray:
     """Return what of a plane of the detector lies in the frame of an exposure."""
     stripes, (top, left) = Stripes.of(ramp.meta), ramp.meta.subarray_origin
@@ -112,17 +101,11 @@ def frame_of(plane: np.ndarray, ramp: Ramp) -> np.ndarray:
     return np.asarray(lines_of(plane, stripes, 0, across)[...])
 
 
-def raw_planes(together: np.ndarray, ramp: Ramp) -> np.ndarray:
-    """Return planes (n_int, …) of all positions side by side, one position after the other."""
+def as_files_have_it(planes: np.ndarray, ramp: Ramp) -> np.ndarray:
+    """Return planes of all positions side by side, one position after the other."""
     stripes = Stripes.of(ramp.meta)
     assert stripes is not None
-    if stripes.positions == 1:
-        return together
-    parts = stripes.parts(apart=False)[:: -1 if stripes.backwards else 1]
-    split = [
-        together[..., part, :] if stripes.along_rows else together[..., part] for part in parts
-    ]
-    return np.stack(split, axis=1).reshape(-1, *split[0].shape[1:])
+    return planes if stripes.positions == 1 else one_by_one(planes, stripes)
 
 
 def asked(
@@ -134,7 +117,7 @@ def asked(
     moving = stripes.positions > 1
     return reference_pipeline.step(
         name, ramp, references, model="SuperstripeRampModel" if moving else None,
-        attributes={"pixeldq": raw_flags(ramp, flags)}, **more,
+        attributes={"pixeldq": as_files_have_it(flags, ramp)}, **more,
     )  # fmt: skip
 
 
@@ -148,7 +131,7 @@ def test_lines_of_the_detector(reference_pipeline, layout):
     whole = np.broadcast_to(line[:, None] if stripes.along_rows else line, (2048, 2048))
     mask = Mask(meta=FULL, dq=np.ascontiguousarray(whole))
     theirs = reference_pipeline.step("DQInitStep", ramp, {"mask": mask})
-    np.testing.assert_array_equal(raw_flags(ramp, frame_of(mask.dq, ramp)), theirs.pixeldq)
+    np.testing.assert_array_equal(as_files_have_it(frame_of(mask.dq, ramp), ramp), theirs.pixeldq)
 
 
 @pytest.mark.parametrize("layout", ["interleaved", "backwards", "soss", "moving, backwards"])
@@ -169,8 +152,8 @@ def test_saturation(reference_pipeline, layout):
     limit = SaturationReference(meta=FULL, data=frame_of(whole, ramp), dq=size)
     ours = Saturation()(together.replace(pixeldq=size), saturation=limit)
     assert (ours.groupdq & DQ.SATURATED).any()
-    np.testing.assert_array_equal(raw_planes(ours.groupdq, ramp), theirs.groupdq)
-    np.testing.assert_array_equal(raw_planes(ours.zeroframe, ramp), theirs.zeroframe)
+    np.testing.assert_array_equal(as_files_have_it(ours.groupdq, ramp), theirs.groupdq)
+    np.testing.assert_array_equal(as_files_have_it(ours.zeroframe, ramp), theirs.zeroframe)
 
 
 @pytest.mark.parametrize("layout", ["interleaved", "soss"])
@@ -181,7 +164,7 @@ def test_coupling(reference_pipeline, layout):
     reference = Ipc(meta=Meta(), data=kernel)
     theirs = asked(reference_pipeline, "IPCStep", ramp, none, {"ipc": reference})
     ours = IpcStep()(taken_together(ramp).loaded().replace(pixeldq=none), ipc=reference)
-    np.testing.assert_allclose(raw_planes(ours.data, ramp), theirs.data, rtol=3e-7)
+    np.testing.assert_allclose(as_files_have_it(ours.data, ramp), theirs.data, rtol=3e-7)
 
 
 @pytest.mark.parametrize("odd_even", [True, False])

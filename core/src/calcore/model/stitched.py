@@ -109,25 +109,51 @@ class EveryNth(Lazy):
         return out
 
 
-def side_by_side(plane: Any, stripes: Stripes) -> Any:
+def side_by_side(plane: Any, stripes: Stripes, *, integrations: bool = True) -> Any:
     """Return the planes of a super-stripe's integrations as those of the whole sub-array.
 
     Parameters
     ----------
     plane : array-like (n_int * n_position, …, ny, nx) or (ny, nx)
-        As a file has it, one position after the other.
+        As a file has it, one position after the other; without axes before rows, the same for all.
+    stripes : Stripes
+        How the frame is put together.
+    integrations : bool
+        False for what belongs to all integrations: (n_position, ny, nx) or (ny, nx).
+
+    Returns
+    -------
+    array-like (n_int, …, ny, nx) or (ny, nx)
+        With the lines of all positions.
+    """
+    count = stripes.positions
+    if integrations:
+        parts = [EveryNth(plane, place, count) for place in range(count)]
+    else:
+        parts = [plane if len(plane.shape) == 2 else plane[place] for place in range(count)]
+    return Joined(parts[::-1] if stripes.backwards else parts, -2 if stripes.along_rows else -1)
+
+
+def one_by_one(plane: NDArray[Any], stripes: Stripes) -> NDArray[Any]:
+    """Return planes of the whole sub-array as those of a super-stripe's positions.
+
+    Parameters
+    ----------
+    plane : array (n_int, …, ny, nx) or (ny, nx)
+        With the lines of all positions side by side.
     stripes : Stripes
         How the frame is put together.
 
     Returns
     -------
-    array-like (n_int, …, ny, nx)
-        With the lines of all positions.
+    array (n_int * n_position, …, ny, nx) or (n_position, ny, nx)
+        One position after the other.
     """
-    count = stripes.positions
-    flat = len(plane.shape) == 2
-    parts = [plane if flat else EveryNth(plane, place, count) for place in range(count)]
-    return Joined(parts[::-1] if stripes.backwards else parts, -2 if stripes.along_rows else -1)
+    parts = stripes.parts(apart=False)[:: -1 if stripes.backwards else 1]
+    split = [plane[..., part, :] if stripes.along_rows else plane[..., part] for part in parts]
+    if plane.ndim == 2:
+        return np.stack(split)
+    return np.stack(split, axis=1).reshape(-1, *split[0].shape[1:])
 
 
 def lines_of(plane: Any, stripes: Stripes, first: int, across: slice) -> Any:

@@ -7,8 +7,9 @@ import numpy as np
 
 from calcore.errors import KeywordInvalid
 from calcore.model.exposure import Ramp, Table
+from calcore.model.layout import Plane, fields_of
 from calcore.model.meta import Meta
-from calcore.model.stitched import side_by_side
+from calcore.model.stitched import one_by_one, side_by_side
 from calcore.model.stripes import Stripes
 
 _LENGTHS = {
@@ -40,7 +41,7 @@ def taken_together(ramp: Ramp) -> Ramp:
             "position of the super-stripe",
         )
     planes: dict[str, Any] = {
-        name: side_by_side(plane, stripes)
+        name: side_by_side(plane, stripes, integrations=name != "pixeldq")
         for name in ("data", "groupdq", "pixeldq", "zeroframe")
         if (plane := getattr(ramp, name)) is not None
     }
@@ -53,6 +54,38 @@ def taken_together(ramp: Ramp) -> Ramp:
         tables["int_times"] = times_together(times, count, first)
         tables["int_times_stripe"] = times_by_stripe(times, count, first)
     return replace(ramp, meta=meta, **planes, **tables)
+
+
+def taken_apart(ramp: Ramp) -> Ramp:
+    """Return a ramp as files have it: one integration for each position of its super-stripe.
+
+    The reverse of `taken_together`, whose flags of pixels now have an axis for positions. Any other
+    ramp is returned as it is.
+    """
+    stripes = Stripes.of(ramp.meta)
+    if stripes is None or stripes.positions == 1:
+        return ramp
+    count = stripes.positions
+    kind: Any = type(ramp)
+    planes: dict[str, Any] = {
+        name: one_by_one(np.asarray(plane), stripes)
+        for name in fields_of(kind, Plane)
+        if (plane := getattr(ramp, name)) is not None
+    }
+    lengths = {
+        name: (ramp.meta.whole(name) - (before := int(keyword == "INTSTART"))) * count + before
+        for name, keyword in _LENGTHS.items()
+        if name in ramp.meta
+    }
+    tables: dict[str, Any] = {}
+    if ramp.int_times is not None and ramp.int_times_stripe is not None:
+        times = np.zeros(len(ramp.int_times_stripe), ramp.int_times.dtype)
+        for name in ramp.int_times.dtype.names or ():
+            times[name] = ramp.int_times_stripe[name]
+        first = (ramp.meta.first_integration - 1) * count + 1
+        times["integration_number"] = np.arange(first, first + len(times))
+        tables = {"int_times": times, "int_times_stripe": None}
+    return replace(ramp, meta=ramp.meta.set(lengths), window=None, **planes, **tables)
 
 
 def integrations_together(meta: Meta) -> Meta:

@@ -15,7 +15,7 @@ from calcore.errors import (
 )
 from calcore.io import files as names
 from calcore.model import Catalog, Group, Image, Meta, Ramp, Rate, Record
-from calcore.model.superstripes import integrations_together, taken_together
+from calcore.model.superstripes import integrations_together, taken_apart, taken_together
 from calcore.pipeline import Pipeline
 from calcore.registry import discovery
 from calcore.run import header
@@ -375,6 +375,8 @@ def _check_free(shop: Workshop, path: Path) -> None:
 
 def _write(shop: Workshop, path: Path, record: Any) -> None:
     _check_free(shop, path)
+    if isinstance(record, Ramp):
+        record = taken_apart(record)
     if isinstance(record, Record):
         made = keywords(record.meta, shop.pipeline, shop.slots, shop.job.association)
         record = record.replace(meta=record.meta.set({**made, "filename": path.name}))
