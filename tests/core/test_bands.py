@@ -166,11 +166,50 @@ def test_frames_beyond_the_memory_budget_lie_in_a_file_and_read_the_same(ramp, d
     kept = collect(made, 6, 2, Tally())
     spilled = collect(made, 6, 2, Tally(), memory_budget=100)
     assert isinstance(spilled.data, ScratchPlane)
-    assert isinstance(spilled.groupdq, np.ndarray)
+    assert isinstance(spilled.groupdq, ScratchPlane)
+    assert isinstance(spilled.pixeldq, np.ndarray)
     window = Window(3, 20, 1, 4, 23, 5)
     assert np.array_equal(spilled.cut(window).data, kept.cut(window).data)
+    assert np.array_equal(spilled.cut(window).groupdq, kept.cut(window).groupdq)
     again = collect(Chain(spilled).then(Link("fit", Fit())), 4, 2, Tally())
     assert np.array_equal(again.rate.data, Fit().apply(kept).rate.data)
+
+
+class TestScratchPlanes:
+    @pytest.fixture
+    def values(self, rng):
+        return rng.integers(0, 99, (3, 4, 7, 5)).astype(np.uint8)
+
+    @pytest.fixture
+    def plane(self, values, tmp_path):
+        made = ScratchPlane(values.shape, values.dtype, tmp_path)
+        for start in (3, 0):
+            window = Window(start, min(start + 4, 7), 0, 5, 7, 5)
+            made.put(values[..., window.rows, :], window)
+        return made
+
+    @pytest.mark.parametrize(
+        "index",
+        [
+            ..., 1, (2, 3), (0, slice(1, 3)), (..., slice(2, 6), slice(1, 4)),
+            (1, ..., slice(0, 2), slice(0, 5)), (slice(1, 3), 2, 4, slice(2, 3)),
+        ],
+    )  # fmt: skip
+    def test_they_are_read_like_arrays(self, plane, values, index):
+        assert np.array_equal(plane[index], values[index])
+        assert plane[index].shape == values[index].shape
+
+    def test_an_integration_is_replaced(self, plane, values):
+        plane[1] = values[2]
+        values[1] = values[2]
+        assert np.array_equal(np.asarray(plane), values)
+
+    def test_what_is_not_there_is_refused(self, plane):
+        for index in (3, (..., slice(0, 7, 2), slice(None)), -1):
+            with pytest.raises(IndexError, match="has no part"):
+                plane[index]
+        with pytest.raises(ValueError, match="without being copied"):
+            np.asarray(plane, copy=False)
 
 
 def test_parts_that_are_not_asked_for_are_never_computed(ramp):

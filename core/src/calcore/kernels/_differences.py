@@ -3,7 +3,7 @@
 import numpy as np
 
 from calcore.flags import DQ
-from calcore.kernels._jit import F4x1, F4x4, I4x1, U1x4, helper
+from calcore.kernels._jit import F4x1, F4x2, F4x4, I4x1, U1x4, helper
 
 _UNUSABLE = np.uint8(DQ.DO_NOT_USE | DQ.SATURATED)
 
@@ -85,4 +85,37 @@ def differences(
                 value[count] = difference
                 place[count] = integration * n_group + group
                 count += 1
+    return count
+
+
+@helper
+def gather(
+    data: F4x4, groupdq: U1x4, gain: F4x2, y: int, left: int, width: int, out_step: F4x2
+) -> None:
+    """Write the differences of pixels side by side [electron], one pixel a row; NaN if unusable.
+
+    Long time series of a pixel lie far apart in memory: it is read but once for all of them.
+    """
+    n_int, n_group = data.shape[:2]
+    for integration in range(n_int):
+        for group in range(1, n_group):
+            place = integration * (n_group - 1) + group - 1
+            for x in range(width):
+                now = data[integration, group, y, left + x] * gain[y, left + x]
+                before = data[integration, group - 1, y, left + x] * gain[y, left + x]
+                flags = groupdq[integration, group, y, left + x]
+                flags |= groupdq[integration, group - 1, y, left + x]
+                out_step[x, place] = np.float32(np.nan) if flags & _UNUSABLE else now - before
+
+
+@helper
+def gathered(step: F4x2, x: int, n_group: int, value: F4x1, place: I4x1) -> int:
+    """Collect a pixel's usable differences from what was gathered; see `differences`."""
+    count = 0
+    for number in range(step.shape[1]):
+        if np.isfinite(step[x, number]):
+            value[count] = step[x, number]
+            integration = number // (n_group - 1)
+            place[count] = integration * n_group + number % (n_group - 1) + 1
+            count += 1
     return count

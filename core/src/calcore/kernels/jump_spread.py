@@ -4,11 +4,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calcore.flags import DQ
-from calcore.kernels._differences import differences, middle, sort_with_places
-from calcore.kernels._jit import F4x1, F4x2, F4x4, I4x1, I8x1, U1x1, U1x4, helper, kernel
+from calcore.kernels._differences import differences, gather, gathered, median_of
+from calcore.kernels._jit import F4x1, F4x2, F4x4, I4x1, I4x2, I8x1, U1x1, U1x4, helper, kernel
 
 _UNUSABLE = np.uint8(DQ.DO_NOT_USE | DQ.SATURATED)
 _JUMP = np.uint8(DQ.JUMP_DET)
+_CHUNK = 32  # pixels whose differences are gathered at once where many have jumps
 
 
 @helper
@@ -29,8 +30,7 @@ def _is_share(
             if not step >= least or (row == y and column == x):
                 continue
             count = differences(data, groupdq, row, column, electrons, out_value, out_place)
-            sort_with_places(out_value, out_place, count)
-            if step - (middle(out_value, 0, count) if count else np.float32(0)) >= least:
+            if step - (median_of(out_value, count) if count else np.float32(0)) >= least:
                 return True
     return False
 
@@ -50,15 +50,14 @@ def _spread(
     n_after: I8x1,
     jumped: U1x4,
     out_groupdq: U1x4,
-    out_value: F4x1,
-    out_place: I4x1,
-    out_other_value: F4x1,
-    out_other_place: I4x1,
+    out_value: F4x2,
+    out_place: I4x2,
+    out_step: F4x2,
     out_hit: U1x1,
 ) -> None:
     """Flag the pixels beside jumps of a middling size, and groups after large ones."""
     n_int, n_group, rows, columns = data.shape
-    value, place, hit = out_value, out_place, out_hit
+    value, room, place, hit = out_value[0], out_value[1], out_place[0], out_hit
     frames = np.float32(n_frames)
     for y in range(rows):
         for x in range(columns):
@@ -67,15 +66,27 @@ def _spread(
             for group in range(n_group):
                 for x in range(columns):
                     hit[x] |= jumped[integration, group, y, x]
+        many = False
         for x in range(columns):
+            if x % _CHUNK == 0:
+                width, struck = min(_CHUNK, columns - x), 0
+                for beside in range(width):
+                    struck += (hit[x + beside] & _JUMP) != 0
+                many = struck * 4 > width
+                if many:
+                    gather(data, groupdq, gain, y, x, width, out_step)
             if not hit[x] & _JUMP:
                 continue
             electrons = gain[y, x]
-            count = differences(data, groupdq, y, x, electrons, value, place)
+            if many:
+                count = gathered(out_step, x % _CHUNK, n_group, value, place)
+            else:
+                count = differences(data, groupdq, y, x, electrons, value, place)
             if count == 0:
                 continue
-            sort_with_places(value, place, count)
-            median = middle(value, 0, count)
+            for i in range(count):
+                room[i] = value[i]
+            median = median_of(room, count)
             noise = readnoise[y, x] * electrons
             sigma = np.sqrt(abs(median) + noise * noise / frames)
             for i in range(count):
@@ -87,7 +98,7 @@ def _spread(
                 if spreads and share > 0:
                     spreads = not _is_share(
                         data, groupdq, gain, integration, group, y, x, abs(size) / share,
-                        out_other_value, out_other_place,
+                        room, out_place[1],
                     )  # fmt: skip
                 if spreads:
                     around = 8 if abs(size) / sigma > corner_ratio else 4
@@ -159,8 +170,7 @@ def spread_jumps(
     length = data.shape[0] * (data.shape[1] - 1)
     _spread(
         data, groupdq, gain, readnoise, float(n_frames), low, high, corners, share, least, number,
-        jumped, out, np.empty(length, np.float32), np.empty(length, np.int32),
-        np.empty(length, np.float32), np.empty(length, np.int32),
-        np.empty(data.shape[3], np.uint8),
+        jumped, out, np.empty((2, length), np.float32), np.empty((2, length), np.int32),
+        np.empty((_CHUNK, length), np.float32), np.empty(data.shape[3], np.uint8),
     )  # fmt: skip
     return out

@@ -29,7 +29,7 @@ class Signal:
     Attributes
     ----------
     data : float32 (n_int, n_group, ny, nx)
-        Signal [DN]; an array, or what is read like one as ``data[..., rows, columns]``.
+        Signal [DN]; an array, or what is read like one.
     gain : float32 (ny, nx)
         Gain [electron/DN]; pixels where it is not positive take no part.
     readnoise : float32 (ny, nx)
@@ -59,7 +59,7 @@ class Signal:
         """
         gain = np.asarray(self.gain[box], np.float64)
         with np.errstate(invalid="ignore"):
-            samples = np.asarray(self.data[..., *box][integration], np.float64) * gain
+            samples = np.asarray(self.data[integration, ..., *box], np.float64) * gain
             samples[(flags[..., *box] & _BAD) != 0] = np.nan
             samples[:, ~(gain > 0)] = np.nan
             steps = np.diff(samples, axis=0)

@@ -69,17 +69,22 @@ class Snowballs:
 
 
 def flag_snowballs(
-    groupdq: GroupFlags, settings: Snowballs, signal: Signal | None = None
+    groupdq: GroupFlags,
+    settings: Snowballs,
+    signal: Signal | None = None,
+    out: GroupFlags | None = None,
 ) -> tuple[GroupFlags, int]:
     """Enlarge snowballs and their cores.
 
     Parameters
     ----------
     groupdq : uint8 (n_int, n_group, ny, nx)
-        Flags of the whole frame, jumps and their neighbours included.
+        Flags of the whole frame, jumps and their neighbours included; asked for by integration.
     settings : Snowballs
     signal : Signal, optional
         The ramps, for `halo_limit`.
+    out : uint8 (n_int, n_group, ny, nx), optional
+        Where the result goes, integration after integration; may be `groupdq` itself.
 
     Returns
     -------
@@ -89,12 +94,12 @@ def flag_snowballs(
     count : int
         Snowballs found.
     """
-    out = groupdq.copy()
+    out = np.empty_like(groupdq) if out is None else out
     n_int, n_group, rows, columns = groupdq.shape
-    later = np.zeros((n_int + 1, rows, columns), np.uint8)
-    count = 0
+    later, count = np.zeros((rows, columns), np.uint8), 0
     for integration in range(n_int):
-        flags = out[integration]
+        flags = np.array(groupdq[integration])
+        before, later = later, np.zeros((rows, columns), np.uint8)
         for group in range(1, n_group):
             # Jumps are sought where no earlier core has grown, whatever this group's cores do.
             jumps = find_regions(flags[group] & np.uint8(_JUMP), settings.min_jump_area)
@@ -104,7 +109,7 @@ def flag_snowballs(
                     _fresh(flags, number, settings)
                     for number in range(group, min(group + 2, n_group))
                 ]
-                _grow_cores(flags[group:], cores[0], settings, later[integration + 1])
+                _grow_cores(flags[group:], cores[0], settings, later)
             for number in _snowballs(jumps, cores, (rows, columns), settings):
                 count += 1
                 if (
@@ -119,8 +124,8 @@ def flag_snowballs(
                 jumps.ellipse(
                     number, min(major, limit), min(settings.expand_factor * minor, limit)
                 ).paint(flags[group], _JUMP, unless=_SAT)
-    for integration in range(1, n_int):
-        out[integration, 1 : settings.next_groups, later[integration] != 0] |= np.uint8(_JUMP)
+        flags[1 : settings.next_groups, before != 0] |= np.uint8(_JUMP)
+        out[integration] = flags
     return out, count
 
 

@@ -228,8 +228,7 @@ def collect(
     advanced : callable
         Told how many of how many bands are done.
     memory_budget : int, optional
-        Planes that would need more than this [bytes] in all are kept in a scratch file, but for
-        those of one byte a sample.
+        Planes of samples that would need more than this [bytes] in all are kept in scratch files.
 
     Returns
     -------
@@ -258,6 +257,16 @@ def collect(
         return frames.result
 
     return chain.settled(attempt)
+
+
+def counted(step: Step, whole: Record, height: int) -> dict[str, int]:
+    """Return what a step counts in a whole frame, which is looked at band by band.
+
+    What it does not count in every band, since only `apply` knows it, is left out.
+    """
+    bands = [step.tally(whole.cut(window)) for window in _bands(whole.frame, height)]
+    names = set(bands[0]).intersection(*bands)
+    return {name: sum(int(counts[name]) for counts in bands) for name in names}
 
 
 def _nobody(done: int, total: int) -> None:
@@ -323,7 +332,7 @@ class _Frames:
         total = sum(math.prod(shape) * dtype.itemsize for shape, dtype in shapes.values())
         spill = self._budget is not None and total > self._budget
         for key, (shape, dtype) in shapes.items():
-            if spill and dtype.itemsize > 1:
+            if spill and len(shape) > 2:
                 self._planes[key] = ScratchPlane(shape, dtype, Path(tempfile.gettempdir()))
             else:
                 self._planes[key] = np.empty(shape, dtype)

@@ -19,6 +19,7 @@ from calcore.run.bands import (
     Tally,
     band_rows,
     collect,
+    counted,
     parted,
     with_header,
 )
@@ -141,7 +142,7 @@ class Execution:
                 result = result.replace(**last.step.finish(result.meta, whole, **wants))
                 tally.seconds[last.slot.name] += time.perf_counter() - begun
                 counts = tally.counts.setdefault(last.slot.name, {})
-                counts.update(last.step.tally(result))
+                counts.update(counted(last.step, result, height))
         for link in chain.links:
             result = with_header(result, link, tally)
         for built in pending:

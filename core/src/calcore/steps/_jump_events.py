@@ -49,7 +49,7 @@ class Events(LargeEvents, FaintEvents, Neighbours):
         if "pixeldq" in planes:
             groupdq, showers = flag_showers(
                 planes["data"],
-                groupdq,
+                np.asarray(groupdq),
                 planes["pixeldq"],
                 gain.data,
                 readnoise.data,
@@ -67,8 +67,10 @@ class Events(LargeEvents, FaintEvents, Neighbours):
         settings, frame = self.snowballs(meta), Window.whole(*groupdq.shape[2:])
         parts = list(windows_of(meta, frame, apart=self.stripes_apart))
         if not parts:
-            return flag_snowballs(groupdq, settings, signal)
-        flags, count = groupdq.copy(), 0
+            # What is kept in a file is changed there, one integration after the other.
+            out = None if isinstance(groupdq, np.ndarray) else groupdq
+            return flag_snowballs(groupdq, settings, signal, out)
+        flags, count = np.array(groupdq), 0
         for part in parts:
             where = ..., part.rows, part.columns
             flags[where], found = flag_snowballs(

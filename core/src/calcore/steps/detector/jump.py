@@ -11,7 +11,7 @@ from calcore.flags import DQ
 from calcore.kernels.jump_spread import spread_jumps
 from calcore.model import Meta, Ramp, Reference, Window
 from calcore.model.reference import Gain, ReadNoise
-from calcore.model.usable_groups import count_usable, usable_groups, usable_of
+from calcore.model.usable_groups import count_usable, opening_rows, usable_groups, usable_of
 from calcore.step import Rows, Step
 from calcore.steps._jump_events import Events
 from calcore.steps._jump_search import JumpPlan, Search
@@ -49,8 +49,7 @@ class Jump(Search, Consequences, Events, Step):
     def regions(self, meta: Meta, frame: Window) -> Iterable[Window]:
         """Read rows until it is clear how many groups can be used."""
         del meta
-        starts = range(0, frame.frame_rows, 32)
-        return (frame.with_rows(row, min(row + 32, frame.frame_rows)) for row in starts)
+        return opening_rows(frame)
 
     def prepare(self, meta: Meta, parts: Iterator[Ramp], *, gain: Gain) -> JumpPlan:
         """Count the groups that are not unusable in every pixel."""
