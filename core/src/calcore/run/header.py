@@ -2,7 +2,7 @@
 
 import logging
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,7 @@ from typing import Any
 from calcore import io
 from calcore.errors import FileInvalid, KeywordInvalid
 from calcore.io.keywords import Row, row_of
-from calcore.model import Meta
+from calcore.model import Facts, Meta
 from calcore.model.interleaved import Interleaved
 from calcore.model.layout import times
 
@@ -84,7 +84,7 @@ _FORMS = {
 }
 
 
-def check(path: Path, stage: str, needed: Iterable[str] | None = None) -> None:
+def check(path: Path, stage: str, facts: Facts) -> None:
     """Look at the header of an exposure, and compare it with its pixels.
 
     Parameters
@@ -93,8 +93,9 @@ def check(path: Path, stage: str, needed: Iterable[str] | None = None) -> None:
         The exposure.
     stage : str
         The stage that will work on it.
-    needed : names, optional
-        What this stage needs of such exposures, if it is not what it usually needs.
+    facts : Facts
+        What is known of such exposures: what this stage needs of them, if it is not what it usually
+        needs, and in which rows they are read.
 
     Raises
     ------
@@ -106,7 +107,9 @@ def check(path: Path, stage: str, needed: Iterable[str] | None = None) -> None:
         The pixels contradict the header.
     """
     contents = io.contents(path)
-    meta = io.read_meta(contents, required=tuple(NEEDED[stage] if needed is None else needed))
+    needed = facts.exposure_type.data.get("needed")
+    required = tuple(NEEDED[stage] if needed is None else needed)
+    meta = io.read_meta(contents, required=required).with_facts(facts)
     for name, value in meta.items():
         row = row_of(name)
         if row is not None:

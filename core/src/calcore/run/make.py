@@ -85,7 +85,7 @@ def prepare(job: Job, request: Request, only: str | None = None) -> Workshop:
         raise job.error
     for path in job.members["science"]:
         if path.is_file():
-            header.check(path, job.stage, job.meta.facts.exposure_type.data.get("needed"))
+            header.check(path, job.stage, job.meta.facts)
     chosen = choose_pipeline(job, request, only)
     pipeline = chosen.pipeline
     meta = integrations_together(job.meta)
