@@ -77,6 +77,13 @@ VISITS = (
         hits=(40.0, 0.04),
     ),
     Visit(
+        name="nircam_stripes",
+        instrument="nircam",
+        title="NIRCam NRCA1, SUB164STRIPE4_DHS, RAPID, 4 integrations of 10 groups",
+        options=VisitOptions(mode="stripes", seed=18, n_groups=10, n_ints=4),
+        ladder=FAINTEST,
+    ),
+    Visit(
         name="miri_fast",
         instrument="miri",
         title="MIRI imager, full frame, FASTR1, 12 groups, 2 exposures",
@@ -174,6 +181,14 @@ VISITS = (
         title="NIRISS, SUBSTRIP256, NISRAPID, 4 integrations of 5 groups",
         options=VisitOptions(mode="soss", seed=52),
         ladder=FAINTEST,
+    ),
+    Visit(
+        name="niriss_superstripe",
+        instrument="niriss",
+        title="NIRISS, SUB204STRIPE_SOSS, NISRAPID, 2 integrations of 10 groups in 10 stripes",
+        options=VisitOptions(mode="soss_stripes", seed=53, n_groups=10),
+        ladder=FAINTEST,
+        saved=("jump", "collate_stripes"),
     ),
     Visit(
         name="fgs_full",

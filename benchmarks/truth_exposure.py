@@ -2,12 +2,19 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from astropy.io import fits
 from benchmarks.truth_bound import FloatArray, Sampling
 from numpy.typing import NDArray
 from scipy.ndimage import binary_dilation
+
+from calcore import io
+from calcore.model import Meta
+from calcore.model.stripes import Stripes
+from calcore.model.superstripes import integrations_together
+from calcore.registry import discovery
 
 BoolArray = NDArray[np.bool_]
 TRACK = 1
@@ -150,8 +157,8 @@ def read_truth(raw: Path, coupling: tuple[float, float]) -> ExposureTruth:
     root = raw.name.removesuffix("_uncal.fits")
     header = fits.getheader(raw)
     folder = raw.parent / "truth"
-    x0, y0 = header["SUBSTRT1"] - 1, header["SUBSTRT2"] - 1
-    window = slice(y0, y0 + header["SUBSIZE2"]), slice(x0, x0 + header["SUBSIZE1"])
+    meta, window = _place(raw)
+    first = meta.first_integration
     with fits.open(folder / f"{header['DETECTOR'].lower()}_detector.fits") as file:
         gain, read_noise, dark, full_well, dq = (
             np.asarray(file[name].data[window])
@@ -167,7 +174,7 @@ def read_truth(raw: Path, coupling: tuple[float, float]) -> ExposureTruth:
             frames=header["NFRAMES"], skip=header["GROUPGAP"], frame_time_s=header["TFRAME"]
         ),
         groups=header["NGROUPS"],
-        integrations=header.get("INTEND", header["NINTS"]) - header.get("INTSTART", 1) + 1,
+        integrations=meta.whole("exposure.integration_end", meta.n_integrations) - first + 1,
         gain=gain.astype(np.float64),
         read_noise=read_noise.astype(np.float64),
         dark=dark.astype(np.float64),
@@ -180,6 +187,21 @@ def read_truth(raw: Path, coupling: tuple[float, float]) -> ExposureTruth:
         coupling_diagonal=coupling[1],
         hits=hits,
     )
+
+
+def _place(raw: Path) -> tuple[Meta, tuple[Any, Any]]:
+    """Return metadata of the count rates that come of a raw file, and where on the detector they lie."""
+    meta = io.read_meta(raw)
+    meta = integrations_together(meta.with_facts(discovery.instrument(meta.instrument).facts(meta)))
+    stripes = Stripes.of(meta)
+    if stripes is not None and stripes.positions > 1:
+        meta, stripes = stripes.collated_meta(meta), None
+    top, left = meta.subarray_origin
+    rows: Any = slice(top, top + meta["subarray.ysize"])
+    columns: Any = slice(left, left + meta["subarray.xsize"])
+    if stripes is not None:
+        rows, columns = (stripes.lines, columns) if stripes.along_rows else (rows, stripes.lines)
+    return meta, (rows, columns)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -221,7 +243,10 @@ class Calibrated:
 
 
 def read_calibrated(folder: Path, root: str, jump: str = "jump") -> Calibrated:
-    """Read ``_rate`` and the flags in the product of jump (``_jump``) from a folder."""
+    """Read ``_rate`` and the flags in the product of jump (``_jump``) from a folder.
+
+    Where stripes are put together after jump, the flags are those of ``_collate_stripes``.
+    """
     with fits.open(folder / f"{root}_rate.fits") as file:
         rate = np.asarray(file["SCI"].data, np.float64)
         error = np.asarray(file["ERR"].data, np.float64)
@@ -229,4 +254,6 @@ def read_calibrated(folder: Path, root: str, jump: str = "jump") -> Calibrated:
         corrected = file[0].header.get("S_IPC") == "COMPLETE"
     with fits.open(folder / f"{root}_{jump}.fits") as file:
         group_dq = np.asarray(file["GROUPDQ"].data, np.uint8)
+    if group_dq.shape[-2:] != rate.shape:
+        return read_calibrated(folder, root, "collate_stripes")
     return Calibrated(rate=rate, error=error, dq=dq, group_dq=group_dq, corrected=corrected)

@@ -86,6 +86,8 @@ class Visit:
         Particles and the charge they leave, relative to the instrument's own.
     stage
         How far to calibrate: "1" or "all".
+    saved
+        Slots of stage 1 whose results are read, too.
     title
         What it is, in a few words.
     """
@@ -99,6 +101,7 @@ class Visit:
     lattice: float | None = None
     hits: tuple[float, float] = (1.0, 1.0)
     stage: str = "1"
+    saved: tuple[str, ...] = ("jump",)
 
 
 @dataclass(frozen=True)
@@ -297,8 +300,9 @@ def calibrate(observed: Observed, program: str, stage: str | None = None) -> Pat
         command = [jwst_python(), HERE / "truth_jwst.py", observed.folder, output, stage]
     else:
         command = [sys.executable, "-m", "calcore.cli", "run", observed.folder, "-o", output,
-                   "--stage", stage, "--profile", program, "--save", "jump", "--overwrite",
-                   "-q"]  # fmt: skip
+                   "--stage", stage, "--profile", program, "--overwrite", "-q"]  # fmt: skip
+        for slot in observed.visit.saved:
+            command += ["--save", slot]
         if program == "reference":
             command += REFERENCE_AS_OPERATIONS.get(observed.visit.instrument, ())
     with (output / "log.txt").open("w") as log:
