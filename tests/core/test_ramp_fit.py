@@ -8,6 +8,7 @@ from calcore.flags import DQ
 from calcore.kernels.ramp_fit_ols import fit_ordinary
 from calcore.model import Meta, Ramp
 from calcore.model.reference import Gain, ReadNoise
+from calcore.steps._reset_level import reset_level
 from calcore.steps.detector.ramp_fit import RampFit
 from calcore.testing.contract import Case, StepContract
 
@@ -242,3 +243,71 @@ def test_nothing_to_fit_is_said():
     lost[:, 3] = 0
     with pytest.raises(DataUnusable, match="1 groups are left after those that every pixel"):
         RampFit(trim="frame")(ramp.replace(groupdq=lost), **references)
+
+
+class TestWithTheResetLevel(StepContract):
+    """The level is measured over the frame, and bands take it from there."""
+
+    def case(self):
+        ramp, references = exposure()
+        return Case(RampFit(algorithm="LIKELY", joint=True, reset_prior=2), ramp, references)
+
+
+class TestEachByLikelihood(StepContract):
+    def case(self):
+        ramp, references = exposure()
+        return Case(RampFit(algorithm="LIKELY"), ramp, references)
+
+
+def settled(n_group, level=3.0, noise=15.0, shape=(48, 64), seed=2):
+    """Return ramps whose level after the reset scatters [DN], and their references."""
+    rng = np.random.default_rng(seed)
+    ramp, _ = exposure()
+    gain, read = 2.0, 8.0
+    full = (1, n_group, *shape)
+    rate = rng.gamma(1.0, 3.0, shape)
+    electrons = np.cumsum(rng.poisson(rate * ramp.meta.group_time_s, full), axis=1)
+    data = electrons / gain + rng.normal(level, noise, shape) + rng.normal(0, read / gain, full)
+    references = {
+        "gain": Gain(meta=Meta({}), data=np.full(shape, gain, np.float32)),
+        "readnoise": ReadNoise(
+            meta=Meta({}), data=np.full(shape, read * 2**0.5 / gain, np.float32)
+        ),
+    }
+    return Ramp(
+        meta=ramp.meta,
+        data=data.astype(np.float32),
+        groupdq=np.zeros(full, np.uint8),
+        pixeldq=np.zeros(shape, np.uint32),
+    ), references
+
+
+@pytest.mark.parametrize("n_group", [2, 3, 8])
+def test_the_level_is_what_ramps_show(n_group):
+    ramp, references = settled(n_group)
+    ramp.data[..., 5] += 4000  # bad columns and hits do not count
+    ramp.groupdq[:, 1, 7] = SAT
+    level = reset_level([ramp], **references, noise_electron=28.0)
+    assert level.mean_dn == pytest.approx(3.0, abs=1.5)
+    assert level.noise_dn == pytest.approx(15.0, rel=0.1 if n_group == 2 else 0.05)
+
+
+def test_where_no_ramp_shows_the_level_its_noise_is_that_given():
+    ramp, references = settled(1)
+    level = reset_level([ramp], **references, noise_electron=28.0)
+    assert (level.mean_dn, level.noise_dn) == (0.0, 14.0)
+
+
+def test_ramps_saturated_early_have_a_rate_if_asked_for():
+    ramp, references = settled(6)
+    groupdq = ramp.groupdq.copy()
+    groupdq[:, 1:, :4] = SAT
+    ramp = ramp.replace(groupdq=groupdq)
+    without = RampFit(algorithm="LIKELY", joint=True)(ramp, **references).rate
+    result = RampFit(algorithm="LIKELY", joint=True, reset_prior=2)(ramp, **references).rate
+    assert np.isnan(without.data[:4]).all()
+    assert (without.dq[:4] == DNU | SAT).all()
+    assert np.isfinite(result.data).all()
+    assert (result.dq[:4] == SAT).all()
+    np.testing.assert_array_equal(result.data[4:], without.data[4:])
+    assert (result.err[:4] > result.err[4:].max()).all()

@@ -1,11 +1,20 @@
-"""What a fit of ramps gives: records made of its arrays."""
+"""Fits of a ramp by all methods there are, and records made of what they give."""
 
 from dataclasses import dataclass, replace
+from typing import Any
 
-from calcore.kernels.ramp_fit_ols import RampFit
+import numpy as np
+
+from calcore.kernels.ramp_fit_anchored import ResetLevel, anchor
+from calcore.kernels.ramp_fit_differences import fit_each
+from calcore.kernels.ramp_fit_likelihood import refine
+from calcore.kernels.ramp_fit_ols import RampFit, fit_ordinary
 from calcore.model import Meta, Ramp, Rate
 from calcore.model.exposure import Flags, Float, Layer
 from calcore.model.layout import TableExtension, fields_of
+from calcore.model.usable_groups import Span
+
+_LEAST = 4  # groups that LIKELY needs to look for jumps
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,6 +35,65 @@ class RampFitResult:
         return replace(
             self, rate=self.rate.replace(meta=meta), rateints=self.rateints.replace(meta=meta)
         )
+
+
+@dataclass(frozen=True)
+class Known:
+    """What is known of all ramps: the groups there are, and their level after a reset."""
+
+    span: Span
+    level: ResetLevel | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Method:
+    """How ramps are fitted; see the parameters of the step."""
+
+    likely: bool
+    joint: bool
+    suppress_one_group: bool
+    used: tuple[int, int]
+    trim_each: bool
+    anchored: int
+
+
+def fitted(
+    ramp: Ramp, gain: Float, readnoise: Float, known: Known, method: Method
+) -> tuple[RampFit, Float | None]:
+    """Return count rates [DN/s], and chi square where there is one."""
+    data, groupdq, dark = ramp.data, ramp.groupdq, ramp.average_dark_current
+    common: dict[str, Any] = {
+        "group_time_s": ramp.meta.group_time_s,
+        "frame_time_s": ramp.meta.frame_time_s,
+        "n_frames": ramp.meta.frames_per_group,
+        "used": method.used,
+    }
+    # The reference pipeline adds electrons to DN.
+    dark_dn = None
+    if dark is not None:
+        dark_dn = np.divide(dark, gain, out=np.zeros_like(dark), where=gain > 0)
+    together = method.likely and method.joint
+    span = known.span.first, data.shape[1] if known.span.end is None else known.span.end
+    fit = fit_ordinary(
+        data, groupdq, ramp.pixeldq, gain, readnoise, **common,
+        dark=dark_dn if together else dark, zeroframe=ramp.zeroframe,
+        suppress_one_group=method.suppress_one_group, span=span, trim_each=method.trim_each,
+    )  # fmt: skip
+    chi_square = None
+    if together:
+        fit = refine(fit, data, groupdq, gain, readnoise, **common, dark=dark_dn)
+    elif method.likely and data.shape[1] >= _LEAST:
+        each = fit_each(
+            fit, data, groupdq, ramp.pixeldq, gain, readnoise, **common, dark=dark,
+            zeroframe=ramp.zeroframe, span=span,
+        )  # fmt: skip
+        fit, chi_square = each.fit, each.chi_square
+    if known.level is not None:
+        fit = anchor(
+            fit, data, groupdq, ramp.pixeldq, gain, readnoise, known.level, **common, dark=dark_dn,
+            zeroframe=ramp.zeroframe, most=method.anchored,
+        )  # fmt: skip
+    return fit, chi_square
 
 
 def products(ramp: Ramp, fit: RampFit, chi_square: Float | None = None) -> RampFitResult:

@@ -1,23 +1,20 @@
 """Fit ramps: from groups to count rates."""
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from dataclasses import dataclass, replace
+from itertools import tee
+from typing import Annotated, Literal
 
 import numpy as np
 
 from calcore.errors import DataUnusable
-from calcore.kernels.ramp_fit_differences import fit_each
-from calcore.kernels.ramp_fit_likelihood import refine
-from calcore.kernels.ramp_fit_ols import fit_ordinary
 from calcore.model import Meta, Ramp, Reference, Window
 from calcore.model.reference import Gain, ReadNoise
 from calcore.model.usable_groups import Span, used_span, widened
-from calcore.parameters import Doc, Range
+from calcore.parameters import Doc, Range, Unit
 from calcore.step import Rows, Step
-from calcore.steps._ramp_fit import RampFitResult, products
-
-_LEAST = 4  # groups that LIKELY needs to look for jumps
+from calcore.steps._ramp_fit import Known, Method, RampFitResult, fitted, products
+from calcore.steps._reset_level import reset_level
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,6 +46,20 @@ class RampFit(Step):
     ] = False
     firstgroup: Annotated[int | None, Doc("First group to fit, counted from 0.")] = None
     lastgroup: Annotated[int | None, Range(0), Doc("Last group to fit, counted from 0.")] = None
+    reset_prior: Annotated[
+        int,
+        Range(0),
+        Doc(
+            "Take the level after a reset as known, with its noise, for ramps of up to so many good "
+            "groups, or of their first read alone; needs the bias subtracted. 0: for none."
+        ),
+    ] = 0
+    reset_noise: Annotated[
+        float,
+        Range(0),
+        Unit("electron"),
+        Doc("Noise of that level where an exposure's own ramps are too short to show it."),
+    ] = 28.0
     trim: Annotated[
         Literal["none", "frame", "pixel"],
         Doc("Take unusable groups at either end away: never, where all pixels lost them, or each."),
@@ -60,57 +71,48 @@ class RampFit(Step):
         return Rows()
 
     def regions(self, meta: Meta, frame: Window) -> Iterable[Window]:
-        """Read rows until some pixel has groups to fit."""
+        """Read rows until some pixel has groups to fit; some everywhere for the reset level."""
         del meta
-        starts = range(0, frame.frame_rows, 32)
-        return (frame.with_rows(row, min(row + 32, frame.frame_rows)) for row in starts)
+        rows, step = (8, max(frame.frame_rows // 8, 8)) if self.reset_prior > 0 else (32, 32)
+        starts = range(0, frame.frame_rows, step)
+        return (frame.with_rows(row, min(row + rows, frame.frame_rows)) for row in starts)
 
-    def prepare(self, meta: Meta, parts: Iterator[Ramp]) -> Span:
+    def prepare(
+        self, meta: Meta, parts: Iterator[Ramp], *, gain: Gain, readnoise: ReadNoise
+    ) -> Known:
         """Find the groups at either end that every pixel has lost, in all likelihood."""
-        if self.trim != "frame":
-            return Span(0, None)
-        span = used_span(parts, enough=2)
-        if meta.n_groups > 1 and span.length < 2:
-            raise DataUnusable(
-                f"{span.length} groups are left after those that every pixel has lost; a rate "
-                'needs 2: set trim to "none", or keep more groups'
-            )
-        return span
+        span, level = Span(0, None), None
+        if self.reset_prior > 0:
+            parts, again = tee(parts)
+            level = reset_level(again, gain, readnoise, self.reset_noise)
+        if self.trim == "frame":
+            span = used_span(parts, enough=2)
+            if meta.n_groups > 1 and span.length < 2:
+                raise DataUnusable(
+                    f"{span.length} groups are left after those that every pixel has lost; a rate "
+                    'needs 2: set trim to "none", or keep more groups'
+                )
+        return Known(span, level)
 
-    def revised(self, prepared: Span, part: Ramp) -> Span:
+    def revised(self, prepared: Known, part: Ramp) -> Known:
         """Take in the groups that some pixel of a band has."""
-        return prepared if prepared.end is None else widened(prepared, part)
+        if prepared.span.end is None:
+            return prepared
+        span = widened(prepared.span, part)
+        return prepared if span is prepared.span else replace(prepared, span=span)
 
-    def apply(self, ramp: Ramp, *, gain: Gain, readnoise: ReadNoise, span: Span) -> RampFitResult:
+    def apply(self, ramp: Ramp, *, gain: Gain, readnoise: ReadNoise, known: Known) -> RampFitResult:
         """Return rates [DN/s]."""
-        data, groupdq, used = ramp.data, ramp.groupdq, self._used(ramp.data.shape[1])
-        noise, dark = readnoise.data, ramp.average_dark_current
-        times: dict[str, Any] = {
-            "group_time_s": ramp.meta.group_time_s,
-            "frame_time_s": ramp.meta.frame_time_s,
-            "n_frames": ramp.meta.frames_per_group,
-        }
-        likely = self.algorithm == "LIKELY" and (self.joint or data.shape[1] >= _LEAST)
-        if likely and self.joint and dark is not None:
-            # The reference pipeline adds electrons to DN.
-            dark = np.divide(dark, gain.data, out=np.zeros_like(dark), where=gain.data > 0)
-        end = data.shape[1] if span.end is None else span.end
-        fit = fit_ordinary(
-            data, groupdq, ramp.pixeldq, gain.data, noise, **times, dark=dark,
-            zeroframe=ramp.zeroframe, suppress_one_group=self.suppress_one_group, used=used,
-            span=(span.first, end), trim_each=self.trim == "pixel",
-        )  # fmt: skip
-        if likely and self.joint:
-            return products(
-                ramp, refine(fit, data, groupdq, gain.data, noise, **times, dark=dark, used=used)
-            )
-        if likely:
-            each = fit_each(
-                fit, data, groupdq, ramp.pixeldq, gain.data, noise, **times, dark=dark, used=used,
-                zeroframe=ramp.zeroframe, span=(span.first, end),
-            )  # fmt: skip
-            return products(ramp, each.fit, each.chi_square if self.save_opt else None)
-        return products(ramp, fit)
+        method = Method(
+            likely=self.algorithm == "LIKELY",
+            joint=self.joint,
+            suppress_one_group=self.suppress_one_group,
+            used=self._used(ramp.data.shape[1]),
+            trim_each=self.trim == "pixel",
+            anchored=self.reset_prior,
+        )
+        fit, chi_square = fitted(ramp, gain.data, readnoise.data, known, method)
+        return products(ramp, fit, chi_square if self.save_opt else None)
 
     def _used(self, n_group: int) -> tuple[int, int]:
         """Return first and last group to fit; limits that leave nothing are no limits."""
