@@ -7,7 +7,8 @@ import pytest
 
 from calcore.errors import BadParameter, UnknownName
 from calcore.simulate.cosmic_rays import CORE, HALO, draw, join, no_hits, snowball, tracks
-from calcore.simulate.detector import Camera, couple
+from calcore.simulate.coupling import couple
+from calcore.simulate.detector import Camera
 from calcore.simulate.detector_maps import detector_maps
 from calcore.simulate.noise import pink_noise
 from calcore.simulate.nonlinearity import coefficients, linearised, measured

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from calcore.errors import BadParameter
 from calcore.simulate.converter import converted
 from calcore.simulate.cosmic_rays import Hits, draw, join
+from calcore.simulate.coupling import couple
 from calcore.simulate.detector_maps import DetectorMaps, switched
 from calcore.simulate.noise import ReadoutNoise
 from calcore.simulate.nonlinearity import measured
@@ -92,42 +93,6 @@ class Ramps:
             first_full=self.first_full[here],
             given=None if self.given is None else self.given[here],
         )
-
-
-def couple(signal: Float32, active: NDArray[np.bool_], side: float, diagonal: float) -> Float32:
-    """Let each pixel's signal appear in its neighbours.
-
-    The total over the light-sensitive pixels is conserved: what would leave them at an edge stays.
-    Reference pixels neither give nor take.
-
-    Parameters
-    ----------
-    signal : array (ny, nx)
-        Any unit.
-    active : array of bool (ny, nx)
-        Light-sensitive pixels, a filled rectangle.
-    side, diagonal : float
-        Fraction that goes to each neighbour by a side, and by a corner.
-
-    Returns
-    -------
-    array (ny, nx)
-    """
-    rows, columns = np.flatnonzero(active.any(axis=1)), np.flatnonzero(active.any(axis=0))
-    if len(rows) == 0:
-        return signal.copy()
-    box = slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
-    inner = np.pad(signal[box], 1, mode="edge")
-    keep = np.float32(1 - 4 * side - 4 * diagonal)
-    mixed = inner[1:-1, 1:-1] * keep
-    mixed += np.float32(side) * (inner[:-2, 1:-1] + inner[2:, 1:-1])
-    mixed += np.float32(side) * (inner[1:-1, :-2] + inner[1:-1, 2:])
-    if diagonal:
-        corners = inner[:-2, :-2] + inner[:-2, 2:] + inner[2:, :-2] + inner[2:, 2:]
-        mixed += np.float32(diagonal) * corners
-    result = signal.copy()
-    result[box] = mixed
-    return result
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -329,17 +294,6 @@ class _Exposure:
     ) -> np.random.Generator:
         return self.camera.random(kind, integration, frame, *words)
 
-    def _coupled(self, signal: Float32) -> Float32:
-        """Let neighbours share signal, in each part of the frame on its own."""
-        pixels, active = self.physics.pixels, self.maps.active
-        share = pixels.coupling, pixels.coupling_diagonal
-        if self.camera.parts is None:
-            return couple(signal, active, *share)
-        shared = np.empty_like(signal)
-        for part in self.camera.parts:
-            shared[part] = couple(signal[part], active[part], *share)
-        return shared
-
     def _read(
         self, charge: Float32, integration: int, frame: int, group: int, now_s: float
     ) -> tuple[NDArray[np.uint16], NDArray[np.uint16] | None]:
@@ -349,7 +303,8 @@ class _Exposure:
         linear = np.divide(held, self.maps.gain, dtype=np.float32)
         signal = measured(linear, self.maps.terms, pixels.full_scale_dn)
         if self.effects.coupling:
-            signal = self._coupled(signal)
+            share = pixels.coupling, pixels.coupling_diagonal
+            signal = couple(signal, self.maps.active, *share, self.camera.parts)
         self.signal = signal
         value = self._transients(signal, integration, frame, group)
         value += self.maps.bias

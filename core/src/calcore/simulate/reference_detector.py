@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calcore.flags import DQ
-from calcore.simulate.detector import couple
+from calcore.simulate.coupling import couple
 from calcore.simulate.detector_maps import switched
 from calcore.simulate.nonlinearity import coefficients
 from calcore.simulate.readout import read_order

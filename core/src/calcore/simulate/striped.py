@@ -171,6 +171,19 @@ class StripedReadout:
         lines = self.lines(0)
         return (lines, columns) if self.stripes.along_rows else (rows, lines)
 
+    @property
+    def neighbours(self) -> tuple[tuple[Any, Any], ...]:
+        """Parts of the product's frame whose pixels are neighbours."""
+        if self.stripes.positions == 1:
+            return self._parts()
+        start, source = self.stripes.collated
+        cuts = {0, len(source)}
+        for position in range(self.stripes.positions):
+            light = self.lines(position)[self._light(position)] - start
+            cuts |= {int(light[0]), int(light[-1]) + 1}
+        parts = [slice(first, stop) for first, stop in pairwise(sorted(cuts))]
+        return tuple(self._window(part) for part in parts)
+
     def _product_lines(self) -> tuple[Any, Any]:
         """Return the lines of `seen` in the order of the product's frame."""
         if self.stripes.positions == 1:
@@ -195,16 +208,15 @@ class StripedReadout:
         leading = np.concatenate([np.full(item.count, item.leading) for item in own])
         return ~(leading[::-1] if self.stripes.backwards else leading)
 
-    def _window(self, lines: NDArray[np.int64]) -> tuple[Any, Any]:
+    def _window(self, lines: NDArray[np.int64] | slice) -> tuple[Any, Any]:
         return (lines, slice(None)) if self.stripes.along_rows else (slice(None), lines)
 
-    def _parts(self) -> tuple[tuple[slice, slice], ...]:
+    def _parts(self) -> tuple[tuple[Any, Any], ...]:
         """Return the parts of one position's frame whose pixels are neighbours."""
         counts = [item.count for item in self.stripes.stripes if item.position == 0]
         edges = np.cumsum([0, *(counts[::-1] if self.stripes.backwards else counts)])
         parts = [slice(int(a), int(b)) for a, b in pairwise(edges)]
-        every = slice(None)
-        return tuple((part, every) if self.stripes.along_rows else (every, part) for part in parts)
+        return tuple(self._window(part) for part in parts)
 
 
 def _joined(made: list[Ramps]) -> Ramps:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from astropy.io import fits
@@ -9,7 +10,8 @@ from astropy.table import Table
 
 from calcore.simulate.converter import deviation
 from calcore.simulate.cosmic_rays import KINDS
-from calcore.simulate.detector import Deposits, Ramps, couple
+from calcore.simulate.coupling import couple
+from calcore.simulate.detector import Deposits, Ramps
 from calcore.simulate.detector_maps import DetectorMaps
 from calcore.simulate.headers import ExposureFacts
 from calcore.simulate.physics import Effects, Physics
@@ -56,6 +58,7 @@ def write_exposure_truth(
     maps: DetectorMaps,
     physics: Physics,
     effects: Effects,
+    parts: Sequence[tuple[Any, Any]] | None = None,
 ) -> tuple[Path, Path]:
     """Write what is known of one exposure.
 
@@ -69,6 +72,8 @@ def write_exposure_truth(
         True properties of its pixels, switches applied.
     physics, effects
         What the detector is made of, and what is switched on.
+    parts
+        Parts of the frame whose pixels are neighbours; None where that is all of it.
 
     Returns
     -------
@@ -84,7 +89,8 @@ def write_exposure_truth(
     shared = numbers
     if effects.coupling:
         pixels = physics.pixels
-        shared = couple(numbers, maps.active, pixels.coupling, pixels.coupling_diagonal)
+        share = pixels.coupling, pixels.coupling_diagonal
+        shared = couple(numbers, maps.active, *share, parts)
     hits = fits.BinTableHDU(hit_table(ramps.deposits), name="HITS")
     for number, name in KINDS.items():
         hits.header[f"KIND{number}"] = name

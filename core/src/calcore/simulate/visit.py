@@ -313,7 +313,8 @@ class _Visit:
                 if self.truth is not None:
                     known = switched(cut, physics, options.effects).at_gain(1 / self.gain_factor)
                     true = striped.truth(sky, part, known) if striped else (sky, part, known)
-                    write_exposure_truth(self.truth, facts, *true, usual, options.effects)
+                    parts = striped.neighbours if striped else None
+                    write_exposure_truth(self.truth, facts, *true, usual, options.effects, parts)
                 yield facts, path
 
     def _segments(self, whole: ExposureFacts) -> list[ExposureFacts]:
