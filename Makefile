@@ -110,7 +110,9 @@ oldest: $(OLDEST_ENV)/.stamp
 	$(call PYTEST_IN,$(OLDEST_ENV)) $(OLDEST_TESTS)
 
 parity: $(TEST_ENV)/.stamp $(JWST_ENV)/.stamp
+	$(TEST_ENV)/bin/python tests/parity/page.py --forget
 	$(PEER_PYTHON) $(PYTEST) -m parity
+	$(TEST_ENV)/bin/python tests/parity/page.py
 
 truth: $(TEST_ENV)/.stamp
 	$(PYTEST) -m truth

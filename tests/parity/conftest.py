@@ -11,7 +11,7 @@ import os
 import subprocess
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -83,6 +83,7 @@ class ReferencePipeline:
 
     python: Path | None
     log: Path
+    compare: "Compare"
     worker: subprocess.Popen[str] | None = field(default=None, repr=False)
 
     def step(
@@ -143,6 +144,7 @@ class ReferencePipeline:
         **parameters: Any,
     ) -> list[Answer]:
         """Run one step and return all that it returned; see `step`."""
+        _FIGURES[0].subject = name.removesuffix("Step")
         source = describe(flow, flow.meta)
         source["type"] = model or source["type"]
         source["attributes"].update(attributes or {})
@@ -188,6 +190,7 @@ class ReferencePipeline:
         `environment` names the CRDS cache. Returns ``files`` (paths of the products), ``seconds``
         and ``peak_bytes`` of the process. Products are not kept in the cache of answers.
         """
+        _FIGURES[0].subject = name
         python = self.require()
         output.mkdir(parents=True, exist_ok=True)
         job = {
@@ -354,13 +357,99 @@ def write_job(folder: Path, job: dict[str, Any]) -> None:
 def reference_pipeline(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ReferencePipeline]:
     """The reference pipeline; the test is skipped if it is asked something new and is not there."""
     log = tmp_path_factory.mktemp("reference") / "worker.log"
-    pipeline = ReferencePipeline(interpreter(), log)
+    pipeline = ReferencePipeline(interpreter(), log, Compare())
     yield pipeline
     pipeline.close()
 
 
+@dataclass
+class Figures:
+    """What the comparisons of one test found; ``page.py`` makes docs/parity.md of it.
+
+    Attributes
+    ----------
+    test
+        The test's name, with its case.
+    subject
+        What is compared: a step or a pipeline of the reference pipeline.
+    largest
+        By what is compared and its unit: the largest difference, and how many values there were.
+    flags
+        By plane of flags: how many differ, and how many there are.
+    """
+
+    test: str
+    subject: str = ""
+    largest: dict[str, tuple[float, int]] = field(default_factory=dict)
+    flags: dict[str, tuple[int, int]] = field(default_factory=dict)
+
+    def saw(self, what: str, difference: float, count: int) -> None:
+        """Take a difference into account."""
+        before, known = self.largest.get(what, (0.0, 0))
+        self.largest[what] = max(before, float(difference)), known + int(count)
+
+    def saw_flags(self, plane: str, ours: Any, theirs: Any) -> None:
+        """Take the flags of a plane into account."""
+        differ, known = self.flags.get(plane, (0, 0))
+        found = int((np.asarray(ours) != np.asarray(theirs)).sum())
+        self.flags[plane] = differ + found, known + int(np.asarray(theirs).size)
+
+    def write(self) -> None:
+        """Keep them for the page."""
+        folder = CACHE / "figures"
+        folder.mkdir(parents=True, exist_ok=True)
+        name = hashlib.sha256(self.test.encode()).hexdigest()[:24]
+        (folder / f"{name}.json").write_text(json.dumps(asdict(self)))
+
+
+_FIGURES = [Figures("")]
+
+
+@pytest.fixture(autouse=True)
+def figures(request: pytest.FixtureRequest) -> Iterator[Figures]:
+    """What this test finds out."""
+    _FIGURES[0] = found = Figures(request.node.nodeid)
+    yield found
+    if found.largest or found.flags:
+        found.write()
+
+
 class Compare:
-    """Compares arrays as the parity criteria say it."""
+    """Compares arrays as the parity criteria say it, and notes what it finds."""
+
+    def records(self, ours: Any, theirs: Any) -> None:
+        """Note how far two images are apart; see `images`."""
+        names = {"SCI": "data", "ERR": "err", "DQ": "dq", "VAR_POISSON": "var_poisson",
+                 "VAR_RNOISE": "var_rnoise", "VAR_FLAT": "var_flat"}  # fmt: skip
+        self.images(*(
+            {
+                plane: values
+                for plane, name in names.items()
+                if (values := getattr(record, name, None)) is not None
+            }
+            for record in (ours, theirs)
+        ))  # fmt: skip
+
+    @staticmethod
+    def images(ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> None:
+        """Note how far the planes of an image are apart, by the names of their extensions.
+
+        SCI in units of ERR, the others relative to themselves; variances of next to nothing, below
+        a millionth of the square of ERR, in units of that.
+        """
+        error = np.asarray(theirs["ERR"], float)
+        for name in ("SCI", "ERR", "VAR_POISSON", "VAR_RNOISE", "VAR_FLAT"):
+            if name not in theirs or np.shape(theirs[name]) != error.shape:
+                continue
+            mine, other = np.asarray(ours[name], float), np.asarray(theirs[name], float)
+            unit = error if name == "SCI" else np.abs(other)
+            if name.startswith("VAR"):
+                unit = np.maximum(unit, 0.1 * error**2)
+            good = np.isfinite(mine) & np.isfinite(other) & (unit > 0)
+            difference = (np.abs(mine - other)[good] / unit[good]).max(initial=0.0)
+            what = "SCI [ERR]" if name == "SCI" else f"{name.partition('_')[0]} [relative]"
+            _FIGURES[0].saw(what, difference, good.sum())
+        _FIGURES[0].saw_flags("DQ", ours["DQ"], theirs["DQ"])
 
     @staticmethod
     def ulp(ours: Any, theirs: Any, scale: Any = 0.0) -> float:
@@ -379,7 +468,9 @@ class Compare:
             return 0.0
         size = np.maximum(np.abs(a), np.abs(b))
         size = np.maximum(size, np.broadcast_to(np.abs(scale), ours.shape)[~bad])
-        return float(np.max(np.abs(a - b) / np.spacing(size.astype(np.float32))))
+        found = float(np.max(np.abs(a - b) / np.spacing(size.astype(np.float32))))
+        _FIGURES[0].saw("data [ulp]", found, a.size)
+        return found
 
     def ramps(
         self, ours: Any, theirs: Any, *, ulp: float = 2.0, groupdq: float = 1e-6, scale: Any = 0.0
@@ -391,6 +482,8 @@ class Compare:
         found = self.ulp(ours.data, theirs.data, scale)
         assert found <= ulp, f"data differ by up to {found:.1f} ulp"
         np.testing.assert_array_equal(ours.pixeldq, theirs.pixeldq)
+        _FIGURES[0].saw_flags("PIXELDQ", ours.pixeldq, theirs.pixeldq)
+        _FIGURES[0].saw_flags("GROUPDQ", ours.groupdq, theirs.groupdq)
         differ = ours.groupdq != theirs.groupdq
         assert differ.mean() <= groupdq, f"GROUPDQ differs at {np.argwhere(differ)[:10].tolist()}"
         if ours.zeroframe is not None:

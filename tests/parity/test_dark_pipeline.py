@@ -28,7 +28,9 @@ STORED = {"BITPIX", "EXTVER", "BSCALE", "BZERO"}
 
 
 @pytest.mark.parametrize("instrument", CASES)
-def test_same_raw_exposure_gives_the_same_dark(reference_pipeline, tmp_path, instrument):
+def test_same_raw_exposure_gives_the_same_dark(
+    reference_pipeline, compare, figures, tmp_path, instrument
+):
     reference_pipeline.require()
     exposure_type, options = CASES[instrument]
     tables = import_module(f"calcore_{instrument}.simulate").SIMULATION
@@ -70,6 +72,9 @@ def test_same_raw_exposure_gives_the_same_dark(reference_pipeline, tmp_path, ins
             cards = [card for card in hdu.header.cards if card.keyword not in skipped]
             assert [c.keyword for c in cards if header.get(c.keyword) != c.value] == []
             if hdu.name == "SCI":
+                compare.ulp(mine["SCI"].data.astype("f4"), hdu.data.astype("f4"))
                 np.testing.assert_allclose(mine["SCI"].data, hdu.data, rtol=1e-6, atol=0)
             elif hdu.name != "PRIMARY":
+                if hdu.name.endswith("DQ"):
+                    figures.saw_flags(hdu.name, mine[hdu.name].data, hdu.data)
                 np.testing.assert_array_equal(mine[hdu.name].data, hdu.data, err_msg=hdu.name)

@@ -144,7 +144,7 @@ def answers(reference_pipeline, tmp_path_factory) -> Answers:
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_ramps(answers, compare, name):
+def test_ramps(answers, compare, figures, name):
     for root in answers.files(name):
         ours, theirs = answers.pair(root, "ramp")
         with ours, theirs:
@@ -153,6 +153,9 @@ def test_ramps(answers, compare, name):
             # Units are those of the raw numbers, from which the corrections were subtracted.
             assert compare.ulp(mine.astype("f4"), other.astype("f4"), before) <= 2
             np.testing.assert_array_equal(ours["PIXELDQ"].data, theirs["PIXELDQ"].data)
+            figures.subject = "Detector1Pipeline"
+            for plane in ("PIXELDQ", "GROUPDQ"):
+                figures.saw_flags(plane, ours[plane].data, theirs[plane].data)
             differ = ours["GROUPDQ"].data != theirs["GROUPDQ"].data
             assert differ.sum() <= 1e-6 * differ.size, np.argwhere(differ)
 
@@ -167,7 +170,7 @@ KEYWORDS = {
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_count_rates(answers, name):
+def test_count_rates(answers, compare, figures, name):
     for root in answers.files(name):
         for suffix in ("rate", "rateints"):
             ours, theirs = answers.pair(root, suffix)
@@ -175,6 +178,8 @@ def test_count_rates(answers, name):
                 assert {hdu.name for hdu in ours} == {hdu.name for hdu in theirs}
                 np.testing.assert_array_equal(ours["DQ"].data, theirs["DQ"].data)
                 error = theirs["ERR"].data
+                figures.subject = "Detector1Pipeline"
+                compare.images(*({hdu.name: hdu.data for hdu in hdus} for hdus in (ours, theirs)))
                 for plane in ("SCI", "ERR", "VAR_POISSON", "VAR_RNOISE"):
                     mine, other = (hdus[plane].data.astype(float) for hdus in (ours, theirs))
                     np.testing.assert_array_equal(np.isnan(mine), np.isnan(other), plane)

@@ -59,13 +59,15 @@ def wavy(make_ramp, subarray, n_int, n_group, columns, names, pattern="FASTR1", 
     )  # fmt: skip
 
 
-def corrections(ours, theirs, ramp):
+def corrections(figures, ours, theirs, ramp):
     """Assert the parity criterion, and that there was something to correct."""
     assert theirs.meta["cal_step.emicorr"] == "COMPLETE"
     assert np.max(np.abs(theirs.data - ramp.data)) > 0.3 * AMPLITUDE
     np.testing.assert_array_equal(ours.pixeldq, theirs.pixeldq)
     np.testing.assert_array_equal(ours.groupdq, theirs.groupdq)
-    return float(np.max(np.abs(ours.data - theirs.data))) / NOISE
+    found = float(np.max(np.abs(ours.data - theirs.data))) / NOISE
+    figures.saw("data [read noise]", found, ours.data.size)
+    return found
 
 
 @pytest.mark.parametrize(
@@ -82,26 +84,28 @@ def corrections(ours, theirs, ramp):
         ("FULL", 1, 4, 1032, ("Hz10",), "FASTR1"),
     ],
 )
-def test_waves(reference_pipeline, make_ramp, subarray, n_int, n_group, columns, names, pattern):
+def test_waves(
+    reference_pipeline, figures, make_ramp, subarray, n_int, n_group, columns, names, pattern
+):
     ramp = wavy(make_ramp, subarray, n_int, n_group, columns, names, pattern)
     emi = reference(names)
     theirs = reference_pipeline.step("EmiCorrStep", ramp, {"emicorr": emi})
-    assert corrections(EmiCorr()(ramp, emicorr=emi), theirs, ramp) < 0.01
+    assert corrections(figures, EmiCorr()(ramp, emicorr=emi), theirs, ramp) < 0.01
 
 
-def test_slow_reads_of_one_detector(reference_pipeline, make_ramp):
+def test_slow_reads_of_one_detector(reference_pipeline, figures, make_ramp):
     ramp = wavy(make_ramp, "FULL", 1, 3, 1032, ("Hz10",), "SLOWR1")
     emi = reference(["Hz390"], slow=["Hz10"])
     theirs = reference_pipeline.step("EmiCorrStep", ramp, {"emicorr": emi})
-    assert corrections(EmiCorr()(ramp, emicorr=emi), theirs, ramp) < 0.01
+    assert corrections(figures, EmiCorr()(ramp, emicorr=emi), theirs, ramp) < 0.01
 
 
-def test_integrations_separately(reference_pipeline, make_ramp):
+def test_integrations_separately(reference_pipeline, figures, make_ramp):
     ramp = wavy(make_ramp, "SUB64", 3, 5, 72, ("Hz390",))
     emi = reference(["Hz390"])
     settings = {"fit_ints_separately": True}
     theirs = reference_pipeline.step("EmiCorrStep", ramp, {"emicorr": emi}, **settings)
-    assert corrections(EmiCorr(**settings)(ramp, emicorr=emi), theirs, ramp) < 0.01
+    assert corrections(figures, EmiCorr(**settings)(ramp, emicorr=emi), theirs, ramp) < 0.01
 
 
 def test_half_a_cycle_in_each_group(reference_pipeline, make_ramp):

@@ -53,7 +53,7 @@ def made(reference_pipeline, miri_visit, tmp_path_factory):
 
 
 @pytest.mark.parametrize("mode", FILES["SHAPES"])
-def test_same_reads_give_the_same_images(made, mode):
+def test_same_reads_give_the_same_images(made, compare, figures, mode):
     name = f"jw01234001001_{FILES['NAMES'][mode]}_cal.fits"
     with fits.open(made / "ours" / name) as mine, fits.open(made / "theirs" / name) as theirs:
         assert [hdu.name for hdu in mine] == [hdu.name for hdu in theirs]
@@ -62,6 +62,8 @@ def test_same_reads_give_the_same_images(made, mode):
             cards = [card for card in hdu.header.cards if card.keyword not in OTHERWISE]
             if hdu.name in {"PRIMARY", "SCI", "ERR", "DQ"}:
                 assert [c.keyword for c in cards if header.get(c.keyword) != c.value] == []
+        figures.subject = "GuiderPipeline"
+        compare.images(*({hdu.name: hdu.data for hdu in hdus} for hdus in (mine, theirs)))
         for plane in ("SCI", "ERR"):
             np.testing.assert_allclose(
                 mine[plane].data, theirs[plane].data, rtol=3e-7, atol=0, err_msg=plane

@@ -195,11 +195,12 @@ def test_flat_field(reference_pipeline, make_meta, n_int, inverse):
         "FlatFieldStep", image, {"flat": flat, **others}, inverse=inverse
     )
     ours = FlatField(inverse=inverse)(image, flat=flat)
-    check_planes(ours, theirs)
+    check_planes(reference_pipeline, ours, theirs)
     assert differing_keywords(ours, theirs) == {}
 
 
-def check_planes(ours, theirs, tolerance=1e-6):
+def check_planes(reference_pipeline, ours, theirs, tolerance=1e-6):
+    reference_pipeline.compare.records(ours, theirs)
     np.testing.assert_array_equal(ours.dq, theirs.dq)
     for name in PLANES:
         if name not in theirs.arrays:
@@ -254,7 +255,7 @@ def test_photom(reference_pipeline, make_meta, n_int, subarray, change):
     photom = photom_reference((*FILTER, "photmjsr"), ROWS, **tables)
     theirs = reference_pipeline.step("PhotomStep", image, {"photom": photom, "area": "N/A"})
     ours = PhotomStep()(image, photom=photom)
-    check_planes(ours, theirs)
+    check_planes(reference_pipeline, ours, theirs)
     assert differing_keywords(ours, theirs) == {}
 
 
@@ -282,7 +283,7 @@ def test_photom_by_filter_and_pupil_with_area(reference_pipeline, make_meta, opt
         **options,
     )
     ours = PhotomStep(**options)(image, photom=photom, area=area)
-    check_planes(ours, theirs)
+    check_planes(reference_pipeline, ours, theirs)
     np.testing.assert_array_equal(ours.area, theirs.area)
     assert differing_keywords(ours, theirs) == {}
 

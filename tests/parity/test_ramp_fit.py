@@ -55,6 +55,8 @@ def assert_equal_rates(ours, theirs):
 def compare_fits(reference_pipeline, ramp, references, ours=None, **parameters):
     theirs = reference_pipeline.steps("RampFitStep", ramp, references, **parameters)
     mine = RampFit(**parameters, **(ours or {}))(ramp, **references)
+    reference_pipeline.compare.records(mine.rate, theirs[0])
+    reference_pipeline.compare.records(mine.rateints, theirs[1])
     assert_equal_rates(mine.rate, theirs[0])
     assert_equal_rates(mine.rateints, theirs[1])
     for result, answer in ((mine.rate, theirs[0]), (mine.rateints, theirs[1])):
