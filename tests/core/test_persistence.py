@@ -4,7 +4,9 @@ import math
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
+from calcore.cli.app import commands
 from calcore.errors import BadParameter, KeywordMissing
 from calcore.flags import DQ
 from calcore.kernels.persistence import flag_persistence
@@ -160,6 +162,12 @@ def test_an_exposure_must_say_when_it_began(detector_ramp):
     ramp = detector_ramp(np.zeros((1, 3, 8, 8)), exposure__group_time=10.0)
     with pytest.raises(KeywordMissing, match="start_time is missing; add it"):
         Persistence(persistence_time=10)(ramp)
+
+
+def test_its_description_says_that_it_has_state():
+    shown = CliRunner().invoke(commands, ["steps", "persistence"]).output
+    assert "goes on from the previous exposure of the detector (Windows); state and" in shown
+    assert "persistence_time = None [s]  float or None, at least 1" in shown
 
 
 class TestContract(StepContract):

@@ -9,7 +9,14 @@ import pytest
 from numpy.typing import NDArray
 
 from calcore import io
-from calcore.errors import BadPipeline, FileInvalid, KeywordMissing, ShapesDisagree, StateInvalid
+from calcore.errors import (
+    BadPipeline,
+    FileInvalid,
+    KeywordMissing,
+    OutputProblem,
+    ShapesDisagree,
+    StateInvalid,
+)
 from calcore.model import Detector, ExposureType, Facts, Kept, Meta, Ramp, Rate
 from calcore.model.layout import Plane
 from calcore.model.windows import Windows
@@ -147,7 +154,7 @@ def test_the_users_file_is_for_the_first_exposure(tmp_path):
 
 
 def test_detectors_share_the_file_that_the_user_names(tmp_path):
-    together = tmp_path / "all.asdf"
+    together = tmp_path / "new" / "all.asdf"
     for name, detector, value in (("a", "ONE", 5.0), ("b", "TWO", 6.0), ("c", "ONE", 7.0)):
         exposure = job(name, 1.0, detector, folder=tmp_path)
         write_states({"persistence": windows(exposure, value)}, [built()], exposure)
@@ -183,6 +190,12 @@ def test_a_file_of_another_version_is_refused(tmp_path):
         StateInvalid, match=r"holds calcore, pixels of ONE, which persistence cannot"
     ):
         read_state(path, Windows, "persistence", job("b", 2.0))
+
+
+def test_a_place_that_cannot_be_written_is_found_out_before_the_first_pixel(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(OutputProblem, match="is not a folder; choose another"):
+        with_states([built(save_state=tmp_path / "file" / "all.asdf")], job("b", 2.0))
 
 
 def test_files_that_are_not_there_or_no_asdf_are_refused(tmp_path):

@@ -80,6 +80,11 @@ def test_order_and_executors_change_nothing(visit, references, tmp_path):
         else:
             for one, other in zip(content, processes[name], strict=True):
                 np.testing.assert_array_equal(one, other)
+    for number, path in enumerate(sorted((tmp_path / "serial").glob("*_rate.fits"))):
+        slots = io.read_node(path, "calcore")["detector1"]["slots"]
+        (slot,) = [slot for slot in slots if slot["name"] == "persistence"]
+        before = f"{raw[number - 1].name.removesuffix('_uncal.fits')}_persistence.asdf"
+        assert slot.get("state") == (before if number else None)
     alone = run(raw[1], stage="1", output=tmp_path / "alone", settings=SETTINGS)
     assert alone.exit_status == 0
     assert flagged(tmp_path / "serial", 1) > flagged(tmp_path / "alone", 0) > 0

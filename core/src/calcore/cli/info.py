@@ -133,6 +133,8 @@ def _record(record: dict[str, Any], verbose: bool) -> Iterator[str]:
             continue
         for kind, file in slot.get("references", {}).items():
             yield f"      {kind}: {file}"
+        if "state" in slot:
+            yield f"      goes on from {slot['state']}"
         if verbose:
             for name, value in slot.get("settings", {}).items():
                 yield f"      {name} = {value!r}"

@@ -56,6 +56,11 @@ def describe(name: str, step: Any, found: Any) -> list[str]:
         if wish.kind.type in step.required:
             needed = "needed; without it the exposure fails"
         lines.append(f"  reference {wish.kind.type} ({needed})")
+    if diet.state is not None:
+        lines.append(
+            f"  goes on from the previous exposure of the detector ({diet.state[1].__name__}); "
+            "state and save_state name files to begin with, and to add to"
+        )
     parameters = parameters_of(step)
     if not parameters:
         return [*lines, "  no parameters", ""]

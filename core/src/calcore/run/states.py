@@ -16,6 +16,7 @@ from calcore.errors import CalcoreError, FileInvalid, KeywordInvalid, StateInval
 from calcore.model import Kept, Window
 from calcore.model.kept import place_of
 from calcore.run.assemble import BuiltSlot
+from calcore.run.folders import check_folder, make_folder
 from calcore.run.graph import Job
 
 NODE = "calcore"
@@ -106,6 +107,8 @@ def with_states(slots: Iterable[BuiltSlot], job: Job) -> tuple[BuiltSlot, ...]:
 
     Raises
     ------
+    OutputProblem
+        The file that the new state is to be added to cannot be written where it is.
     FileInvalid
         A file of state is not there, or cannot be read.
     StateInvalid
@@ -131,6 +134,8 @@ def _with_state(built: BuiltSlot, job: Job) -> BuiltSlot:
     state = built.diet.state
     assert state is not None
     argument, kind = state
+    if (to := built.slot.runs("save_state")) is not None:
+        check_folder(Path(to).absolute().parent)
     path = source_of(built, job)
     kept = None if path is None else read_state(path, kind, built.slot.use, job)
     rows, columns = (job.meta.whole(f"subarray.{name}") for name in ("ysize", "xsize"))
@@ -221,5 +226,6 @@ def add_state(path: Path, to: Path) -> None:
     OutputProblem, FileInvalid
         The other file cannot be written, or is no ASDF file.
     """
+    make_folder(to.absolute().parent)
     there: dict[str, Any] = io.read_asdf_tree(to) if to.is_file() else {}
     io.write_tree({**there, **io.read_asdf_tree(path)}, to)
