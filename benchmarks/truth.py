@@ -12,6 +12,7 @@ import time
 from importlib.metadata import version
 from pathlib import Path
 
+from benchmarks.truth_hits import section
 from benchmarks.truth_page import OURS, PEER, SAME, hit_misses, misses, page
 from benchmarks.truth_score import Result, measure
 from benchmarks.truth_visits import Visit, calibrate, jwst_python, observe
@@ -268,7 +269,8 @@ def main() -> None:
         versions += ", jwst 3.0.0"
     if missing := [visit.title for visit in VISITS if visit not in visits]:
         versions += f". Left out: {'; '.join(missing)}"
-    arguments.page.write_text(page(results, versions), encoding="utf-8")
+    hits = section(arguments.work.resolve())
+    arguments.page.write_text(page(results, versions, hits), encoding="utf-8")
 
 
 if __name__ == "__main__":

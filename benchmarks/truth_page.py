@@ -37,7 +37,7 @@ their results are held against what the simulator put in. A figure that breaks a
 """
 
 
-def page(results: Sequence[Result], versions: str) -> str:
+def page(results: Sequence[Result], versions: str, hits: str = "") -> str:
     """Return the page.
 
     Parameters
@@ -46,6 +46,8 @@ def page(results: Sequence[Result], versions: str) -> str:
         Of all visits and programs.
     versions
         Of the programs.
+    hits
+        The section of `benchmarks.truth_hits`.
     """
     rated = _by_visit(result for result in results if result.rates)
     starred = _by_visit(result for result in results if result.fluxes)
@@ -55,6 +57,7 @@ def page(results: Sequence[Result], versions: str) -> str:
         "## Count rates and false flags\n\n",
         *map(_rates, rated),
         _hits(rated),
+        hits,
         _bands(rated),
         "## Stars\n\n" + STARS,
         *map(_stars, starred),
