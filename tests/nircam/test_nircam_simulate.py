@@ -11,8 +11,10 @@ import numpy as np
 import pytest
 from astropy.io import fits
 
+from calcore.errors import BadParameter
 from calcore.io.keywords import name_of
 from calcore.simulate import Effects, SkyOptions, VisitOptions, simulate
+from calcore.simulate.striped import StripedReadout
 from calcore_nircam.simulate import SIMULATION
 
 FRAME_TIMES_S = {  # JDox, "NIRCam Detector Subarrays"
@@ -146,3 +148,43 @@ def test_apertures_have_rows_for_all_filters_and_hold_what_they_say(visit):
     assert names == set(SIMULATION.filters)
     assert np.all(table["apcorr"] * table["eefraction"] > 0.99)
     assert np.all(table["apcorr"] * table["eefraction"] < 1.1)
+
+
+@pytest.mark.parametrize(("detector", "start"), [("NRCA1", 1), ("NRCA2", 1967)])
+def test_stripes_see_the_light_of_their_rows(tmp_path, detector, start):
+    """A row of reference pixels before each stripe of 40 rows, in the order of reading."""
+    made = simulate(
+        SIMULATION, tmp_path,
+        VisitOptions(
+            mode="stripes", size="small", detectors=(detector,), n_groups=3, n_ints=1, n_dithers=1,
+            effects=Effects.none(), references=False,
+        ),
+    )  # fmt: skip
+    with fits.open(made.raw[0]) as raw:
+        header, counts = raw[0].header, raw["SCI"].data.astype(float)
+        assert counts.shape == (1, 3, 82, 2048)
+        assert (header["SUBSTRT2"], header["SUBSIZE2"]) == (start, 82)
+        told = ("MSTR_RD1", "MSTR_SK1", "MSTR_RD2", "MSTR_SK2", "MSTR_RPT", "MSTR_ILV", "SSTR_NST")
+        assert [header[key] for key in told] == [1, 1499, 40, 85, 1, 1, 0]
+        seconds = header["TGROUP"]
+    (path,) = (tmp_path / "truth").glob("*_truth.fits")
+    with fits.open(path) as truth:
+        rate = truth["RATE_DN"].data
+    gained = counts[0, 2] - counts[0, 0]
+    dark = [0, 41] if start == 1 else [40, 81]
+    np.testing.assert_array_equal(gained[dark], 0)
+    np.testing.assert_allclose(gained, rate * 2 * seconds, atol=1.1)
+    # The stripes lie 125 rows apart: the smooth light differs more between them than within.
+    middle = rate[:, 1000]
+    assert abs(middle[20] - middle[61]) > 2 * abs(middle[10] - middle[30])
+
+
+def test_a_stripe_that_is_read_twice_is_not_simulated(tmp_path):
+    table = dict(SIMULATION.table["readout"])
+    row = table["stripes"]["SUB82STRIPE2_DHS"]
+    table["stripes"] = {"SUB82STRIPE2_DHS": row | {"interleave_reads1": 0}}
+    detector = SIMULATION.detector("NRCA1")
+    with pytest.raises(
+        BadParameter, match="SUB82STRIPE2_DHS of NRCA1 reads a stripe several times"
+    ):
+        StripedReadout.of(table, detector, detector.subarray("SUB82STRIPE2_DHS"))

@@ -76,3 +76,32 @@ def test_slow_noise_of_the_read_out_lies_in_columns(tmp_path):
     steps = np.diff(fits.getdata(made.raw[0])[0].astype(float), axis=0)
     steps -= steps.mean(axis=(1, 2), keepdims=True)
     assert steps.mean(axis=1).std() > 3 * steps.mean(axis=2).std()
+
+
+def test_positions_of_a_superstripe_see_the_light_where_they_lie(tmp_path):
+    """What the stripes gain from group to group is the true rate of their columns."""
+    made = simulate(
+        SIMULATION, tmp_path,
+        VisitOptions(
+            mode="soss_stripes", size="small", n_groups=3, n_dithers=1, effects=Effects.none(),
+            references=False,
+        ),
+    )  # fmt: skip
+    with fits.open(made.raw[0]) as raw:
+        header, counts = raw[0].header, raw["SCI"].data.astype(float)
+        assert counts.shape == (3, 3, 256, 684)
+        assert (header["NINTS"], header["SUBSIZE1"]) == (3, 684)
+        told = ("MSTR_RD1", "MSTR_SK1", "MSTR_RD2", "SSTR_STP", "SSTR_NST")
+        assert [header[key] for key in told] == [4, 0, 680, 680, 3]
+        assert len(raw["INT_TIMES"].data) == 3
+        seconds = header["TGROUP"]
+    (path,) = (tmp_path / "truth").glob("*_truth.fits")
+    with fits.open(path) as truth:
+        rate = truth["RATE_DN"].data
+    assert rate.shape == (256, 2048)
+    for position in range(3):
+        gained = counts[position, 2] - counts[position, 0]
+        np.testing.assert_array_equal(gained[:, -4:], 0)  # reference columns, read first
+        first = 2048 - 4 - 680 * (position + 1)
+        expected = rate[:, first : first + 680] * 2 * seconds
+        np.testing.assert_allclose(gained[:, :-4], expected, atol=1.1)
