@@ -101,7 +101,11 @@ def test_frames_in_one_piece_have_no_stripes(striped):
         ({"multistripe_skips1": "ten"}, 8, r"MSTR_SK1 is 'ten', but must be a whole number"),
         ({"repeat_stripe": 2}, 8, r"MSTR_RPT is 2, but must be 0 or 1"),
         ({"interleave_reads1": 3}, 8, r"MSTR_ILV is 3, but must be 0 or 1"),
-        ({"multistripe_reads2": 0}, 8, r"MSTR_RD2 is 0, but must be 1 or more"),
+        ({"multistripe_reads2": 0}, 8, r"MSTR_RD2 is 0, but must be 1 or more, since MSTR_RD1"),
+        (
+            {"multistripe_reads1": 0, "multistripe_reads2": 0}, 8,
+            r"MSTR_RD2 is 0, but must be 1 or more, since lines are skipped",
+        ),
         ({}, 9, r"MSTR_RD1 and MSTR_RD2 is \(1, 3\), .* fill the frame, which has 9 lines"),
         ({"multistripe_skips2": 60}, 8, r"MSTR_SK1, MSTR_SK2 and SSTR_STP .* the detector's 64 lines"),
         ({"num_superstripe": 65, "superstripe_step": 3}, 4, r"SSTR_NST is 65, but must be 64 or less"),

@@ -28,7 +28,13 @@ _WORDS = {
     "superstripe_step": "SSTR_STP",
     "num_superstripe": "SSTR_NST",
 }
-_TELLING = ("multistripe_reads1", "multistripe_reads2", "num_superstripe")
+_TELLING = (
+    "multistripe_reads1",
+    "multistripe_skips1",
+    "multistripe_reads2",
+    "multistripe_skips2",
+    "num_superstripe",
+)
 
 
 @dataclass(frozen=True)
@@ -134,6 +140,8 @@ class Stripes:
         """
         values = dict(told)
         positions, step = values.pop("num_superstripe", 0), values.pop("superstripe_step", 0)
+        if not (positions or values["multistripe_reads1"] or values["multistripe_reads2"]):
+            raise KeywordInvalid("MSTR_RD2", 0, "1 or more, since lines are skipped")
         corner = 0
         if positions and start > 1:
             corner = start - 1 if slow > 0 else total - start + 1 - size
