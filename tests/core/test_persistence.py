@@ -7,7 +7,7 @@ import pytest
 from click.testing import CliRunner
 
 from calcore.cli.app import commands
-from calcore.errors import BadParameter, KeywordMissing
+from calcore.errors import BadParameter, KeywordInvalid, KeywordMissing
 from calcore.flags import DQ
 from calcore.kernels.persistence import flag_persistence
 from calcore.steps.detector.persistence import Persistence, group_times
@@ -162,6 +162,9 @@ def test_an_exposure_must_say_when_it_began(detector_ramp):
     ramp = detector_ramp(np.zeros((1, 3, 8, 8)), exposure__group_time=10.0)
     with pytest.raises(KeywordMissing, match="start_time is missing; add it"):
         Persistence(persistence_time=10)(ramp)
+    nowhen = ramp.replace(meta=ramp.meta.set({"exposure.start_time": math.nan}))
+    with pytest.raises(KeywordInvalid, match=r"start_time is nan, but must be a date \(MJD\)"):
+        Persistence(persistence_time=10)(nowhen)
 
 
 def test_its_description_says_that_it_has_state():

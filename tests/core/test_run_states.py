@@ -29,6 +29,7 @@ from calcore.run.order import check_order
 from calcore.run.outcome import Silence
 from calcore.run.states import (
     add_state,
+    files_left,
     in_order,
     read_state,
     source_of,
@@ -139,6 +140,26 @@ def test_state_goes_through_a_file(tmp_path):
     assert with_states([built()], first)[0].given == {"windows": None}
 
 
+def test_an_exposure_with_nothing_to_do_hands_the_state_on(tmp_path):
+    first, second, third = (job(name, ord(name), folder=tmp_path) for name in "abc")
+    second = replace(second, states={"persistence": state_path(first, "persistence")})
+    third = replace(third, states={"persistence": state_path(second, "persistence")})
+    idle = replace(built(), skip="too few groups")
+    write_states({}, [idle], first)
+    write_states({}, [idle], second)
+    assert not list(tmp_path.iterdir())
+    assert files_left([idle], first) == {}
+    assert with_states([built()], third)[0].given == {"windows": None}
+    write_states({"persistence": windows(first, 50.0)}, [built()], first)
+    write_states({}, [idle], second)
+    assert files_left([idle], second) == {state_path(second, "persistence"): None}
+    given = with_states([built()], third)[0].given["windows"]
+    np.testing.assert_array_equal(given.ends, np.full((8, 8), 50.0))
+    off = built()
+    off = replace(off, slot=replace(off.slot, runner={"skip": Setting(value=True, origin="")}))
+    assert files_left([replace(off, skip="switched off")], second) == {}
+
+
 def test_an_exposure_in_stripes_is_refused_before_the_first_pixel():
     striped = job("a", 1.0)
     striped = replace(striped, meta=striped.meta.set({"subarray.multistripe_reads1": 1}))
@@ -147,8 +168,11 @@ def test_an_exposure_in_stripes_is_refused_before_the_first_pixel():
 
 
 def test_the_users_file_is_for_the_first_exposure(tmp_path):
-    chained = replace(job("b", 2.0), states={"persistence": Path("a_persistence.asdf")})
-    assert source_of(built(state="mine.asdf"), chained) == Path("a_persistence.asdf")
+    before = tmp_path / "a_persistence.asdf"
+    chained = replace(job("b", 2.0), states={"persistence": before})
+    assert source_of(built(state="mine.asdf"), chained) is None
+    before.touch()
+    assert source_of(built(state="mine.asdf"), chained) == before
     assert source_of(built(state="mine.asdf"), job("a", 1.0)) == Path("mine.asdf")
     assert source_of(built(), job("a", 1.0)) is None
 
@@ -189,6 +213,22 @@ def test_a_file_of_another_version_is_refused(tmp_path):
     with pytest.raises(
         StateInvalid, match=r"holds calcore, pixels of ONE, which persistence cannot"
     ):
+        read_state(path, Windows, "persistence", job("b", 2.0))
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"rows": [0.5]}, {"rows": [1, 2]}, {"cols": ["x"]}, {"vals": [np.nan]}, {"vals": None},
+     {"pers_time": None}, {"pers_time": "long"}, {"origin": 3}, {"origin": [1, 2, 3]},
+     {"beyond": [1]}, {"rows": {"a": 1}}, {"rows": [-1]}, {"rows": [8]}],
+)  # fmt: skip
+def test_a_file_with_nonsense_is_refused(tmp_path, changes):
+    path = tmp_path / "windows.asdf"
+    node = {"rows": [1], "cols": [2], "vals": [3.0], "pers_time": 30, "calcore": "nobody"}
+    io.write_tree({"ONE": node}, path)
+    assert read_state(path, Windows, "persistence", job("b", 2.0)).ends[1, 2] == 3.0
+    io.write_tree({"ONE": {**node, **changes}}, path)
+    with pytest.raises(StateInvalid, match="which persistence cannot go on with"):
         read_state(path, Windows, "persistence", job("b", 2.0))
 
 

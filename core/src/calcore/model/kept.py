@@ -35,7 +35,7 @@ class Kept(Record):
 
         Raises
         ------
-        KeyError, TypeError, ValueError
+        LookupError, TypeError, ValueError
             It was written by something else.
         """
         kind: Any = cls

@@ -68,8 +68,8 @@ class Windows(Kept):
 
         Raises
         ------
-        KeyError, ValueError
-            It was written by something else, or lists pixels that are not there.
+        LookupError, TypeError, ValueError
+            It was written by something else, or lists pixels or times that are not there.
         """
         place = cls._place(meta)
         ends = np.zeros((place.frame_rows, place.frame_columns))
@@ -83,5 +83,7 @@ class Windows(Kept):
             at = np.stack([rows + row, columns + column]).reshape(2, -1)
             if np.any(at < 0) or np.any(at >= np.array(bounds)[:, None]):
                 raise ValueError("it lists pixels that the exposure does not read")
+            if not np.all(np.isfinite(values)):
+                raise ValueError("it lists times that are no numbers")
             ends[at[0], at[1]] = values
         return cls(meta=meta, ends=ends, seconds=float(tree["pers_time"]))

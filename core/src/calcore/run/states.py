@@ -116,18 +116,28 @@ def with_states(slots: Iterable[BuiltSlot], job: Job) -> tuple[BuiltSlot, ...]:
     ShapesDisagree
         What will be kept has no place on the detector.
     """
-    return tuple(_with_state(built, job) if keeps_state(built) else built for built in slots)
+    return tuple(
+        _with_state(built, job) if keeps_state(built) and not built.skip else built
+        for built in slots
+    )
 
 
 def keeps_state(built: BuiltSlot) -> bool:
-    """Tell whether a slot has state, and will not be skipped."""
-    return built.step is not None and not built.skip and built.diet.state is not None
+    """Tell whether a slot has state, and was not switched off.
+
+    Where its step finds nothing to do, the state is handed on.
+    """
+    off = built.step is None or built.slot.runs("skip", default=False)
+    return not off and built.diet.state is not None
 
 
 def source_of(built: BuiltSlot, job: Job) -> Path | None:
     """Return the file of state that an exposure begins with; None if it begins with none."""
+    before = job.states.get(built.slot.name)
+    if before is not None:  # it is not there if none of the exposures before had anything to do
+        return before if before.is_file() else None
     named = built.slot.runs("state")
-    return job.states.get(built.slot.name, Path(named) if named is not None else None)
+    return Path(named) if named is not None else None
 
 
 def _with_state(built: BuiltSlot, job: Job) -> BuiltSlot:
@@ -166,16 +176,7 @@ def read_state(path: Path, kind: type[Kept], use: str, job: Job) -> Kept:
             f"has the state of {' and '.join(sorted(tree)) or 'nothing'}, not of {meta.detector}; "
             "name a file of this detector, or none",
         )
-    made = node.get(NODE, {})
-    if made.get("use", use) != use:
-        raise StateInvalid(
-            path, f"was left by step {made['use']}, and not by {use}; name one that {use} has left"
-        )
-    start = meta.get("exposure.start_time")
-    own = made.get("exposure") == job.name
-    if own or (start is not None and made.get("start_time", start) > start):
-        what = "this exposure itself" if own else f"{made.get('exposure')}, which began later"
-        raise StateInvalid(path, f"was left by {what}; name a file of an earlier exposure, or none")
+    _check_maker(path, node.get(NODE), use, job)
     try:
         return kind.of({name: value for name, value in node.items() if name != NODE}, meta)
     except (LookupError, TypeError, ValueError, CalcoreError) as error:
@@ -186,23 +187,51 @@ def read_state(path: Path, kind: type[Kept], use: str, job: Job) -> Kept:
         ) from error
 
 
+def _check_maker(path: Path, made: Any, use: str, job: Job) -> None:
+    """Check that a file was left by the same step after an earlier exposure, if it says by whom.
+
+    Raises
+    ------
+    StateInvalid
+        It was not.
+    """
+    if not isinstance(made, Mapping):
+        return
+    step, exposure = made.get("use", use), made.get("exposure")
+    if step != use:
+        raise StateInvalid(
+            path, f"was left by step {step}, and not by {use}; name one that {use} has left"
+        )
+    then, now = made.get("start_time"), job.meta.get("exposure.start_time")
+    own = exposure == job.name
+    if own or (isinstance(then, float) and isinstance(now, float) and then > now):
+        what = "this exposure itself" if own else f"{exposure}, which began later"
+        raise StateInvalid(path, f"was left by {what}; name a file of an earlier exposure, or none")
+
+
 def files_left(slots: Iterable[BuiltSlot], job: Job) -> dict[Path, Path | None]:
     """Return the files that an exposure leaves, and for each the one that it is to be added to."""
     left: dict[Path, Path | None] = {}
     for built in slots:
-        if keeps_state(built):
+        if keeps_state(built) and not (built.skip and source_of(built, job) is None):
             named = built.slot.runs("save_state")
             left[state_path(job, built.slot.name)] = Path(named) if named is not None else None
     return left
 
 
 def write_states(kept: Mapping[str, Kept], slots: Iterable[BuiltSlot], job: Job) -> None:
-    """Write what steps have kept of an exposure."""
-    for built in slots:
-        name, state = built.slot.name, None if built.step is None else built.diet.state
-        if name not in kept or state is None:
+    """Write what steps have kept of an exposure; where one had nothing to do, what it began with."""
+    for built in filter(keeps_state, slots):
+        name, state = built.slot.name, built.diet.state
+        path, source = state_path(job, name), source_of(built, job)
+        assert state is not None
+        if name not in kept:
+            path.unlink(missing_ok=True)
+            if source is not None:
+                io.write_tree(
+                    {job.meta.detector: io.read_asdf_tree(source)[job.meta.detector]}, path
+                )
             continue
-        source = source_of(built, job)
         before = None if source is None else read_state(source, state[1], built.slot.use, job)
         whole = kept[name].replace(meta=job.meta).on_detector(before)
         node = {
@@ -215,7 +244,7 @@ def write_states(kept: Mapping[str, Kept], slots: Iterable[BuiltSlot], job: Job)
                 "start_time": job.meta.get("exposure.start_time"),
             },
         }
-        io.write_tree({job.meta.detector: node}, state_path(job, name))
+        io.write_tree({job.meta.detector: node}, path)
 
 
 def add_state(path: Path, to: Path) -> None:

@@ -8,7 +8,7 @@ from typing import Annotated
 import numpy as np
 from numpy.typing import NDArray
 
-from calcore.errors import BadParameter
+from calcore.errors import BadParameter, KeywordInvalid
 from calcore.flags import DQ
 from calcore.kernels.persistence import flag_persistence
 from calcore.model import Meta, Ramp, Reference
@@ -62,7 +62,9 @@ class Persistence(Step):
                 "many seconds pixels are to be flagged, such as persistence.persistence_time=1000, "
                 "or skip the step"
             )
-        meta.number("exposure.start_time")
+        start = meta.number("exposure.start_time")
+        if not math.isfinite(start):
+            raise KeywordInvalid("exposure.start_time", start, "a date (MJD)")
 
     def apply(self, ramp: Ramp, *, windows: State[Windows] = None) -> PersistenceResult:
         """Go through the exposure's groups in the order of time."""
@@ -112,6 +114,7 @@ def _listed_starts(ramp: Ramp, first: int) -> NDArray[np.float64]:
     ):
         for row in ramp.int_times:
             place = int(row["integration_number"]) - first
-            if 0 <= place < len(starts) and row["int_start_MJD_UTC"] > 0:
-                starts[place] = row["int_start_MJD_UTC"]
+            start = float(row["int_start_MJD_UTC"])
+            if 0 <= place < len(starts) and 0 < start < math.inf:
+                starts[place] = start
     return starts
