@@ -262,6 +262,21 @@ def test_what_is_taken_together_can_be_taken_apart(striped, rng, axes):
     np.testing.assert_array_equal(again.data, together.data)
 
 
+def test_what_is_saved_of_a_superstripe_can_be_read_again(striped, rng, tmp_path):
+    """Flags of pixels have an axis for positions, as jwst's model for such ramps has them."""
+    together = taken_together(striped(MOVING, 8, data=rng.normal(size=(3, 2, 8, 64)))).loaded()
+    flags = rng.integers(0, 9, together.pixeldq.shape).astype(np.uint32)
+    path = tmp_path / "exposure_superbias.fits"
+    io.write(taken_apart(together.replace(pixeldq=flags)), path)
+    with fits.open(path) as file:
+        assert file[0].header["DATAMODL"] == "SuperstripeRampModel"
+        assert file["PIXELDQ"].data.shape == (3, 8, 64)
+    read = io.open(path)
+    again = taken_together(read.replace(meta=read.meta.with_facts(together.meta.facts))).loaded()
+    np.testing.assert_array_equal(again.pixeldq, flags)
+    np.testing.assert_array_equal(again.data, together.data)
+
+
 @pytest.mark.parametrize(
     ("values", "message"),
     [

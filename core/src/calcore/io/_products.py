@@ -104,7 +104,9 @@ def model_name(
     """Return DATAMODL: what the reference pipeline calls such a product."""
     axes = len(shapes.get("data", ()))
     if issubclass(kind, Ramp):
-        return "Level1bModel" if stored["data"][1] else "RampModel"
+        if stored["data"][1]:
+            return "Level1bModel"
+        return "SuperstripeRampModel" if len(shapes.get("pixeldq", ())) == 3 else "RampModel"
     if issubclass(kind, Segmentation):
         return "SegmentationMapModel"
     if issubclass(kind, Mosaic):
