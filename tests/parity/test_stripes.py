@@ -354,7 +354,9 @@ def test_count_rates(answers, name):
                     assert np.all((np.abs(mine - other) <= limit)[good]), (root, suffix, plane)
                 for key in ("NINTS", "SUBSTRT1", "SUBSTRT2", "SUBSIZE1", "SUBSIZE2"):
                     assert ours[0].header[key] == theirs[0].header[key], key
-                for key in ("MSTR_RD1", "MSTR_RD2", "SSTR_NST", "SSTR_STP"):
+                for key in (
+                    "INTSTART", "INTEND", "MSTR_RD1", "MSTR_RD2", "SSTR_NST", "SSTR_STP",
+                ):  # fmt: skip
                     assert ours[0].header.get(key) == theirs[0].header.get(key), key
 
 

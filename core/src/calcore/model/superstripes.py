@@ -110,6 +110,9 @@ def integrations_together(meta: Meta) -> Meta:
                 keyword, value, f"{rest}a multiple of SSTR_NST, which is {stripes.positions}"
             )
         changes[name] = (value - before) // stripes.positions + before
+    if "exposure.nints" in changes:  # a file that is no segment says so from now on
+        changes.setdefault("exposure.integration_start", 1)
+        changes.setdefault("exposure.integration_end", changes["exposure.nints"])
     return meta.set(changes)
 
 
