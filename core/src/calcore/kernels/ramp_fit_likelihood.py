@@ -16,8 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calcore.flags import DQ
-from calcore.kernels._jit import F4x2, F4x4, F8x1, U1x2, U1x4, helper, kernel
+from calcore.kernels._jit import F4x1, F4x3, F8x1, U1x3, helper, kernel
 from calcore.kernels._likely_whole import CHUNK, NO_PHOTONS, ROOM, fit_whole
+from calcore.kernels._singled_out import pieces, pixels_of, put_back
 from calcore.kernels.ramp_fit_ols import RampFit
 
 _PERSISTENCE = int(DQ.PERSISTENCE)
@@ -25,13 +26,13 @@ _JUMP = int(DQ.JUMP_DET)
 
 
 @helper
-def _part_end(flags: U1x4, n: int, start: int, stop: int, y: int, x: int) -> int:
+def _part_end(flags: U1x3, pixel: int, n: int, start: int, stop: int) -> int:
     """Return the last group of the unbroken part that begins at `start`, or `start` - 1 for none."""
-    flag = flags[n, start, y, x] & ~_PERSISTENCE
+    flag = flags[pixel, n, start] & ~_PERSISTENCE
     if flag not in (0, _JUMP):
         return start - 1
     end = start
-    while end + 1 < stop and (flags[n, end + 1, y, x] & ~_PERSISTENCE) == 0:
+    while end + 1 < stop and (flags[pixel, n, end + 1] & ~_PERSISTENCE) == 0:
         end += 1
     return end
 
@@ -65,8 +66,8 @@ def _solve(count: int, diagonal: float, beside: float, total: float, out_weight:
 
 @helper
 def _gather(
-    data: F4x4, flags: U1x4, n: int, first: int, stop: int, y: int, x: int, gain: float,
-    read: float, diagonal: float, beside: float, total: float, out_weight: F8x1, out_sums: F8x1,
+    data: F4x3, flags: U1x3, pixel: int, n: int, first: int, stop: int, gain: float, read: float,
+    diagonal: float, beside: float, total: float, out_weight: F8x1, out_sums: F8x1,
 ) -> None:  # fmt: skip
     """Add one integration's sums over differences.
 
@@ -74,7 +75,7 @@ def _gather(
     """
     start = first
     while start < stop - 1:
-        end = _part_end(flags, n, start, stop, y, x)
+        end = _part_end(flags, pixel, n, start, stop)
         if end <= start:
             start += 1
             continue
@@ -82,8 +83,8 @@ def _gather(
         _solve(count, diagonal, beside, total, out_weight)
         for k in range(count):
             weight = out_weight[k]
-            difference = np.float64(data[n, start + k + 1, y, x]) - np.float64(
-                data[n, start + k, y, x]
+            difference = np.float64(data[pixel, n, start + k + 1]) - np.float64(
+                data[pixel, n, start + k]
             )
             out_sums[0] += weight
             out_sums[1] += weight * difference * gain
@@ -96,54 +97,51 @@ def _gather(
 
 @kernel
 def _fit(
-    data: F4x4, flags: U1x4, gain: F4x2, noise: F4x2, dark: F4x2, group_time: float,
-    spread: float, first_group: int, stop_group: int, done: U1x2, out_rate: F4x4,
-    out_weight: F8x1, out_sums: F8x1,
+    data: F4x3, flags: U1x3, gain: F4x1, noise: F4x1, dark: F4x1, group_time: float,
+    spread: float, first_group: int, stop_group: int, out_rate: F4x3, out_weight: F8x1,
+    out_sums: F8x1,
 ) -> None:  # fmt: skip
-    """Fit the pixels that are not `done`, whatever their flags."""
-    integrations, _, rows, columns = data.shape
-    for y in range(rows):
-        for x in range(columns):
-            if done[y, x]:
+    """Fit pixels (n_pixel, n_int, n_group), whatever their flags, to (n_pixel, 4, n_int + 1)."""
+    pixels, integrations = data.shape[:2]
+    for pixel in range(pixels):
+        electrons = np.float64(gain[pixel])
+        read = np.float64(noise[pixel]) * np.float64(noise[pixel])
+        background = np.float64(dark[pixel]) * electrons
+        # The last set is all integrations together.
+        for n in range(integrations + 1):
+            together = n == integrations
+            if together and integrations == 1:
+                for k in range(4):
+                    out_rate[pixel, k, n] = out_rate[pixel, k, 0]
                 continue
-            electrons = np.float64(gain[y, x])
-            read = np.float64(noise[y, x]) * np.float64(noise[y, x])
-            background = np.float64(dark[y, x]) * electrons
-            # The last set is all integrations together.
-            for n in range(integrations + 1):
-                together = n == integrations
-                if together and integrations == 1:
-                    for k in range(4):
-                        out_rate[k, n, y, x] = out_rate[k, 0, y, x]
-                    continue
-                rate = np.float64(out_rate[0, n, y, x])
-                if not (np.isfinite(rate) and electrons > 0 and read > 0):
-                    continue
-                photons = max(rate * electrons, 0.0) + max(background, 0.0)
-                diagonal = photons * (group_time - 2 * spread) + 2 * read
-                beside = photons * spread - read
-                for k in range(out_sums.size):
-                    out_sums[k] = 0.0
-                for m in range(0 if together else n, integrations if together else n + 1):
-                    _gather(data, flags, m, first_group, stop_group, y, x, electrons, read,
-                            diagonal, beside, photons * group_time, out_weight, out_sums)  # fmt: skip
-                if out_sums[0] <= 0:
-                    continue  # one group alone: what the ordinary fit made of it stays
-                rate = out_sums[1] / (out_sums[0] * electrons * group_time)
-                photons = max(rate * electrons, 0.0) + max(background, 0.0)
-                variance = photons * (
-                    (group_time - 2 * spread) * out_sums[2] + 2 * spread * out_sums[3]
-                )
-                variance += 2 * read * (out_sums[2] - out_sums[3])
-                variance /= out_sums[0] * out_sums[0]
-                # Read noise has what it would have alone, whatever the flux; photons have the rest.
-                read_part = min(1 / out_sums[4], variance)
-                scale = electrons * group_time
-                scale = 1 / (scale * scale)
-                out_rate[0, n, y, x] = rate
-                out_rate[1, n, y, x] = np.sqrt(variance * scale)
-                out_rate[2, n, y, x] = (variance - read_part) * scale
-                out_rate[3, n, y, x] = read_part * scale
+            rate = np.float64(out_rate[pixel, 0, n])
+            if not (np.isfinite(rate) and electrons > 0 and read > 0):
+                continue
+            photons = max(rate * electrons, 0.0) + max(background, 0.0)
+            diagonal = photons * (group_time - 2 * spread) + 2 * read
+            beside = photons * spread - read
+            for k in range(out_sums.size):
+                out_sums[k] = 0.0
+            for m in range(0 if together else n, integrations if together else n + 1):
+                _gather(data, flags, pixel, m, first_group, stop_group, electrons, read,
+                        diagonal, beside, photons * group_time, out_weight, out_sums)  # fmt: skip
+            if out_sums[0] <= 0:
+                continue  # one group alone: what the ordinary fit made of it stays
+            rate = out_sums[1] / (out_sums[0] * electrons * group_time)
+            photons = max(rate * electrons, 0.0) + max(background, 0.0)
+            variance = photons * (
+                (group_time - 2 * spread) * out_sums[2] + 2 * spread * out_sums[3]
+            )
+            variance += 2 * read * (out_sums[2] - out_sums[3])
+            variance /= out_sums[0] * out_sums[0]
+            # Read noise has what it would have alone, whatever the flux; photons have the rest.
+            read_part = min(1 / out_sums[4], variance)
+            scale = electrons * group_time
+            scale = 1 / (scale * scale)
+            out_rate[pixel, 0, n] = rate
+            out_rate[pixel, 1, n] = np.sqrt(variance * scale)
+            out_rate[pixel, 2, n] = (variance - read_part) * scale
+            out_rate[pixel, 3, n] = read_part * scale
 
 
 def refine(
@@ -209,7 +207,12 @@ def refine(
         *arrays, fitted, done, np.empty((ROOM, CHUNK)), np.empty((n_group, CHUNK)),
         np.empty(CHUNK, np.uint8), np.empty((n_int, 2), np.int64),
     )  # fmt: skip
-    _fit(*arrays, done, fitted, np.empty(n_group), np.empty(5))
+    room = np.empty(n_group), np.empty(5)
+    for places in pieces(done == 0, n_int * n_group):
+        given = (pixels_of(array, places) for array in arrays[:5])
+        rates = pixels_of(fitted, places)
+        _fit(*given, *arrays[5:], rates, *room)
+        put_back(rates, places, fitted)
     rate, err, photons, read = fitted[:, n_int]
     return replace(
         ordinary,
