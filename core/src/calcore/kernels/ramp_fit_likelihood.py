@@ -202,16 +202,18 @@ def refine(
     for plane, value in zip(fitted[:, n_int], together, strict=True):
         plane[...] = value
     done = np.empty((rows, columns), np.uint8)
-    arrays = data, groupdq, gain, noise, dark, group_time_s, spread, first, last + 1
+    limits = group_time_s, spread, first, last + 1
     fit_whole(
-        *arrays, fitted, done, np.empty((ROOM, CHUNK)), np.empty((n_group, CHUNK)),
-        np.empty(CHUNK, np.uint8), np.empty((n_int, 2), np.int64),
+        data, groupdq, gain, noise, dark, *limits, fitted, done, np.empty((ROOM, CHUNK)),
+        np.empty((n_group, CHUNK)), np.empty(CHUNK, np.uint8), np.empty((n_int, 2), np.int64),
     )  # fmt: skip
-    room = np.empty(n_group), np.empty(5)
+    weight, sums = np.empty(n_group), np.empty(5)
     for places in pieces(done == 0, n_int * n_group):
-        given = (pixels_of(array, places) for array in arrays[:5])
         rates = pixels_of(fitted, places)
-        _fit(*given, *arrays[5:], rates, *room)
+        _fit(
+            pixels_of(data, places), pixels_of(groupdq, places), pixels_of(gain, places),
+            pixels_of(noise, places), pixels_of(dark, places), *limits, rates, weight, sums,
+        )  # fmt: skip
         put_back(rates, places, fitted)
     rate, err, photons, read = fitted[:, n_int]
     return replace(
