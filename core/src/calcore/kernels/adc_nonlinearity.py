@@ -1,7 +1,7 @@
 """Numbers that an analogue-digital converter gives too high or too low, by what the number is.
 
 The deviation from a straight line (integral non-linearity) of the near-infrared detectors' converters
-repeats every 1024 DN and grows with the number (NIRISS: arXiv 2606.11983). It acts on each read, before
+repeats every 1024 DN and grows with the number (arXiv 2606.11983). It acts on each read, before
 reads are averaged into a group.
 """
 

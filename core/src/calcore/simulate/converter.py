@@ -11,7 +11,7 @@ Numbers = NDArray[np.float64]
 def deviation(counts: Numbers, electronics: Electronics) -> Numbers:
     """Return what the converter has added to numbers that it gives [DN].
 
-    It repeats and grows with the number, as NIRISS's does (arXiv 2606.11983).
+    It repeats and grows with the number (arXiv 2606.11983).
     """
     phase = 2 * np.pi * counts / electronics.adc_period_dn
     added: Numbers = electronics.adc_wave * counts * np.sin(phase)
