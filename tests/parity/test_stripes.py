@@ -293,6 +293,7 @@ def answers(reference_pipeline, tmp_path_factory) -> Answers:
         finish(process, asked_for)
         kept.parent.mkdir(parents=True, exist_ok=True)
         shutil.move(asked_for, kept)
+    shutil.rmtree(raw / "crds_cache")  # references of whole detectors are large
     return Answers(raw, kept, ours)
 
 
