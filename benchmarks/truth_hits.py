@@ -39,8 +39,8 @@ INTRODUCTION = """
 Ramps of {fluxes} e⁻/s, read noise {read:g} e⁻, frames of {frame:.1f} s; a quarter of the pixels is hit
 once, between two groups. Neighbours are not flagged: this is the search itself. **false**: part of the
 differences of pixels without a hit that is flagged; limit 1e-4. **5 σ** and so on: hits found [%], by size
-over the noise of one difference. Each cell has the three fluxes. In short ramps no test finds more at so few
-false flags: a hit and a steeper ramp look alike.
+over the noise of one difference. Each cell has the three fluxes. A short ramp with a hit looks like a
+steeper one: what finds more there flags more than the limit at some flux.
 """
 
 

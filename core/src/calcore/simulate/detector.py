@@ -22,6 +22,7 @@ from calcore.simulate.converter import converted
 from calcore.simulate.cosmic_rays import Hits, draw, join
 from calcore.simulate.coupling import couple
 from calcore.simulate.detector_maps import DetectorMaps, switched
+from calcore.simulate.migration import migrated
 from calcore.simulate.noise import ReadoutNoise
 from calcore.simulate.nonlinearity import measured
 from calcore.simulate.photons import arrivals
@@ -196,9 +197,7 @@ class _Exposure:
             start_s = integration * plan.integration_period_s
             total = np.zeros((ny, nx), np.uint32)
             for frame in range(plan.frames_per_integration):
-                charge += arrivals(
-                    self.arrival_rng, self.rate * plan.frame_time_s, self.effects.photon_noise
-                )
+                charge += self._arrived(charge)
                 self._hit(charge, integration, frame)
                 if given is not None:
                     given[integration] += self._exchange(charge) / plan.integration_time_s
@@ -229,6 +228,16 @@ class _Exposure:
             first_full=first_full,
             given=given,
         )
+
+    def _arrived(self, charge: Float32) -> Float32:
+        """Return the charge that light leaves during a frame [electron]."""
+        mean = self.rate * self.plan.frame_time_s
+        found = arrivals(self.arrival_rng, mean, self.effects.photon_noise)
+        if not self.effects.charge_migration:
+            return found
+        held = np.minimum(charge + found / 2, self.full_well)
+        share, full_well = self.physics.pixels.migration, self.usual_full_well
+        return migrated(found, held, self.maps.active, full_well, share, self.camera.parts)
 
     def _exchange(self, charge: Float32) -> Float32:
         """Let traps give and take charge for the time of a frame, in place; return what they give."""

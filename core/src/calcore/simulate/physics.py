@@ -52,6 +52,8 @@ class Pixels:
         The same for the four diagonal neighbours.
     reset_noise_electron
         Noise of the charge after a reset, the kTC noise [electron].
+    migration
+        Part of what arrives in a full pixel that goes to each empty neighbour by a side.
     """
 
     gain: float
@@ -67,6 +69,7 @@ class Pixels:
     coupling: float
     coupling_diagonal: float
     reset_noise_electron: float
+    migration: float = 0.01
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -306,7 +309,8 @@ class Physics:
 class Effects:
     """Switches: what the simulated detector suffers from.
 
-    All but `showers`, `persistence`, `interference` and `adc_nonlinearity` are on.
+    All but `charge_migration`, `showers`, `persistence`, `interference` and `adc_nonlinearity` are
+    on.
     `Effects.none()` counts light and nothing else.
     """
 
@@ -314,6 +318,7 @@ class Effects:
     efficiency: bool = True
     gain_variation: bool = True
     coupling: bool = True
+    charge_migration: bool = False
     dark: bool = True
     bad_pixels: bool = True
     nonlinearity: bool = True
