@@ -25,7 +25,9 @@ def stars(n_group=10, share=0.01, n_int=1, seed=0, noise=True):
     rate = np.full(SHAPE, 30.0)
     for row in range(6, SHAPE[0], 12):
         for column in range(5, SHAPE[1], 10):
-            rate += 0.8 * FULL / n_group * np.exp(-((y - row) ** 2 + (x - column) ** 2) / 2 / 0.7**2)
+            rate += (
+                0.8 * FULL / n_group * np.exp(-((y - row) ** 2 + (x - column) ** 2) / 2 / 0.7**2)
+            )
     data = np.zeros((n_int, n_group, *SHAPE))
     active = np.ones(SHAPE, bool)
     for n in range(n_int):
