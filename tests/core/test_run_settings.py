@@ -47,3 +47,14 @@ def test_an_unknown_pipeline_is_an_error(tmp_path):
     request = Request(settings={"detektor1:jump.skip": True})
     with pytest.raises(UnknownName, match="Did you mean 'detector1'"):
         with_user_settings(made, request, read_user_file(None))
+
+
+@pytest.mark.parametrize("where", ["set", "pipeline.detector1.set"])
+def test_a_file_may_set_what_it_inserts(tmp_path, where):
+    base = parse('name = "detector1"\nstage = "1"\n[[slot]]\nname = "jump"', "core")
+    made = build_pipeline(base, exposure_type="IMAGE")
+    edit = '[[pipeline.detector1.edit]]\ninsert = "own"\nuse = "acme.own"\nafter = "jump"\n'
+    file = read(tmp_path, f"{edit}[{where}.own]\nthreshold = 5.0\n")
+    slot = with_user_settings(made, Request(), file).slot("own")
+    assert slot.settings["threshold"].value == 5.0
+    assert slot.settings["threshold"].given

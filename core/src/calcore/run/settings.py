@@ -133,9 +133,12 @@ def with_user_settings(pipeline: Pipeline, request: Request, file: UserFile) -> 
     A slot that this pipeline lacks but calcore knows is left out with a note; one that nobody
     knows is an error.
     """
-    for content in (file.everywhere, file.pipelines.get(pipeline.name, {})):
+    contents = file.everywhere, file.pipelines.get(pipeline.name, {})
+    for content in contents:  # first, since a file may set what it inserts
+        pipeline = edited(pipeline, {"edit": content.get("edit", ())}, file.origin)
+    for content in contents:
         kept, notes = _known(pipeline, content.get("set", {}), file.origin)
-        pipeline = edited(pipeline, {**content, "set": kept}, file.origin)
+        pipeline = edited(pipeline, {"set": kept}, file.origin)
         pipeline = replace(pipeline, notes=(*pipeline.notes, *notes))
     settings, notes = _known(pipeline, _command_line(request, pipeline.name), COMMAND_LINE)
     pipeline = with_settings(pipeline, settings, COMMAND_LINE, given=True)
