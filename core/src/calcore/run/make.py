@@ -25,6 +25,7 @@ from calcore.run.execute import Execution
 from calcore.run.failure import exit_status_of, reason_of
 from calcore.run.folders import check_folder, make_folder
 from calcore.run.graph import HANDED_ON, Job
+from calcore.run.memory import memory_kept
 from calcore.run.order import check_order
 from calcore.run.outcome import Figure, Outcome, ProductPlan, Progress, Silence, SlotOutcome, Status
 from calcore.run.record import NODE, keywords, record_tree, same_record
@@ -148,7 +149,8 @@ def make(
             shop.slots = with_states(shop.slots, job)
             check_folder(job.folder)
             execution = _execution(shop, progress)
-            _carry(shop, execution, only)
+            with memory_kept():
+                _carry(shop, execution, only)
     except Exception as error:  # noqa: BLE001 - the other products are made all the same
         _LOG.debug("%s failed", job.name, exc_info=error)
         status, reason, exit_status = Status.FAILED, reason_of(error), exit_status_of(error)
