@@ -36,7 +36,7 @@ _RAMP, _NOTHING, _ZERO = 0, 1, 2
 
 
 @helper
-def _class_of(ratio: float) -> int:
+def snr_class(ratio: float) -> int:
     """Return the class of a signal-to-noise ratio (Fixsen et al. 2000, table)."""
     return (
         int(ratio >= 5) + int(ratio >= 10) + int(ratio >= 20) + int(ratio >= 50) + int(ratio >= 100)
@@ -69,7 +69,7 @@ def _slope(
     """Return the slope [DN per group] of `length` samples from `first` on."""
     rise = (signal[n, first + length - 1] - signal[n, first]) * gain
     variance = noise * noise + rise
-    row = length * 6 + (_class_of(rise / np.sqrt(variance)) if variance > 0 else 0)
+    row = length * 6 + (snr_class(rise / np.sqrt(variance)) if variance > 0 else 0)
     slope = 0.0
     for k in range(length // 2):
         slope += weights[row, k] * (signal[n, first + length - 1 - k] - signal[n, first + k])
@@ -77,7 +77,7 @@ def _slope(
 
 
 @helper
-def _next_part(flags: U1x2, n: int, start: int, n_group: int) -> tuple[int, int]:
+def next_part(flags: U1x2, n: int, start: int, n_group: int) -> tuple[int, int]:
     """Return first group and end of the next unbroken part at or after `start` (0, 0 if none)."""
     group = start
     while group < n_group and flags[n, group] & _MATTERS:
@@ -142,7 +142,7 @@ def _integration(
     slope, read, photon, both, lonely = 0.0, 0.0, 0.0, 0.0, -1
     scale = group_time * gain
     per_sample = (scale / noise) * (scale / noise)
-    begin, end = _next_part(flags, n, 0, count)
+    begin, end = next_part(flags, n, 0, count)
     while end > 0:
         length = end - begin
         if length > 1:
@@ -154,7 +154,7 @@ def _integration(
             both += 1 / (1 / weight + level / (scale * (length - 1)))
         elif lonely < 0:
             lonely = begin
-        begin, end = _next_part(flags, n, end, count)
+        begin, end = next_part(flags, n, end, count)
     if read != 0:
         return slope / (read * group_time), read, photon, both
     if lonely >= 0:

@@ -33,8 +33,10 @@ IGNORED = frozenset(
     {
         "fillval",
         "input_dir",
+        "int_name",
         "in_memory",
         "maximum_cores",
+        "opt_name",
         "output_dir",
         "output_ext",
         "output_file",

@@ -3,13 +3,15 @@
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field, fields, is_dataclass
+from dataclasses import dataclass, field, fields, is_dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from calcore.errors import CalcoreError, StepFailed, StepSkipped
 from calcore.model import Group, Image, Kept, Rate, Record
+from calcore.model.exposure import Layer
+from calcore.model.fit_segments import FitSegments
 from calcore.model.record import map_records
 from calcore.run.assemble import BuiltSlot
 from calcore.run.bands import (
@@ -276,7 +278,7 @@ def _parted(result: Any, built: BuiltSlot) -> tuple[Any, dict[str, Any]]:
     """Part what flows on from what is only saved.
 
     Of a result made of several records, the one that is of the kind the step works on flows on; the
-    others are products. Where none is, as after a fit of ramps, all flow on.
+    others are products. Where none is, as after a fit of ramps, all that later steps work on flow on.
     """
     if isinstance(result, Record | Group) or not is_dataclass(result) or built.diet.grouped:
         return result, {}
@@ -286,7 +288,11 @@ def _parted(result: Any, built: BuiltSlot) -> tuple[Any, dict[str, Any]]:
         if isinstance(part := getattr(result, item.name), Record)
     }
     own = [name for name, part in parts.items() if isinstance(part, built.diet.flow)]
-    return (parts.pop(own[0]), parts) if len(own) == 1 else (result, {})
+    if len(own) == 1:
+        return parts.pop(own[0]), parts
+    aside = {name: part for name, part in parts.items() if isinstance(part, Layer | FitSegments)}
+    whole: Any = result  # a dataclass, not the class of one
+    return replace(whole, **dict.fromkeys(aside)), aside
 
 
 def _mark(flow: Any, built: BuiltSlot, status: str) -> Any:

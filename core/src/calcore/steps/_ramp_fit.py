@@ -9,11 +9,14 @@ from calcore.kernels.ramp_fit_anchored import ResetLevel, anchor
 from calcore.kernels.ramp_fit_differences import fit_each
 from calcore.kernels.ramp_fit_likelihood import refine
 from calcore.kernels.ramp_fit_ols import RampFit, fit_ordinary
+from calcore.kernels.ramp_fit_segments import Segments, describe_segments
 from calcore.model import Meta, Ramp, Rate
 from calcore.model.exposure import Flags, Float, Layer
+from calcore.model.fit_segments import FitSegments
 from calcore.model.layout import TableExtension, fields_of
 from calcore.model.usable_groups import Span
 
+_SEGMENTS, _IMAGE = "RampFitOutputModel", "ImageModel"  # what jwst calls these products
 _LEAST = 4  # groups that LIKELY needs to look for jumps
 
 
@@ -23,6 +26,7 @@ class RampFitResult:
 
     rate: Rate
     rateints: Rate
+    fitopt: FitSegments | None = None
     likely_chisq: Layer | None = None
 
     @property
@@ -55,12 +59,13 @@ class Method:
     used: tuple[int, int]
     trim_each: bool
     anchored: int
+    kept: bool
 
 
 def fitted(
     ramp: Ramp, gain: Float, readnoise: Float, known: Known, method: Method
-) -> tuple[RampFit, Float | None]:
-    """Return count rates [DN/s], and chi square where there is one."""
+) -> RampFitResult:
+    """Return count rates [DN/s]."""
     data, groupdq, dark = ramp.data, ramp.groupdq, ramp.average_dark_current
     common: dict[str, Any] = {
         "group_time_s": ramp.meta.group_time_s,
@@ -74,29 +79,35 @@ def fitted(
         dark_dn = np.divide(dark, gain, out=np.zeros_like(dark), where=gain > 0)
     together = method.likely and method.joint
     span = known.span.first, data.shape[1] if known.span.end is None else known.span.end
-    fit = fit_ordinary(
-        data, groupdq, ramp.pixeldq, gain, readnoise, **common,
-        dark=dark_dn if together else dark, zeroframe=ramp.zeroframe,
-        suppress_one_group=method.suppress_one_group, span=span, trim_each=method.trim_each,
-    )  # fmt: skip
-    chi_square = None
+    ordinary: dict[str, Any] = {
+        **common,
+        "dark": dark_dn if together else dark,
+        "zeroframe": ramp.zeroframe,
+        "suppress_one_group": method.suppress_one_group,
+        "span": span,
+        "trim_each": method.trim_each,
+    }
+    arrays = data, groupdq, ramp.pixeldq, gain, readnoise
+    fit = fit_ordinary(*arrays, **ordinary)
+    segments = chi_square = None
     if together:
         fit = refine(fit, data, groupdq, gain, readnoise, **common, dark=dark_dn)
     elif method.likely and data.shape[1] >= _LEAST:
-        each = fit_each(
-            fit, data, groupdq, ramp.pixeldq, gain, readnoise, **common, dark=dark,
-            zeroframe=ramp.zeroframe, span=span,
-        )  # fmt: skip
+        each = fit_each(fit, *arrays, **common, dark=dark, zeroframe=ramp.zeroframe, span=span)
         fit, chi_square = each.fit, each.chi_square
+    elif method.kept:
+        segments = describe_segments(*arrays, **ordinary)
     if known.level is not None:
         fit = anchor(
-            fit, data, groupdq, ramp.pixeldq, gain, readnoise, known.level, **common, dark=dark_dn,
-            zeroframe=ramp.zeroframe, most=method.anchored,
+            fit, *arrays, known.level, **common, dark=dark_dn, zeroframe=ramp.zeroframe,
+            most=method.anchored,
         )  # fmt: skip
-    return fit, chi_square
+    return _products(ramp, fit, segments, chi_square if method.kept else None)
 
 
-def products(ramp: Ramp, fit: RampFit, chi_square: Float | None = None) -> RampFitResult:
+def _products(
+    ramp: Ramp, fit: RampFit, segments: Segments | None, chi_square: Float | None
+) -> RampFitResult:
     """Make records of the arrays."""
     meta = ramp.meta.set({"bunit_data": "DN/s", "bunit_err": "DN/s"})
 
@@ -109,8 +120,17 @@ def products(ramp: Ramp, fit: RampFit, chi_square: Float | None = None) -> RampF
     rate = record(fit.rate, fit.err, fit.var_poisson, fit.var_rnoise, fit.dq)
     data, err, photons, read = fit.integrations
     rateints = record(data, err, photons, read, fit.integrations_dq)
-    likely_chisq = (
-        None if chi_square is None else Layer(meta=ramp.meta, window=ramp.window, data=chi_square)
-    )
     tables = {name: getattr(ramp, name) for name in fields_of(Rate, TableExtension)}
-    return RampFitResult(rate, rateints.replace(**tables), likely_chisq)
+    parts: dict[str, Any] = {}
+    if segments is not None:
+        parts = {name: plane for name, plane in vars(segments).items() if plane.size}
+    return RampFitResult(
+        rate,
+        rateints.replace(**tables),
+        FitSegments(meta=ramp.meta.set(model_type=_SEGMENTS), window=ramp.window, **parts)
+        if parts
+        else None,
+        None
+        if chi_square is None
+        else Layer(meta=ramp.meta.set(model_type=_IMAGE), window=ramp.window, data=chi_square),
+    )

@@ -13,7 +13,7 @@ from calcore.model.reference import Gain, ReadNoise
 from calcore.model.usable_groups import Span, used_span, widened
 from calcore.parameters import Doc, Range, Unit
 from calcore.step import Rows, Step
-from calcore.steps._ramp_fit import Known, Method, RampFitResult, fitted, products
+from calcore.steps._ramp_fit import Known, Method, RampFitResult, fitted
 from calcore.steps._reset_level import reset_level
 
 
@@ -42,7 +42,7 @@ class RampFit(Step):
         bool, Doc("Give no rate to an integration that has one good group.")
     ] = True
     save_opt: Annotated[
-        bool, Doc("Save what each part of a ramp gave, or chi square of LIKELY.")
+        bool, Doc("Save what each part of a ramp gave (fitopt), or chi square (LIKELY).")
     ] = False
     firstgroup: Annotated[int | None, Doc("First group to fit, counted from 0.")] = None
     lastgroup: Annotated[int | None, Range(0), Doc("Last group to fit, counted from 0.")] = None
@@ -65,10 +65,10 @@ class RampFit(Step):
         Doc("Take unusable groups at either end away: never, where all pixels lost them, or each."),
     ] = "none"
 
-    def rows(self, meta: Meta, references: Mapping[str, Reference]) -> Rows:
-        """Every pixel is on its own."""
+    def rows(self, meta: Meta, references: Mapping[str, Reference]) -> Rows | None:
+        """Every pixel is on its own; how many parts ramps have is known of the whole frame only."""
         del meta, references
-        return Rows()
+        return None if self.save_opt else Rows()
 
     def regions(self, meta: Meta, frame: Window) -> Iterable[Window]:
         """Read rows until some pixel has groups to fit; some everywhere for the reset level."""
@@ -110,9 +110,9 @@ class RampFit(Step):
             used=self._used(ramp.data.shape[1]),
             trim_each=self.trim == "pixel",
             anchored=self.reset_prior,
+            kept=self.save_opt,
         )
-        fit, chi_square = fitted(ramp, gain.data, readnoise.data, known, method)
-        return products(ramp, fit, chi_square if self.save_opt else None)
+        return fitted(ramp, gain.data, readnoise.data, known, method)
 
     def _used(self, n_group: int) -> tuple[int, int]:
         """Return first and last group to fit; limits that leave nothing are no limits."""
