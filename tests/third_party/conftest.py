@@ -115,7 +115,7 @@ def visit(clean: Environment, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("visit")
     done = clean.calcore(
         "simulate", "--instrument", "miri", "-o", "raw", "-q",
-        "--subarray", "SUB64", "--dithers", "1", "--groups", "6", cwd=folder,
+        "--subarray", "SUB64", "--dithers", "2", "--groups", "6", cwd=folder,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     return folder / "raw"

@@ -22,7 +22,7 @@ def test_it_is_listed_among_the_plugins(stranger, tmp_path):
     done = stranger.calcore("plugins", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert "acme 1.2.0\n" in done.stdout
-    assert "1 step: acme.jump" in done.stdout
+    assert "2 steps: acme.afterglow, acme.jump" in done.stdout
 
 
 CONTRACT = """
@@ -159,7 +159,33 @@ def test_its_step_runs_in_the_clean_environment(stranger, visit, tmp_path):
         cwd=tmp_path, cache=visit / "crds_cache",
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    (rate,) = (tmp_path / "out").glob("*_rate.fits")
+    rate = min((tmp_path / "out").glob("*_rate.fits"))
     assert rate.with_suffix(".png").is_file()
     shown = stranger.calcore("info", rate, cwd=tmp_path).stdout
     assert "jump                 complete  (acme.jump of acme 1.2.0)" in shown
+
+
+AFTERGLOW = """
+[[pipeline.detector1.edit]]
+insert = "afterglow"
+use = "acme.afterglow"
+before = "ramp_fit"
+[pipeline.detector1.set.afterglow]
+threshold = 500.0
+"""
+
+
+def test_its_step_sees_what_it_kept_of_the_exposure_before(stranger, visit, tmp_path):
+    (tmp_path / "mine.toml").write_text(AFTERGLOW)
+    second, first = sorted(visit.glob("*_uncal.fits"), reverse=True)
+    done = stranger.calcore(
+        "run", second, first, "--stage", "1", "--config", "mine.toml", "-o", "out",
+        "--executor", "processes", cwd=tmp_path, cache=visit / "crds_cache",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert len(list((tmp_path / "out").glob("*_afterglow.asdf"))) == 2
+    first, second = sorted((tmp_path / "out").glob("*_rate.fits"))
+    shown = [stranger.calcore("info", path, cwd=tmp_path).stdout for path in (first, second)]
+    begun = f"goes on from {first.name.removesuffix('_rate.fits')}_afterglow.asdf"
+    assert [begun in text for text in shown] == [False, True]
+    assert ["PERSISTENCE" in text for text in shown] == [False, True]
