@@ -116,7 +116,8 @@ def _lay_out(
 
 @kernel
 def _anchor(
-    data: F4x4, flags: U1x4, pixeldq: U4x2, zeroframe: F4x3, gain: F4x2, noise: F4x2, dark: F4x2,
+    data: F4x4, flags: U1x4, suspect: U1x2, pixeldq: U4x2, zeroframe: F4x3, gain: F4x2,
+    noise: F4x2, dark: F4x2,
     level: float, level_noise: float, spacing: F8x1, shape: F8x2, zero_spacing: F8x1,
     zero_shape: F8x2, first: int, last: int, n_frames: int, most: int, out_rate: F4x4,
     out_done: U1x2, out_kind: U1x1, out_step: F8x1, out_usable: B1x1, out_room: F8x2, out_sums: F8x1,
@@ -126,6 +127,8 @@ def _anchor(
     for y in range(rows):
         for x in range(columns):
             out_done[y, x] = 0
+            if not suspect[y, x]:
+                continue
             electrons = np.float64(gain[y, x])
             read = np.float64(noise[y, x]) * np.float64(noise[y, x])
             if pixeldq[y, x] & _UNTRUSTED or not (electrons > 0 and read > 0):
@@ -142,6 +145,10 @@ def _anchor(
             for n in range(n_int + 1):
                 begin, end = (0, n_int) if n == n_int else (n, n + 1)
                 if n < n_int and out_kind[n] == 0:
+                    continue
+                if n == n_int == 1:
+                    for k in range(4):
+                        out_rate[k, 1, y, x] = out_rate[k, 0, y, x]
                     continue
                 photons, best, variance, quiet = 0.0, np.nan, 0.0, 0.0
                 # End to end, then with the noise of the rate found, then errors at that rate.
@@ -264,13 +271,15 @@ def anchor(
         zeroed = steps_of(at_reset + group_reads(*times, zero=True))
     noise = readnoise * gain / np.float32(np.sqrt(2))
     first, last = used or (0, n_group - 1)
+    # Where no flag is in the first groups there are differences enough.
+    suspect = (groupdq[:, : most + 1] != 0).any(axis=(0, 1)) | (last < most)
     rates = np.empty((4, n_int + 1, rows, columns), np.float32)
     rates[:, :n_int] = fitted.integrations
     rates[:, n_int] = fitted.rate, fitted.err, fitted.var_poisson, fitted.var_rnoise
     done = np.empty((rows, columns), np.uint8)
     n = n_group + 1
     _anchor(
-        data, groupdq, pixeldq, zeroframe, gain, noise,
+        data, groupdq, suspect.astype(np.uint8), pixeldq, zeroframe, gain, noise,
         np.zeros((rows, columns), np.float32) if dark is None else dark,
         level.mean_dn, level.noise_dn, plain.spacing, plain.shape, zeroed.spacing, zeroed.shape,
         first, last, n_frames, most, rates, done, np.empty(n_int, np.uint8),
