@@ -1,4 +1,4 @@
-"""Simulated NIRSpec exposures: gain and dark columns of sub-arrays, segments, times; IRS2 is refused."""
+"""Simulated NIRSpec exposures: gain and dark columns of sub-arrays, segments, times; IRS2."""
 
 from dataclasses import replace
 
@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 from astropy.io import fits
 
-from calcore.errors import BadParameter, ModeNotSupported, UnknownName
+from calcore.errors import BadParameter
 from calcore.model import Meta
 from calcore.simulate import Effects, VisitOptions, simulate
-from calcore.simulate.readout import clocking
+from calcore.simulate.noise import ReadoutNoise
+from calcore.simulate.readout import clocking, read_order
 from calcore_nirspec import INSTRUMENT
 from calcore_nirspec.simulate import SIMULATION
 
@@ -116,15 +117,47 @@ def test_a_segment_without_an_integration_is_refused(tmp_path):
         simulate(SIMULATION, tmp_path, replace(SMALL, segment_ints=-1))
 
 
-def test_irs2_is_not_simulated(tmp_path):
-    with pytest.raises(UnknownName, match="no NIRSPEC read-out pattern 'NRSIRS2RAPID'"):
+def test_frames_of_irs2_take_the_time_of_the_handbook():
+    detector = SIMULATION.detector("NRS1")
+    table = SIMULATION.table["readout"]
+    clocks = clocking(table, detector, detector.full, slow=False, interleaved=True)
+    assert clocks.frame_time_s == pytest.approx(14.58889, abs=2e-5)
+    assert clocks.row_clocks == 712
+    slots = clocks.jumps.slots(512)
+    assert len(slots) == 640
+    assert slots[[7, 8, 11, 12, 639]].tolist() == [7, 9, 12, 14, 703]
+    own = (np.arange(640) % 20 < 8) | (np.arange(640) % 20 >= 12)
+    np.testing.assert_array_equal(slots[own], clocks.jumps.after(np.arange(512)))
+
+
+def test_sub_arrays_are_not_read_by_irs2(tmp_path):
+    with pytest.raises(BadParameter, match="SUB512 of NRS1 is not read with reference pixels betw"):
         simulate(SIMULATION, tmp_path, replace(SMALL, pattern="NRSIRS2RAPID"))
 
 
+@pytest.mark.parametrize("detector", ["NRS1", "NRS2"])
+def test_outputs_of_irs2_share_their_noise_in_time(detector):
+    """Without other effects a frame is 1/f noise: neighbours in time agree, whatever they are."""
+    tables = SIMULATION.detector(detector)
+    clocks = clocking(SIMULATION.table["readout"], tables, tables.full, False, interleaved=True)
+    electronics = replace(
+        SIMULATION.physics(detector).electronics, pink_amplifier_dn=0.0, pink_common_dn=50.0
+    )
+    noise = ReadoutNoise(
+        electronics=electronics, clocks=clocks, order=read_order(clocks, tables, tables.full),
+        effects=Effects.only("pink_noise"), rng=np.random.default_rng(4),
+    )  # fmt: skip
+    frame, _ = noise.frame(0.0)
+    wide = noise.interleaved()
+    assert wide.shape == (2048, 5, 640)
+    own = (np.arange(640) % 20 < 8) | (np.arange(640) % 20 >= 12)
+    np.testing.assert_array_equal(wide[:, 1:, own].reshape(2048, 2048), frame)
+    np.testing.assert_array_equal(wide[:, 0], wide[:, 2])
+    np.testing.assert_array_equal(wide[:, 0], wide[:, 1, ::-1])
+
+
 @pytest.mark.parametrize("pattern", ["NRSIRS2", "NRSIRS2RAPID"])
-def test_irs2_is_refused_in_one_sentence(pattern):
+def test_irs2_is_calibrated(pattern):
     names = {"instrument.detector": "NRS1", "exposure.type": "NRS_IFU"}
     meta = Meta({**names, "exposure.readpatt": pattern})
-    with pytest.raises(ModeNotSupported, match=rf"does not calibrate the IRS2 read-out.*{pattern}"):
-        INSTRUMENT.pipeline_of(meta, "1")
-    assert INSTRUMENT.pipeline_of(Meta({**names, "exposure.readpatt": "NRS"}), "1") == "detector1"
+    assert INSTRUMENT.pipeline_of(meta, "1") == "detector1"

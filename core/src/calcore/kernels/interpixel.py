@@ -1,5 +1,7 @@
 """Charge that couples into neighbouring pixels, and its correction by convolution."""
 
+import math
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -118,7 +120,7 @@ def convolve(
         Sums are taken over the neighbours row by row, the pixel itself last.
     """
     out = np.empty_like(data)
-    stack = (-1, *data.shape[-2:])
+    stack = (math.prod(data.shape[:-2]), *data.shape[-2:])
     limits = np.array(area, np.int64)
     if weights.ndim == 2:
         _convolve(data.reshape(stack), weights, limits, out.reshape(stack))

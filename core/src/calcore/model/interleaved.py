@@ -51,16 +51,27 @@ class Interleaved:
             return None
         if meta.get("cal_step.refpix") == "COMPLETE":
             return None
-        normal, reference = table["normal"], table["reference"]
-        first = table["reference_output"] == "first"
-        block, share = normal + reference, detector.rows // detector.outputs
-        output = share // normal * block
+        return cls.laid_out(
+            table["normal"],
+            table["reference"],
+            rows=detector.rows,
+            outputs=detector.outputs,
+            first=table["reference_output"] == "first",
+        )
+
+    @classmethod
+    def laid_out(
+        cls, normal: int, reference: int, *, rows: int, outputs: int, first: bool
+    ) -> "Interleaved":
+        """Return the layout of a detector of `rows` rows that some outputs share."""
+        block = normal + reference
+        output = rows // outputs // normal * block
         place = np.arange(output) % block
         half = normal // 2
         own = np.flatnonzero((place < half) | (place >= half + reference))
-        starts = output * (np.arange(detector.outputs) + first)
+        starts = output * (np.arange(outputs) + first)
         science = (starts[:, None] + own).ravel()
-        return cls(output * (detector.outputs + 1), science, normal, reference, first)
+        return cls(output * (outputs + 1), science, normal, reference, first)
 
     @property
     def halo(self) -> int:

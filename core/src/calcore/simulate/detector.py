@@ -22,6 +22,7 @@ from calcore.simulate.converter import converted
 from calcore.simulate.cosmic_rays import Hits, draw, join
 from calcore.simulate.coupling import couple
 from calcore.simulate.detector_maps import DetectorMaps, switched
+from calcore.simulate.interleaving import InterleavedFrame
 from calcore.simulate.migration import migrated
 from calcore.simulate.noise import ReadoutNoise
 from calcore.simulate.nonlinearity import measured
@@ -116,6 +117,8 @@ class Camera:
         Parts of the frame whose pixels are neighbours; None where that is all of it.
     traps
         What traps hold of earlier exposures; None where there are none.
+    interleaved
+        What frames hold besides the pixels of the detector; None where they hold nothing else.
     """
 
     maps: DetectorMaps
@@ -127,6 +130,7 @@ class Camera:
     random: Callable[..., np.random.Generator]
     parts: tuple[tuple[slice, slice], ...] | None = None
     traps: Traps | None = None
+    interleaved: InterleavedFrame | None = None
 
     def expose(
         self, rate: NDArray[np.floating], progress: Callable[[], None] | None = None
@@ -183,8 +187,10 @@ class _Exposure:
     def run(self, progress: Callable[[], None] | None) -> Ramps:
         """Take all integrations."""
         plan, (ny, nx) = self.plan, self.maps.shape
-        counts = np.zeros((plan.n_ints, plan.n_groups, ny, nx), np.uint16)
-        averaged = plan.pattern.frames > 1
+        interleaved = self.camera.interleaved
+        rows = ny if interleaved is None else interleaved.layout.rows
+        counts = np.zeros((plan.n_ints, plan.n_groups, rows, nx), np.uint16)
+        averaged = plan.pattern.frames > 1 and interleaved is None
         zero = np.zeros((plan.n_ints, ny, nx), np.uint16) if averaged else None
         first_full = np.full((plan.n_ints, ny, nx), plan.n_groups, np.int16)
         given = np.zeros((plan.n_ints, ny, nx), np.float32) if self.camera.traps else None
@@ -195,7 +201,7 @@ class _Exposure:
         for integration in range(plan.n_ints):
             charge = self._reset()
             start_s = integration * plan.integration_period_s
-            total = np.zeros((ny, nx), np.uint32)
+            total = np.zeros((rows, nx), np.uint32)
             for frame in range(plan.frames_per_integration):
                 charge += self._arrived(charge)
                 self._hit(charge, integration, frame)
@@ -207,7 +213,8 @@ class _Exposure:
                 now = start_s + frame * plan.frame_time_s
                 numbers, output = self._read(charge, integration, frame, group, now)
                 full = charge >= self.full_well
-                full |= numbers >= self.physics.electronics.adc_top_dn
+                seen = numbers if interleaved is None else numbers[interleaved.layout.science]
+                full |= seen >= self.physics.electronics.adc_top_dn
                 np.minimum(first_full[integration], group, out=first_full[integration], where=full)
                 if frame == 0 and zero is not None:
                     zero[integration] = numbers
@@ -323,6 +330,8 @@ class _Exposure:
         if self.effects.read_noise:
             white *= self.maps.read_noise
             value += white
+        if self.camera.interleaved is not None:
+            value = self._interleaved(value, self.camera.interleaved)
         if output is None:
             return converted(value, electronics, self.effects), None
         reference = self.camera.order.to_science(output) + np.float32(
@@ -335,6 +344,15 @@ class _Exposure:
             converted(value, electronics, self.effects),
             converted(reference, electronics, self.effects),
         )
+
+    def _interleaved(self, value: Float32, frame: InterleavedFrame) -> Float32:
+        """Return the detector's pixels with what is read between and beside them."""
+        noise = self.noise.interleaved()
+        around = self.camera.order.to_science(noise.reshape(len(noise), -1)) + frame.bias
+        white = self.read_rng.standard_normal(around.shape, dtype=np.float32)
+        if self.effects.read_noise:
+            around += white * np.float32(frame.read_noise_dn)
+        return frame.around(value, around)
 
     def _transients(self, signal: Float32, integration: int, frame: int, group: int) -> Float32:
         """Return the signal with what follows a reset or precedes the next one [DN]."""

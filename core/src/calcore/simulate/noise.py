@@ -72,9 +72,11 @@ def interference(
     return total.astype(np.float32)
 
 
-def _stride(places: NDArray[np.int64]) -> slice:
+def _stride(places: NDArray[np.int64]) -> slice | NDArray[np.int64]:
     """Return evenly spaced places as a slice, which is far quicker than a list."""
     step = int(places[1] - places[0]) if len(places) > 1 else 1
+    if np.any(np.diff(places) != step):
+        return places
     stop = int(places[-1]) + step
     return slice(int(places[0]), None if stop < 0 else stop, step)
 
@@ -96,6 +98,7 @@ class ReadoutNoise:
     _offset: NDArray[np.float64] = field(init=False)
     _parity: NDArray[np.float64] = field(init=False)
     _reference: float = field(init=False, default=0.0)
+    _last: list[Float32] = field(init=False, default_factory=list)
 
     def __post_init__(self) -> None:
         """Start without offsets."""
@@ -136,7 +139,7 @@ class ReadoutNoise:
         if self.effects.parity and self.effects.drifts:
             self._parity = self._parity + parity_walk
         noise = np.empty(self.order.shape, np.float32)
-        streams = self._streams(rows)
+        streams = self._last = self._streams(rows)
         for amplifier in range(outputs):
             here = np.flatnonzero(self.order.amplifier == amplifier)
             read = streams[amplifier][:, _stride(self.order.sample[here])]
@@ -150,6 +153,28 @@ class ReadoutNoise:
             width = columns // outputs
             reference = streams[outputs][:, :width] + np.float32(self._reference)
         return noise, reference
+
+    def interleaved(self) -> Float32:
+        """Return the last frame's noise where reference pixels are read between the others.
+
+        Returns
+        -------
+        array (rows, outputs + 1, samples of an output) [DN]
+            In the order of columns in read-out orientation, the reference output first; pixels of the
+            detector have their places, too. Every second output is read backwards.
+        """
+        jumps, outputs = self.clocks.jumps, self.clocks.outputs
+        assert jumps is not None
+        slots = jumps.slots(self.order.shape[1] // outputs)
+        place = np.arange(len(slots)) % (jumps.normal + jumps.reference) - jumps.normal // 2
+        sign = np.where(place < jumps.reference // 2, 0.5, -0.5)
+        noise = np.empty((self.order.shape[0], outputs + 1, len(slots)), np.float32)
+        for k in range(outputs + 1):
+            when = slots[::-1] if k % 2 == 0 else slots
+            offset = self._offset[k - 1] if k else self._reference
+            level = offset + (self._parity[k - 1] * sign if k and self.effects.parity else 0.0)
+            noise[:, k] = self._last[k - 1][:, when] + np.asarray(level, np.float32)
+        return noise
 
     def _streams(self, rows: int) -> list[Float32]:
         """Return the 1/f noise of each amplifier, and of the reference output, (rows, samples)."""

@@ -32,6 +32,8 @@ class ReadPattern:
         Times each pixel is sampled in a frame (NSAMPLES).
     resets
         Frames of reset between integrations (NRESETS).
+    interleaved
+        Reference pixels are read between the others.
     """
 
     name: str
@@ -39,6 +41,41 @@ class ReadPattern:
     skip: int = 0
     samples: int = 1
     resets: int = 1
+    interleaved: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Jumps:
+    """How reference pixels are read between others (Rauscher et al. 2017, PASP 129, 105003).
+
+    Attributes
+    ----------
+    normal, reference
+        Pixels from jump to jump, and reference pixels read at each; the first jump comes after half
+        of the pixels, and jumping takes one clock each way.
+    end_clocks
+        Clocks from the last pixel of a row to the next row.
+    """
+
+    normal: int
+    reference: int
+    end_clocks: int
+
+    def clocks(self, columns: int) -> int:
+        """Return the clocks of a row of an output with so many pixels of the detector."""
+        return columns // self.normal * (self.normal + self.reference + 2) + self.end_clocks
+
+    def after(self, sample: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return when pixels are read that would be read at `sample` without jumps."""
+        return sample + (sample + self.normal // 2) // self.normal * (self.reference + 2)
+
+    def slots(self, columns: int) -> NDArray[np.int64]:
+        """Return when each pixel of an output is read, reference pixels included."""
+        block = self.normal + self.reference
+        count, place = np.divmod(np.arange(columns // self.normal * block), block)
+        half = self.normal // 2
+        later = (place >= half).astype(np.int64) + (place >= half + self.reference)
+        return np.asarray(count * (block + 2) + place + later)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,6 +97,8 @@ class Clocking:
         Clocks from the start of a row to its first pixel.
     clock_s
         One clock [s].
+    jumps
+        How reference pixels are read between the others; None where they are not.
     """
 
     outputs: int
@@ -69,6 +108,7 @@ class Clocking:
     pixel_clocks: int
     first_clock: int
     clock_s: float
+    jumps: Jumps | None = None
 
     @property
     def frame_time_s(self) -> float:
@@ -82,7 +122,12 @@ class Clocking:
 
 
 def clocking(
-    table: Mapping[str, Any], detector: Detector, subarray: Subarray, slow: bool
+    table: Mapping[str, Any],
+    detector: Detector,
+    subarray: Subarray,
+    slow: bool,
+    *,
+    interleaved: bool = False,
 ) -> Clocking:
     """Work out the clocks of a frame from an instrument's read-out table.
 
@@ -94,6 +139,8 @@ def clocking(
         What is read.
     slow
         True for patterns with several samples a pixel.
+    interleaved
+        True for patterns that read reference pixels between the others.
 
     Raises
     ------
@@ -121,6 +168,15 @@ def clocking(
         row_clocks = int(row[key])
     else:
         row_clocks = fast_size // outputs + int(table["row_overhead_clocks"])
+    jumps = None
+    if interleaved:
+        if subarray.shape != detector.full.shape:
+            raise BadParameter(
+                f"{subarray.name} of {detector.name} is not read with reference pixels between the "
+                "others; choose another pattern or the full frame"
+            )
+        jumps = Jumps(**table["jumps"])
+        row_clocks = jumps.clocks(fast_size // outputs)
     extra = int(row.get("extra_rows", 0)) * row_clocks
     if not slow:
         rows_of_frame = detector.ny if abs(detector.fast_axis) == 1 else detector.nx
@@ -133,6 +189,7 @@ def clocking(
         pixel_clocks=pixel_clocks,
         first_clock=int(row.get("first_clock", 0)),
         clock_s=float(table["clock_s"]),
+        jumps=jumps,
     )
 
 
@@ -224,6 +281,13 @@ class ReadOrder:
     fast_axis: int
     slow_axis: int
 
+    def to_read_out(self, frame: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Turn a frame from science to read-out orientation; a view."""
+        frame = np.swapaxes(frame, -1, -2) if abs(self.fast_axis) == 2 else frame
+        if self.fast_axis < 0:
+            frame = frame[..., ::-1]
+        return frame[..., ::-1, :] if self.slow_axis < 0 else frame
+
     def to_science(self, frame: NDArray[np.float32]) -> NDArray[np.float32]:
         """Turn a frame from read-out to science orientation (..., y, x); a view."""
         if self.fast_axis < 0:
@@ -246,6 +310,8 @@ def read_order(clocks: Clocking, detector: Detector, subarray: Subarray) -> Read
         amplifier, sample = place // width, place % width
         backwards = amplifier % 2 == 1
         sample = np.where(backwards, width - 1 - sample, sample)
+        if clocks.jumps is not None:
+            sample = clocks.jumps.after(sample)
     return ReadOrder(
         shape=(rows, columns),
         amplifier=amplifier,
@@ -255,6 +321,6 @@ def read_order(clocks: Clocking, detector: Detector, subarray: Subarray) -> Read
     )
 
 
-def load_patterns(table: Mapping[str, Mapping[str, int]]) -> Mapping[str, ReadPattern]:
+def load_patterns(table: Mapping[str, Mapping[str, Any]]) -> Mapping[str, ReadPattern]:
     """Read an instrument's ``readout_patterns.toml``."""
     return {name: ReadPattern(name=name, **row) for name, row in table.items()}

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from calcore.flags import DQ
 from calcore.simulate.coupling import couple
 from calcore.simulate.detector_maps import switched
+from calcore.simulate.interleaved_weights import interleaved_weights
 from calcore.simulate.nonlinearity import coefficients
 from calcore.simulate.readout import read_order
 from calcore.simulate.reference_io import Setup, keywords, numbered, write_asdf, write_fits
@@ -33,6 +34,8 @@ BAD_LIST = (DQ.DO_NOT_USE, DQ.DEAD, DQ.HOT, DQ.WARM, DQ.LOW_QE, DQ.RC)
 def mask(setup: Setup, path: Path) -> None:
     """Write the list of bad pixels and of reference pixels."""
     flags = setup.maps.dq[setup.window]
+    if setup.interleaved is not None:
+        flags = setup.interleaved.flags(flags)
     # The order differs from the products' on purpose: readers must go by the names.
     names = (*BAD_LIST, DQ.BAD_REF_PIXEL, DQ.REFERENCE_PIXEL)
     header = keywords(setup, "mask", "MaskModel", path.name)
@@ -63,8 +66,17 @@ def superbias(setup: Setup, path: Path) -> None:
     noise = np.hypot(maps.read_noise, reset) / np.sqrt(setup.quality.frames)
     level = truth.bias + noise * setup.error("superbias")
     flags = np.where(maps.dq & np.uint32(DQ.RC) != 0, DQ.UNRELIABLE_BIAS, 0).astype(np.uint32)
+    level, noise = level.astype(np.float32), noise.astype(np.float32)
+    frame = setup.interleaved
+    if frame is not None:
+        others = frame.read_noise_dn / np.sqrt(setup.quality.frames)
+        random = setup.random("superbias", "interleaved")
+        error = random.standard_normal(frame.bias.shape, dtype=np.float32)
+        error *= np.float32(others if setup.effects.reference_errors else 0)
+        level, noise = frame.around(level, frame.bias + error), frame.around(noise, others)
+        flags = frame.flags(flags) & ~np.uint32(DQ.REFERENCE_PIXEL)
     header = keywords(setup, "superbias", "SuperBiasModel", path.name)
-    planes = {"SCI": level.astype(np.float32), "ERR": noise.astype(np.float32)}
+    planes = {"SCI": level, "ERR": noise}
     write_fits(path, header, planes, flags=numbered(flags, (DQ.DO_NOT_USE, DQ.UNRELIABLE_BIAS)))
 
 
@@ -267,6 +279,30 @@ def sirskernel(setup: Setup, path: Path) -> None:
     write_asdf(path, setup, "sirskernel", "SIRSKernelModel", tree)
 
 
+def refpix(setup: Setup, path: Path) -> None:
+    """Write the weights that leave least 1/f noise where reference pixels are read between others."""
+    clocks, detector = setup.plan.clocking, setup.detector
+    if clocks.jumps is None:
+        raise ValueError(f"{setup.plan.pattern.name} reads no reference pixels between the others")
+    electronics = setup.physics.electronics
+    if not setup.effects.pink_noise:
+        electronics = replace(electronics, pink_common_dn=0.0, pink_amplifier_dn=0.0)
+    lines, fast = detector.nx, detector.ny
+    if abs(detector.fast_axis) == 1:
+        lines, fast = fast, lines
+    alpha, beta = interleaved_weights(electronics, clocks.jumps, lines, fast // clocks.outputs)
+    names = [f"{name}_{k}" for name in ("alpha", "beta") for k in range(clocks.outputs)]
+    table = np.zeros(2 * len(alpha), [(name, "f4") for name in names])
+    for k in range(clocks.outputs):
+        table[f"alpha_{k}"][::2], table[f"beta_{k}"][::2] = alpha, beta
+    good = np.array(
+        [(k + 1, pair, 0) for k in range(clocks.outputs) for pair in (1, 2)],
+        [("OUTPUT", "i2"), ("ODD_EVEN", "i2"), ("MASK", "u4")],
+    )
+    header = keywords(setup, "refpix", "IRS2Model", path.name)
+    write_fits(path, header, {}, tables={"IRS2": table, "DQ": good})
+
+
 def parameters(setup: Setup, path: Path) -> None:
     """Write parameters of the reference pipeline, as operations set them."""
     table = setup.table
@@ -292,5 +328,6 @@ MAKERS: Mapping[str, Callable[[Setup, Path], None]] = {
     "ipc": ipc,
     "emicorr": emicorr,
     "sirskernel": sirskernel,
+    "refpix": refpix,
     "parameters": parameters,
 }

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from calcore.flags import DQ
 from calcore.simulate.detector_maps import DetectorMaps
+from calcore.simulate.interleaving import InterleavedFrame
 from calcore.simulate.physics import Effects, Physics
 from calcore.simulate.readout import Plan
 from calcore.simulate.streams import stream
@@ -79,6 +80,8 @@ class Setup:
         Gain of the exposure over the detector's usual one (GAINFACT).
     striped
         How the sub-array is read in stripes; None where it is read in one piece.
+    interleaved
+        What frames hold besides the pixels of the detector; None where that is nothing.
     table
         The type's row in the instrument's ``[references]``.
     """
@@ -98,6 +101,7 @@ class Setup:
     seed: int
     gain_factor: float = 1.0
     striped: StripedReadout | None = None
+    interleaved: InterleavedFrame | None = None
     table: Mapping[str, Any] = field(default_factory=dict)
 
     @property

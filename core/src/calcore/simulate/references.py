@@ -68,6 +68,8 @@ def make_references(
             continue
         if kind in reference_optics.MAKERS and not optics:
             continue
+        if row.get("interleaved", False) and setup.interleaved is None:
+            continue
         own = replace(setup, table=_table(instrument, setup, type_, row))
         match = [own.value(key) for key in row["parkey"]]
         path, missing = cache.place(
@@ -164,6 +166,8 @@ def _recipe(setup: Setup, kind: str, exact: frozenset[str]) -> str:
         sorted((key, repr(value)) for key, value in setup.table.items()),
         setup.exposure_type,
     ]
+    if setup.interleaved is not None:
+        parts.append(setup.plan.clocking)
     if kind in GROUPED_KINDS:
         parts += [setup.plan.pattern, setup.plan.clocking, setup.outputs]
     if kind in BANDED_KINDS:

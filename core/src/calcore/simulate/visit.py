@@ -13,6 +13,7 @@ from calcore.simulate.exposure_times import SECONDS, iso
 from calcore.simulate.geometry import Geometry
 from calcore.simulate.headers import ExposureFacts, VisitFacts
 from calcore.simulate.instrument_tables import SimulatedInstrument
+from calcore.simulate.interleaving import InterleavedFrame
 from calcore.simulate.optics import point_spread
 from calcore.simulate.physics import Physics
 from calcore.simulate.pointing import Pointing
@@ -146,8 +147,8 @@ class _Visit:
             types = {*table["not_applicable"]["types"], *table["references"]}
             cache.write(types - made)
         when = iso(options.start_mjd)[:19].replace("-", "").replace(":", "").lower()
-        if not self.mode.get("association", True):
-            exposures.clear()  # there is no image to combine them to
+        if not self.mode.get("association", True):  # there is no image to combine them to
+            exposures.clear()
         associations = [
             write_association(self.output, members, when)
             for band in dict.fromkeys(facts.geometry.filter.name for facts in exposures)
@@ -199,9 +200,13 @@ class _Visit:
 
     def clocks(self, detector: Detector) -> Clocking:
         """Return the clocks of a frame."""
-        slow = self.pattern.samples > 1
-        readout = self.instrument.table["readout"]
-        return clocking(readout, detector, self._read(detector), slow)
+        what = self.instrument.table["readout"], detector, self._read(detector)
+        return clocking(*what, self.pattern.samples > 1, interleaved=self.pattern.interleaved)
+
+    def _frame(self, detector: Detector, physics: Physics) -> InterleavedFrame | None:
+        """Return what frames hold besides the detector's pixels; None where that is nothing."""
+        known, options = (detector, physics, self.clocks(detector)), self.options
+        return InterleavedFrame.of(*known, options.effects, options.detector_seed)
 
     def plan(self, detector: Detector) -> Plan:
         """Return the times of an exposure."""
@@ -224,35 +229,28 @@ class _Visit:
         geometries = [replace(place, subarray=self._seen(each)) for each, place in places]
         if self.mode.get("dispersed", False):
             return smooth_sky(
-                options.sky,
-                geometries[0],
-                centre=options.target,
+                options.sky, geometries[0], centre=options.target,
                 physics=self.instrument.physics(first.name),
                 seconds=self.plan(first).integration_time_s,
-            )
+            )  # fmt: skip
         spread = point_spread(first, self.bands[first.channel], seed=options.detector_seed)
         plan = self.plan(first)
         physics = self.instrument.physics(first.name)
         return draw_sky(
-            options.sky,
-            geometries,
-            centre=options.target,
+            options.sky, geometries, centre=options.target,
             full_jy=full_flux_jy(geometries[0], spread, physics, plan.integration_time_s),
             reach_arcsec=max(max(abs(a), abs(b)) for a, b in self.offsets) * 1.5,
-            background_mjysr=self.bands[first.channel].background_mjysr,
-            seed=options.seed,
-        )
+            background_mjysr=self.bands[first.channel].background_mjysr, seed=options.seed,
+        )  # fmt: skip
 
     def _maps(self, detector: Detector, physics: Physics) -> DetectorMaps:
         """Return the true properties of a detector."""
         readout = self.instrument.table["readout"]
         return detector_maps(
-            detector,
-            physics,
+            detector, physics, seed=self.options.detector_seed,
             outputs=int(readout["subarray"]["FULL"]["outputs"]),
             interleaved=bool(readout.get("interleaved", False)),
-            seed=self.options.detector_seed,
-        )
+        )  # fmt: skip
 
     def _expose(
         self, detector: Detector, scene: Scene, cache: ReferenceCache | None
@@ -300,6 +298,7 @@ class _Visit:
                 frame_pixels=detector.nx * detector.ny,
                 random=lambda *words, n=number: stream(options.seed, detector.name, n, *words),
                 traps=traps,
+                interleaved=self._frame(detector, physics),
             )
             rate = self.instrument.shaded(self.subarray, sky.rate)
             ramps = striped.expose(camera, rate) if striped else camera.expose(rate)
@@ -337,6 +336,7 @@ class _Visit:
             detector=detector,
             subarray=self._read(detector),
             striped=self.striped(detector),
+            interleaved=self._frame(detector, physics),
             filter=self.bands[detector.channel],
             plan=replace(self.plan(detector), n_ints=1),
             outputs=self._outputs(detector, physics),
@@ -351,12 +351,15 @@ class _Visit:
     def _keywords(self, detector: Detector) -> dict[str, str | int | float | bool]:
         """Return the mode's own keywords, and what depends on the detector."""
         own = self.mode.get("detector_keywords", {}).get(detector.name, {})
-        more = striped.keywords if (striped := self.striped(detector)) else {}
+        more = dict(striped.keywords) if (striped := self.striped(detector)) else {}
+        if self.pattern.interleaved:
+            more |= self.instrument.table["readout"]["jump_keywords"]
         return {**self.mode.get("keywords", {}), **own, **more}
 
     def _outputs(self, detector: Detector, physics: Physics) -> int:
         """Return the value of NOUTPUTS: amplifiers and the reference output."""
-        return self.clocks(detector).outputs + (physics.electronics.reference_output_dn > 0)
+        reference = physics.electronics.reference_output_dn > 0 or self.pattern.interleaved
+        return self.clocks(detector).outputs + reference
 
     def _facts(
         self,
