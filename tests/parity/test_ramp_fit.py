@@ -83,6 +83,24 @@ def test_scattered_flags(reference_pipeline, make_ramp, shape, flags, more, supp
     compare_fits(reference_pipeline, ramp, references, suppress_one_group=suppress)
 
 
+@pytest.mark.parametrize("algorithm", ["OLS_C", "LIKELY"])
+@pytest.mark.parametrize("shape", [(1, 10), (1, 11), (1, 12), (110, 5)])
+def test_differences_about_ten_and_many_integrations(
+    reference_pipeline, make_ramp, shape, algorithm
+):
+    references = references_of((10, 10))
+    ramp = flagged_ramp(
+        make_ramp, references, shape, jumps=0.05, saturated=0.2, faintest=0, brightest=2
+    )
+    if algorithm == "OLS_C":
+        compare_fits(reference_pipeline, ramp, references)
+    elif shape[0] == 1:  # of so many ramps one in each pixel has two differences
+        compare_likely(reference_pipeline, ramp, references)
+    else:
+        whole = ramp.replace(groupdq=np.zeros_like(ramp.groupdq))
+        compare_likely(reference_pipeline, whole, references)
+
+
 @pytest.mark.parametrize("suppress", [True, False])
 @pytest.mark.parametrize("n_int", [1, 2])
 @pytest.mark.parametrize("n_group", [1, 2, 3, 4])
