@@ -221,6 +221,21 @@ def test_products():
     assert result.rate.meta["bunit_data"] == result.rateints.meta["bunit_err"] == "DN/s"
 
 
+def test_rates_beyond_single_precision_are_none():
+    ramp, references = exposure()
+    data = ramp.data.copy()
+    data[:, 3:, :, 5] = 3e38
+    step = RampFit()
+    meta = ramp.meta.set({"exposure.group_time": 0.1, "exposure.frame_time": 0.1})
+    clean = ramp.replace(data=data, groupdq=0 * ramp.groupdq, pixeldq=0 * ramp.pixeldq, meta=meta)
+    for rate in (step(clean, **references).rate, step(clean, **references).rateints):
+        none = np.zeros(rate.data.shape, bool)
+        none[..., 5] = True
+        np.testing.assert_array_equal(np.isnan(rate.data), none)
+        np.testing.assert_array_equal(rate.dq & DNU != 0, none)
+        assert not rate.err[none].any()
+
+
 @pytest.mark.parametrize("trim", ["frame", "pixel"])
 def test_groups_that_all_pixels_lost_leave_no_trace(trim):
     ramp, references = exposure()

@@ -161,3 +161,16 @@ def test_pixels_side_by_side_get_the_bits_that_each_gets_alone(rate):
         assert np.isfinite(one).all()
         np.testing.assert_array_equal(one, other)
     assert (together.rate != ordinary.rate).any()
+
+
+@pytest.mark.parametrize("value", [np.inf, -np.inf, np.nan])
+def test_a_sample_that_is_not_finite_is_left_out_like_a_flagged_one(value):
+    data, group_time = ramps(3.0, n_int=2)
+    flags = np.zeros(data.shape, np.uint8)
+    flags[1, 5:, :, ::3] = DQ.DO_NOT_USE
+    spoilt = np.where(flags != 0, np.float32(value), data)
+    got, expected = (
+        fit(*given)[0] for given in ((spoilt, group_time), (data, group_time, 1, flags))
+    )
+    np.testing.assert_allclose(got.rate, expected.rate, rtol=2e-6)
+    np.testing.assert_allclose(got.integrations, expected.integrations, rtol=2e-6)

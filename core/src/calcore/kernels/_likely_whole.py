@@ -107,6 +107,8 @@ def fit_whole(
                 for x in range(width):
                     before = out_rate[0, n, y, left + x]
                     sound = np.isfinite(before) & (electrons[x] > 0) & (read[x] > 0)
+                    # Samples that are infinite are left out where pixels are looked at one by one.
+                    out_odd[x] |= np.uint8(not np.isfinite(sum_d[x]))
                     sound &= (not sum_u[x] <= 0) & (out_odd[x] == 0)
                     rate = sum_d[x] / (sum_u[x] * electrons[x] * group_time)
                     photons = max(rate * electrons[x], 0.0) + max(background[x], 0.0)

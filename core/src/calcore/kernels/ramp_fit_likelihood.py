@@ -26,13 +26,17 @@ _JUMP = int(DQ.JUMP_DET)
 
 
 @helper
-def _part_end(flags: U1x3, pixel: int, n: int, start: int, stop: int) -> int:
+def _part_end(data: F4x3, flags: U1x3, pixel: int, n: int, start: int, stop: int) -> int:
     """Return the last group of the unbroken part that begins at `start`, or `start` - 1 for none."""
     flag = flags[pixel, n, start] & ~_PERSISTENCE
-    if flag not in (0, _JUMP):
+    if flag not in (0, _JUMP) or not np.isfinite(data[pixel, n, start]):
         return start - 1
     end = start
-    while end + 1 < stop and (flags[pixel, n, end + 1] & ~_PERSISTENCE) == 0:
+    while (
+        end + 1 < stop
+        and (flags[pixel, n, end + 1] & ~_PERSISTENCE) == 0
+        and np.isfinite(data[pixel, n, end + 1])
+    ):
         end += 1
     return end
 
@@ -75,7 +79,7 @@ def _gather(
     """
     start = first
     while start < stop - 1:
-        end = _part_end(flags, pixel, n, start, stop)
+        end = _part_end(data, flags, pixel, n, start, stop)
         if end <= start:
             start += 1
             continue
@@ -165,7 +169,7 @@ def refine(
         The fit that decides which pixels have a rate, and that gives the first guess. Rates that
         rest on one group alone, and NaN, stay as they are.
     data : float32 (n_int, n_group, ny, nx)
-        Signal [DN]; finite where not flagged.
+        Signal [DN]. A sample that is not finite is left out.
     groupdq : uint8 (n_int, n_group, ny, nx)
         Flags. A difference counts if both its groups are without flags (PERSISTENCE is no
         hindrance); a group with JUMP_DET alone is the first of a new part.
@@ -209,7 +213,9 @@ def refine(
     )  # fmt: skip
     weight, sums = np.empty(n_group), np.empty(5)
     for places in pieces(done == 0, n_int * n_group):
-        rates = pixels_of(fitted, places)
+        rates = np.empty((places.size, 4, n_int + 1), np.float32)
+        rates[..., :n_int] = pixels_of(ordinary.integrations, places)
+        rates[..., n_int] = np.stack([plane.reshape(-1)[places] for plane in together], axis=1)
         _fit(
             pixels_of(data, places), pixels_of(groupdq, places), pixels_of(gain, places),
             pixels_of(noise, places), pixels_of(dark, places), *limits, rates, weight, sums,

@@ -27,6 +27,7 @@ from calcore.kernels._jit import (
     kernel,
 )  # fmt: skip
 from calcore.kernels._networks import sorting_pairs
+from calcore.kernels._singled_out import pieces, pixels_of, put_back
 from calcore.kernels._whole import whole_span
 from calcore.kernels.ramp_fit_parts import fit_odd
 
@@ -316,11 +317,20 @@ def fit_ordinary(
         np.empty((3, n_group, _CHUNK), np.float32), np.empty((n_int + 4, _CHUNK)),
         np.empty((2, _CHUNK), np.uint8), np.empty(n_int, np.int64),
     )  # fmt: skip
-    fit_odd(
-        data, groupdq, pixeldq, gain, noise, dark, zeroframe, weights, group_time_s,
-        (n_frames + 1) / 2 * frame_time_s, frame_time_s, suppress_one_group, first_group,
-        last_group, start, stop, trim_each, odd, rate, dq, integrations, integrations_dq,
+    room = (
         np.empty((n_int, n_group)), np.empty(n_group), np.empty((n_int, n_group), np.uint8),
         np.empty((2, n_int), np.int64), np.empty(n_int),
     )  # fmt: skip
+    results = rate, dq, integrations, integrations_dq
+    for places in pieces(odd, n_int * n_group):
+        fitted = [np.empty_like(pixels_of(plane, places)) for plane in results]
+        fit_odd(
+            pixels_of(data, places), pixels_of(groupdq, places), pixels_of(pixeldq, places),
+            pixels_of(gain, places), pixels_of(noise, places), pixels_of(dark, places),
+            pixels_of(zeroframe, places), weights, group_time_s,
+            (n_frames + 1) / 2 * frame_time_s, frame_time_s, suppress_one_group, first_group,
+            last_group, start, stop, trim_each, fitted[0], fitted[1], fitted[2], fitted[3], *room,
+        )  # fmt: skip
+        for pixels, plane in zip(fitted, results, strict=True):
+            put_back(pixels, places, plane)
     return RampFit(rate[0], rate[1], rate[2], rate[3], dq, integrations, integrations_dq)

@@ -7,16 +7,16 @@ import numpy as np
 
 from calcore.flags import DQ
 from calcore.kernels._jit import (
+    F4x1,
     F4x2,
     F4x3,
-    F4x4,
     F8x1,
     F8x2,
     I8x2,
     U1x2,
-    U1x4,
+    U1x3,
+    U4x1,
     U4x2,
-    U4x3,
     helper,
     kernel,
 )  # fmt: skip
@@ -173,13 +173,13 @@ def _variance(inverse: float) -> float:
 
 @kernel
 def fit_odd(
-    data: F4x4,
-    groupdq: U1x4,
-    pixeldq: U4x2,
-    gain: F4x2,
-    noise: F4x2,
-    dark: F4x2,
-    zeroframe: F4x3,
+    data: F4x3,
+    groupdq: U1x3,
+    pixeldq: U4x1,
+    gain: F4x1,
+    noise: F4x1,
+    dark: F4x1,
+    zeroframe: F4x2,
     weights: F8x2,
     group_time: float,
     one_group_time: float,
@@ -190,138 +190,134 @@ def fit_odd(
     start: int,
     stop: int,
     trim_pixel: bool,
-    odd: U1x2,
-    out_rate: F4x3,
-    out_rate_dq: U4x2,
-    out_ints: F4x4,
-    out_ints_dq: U4x3,
+    out_rate: F4x2,
+    out_rate_dq: U4x1,
+    out_ints: F4x3,
+    out_ints_dq: U4x2,
     out_sample: F8x2,
     out_value: F8x1,
     out_flags: U1x2,
     out_count: I8x2,
     out_time: F8x1,
 ) -> None:
-    """Fit the pixels marked in `odd`, whatever their flags; the last five arguments are room."""
-    n_int, n_group, rows, columns = data.shape
+    """Fit pixels (n_pixel, n_int, n_group), whatever their flags; the last five arguments are room."""
+    pixels, n_int, n_group = data.shape
     signal, flags, single_time = out_sample, out_flags, out_time
     count_of, kind = out_count[0], out_count[1]
-    for y in range(rows):
-        for x in range(columns):
-            if not odd[y, x]:
-                continue
-            electrons, sigma = np.float64(gain[y, x]), np.float64(noise[y, x])
-            known = pixeldq[y, x]
-            if not 0 < electrons < np.inf:
-                known |= _NO_GAIN
-            level, lost = 0.0, False
-            for integration in range(n_int):
-                first, end = start, stop
-                if trim_pixel:
-                    while first < end and groupdq[integration, first, y, x] & _DNU:
-                        first += 1
-                    while end > first and groupdq[integration, end - 1, y, x] & _DNU:
-                        end -= 1
-                count, exact, usable, saturated = 0, 0, 0, 0
-                seen = np.uint8(0)
-                for group in range(first, end):
-                    flag = groupdq[integration, group, y, x]
-                    alone = (flag & _MATTERS) == 0
-                    if group == first and first > 0:
-                        flag &= ~_JUMP  # nothing is left that it could have jumped from
-                        alone |= trim_pixel and (flag & _MATTERS) == 0
-                    seen |= flag & _KEPT
-                    sample = data[integration, group, y, x]
-                    if not (first_group <= group <= last_group and np.isfinite(sample)):
-                        flag |= _DNU
-                        alone = False
-                    signal[integration, count] = sample
-                    flags[integration, count] = flag
-                    count += 1
-                    exact += flag == 0
-                    usable += alone
-                    saturated += (flag & _SAT) != 0
-                    lost |= (flag & _LOSS) != 0
-                count_of[integration] = count
-                out_ints_dq[integration, y, x] = known | seen
-                reset_time = (first - start) * group_time + one_group_time
-                single_time[integration] = group_time
-                kind[integration] = _RAMP
-                if count == 0 or (suppress and n_group > 1 and usable == 1):
-                    kind[integration] = _NOTHING
-                elif (
-                    not suppress
-                    and usable == 0
-                    and saturated > 0
-                    and zeroframe[integration, y, x] != 0
-                ):
-                    kind[integration] = _ZERO
-                    single_time[integration] = frame_time
-                    level += zeroframe[integration, y, x] / frame_time
-                elif n_group == 1:
-                    single_time[integration] = reset_time if exact == 1 else group_time
-                    level += (
-                        np.nan
-                        if flags[integration, 0] & _SAT
-                        else (signal[integration, 0] / reset_time)
-                    )
-                elif not suppress and exact == 1 and flags[integration, 0] == 0:
-                    single_time[integration] = reset_time
-                    level += signal[integration, 0] / reset_time
-                else:
-                    level += _median_rate(signal, flags, integration, count, out_value, group_time)
-            level = level / n_int if np.isfinite(level) else 0.0
-            level = max(level, 0.0) + dark[y, x]
-            total_slope, total_read, total_photon, total_regained = 0.0, 0.0, 0.0, 0.0
-            empty, summary, dropped = False, np.uint32(0), True
-            for integration in range(n_int):
-                count, time = count_of[integration], single_time[integration]
-                slope, read, photon, both = np.nan, 0.0, 0.0, 0.0
-                if known & _UNUSABLE or kind[integration] == _NOTHING:
-                    pass
-                elif kind[integration] == _ZERO:
-                    slope, read, photon, both = _single(
-                        np.float64(zeroframe[integration, y, x]), time, sigma, electrons, level
-                    )
-                else:
-                    slope, read, photon, both = _integration(
+    for pixel in range(pixels):
+        electrons, sigma = np.float64(gain[pixel]), np.float64(noise[pixel])
+        known = pixeldq[pixel]
+        if not 0 < electrons < np.inf:
+            known |= _NO_GAIN
+        level, lost = 0.0, False
+        for integration in range(n_int):
+            first, end = start, stop
+            if trim_pixel:
+                while first < end and groupdq[pixel, integration, first] & _DNU:
+                    first += 1
+                while end > first and groupdq[pixel, integration, end - 1] & _DNU:
+                    end -= 1
+            count, exact, usable, saturated = 0, 0, 0, 0
+            seen = np.uint8(0)
+            for group in range(first, end):
+                flag = groupdq[pixel, integration, group]
+                alone = (flag & _MATTERS) == 0
+                if group == first and first > 0:
+                    flag &= ~_JUMP  # nothing is left that it could have jumped from
+                    alone |= trim_pixel and (flag & _MATTERS) == 0
+                seen |= flag & _KEPT
+                sample = data[pixel, integration, group]
+                if not (first_group <= group <= last_group and np.isfinite(sample)):
+                    flag |= _DNU
+                    alone = False
+                signal[integration, count] = sample
+                flags[integration, count] = flag
+                count += 1
+                exact += flag == 0
+                usable += alone
+                saturated += (flag & _SAT) != 0
+                lost |= (flag & _LOSS) != 0
+            count_of[integration] = count
+            out_ints_dq[pixel, integration] = known | seen
+            reset_time = (first - start) * group_time + one_group_time
+            single_time[integration] = group_time
+            kind[integration] = _RAMP
+            if count == 0 or (suppress and n_group > 1 and usable == 1):
+                kind[integration] = _NOTHING
+            elif (
+                not suppress
+                and usable == 0
+                and saturated > 0
+                and zeroframe[pixel, integration] != 0
+            ):
+                kind[integration] = _ZERO
+                single_time[integration] = frame_time
+                level += zeroframe[pixel, integration] / frame_time
+            elif n_group == 1:
+                single_time[integration] = reset_time if exact == 1 else group_time
+                level += (
+                    np.nan
+                    if flags[integration, 0] & _SAT
+                    else (signal[integration, 0] / reset_time)
+                )
+            elif not suppress and exact == 1 and flags[integration, 0] == 0:
+                single_time[integration] = reset_time
+                level += signal[integration, 0] / reset_time
+            else:
+                level += _median_rate(signal, flags, integration, count, out_value, group_time)
+        level = level / n_int if np.isfinite(level) else 0.0
+        level = max(level, 0.0) + dark[pixel]
+        total_slope, total_read, total_photon, total_regained = 0.0, 0.0, 0.0, 0.0
+        empty, summary, dropped = False, np.uint32(0), True
+        for integration in range(n_int):
+            count, time = count_of[integration], single_time[integration]
+            slope, read, photon, both = np.nan, 0.0, 0.0, 0.0
+            if known & _UNUSABLE or kind[integration] == _NOTHING:
+                pass
+            elif kind[integration] == _ZERO:
+                slope, read, photon, both = _single(
+                    np.float64(zeroframe[pixel, integration]), time, sigma, electrons, level
+                )
+            else:
+                slope, read, photon, both = _integration(
+                    signal, flags, integration, count, sigma, electrons, level, group_time,
+                    time, weights,
+                )  # fmt: skip
+            if np.isnan(read):
+                slope = np.nan  # without a read noise there are no weights
+            if read != 0:
+                total_slope += slope * read
+                total_read += read
+                total_photon += photon
+            empty |= slope == 0 and read == 0
+            if lost:
+                if kind[integration] != _ZERO:
+                    for group in range(count):
+                        if flags[integration, group] & _LOSS:
+                            flags[integration, group] &= _NOT_LOST
+                    read = _integration(
                         signal, flags, integration, count, sigma, electrons, level, group_time,
                         time, weights,
-                    )  # fmt: skip
-                if np.isnan(read):
-                    slope = np.nan  # without a read noise there are no weights
-                if read != 0:
-                    total_slope += slope * read
-                    total_read += read
-                    total_photon += photon
-                empty |= slope == 0 and read == 0
-                if lost:
-                    if kind[integration] != _ZERO:
-                        for group in range(count):
-                            if flags[integration, group] & _LOSS:
-                                flags[integration, group] &= _NOT_LOST
-                        read = _integration(
-                            signal, flags, integration, count, sigma, electrons, level, group_time,
-                            time, weights,
-                        )[1]  # fmt: skip
-                    total_regained += read
-                out_ints[0, integration, y, x] = slope
-                small = both != 0 and not 0 < photon < 1 / _HUGE
-                out_ints[1, integration, y, x] = np.sqrt(1 / both) if small else 0.0
-                out_ints[2, integration, y, x] = _variance(photon)
-                out_ints[3, integration, y, x] = _variance(read)
-                if np.isnan(slope):
-                    out_ints_dq[integration, y, x] |= _DNU
-                else:
-                    dropped = False
-                summary |= out_ints_dq[integration, y, x]
-            out_rate[0, y, x] = (
-                total_slope / total_read if total_read != 0 else 0.0 if empty else np.nan
-            )
-            out_rate[2, y, x] = _variance(total_photon)
-            out_rate[3, y, x] = _variance(total_read)
-            out_rate[1, y, x] = np.sqrt(_variance(total_photon) + _variance(total_read))
-            if lost:
-                out_rate[3, y, x] = _variance(total_regained)
-            if not dropped and not known & _DNU:
-                summary &= ~np.uint32(1)
-            out_rate_dq[y, x] = summary
+                    )[1]  # fmt: skip
+                total_regained += read
+            out_ints[pixel, 0, integration] = slope
+            small = both != 0 and not 0 < photon < 1 / _HUGE
+            out_ints[pixel, 1, integration] = np.sqrt(1 / both) if small else 0.0
+            out_ints[pixel, 2, integration] = _variance(photon)
+            out_ints[pixel, 3, integration] = _variance(read)
+            if np.isnan(slope):
+                out_ints_dq[pixel, integration] |= _DNU
+            else:
+                dropped = False
+            summary |= out_ints_dq[pixel, integration]
+        out_rate[pixel, 0] = (
+            total_slope / total_read if total_read != 0 else 0.0 if empty else np.nan
+        )
+        out_rate[pixel, 2] = _variance(total_photon)
+        out_rate[pixel, 3] = _variance(total_read)
+        out_rate[pixel, 1] = np.sqrt(_variance(total_photon) + _variance(total_read))
+        if lost:
+            out_rate[pixel, 3] = _variance(total_regained)
+        if not dropped and not known & _DNU:
+            summary &= ~np.uint32(1)
+        out_rate_dq[pixel] = summary

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from calcore.flags import DQ
 from calcore.kernels.ramp_fit_anchored import ResetLevel, anchor
 from calcore.kernels.ramp_fit_differences import fit_each
 from calcore.kernels.ramp_fit_likelihood import refine
@@ -112,6 +113,12 @@ def _products(
     meta = ramp.meta.set({"bunit_data": "DN/s", "bunit_err": "DN/s"})
 
     def record(data: Float, err: Float, photons: Float, read: Float, dq: Flags) -> Rate:
+        beyond = np.isinf(data)
+        if beyond.any():
+            # Samples so large that single precision cannot tell their rate: there is none.
+            data = np.where(beyond, np.float32(np.nan), data)
+            err, photons, read = (np.where(beyond, np.float32(0), p) for p in (err, photons, read))
+            dq = np.where(beyond, dq | np.uint32(DQ.DO_NOT_USE), dq)
         return Rate(
             meta=meta, carried=ramp.carried, window=ramp.window,
             data=data, err=err, dq=dq, var_poisson=photons, var_rnoise=read,
