@@ -4,10 +4,11 @@
 
 calcore's default profile and, where CALCORE_JWST_PYTHON names its interpreter, the reference pipeline
 take the same files; so does the profile `reference`. What was made is kept in DIR (``.cache/truth``)
-and not made again: remove a visit's folder, or a program's in it, to have it anew.
+and not made again: remove a visit's folder, or a program's folder and score in it, to have it anew.
 """
 
 import argparse
+import pickle
 import time
 from importlib.metadata import version
 from pathlib import Path
@@ -15,7 +16,7 @@ from pathlib import Path
 from benchmarks.truth_hits import section
 from benchmarks.truth_page import OURS, PEER, SAME, hit_misses, misses, page
 from benchmarks.truth_score import Result, measure
-from benchmarks.truth_visits import Visit, calibrate, jwst_python, observe
+from benchmarks.truth_visits import Observed, Visit, calibrate, jwst_python, observe
 
 from calcore.simulate.physics import Effects
 from calcore.simulate.sky_options import SkyOptions, Target
@@ -243,13 +244,23 @@ def run(visits: tuple[Visit, ...], work: Path, programs: tuple[str, ...]) -> lis
         for program in programs:
             if program == SAME and visit.lattice is not None:
                 continue
-            products = calibrate(observed, program)
-            result = measure(observed, program, products)
+            result = _scored(observed, program)
             results.append(result)
             seconds = time.perf_counter() - begun
             found = "; ".join(misses(result)) or "all limits kept"
             print(f"{visit.name}, {program}, {seconds:.0f} s: {found}", flush=True)
     return results
+
+
+def _scored(observed: Observed, program: str) -> Result:
+    """Return what a program makes of a visit, calibrated and scored unless it was before."""
+    kept = observed.folder / f"{program}.pickle"
+    if kept.exists():
+        result: Result = pickle.loads(kept.read_bytes())
+        return result
+    result = measure(observed, program, calibrate(observed, program))
+    kept.write_bytes(pickle.dumps(result))
+    return result
 
 
 def main() -> None:
