@@ -256,7 +256,7 @@ def _scored(observed: Observed, program: str) -> Result:
     """Return what a program makes of a visit, calibrated and scored unless it was before."""
     kept = observed.folder / f"{program}.pickle"
     if kept.exists():
-        result: Result = pickle.loads(kept.read_bytes())
+        result: Result = pickle.loads(kept.read_bytes())  # noqa: S301 - our own
         return result
     result = measure(observed, program, calibrate(observed, program))
     kept.write_bytes(pickle.dumps(result))
