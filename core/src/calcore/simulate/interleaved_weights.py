@@ -36,7 +36,8 @@ def interleaved_weights(
     """
     total = lines * jumps.clocks(columns)
     cycles = np.minimum(np.arange(total // 2 + 1), total // 2)
-    block = jumps.normal + jumps.reference + 2
+    period = jumps.normal + jumps.reference + 2
+    block = float(period)
     share = np.sum(1 / np.arange(1, total // 2 + 1))
     white = electronics.read_noise_dn**2 * 2 / total
 
@@ -45,13 +46,15 @@ def interleaved_weights(
 
     common, own = electronics.pink_common_dn, electronics.pink_amplifier_dn
     read, put = _readings(jumps)
+    # Nothing is read from the end of a line to the next one.
+    block *= jumps.clocks(columns) / (jumps.clocks(columns) - jumps.end_clocks)
     phase = 2 * np.pi * cycles / total
     gain = np.cos(phase[:, None] * (read - put)).sum(axis=1) / block
     # At a quarter of a cycle in a pixel time the two copies of a reading cancel; nothing is seen.
     seen = white * (jumps.reference * (2.001 + 2 * np.cos(2 * phase))) / block
     # What is sampled once a block mixes frequencies that differ by whole cycles of it.
-    for folds in range(-(block // 2), block // 2 + 1):
-        at = cycles + folds * total / block
+    for folds in range(-(period // 2), period // 2 + 1):
+        at = cycles + folds * total / period
         wave = np.exp(1j * 2 * np.pi * at[:, None] / total * read - 1j * phase[:, None] * put)
         mixed = np.abs(wave.sum(axis=1) / block) ** 2
         seen = seen + mixed * (power(common, at) + power(own, at))

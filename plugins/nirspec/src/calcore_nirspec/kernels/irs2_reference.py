@@ -93,7 +93,10 @@ def pair_statistics(readings: F4x3) -> F8x2:
 
 
 def replace_pairs(
-    frame: NDArray[np.float32], layout: Layout, odd: NDArray[np.bool_]
+    frame: NDArray[np.float32],
+    layout: Layout,
+    odd: NDArray[np.bool_],
+    unfit: NDArray[np.bool_] | None = None,
 ) -> NDArray[np.float32]:
     """Return a frame whose odd pairs are the mean of the same pair at the jumps before and after.
 
@@ -104,7 +107,10 @@ def replace_pairs(
     result = frame.copy()
     found = pairs(layout)
     last = odd.shape[1] - 1
-    for output, jump, pair in np.argwhere(odd):
+    which = np.argwhere(odd)
+    if unfit is not None:
+        odd = odd | unfit
+    for output, jump, pair in which:
         beside = [jump + step for step in (-1, 1) if 0 <= jump + step <= last]
         good = [found[output, near, pair] for near in beside if not odd[output, near, pair]]
         others = [k for k in range(odd.shape[2]) if k != pair and not odd[output, jump, k]]

@@ -92,7 +92,7 @@ class RefPix(CoreRefPix):
         odd, data = self._odd(ramp, layout), ramp.data.copy() if self.preserve_irs2_refpix else None
         pixeldq = ramp.pixeldq.copy()
         pixeldq[pairs(layout)[odd].ravel()] |= _BAD
-        odd |= _in_time(weights.bad_pairs(n_output, odd.shape[1]))
+        bad = odd, _in_time(weights.bad_pairs(n_output, odd.shape[1]))
         targets = np.arange(interleaved.rows)
         if data is None:
             targets[:] = -1
@@ -100,9 +100,9 @@ class RefPix(CoreRefPix):
             shape = (*ramp.data.shape[:2], len(interleaved.science), ramp.data.shape[3])
             data = np.empty(shape, np.float32)
         for own, out in zip(ramp.data, data, strict=True):
-            mean = group_mean(self._good(own, ramp, layout, odd))
+            mean = group_mean(self._good(own, ramp, layout, bad))
             corrected(
-                self._good(own, ramp, layout, odd), mean, layout, alpha, beta, targets, out,
+                self._good(own, ramp, layout, bad), mean, layout, alpha, beta, targets, out,
                 zeros_missing=self.means_missing,
             )  # fmt: skip
         result = ramp.replace(pixeldq=pixeldq, meta=self.outgoing(ramp.meta))
@@ -111,10 +111,20 @@ class RefPix(CoreRefPix):
         return interleaved.stripped(result.replace(data=ramp.data)).replace(data=data, window=None)
 
     def _good(
-        self, groups: NDArray[np.float32], ramp: Ramp, layout: Layout, odd: NDArray[np.bool_]
+        self,
+        groups: NDArray[np.float32],
+        ramp: Ramp,
+        layout: Layout,
+        bad: tuple[NDArray[np.bool_], NDArray[np.bool_]],
     ) -> Iterator[NDArray[np.float32]]:
-        """Return the groups of an integration with good reference pixels, one after another."""
-        return (replace_pairs(self._level(group, ramp, layout), layout, odd) for group in groups)
+        """Return the groups of an integration with good reference pixels, one after another.
+
+        What is odd in this exposure is replaced first, then what the reference knows to be bad.
+        """
+        odd, known = bad
+        for group in groups:
+            frame = self._level(group, ramp, layout)
+            yield replace_pairs(replace_pairs(frame, layout, odd), layout, known, odd)
 
     def _level(self, frame: NDArray[np.float32], ramp: Ramp, layout: Layout) -> NDArray[np.float32]:
         """Return a group without the level of its even and odd pixels, if that is asked for."""
@@ -124,7 +134,12 @@ class RefPix(CoreRefPix):
 
     def _odd(self, ramp: Ramp, layout: Layout) -> NDArray[np.bool_]:
         """Return pairs of reference pixels that are odd in any integration."""
-        found = [odd_pairs(own, layout, self.ovr_corr_mitigation_ftr) for own in ramp.data]
+        factor, found = self.ovr_corr_mitigation_ftr, []
+        for own in ramp.data:
+            frames = own
+            if self.irs2_mean_subtraction:
+                frames = np.stack([self._level(group, ramp, layout) for group in own])
+            found.append(odd_pairs(frames, layout, factor))
         return np.asarray(np.any(found, axis=0))
 
 
