@@ -210,6 +210,21 @@ class PictureFrame(Reference):
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
+class SpectralTraces(Reference):
+    """Where spectra of a source without a slit fall, one trace for each order.
+
+    `traces` has ``trace`` (n, 2), x and y, and ``pivot_x`` and ``pivot_y``, about which it turns as
+    the wheel that holds the disperser rests apart from `commanded` [degree]. Rows count from
+    `first_row` of the full frame. All from 0 [pixel].
+    """
+
+    type: ClassVar[str] = "pastasoss"
+    traces: Annotated[Any, Node("traces", required=True)]
+    commanded: Annotated[Any, Node("meta.pwcpos_cmd", required=True)]
+    first_row: Annotated[Any, Node("meta.subarray_ymin", required=True)]
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
 class UserMask(Reference):
     """Background as a user sees it: `data` ([n_int,] ny, nx), not 0 where a pixel shows no source.
 
@@ -233,6 +248,6 @@ REFERENCES: dict[str, type[Reference]] = {
     for kind in (
         AbVegaOffset, ApertureCorrection, Area, Dark, Distortion, Emi, FilterOffset, Flat, Gain,
         Ipc, Linearity, Mask, Photom, PictureFrame, ReadNoise, Reset, Rscd, Saturation, SceneMask,
-        Superbias, UserMask,
+        SpectralTraces, Superbias, UserMask,
     )
 }  # fmt: skip

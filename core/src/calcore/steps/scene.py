@@ -3,19 +3,23 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from calcore.errors import ModeNotSupported, ShapesDisagree
+from calcore.errors import ModeNotSupported, ReferenceMissing, ShapesDisagree
 from calcore.kernels.draft_rates import draft_rates
 from calcore.kernels.flat_field import factor
 from calcore.kernels.flicker_mask import background_pixels
 from calcore.model import Meta, Ramp
-from calcore.model.reference import Flat, Gain, ReadNoise, SceneMask, UserMask
+from calcore.model.reference import Flat, Gain, ReadNoise, SceneMask, SpectralTraces, UserMask
+from calcore.steps._traces import light_of
 
 Pixels = NDArray[np.bool_]
-BY_FLAT = "flat"
+BY_FLAT, BY_TRACES = "flat", "traces"
 
 
 def mask_source(meta: Meta) -> str | None:
-    """Return what tells where an exposure's science is: ``"flat"``, a name for plugins, or None."""
+    """Return what tells where an exposure's science is, or None if nothing need.
+
+    ``"flat"``, ``"traces"``, or a name for plugins.
+    """
     source: str | None = meta.facts.exposure_type.data.get("science_mask")
     return source
 
@@ -26,11 +30,33 @@ def check_answered(meta: Meta, slot: str, types: set[str]) -> None:
     Raises
     ------
     ModeNotSupported
-        The mask needs the exposure's geometry, and no plugin has given it.
+        The mask needs the exposure's geometry, and no plugin has given it; or lines of the detector
+        were read in stripes, so that traces are not where their reference says.
+    ReferenceMissing
+        There is no reference of traces.
+    KeywordMissing, KeywordInvalid
+        Where the wheel rests that turns the traces is not known.
     """
     source = mask_source(meta)
-    if source is None or source == BY_FLAT or types & {SceneMask.type, UserMask.type}:
+    if source is None or source == BY_FLAT or UserMask.type in types:
         return
+    if source == BY_TRACES and SpectralTraces.type in types:
+        meta.number("instrument.pupil_position")
+        if meta.get("subarray.multistripe_reads1"):
+            raise ModeNotSupported(
+                f"where traces fall in stripes such as those of {meta.subarray} is not known to "
+                f"calcore yet, so {slot} cannot leave them out: set mask_science_regions to false, "
+                f"or give a mask with --set {slot}.user_mask=FILE"
+            )
+        return
+    if SceneMask.type in types:
+        return
+    if source == BY_TRACES:
+        raise ReferenceMissing(
+            f"{slot} needs a {SpectralTraces.type} reference to leave out the traces of "
+            f"{meta.exposure_type}, and there is none: give one with --ref "
+            f"{SpectralTraces.type}=FILE, or set mask_science_regions to false"
+        )
     raise ModeNotSupported(
         f"where the {source} of {meta.exposure_type} lie is not known to calcore yet, so {slot} "
         "cannot leave them out: set mask_science_regions to false, or give a mask with "
@@ -56,18 +82,21 @@ def background_of(
     each: bool = False,
     fit_histogram: bool = False,
     scene: SceneMask | None = None,
+    traces: SpectralTraces | None = None,
     science: Flat | None = None,
     response: NDArray[np.float32] | None = None,
 ) -> Pixels:
     """Return the pixels of a ramp that show background only, bool (1 or n_int, ny, nx).
 
-    `scene` and the flags of `science` say what is left out from the start; rates are divided by
+    `scene`, `traces` and the flags of `science` say what is left out from the start; rates are divided by
     `response` before sources are looked for.
     """
     rates = rates_of(ramp, gain, readnoise, each=each)
     usable = np.ones(ramp.data.shape[-2:], bool)
     if scene is not None:
         usable &= scene.data == 0
+    if traces is not None:
+        usable &= ~light_of(traces, ramp)
     if science is not None:
         usable &= factor(science.data, science.dq)[1] & 1 == 0
     if response is not None:

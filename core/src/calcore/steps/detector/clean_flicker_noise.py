@@ -9,11 +9,25 @@ import numpy as np
 from calcore.errors import BadParameter, ReferenceMissing, StepSkipped
 from calcore.kernels.flicker_noise import clean, whole_flat
 from calcore.model import Meta, Ramp, Reference
-from calcore.model.reference import Flat, Gain, ReadNoise, SceneMask, UserMask
+from calcore.model.reference import (
+    Flat,
+    Gain,
+    ReadNoise,
+    SceneMask,
+    SpectralTraces,
+    UserMask,
+)
 from calcore.parameters import Doc, Range, Unit
 from calcore.step import Step
 from calcore.steps._flicker_noise import FlickerResult, noise_finder, series_of, with_layers
-from calcore.steps.scene import BY_FLAT, background_of, check_answered, given_mask, mask_source
+from calcore.steps.scene import (
+    BY_FLAT,
+    BY_TRACES,
+    background_of,
+    check_answered,
+    given_mask,
+    mask_source,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,9 +74,11 @@ class CleanFlickerNoise(Step):
     ] = False
 
     def wanted(self, meta: Meta) -> frozenset[str]:
-        """A flat only where it is needed, and plugins' masks likewise."""
-        by_flat = self.mask_science_regions and mask_source(meta) == BY_FLAT
-        unneeded = set() if self.apply_flat_field or by_flat else {Flat.type}
+        """A flat, traces and plugins' masks only where they are needed."""
+        source = mask_source(meta) if self.mask_science_regions else None
+        unneeded = set() if self.apply_flat_field or source == BY_FLAT else {Flat.type}
+        if source != BY_TRACES:
+            unneeded.add(SpectralTraces.type)
         if not self.mask_science_regions:
             unneeded.add(SceneMask.type)
         return super().wanted(meta) - unneeded
@@ -100,6 +116,7 @@ class CleanFlickerNoise(Step):
         flat: Flat | None = None,
         mask: UserMask | None = None,
         scene: SceneMask | None = None,
+        traces: SpectralTraces | None = None,
     ) -> Ramp | FlickerResult:
         """Return the ramp without the noise [DN], and what is to be saved."""
         response = whole_flat(flat.data) if self.apply_flat_field and flat is not None else None
@@ -109,7 +126,7 @@ class CleanFlickerNoise(Step):
             science = flat if self.mask_science_regions and mask_source(ramp.meta) else None
             usable = background_of(
                 ramp, gain, readnoise, n_sigma=self.n_sigma, each=not self.single_mask, scene=scene,
-                fit_histogram=self.fit_histogram, science=science, response=response,
+                fit_histogram=self.fit_histogram, science=science, traces=traces, response=response,
             )  # fmt: skip
         method, series = self.background_method, None
         if method == "median_image":
