@@ -70,12 +70,19 @@ def least(rows: list[dict[str, float]]) -> dict[str, float]:
     }
 
 
+def _ours(row: Row, path: Path, folder: str, profile: str, runs: int) -> list[Any]:
+    """Return the command that does stage 1 some times with calcore."""
+    settings = json.dumps(dict(row.settings))
+    return [sys.executable, HERE / "ours.py", path, folder, settings, runs, profile]
+
+
 def ours(row: Row, path: Path, environment: dict[str, str], profile: str) -> dict[str, float]:
     """Measure calcore: a whole process, and runs within one that were done before."""
     with tempfile.TemporaryDirectory(dir=WORK) as folder:
-        program = [sys.executable, HERE / "ours.py", path, folder, json.dumps(dict(row.settings))]
-        once = timed([*program, "1", profile], environment)
-        again = timed([*program, row.rounds, profile], environment) if row.rounds > 1 else once
+        once = timed(_ours(row, path, folder, profile, 1), environment)
+        again = once
+        if row.rounds > 1:
+            again = timed(_ours(row, path, folder, profile, row.rounds), environment)
     return {
         "warm_s": again.answer["warm_s"],
         "warm_cpu_s": again.answer["warm_cpu_s"],
@@ -103,13 +110,10 @@ def theirs(row: Row, python: str, path: Path, environment: dict[str, str]) -> di
 def compilation(
     row: Row, path: Path, environment: dict[str, str], profile: str
 ) -> dict[str, float]:
-    """Return what the first run with an empty folder of machine code takes longer than the second.
-
-    The folder is that of the environment, and is full afterwards.
-    """
+    """Return what the first run with an empty folder of machine code takes longer than the second."""
     with tempfile.TemporaryDirectory(dir=WORK) as folder:
-        program = [sys.executable, HERE / "ours.py", path, folder, json.dumps(dict(row.settings))]
-        first, second = (timed([*program, "1", profile], environment) for _ in range(2))
+        program = _ours(row, path, folder, profile, 1)
+        first, second = timed(program, environment), timed(program, environment)
     return {
         "compilation_s": first.seconds - second.seconds,
         "compilation_cpu_s": first.processor - second.processor,
@@ -128,24 +132,26 @@ def start_up() -> dict[str, float]:
     }
 
 
-def measure(row: Row, rounds: int, python: str | None) -> dict[str, dict[str, float]]:
-    """Return the figures of each program on a row's exposure."""
+def measure(row: Row, rounds: int, python: str | None, kept: Path) -> dict[str, dict[str, float]]:
+    """Return the figures of each program on a row's exposure; `kept` has the rows' machine code."""
     path, environment = row.exposure(WORK)
     rows: dict[str, list[dict[str, float]]] = {name: [] for name in PROGRAMS}
     found: dict[str, dict[str, float]] = {}
-    with tempfile.TemporaryDirectory(dir=WORK) as kept:
-        own = {
-            profile: {**environment, "NUMBA_CACHE_DIR": f"{kept}/{profile}"} for profile in PROFILES
-        }
+    own = {name: {**environment, "NUMBA_CACHE_DIR": str(kept / name)} for name in PROFILES}
+    for profile in PROFILES:
+        print(f"{row.name}: compiling, profile {profile} …", flush=True)
+        if row.compiled:
+            with tempfile.TemporaryDirectory(dir=WORK) as fresh:
+                empty = {**environment, "NUMBA_CACHE_DIR": fresh}
+                found[profile] = compilation(row, path, empty, profile)
+        with tempfile.TemporaryDirectory(dir=WORK) as folder:
+            timed(_ours(row, path, folder, profile, 1), own[profile])
+    for number in range(rounds):
+        print(f"{row.name}: round {number + 1} of {rounds} …", flush=True)
         for profile in PROFILES:
-            print(f"{row.name}: compiling, profile {profile} …", flush=True)
-            found[profile] = compilation(row, path, own[profile], profile)
-        for number in range(rounds):
-            print(f"{row.name}: round {number + 1} of {rounds} …", flush=True)
-            for profile in PROFILES:
-                rows[profile].append(ours(row, path, own[profile], profile))
-            if python and "jwst" in row.programs:
-                rows["jwst"].append(theirs(row, python, path, environment))
+            rows[profile].append(ours(row, path, own[profile], profile))
+        if python and "jwst" in row.programs:
+            rows["jwst"].append(theirs(row, python, path, environment))
     for name, figures in rows.items():
         if figures:
             found[name] = {**found.get(name, {}), **least(figures)}
@@ -181,9 +187,10 @@ def main() -> None:
     kept = WORK / "results.json"
     rows = [row for row in ROWS if row.name in chosen.row]
     results: dict[str, Any] = {}
-    for row in rows:
-        results[row.name] = measure(row, chosen.rounds, python)
-        kept.write_text(json.dumps(results, indent=1))
+    with tempfile.TemporaryDirectory(dir=WORK) as code:
+        for row in rows:
+            results[row.name] = measure(row, chosen.rounds, python, Path(code))
+            kept.write_text(json.dumps(results, indent=1))
     results["start-up"] = start_up()
     kept.write_text(json.dumps(results, indent=1))
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()

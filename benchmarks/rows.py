@@ -39,6 +39,8 @@ class Row:
         Who is timed.
     rounds
         Runs within a process, of which the first is not counted unless it is the only one.
+    compiled
+        Whether to measure compilation, too.
     """
 
     name: str
@@ -50,6 +52,7 @@ class Row:
     settings: Mapping[str, Any] = field(default_factory=dict)
     programs: tuple[str, ...] = PROGRAMS
     rounds: int = 3
+    compiled: bool = False
 
     def exposure(self, work: Path) -> tuple[Path, dict[str, str]]:
         """Simulate the exposure unless it is there; return it and its references' environment."""
@@ -95,6 +98,7 @@ ROWS = (
         title="NIRCam, 10 groups of 2048 x 2048",
         instrument="nircam",
         options=(*_NIRCAM, "--groups", "10"),
+        compiled=True,
     ),
     Row(
         name="nircam_20",
@@ -128,6 +132,7 @@ ROWS = (
         title="MIRI, 10 groups of 1024 x 1032",
         instrument="miri",
         options=("--subarray", "FULL", "--groups", "10"),
+        compiled=True,
     ),
     Row(
         name="miri_40",
