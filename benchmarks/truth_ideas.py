@@ -20,6 +20,7 @@ from benchmarks.truth_score import lines_of
 from benchmarks.truth_visits import Observed, Visit, observe
 
 from calcore.simulate.physics import Effects
+from calcore.simulate.sky_options import SkyOptions
 from calcore.simulate.visit import VisitOptions
 
 WORK = Path(__file__).parents[1] / ".cache" / "truth"
@@ -100,6 +101,10 @@ NIRSPEC = _visit(
     n_groups=6,
     ladder=FAINTEST,
 )
+FEW_STARS = _visit("nirspec_sky", "nirspec", seed=8, detectors=("NRS1",), pattern="NRSRAPID", n_groups=6,
+                   sky=SkyOptions(stars=20.0, galaxies=0.0, brightest=0.5, faintest=0.001, slope=0.1,
+                                  grid=False))  # fmt: skip
+NSCLEAN = ("--set", "clean_flicker_noise.skip=false", "--set", "clean_flicker_noise.fit_method=fft")
 GRISM = _visit("grism", "nircam", mode="grism_time_series", seed=5, n_groups=5, n_ints=6,
                subarray="SUBGRISM64")  # fmt: skip
 SOSS = _visit("soss", "niriss", mode="soss", seed=5, n_groups=5, n_ints=6, subarray="SUBSTRIP96")
@@ -124,6 +129,10 @@ IDEAS = (
          measure=of_integrations, without=LINES),
     Idea(name=SHARED, figure="banding of NIRSpec's SUB2048, integrations", visit=SLITS,
          measure=of_integrations, without=LINES),
+    Idea(name="clean_flicker_noise: NSClean (not the default)", visit=FEW_STARS, measure=of_rates,
+         figure="banding of NIRSpec's full frame, 6 groups, few stars", given=NSCLEAN),
+    Idea(name="clean_flicker_noise: NSClean (not the default)", visit=NIRSPEC, measure=of_rates,
+         figure="the same, where light falls everywhere", given=NSCLEAN),
     Idea(name="adc_nonlinearity: the converters' waves", visit=WAVY, measure=of_narrow_bins,
          figure="error of rates in narrow bins of 100 to 300 DN/s, NIRISS SUBSTRIP96 [1e-6]",
          given=("--ref", "adcinl=truth/nis_detector.fits")),
