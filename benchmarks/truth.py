@@ -152,6 +152,16 @@ VISITS = (
         periods=4,
     ),
     Visit(
+        name="nirspec_irs2",
+        instrument="nirspec",
+        title="NIRSpec NRS1, full frame, NRSIRS2RAPID, 10 groups",
+        options=VisitOptions(
+            mode="ifu", seed=44, n_groups=10, detectors=("NRS1",), pattern="NRSIRS2RAPID"
+        ),
+        ladder=FAINTEST,
+        periods=4,
+    ),
+    Visit(
         name="nirspec_slits",
         instrument="nirspec",
         title="NIRSpec NRS2, ALLSLITS, NRS, 10 groups of 4 frames, 2 exposures",
