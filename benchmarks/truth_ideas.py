@@ -2,7 +2,7 @@
 
     python -m benchmarks.truth_ideas [--work DIR]
 
-prints a table of a figure without and with each idea, both in profile `default`.
+prints a table of a figure without and with each idea, both in profile `default`; so has docs/accuracy.md.
 """
 
 import argparse
@@ -153,25 +153,32 @@ def calibrated(observed: Observed, arguments: Sequence[str], name: str) -> Path:
     return output
 
 
-def rows(work: Path, ideas: Sequence[Idea] = IDEAS) -> list[tuple[str, str, float, float]]:
-    """Return name, figure, and the figure without and with each idea."""
-    found = []
+HEAD = """## Ideas, one at a time
+
+A figure of the default profile without and with one of its corrections, or with one that it leaves to the user.
+
+| idea | figure | without | with |
+|---|---|---|---|
+"""
+
+
+def section(work: Path, ideas: Sequence[Idea] = IDEAS) -> str:
+    """Return the section of the page."""
+    lines = []
     for idea in ideas:
         observed = observe(idea.visit, work)
         stem = idea.name.partition(":")[0]
         before = idea.measure(observed, calibrated(observed, idea.without, f"without_{stem}"))
         after = idea.measure(observed, calibrated(observed, idea.given, f"with_{stem}"))
-        found.append((idea.name, idea.figure, before, after))
-        print(f"| {idea.name} | {idea.figure} | {before:.4g} | {after:.4g} |", flush=True)
-    return found
+        lines.append(f"| {idea.name} | {idea.figure} | {before:.3g} | {after:.3g} |")
+    return HEAD + "\n".join(lines) + "\n\n"
 
 
 def main() -> None:
-    """Read the command line and do it."""
+    """Read the command line, and print the section."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--work", type=Path, default=WORK)
-    print("| idea | figure | without | with |\n|---|---|---|---|")
-    rows(parser.parse_args().work.resolve())
+    print(section(parser.parse_args().work.resolve()))
 
 
 if __name__ == "__main__":

@@ -37,7 +37,7 @@ their results are held against what the simulator put in. A figure that breaks a
 """
 
 
-def page(results: Sequence[Result], versions: str, hits: str = "") -> str:
+def page(results: Sequence[Result], versions: str, hits: str = "", more: str = "") -> str:
     """Return the page.
 
     Parameters
@@ -48,6 +48,8 @@ def page(results: Sequence[Result], versions: str, hits: str = "") -> str:
         Of the programs.
     hits
         The section of `benchmarks.truth_hits`.
+    more
+        Further sections.
     """
     rated = _by_visit(result for result in results if result.rates)
     starred = _by_visit(result for result in results if result.fluxes)
@@ -59,6 +61,7 @@ def page(results: Sequence[Result], versions: str, hits: str = "") -> str:
         _hits(rated),
         hits,
         _bands(rated),
+        more,
         "## Stars\n\n" + STARS,
         *map(_stars, starred),
         _same(results),

@@ -34,8 +34,6 @@ REFERENCE_AS_OPERATIONS = {
 }
 """What truth_jwst.py asks of the reference pipeline beyond its package's defaults."""
 SERVERLESS = "https://crds-serverless-mode.stsci.edu"
-PLATE = 0.9
-"""Brightest part of a ladder: signal at the end of a ramp over the full well."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -77,6 +75,8 @@ class Visit:
     ladder
         Electrons per second at the darkest place of a background that climbs up to nearly the
         full well; None for the sky that the options describe.
+    brightest
+        Signal at the end of a ramp, over the full well, at the brightest place.
     periods
         Times that the ladder climbs over the frame.
     lattice
@@ -97,6 +97,7 @@ class Visit:
     title: str = ""
     options: VisitOptions = field(default_factory=VisitOptions)
     ladder: float | None = None
+    brightest: float = 0.9
     periods: float = 3.0
     lattice: float | None = None
     hits: tuple[float, float] = (1.0, 1.0)
@@ -248,7 +249,7 @@ def ladder_scene(visit: Visit, instrument: SimulatedInstrument) -> Scene:
     per_mjysr = physics.pixels.gain / band.photmjsr
     seconds = integration_time_s(options, instrument)
     linear = physics.pixels.full_scale_dn * (1 + sum(physics.pixels.nonlinearity))
-    high = PLATE * linear * physics.pixels.gain / seconds / per_mjysr
+    high = visit.brightest * linear * physics.pixels.gain / seconds / per_mjysr
     assert visit.ladder is not None
     width = float(np.degrees(np.sqrt(detector.pixel_area_sr)) * 3600) * subarray.xsize
     target = options.target
