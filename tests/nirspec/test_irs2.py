@@ -13,7 +13,9 @@ from calcore.model.reference import Saturation as SaturationReference
 from calcore.steps.detector.ipc import Ipc as CoreIpc
 from calcore.steps.detector.saturation import Saturation as CoreSaturation
 from calcore.testing import Case, StepContract
-from calcore_nirspec.kernels.irs2_reference import odd_pairs, pairs, replace_pairs, subtract_parity
+from calcore_nirspec.kernels.irs2 import Layout
+from calcore_nirspec.kernels.irs2_readings import group_mean
+from calcore_nirspec.kernels.irs2_reference import odd_pairs, pairs, stand_ins, subtract_parity
 from calcore_nirspec.kernels.irs2_saturation import flag_second_saturated
 from calcore_nirspec.kernels.transform import RealTransform
 from calcore_nirspec.references import Irs2Weights
@@ -174,15 +176,41 @@ def test_odd_pairs_are_found_and_replaced():
     frames[:, rows] += 90
     odd = odd_pairs(frames, layout, 1.5)
     assert odd[1, 0, 1]
-    only = np.zeros_like(odd)
-    only[1, 0, 1] = True
-    found = replace_pairs(frames[0], layout, only)
-    np.testing.assert_array_equal(found[rows], frames[0][pairs(layout)[1, 1, 1]])
+    only, known = np.zeros_like(odd), np.zeros_like(odd)
     only[1, 1, 1] = True
-    found = replace_pairs(frames[0], layout, only)
-    np.testing.assert_array_equal(found[rows], frames[0][pairs(layout)[1, 0, 0]])
-    only[1, 0, 0] = only[1, 1, 0] = True
-    assert not replace_pairs(frames[0], layout, only)[rows].any()
+    assert stand_ins(layout, only, known)[pairs(layout)[1, 1, 1]].tolist() == [
+        [row, row] for row in pairs(layout)[1, 0, 1]
+    ]
+    only[1, 0, 1] = True
+    found = stand_ins(layout, only, known)
+    assert found[rows].tolist() == [[row, row] for row in pairs(layout)[1, 0, 0]]
+    others = np.setdiff1d(np.arange(FRAME), pairs(layout)[1, :, 1])
+    np.testing.assert_array_equal(found[others], np.stack([others, others], axis=1))
+    known[1, :, 0] = True
+    assert (stand_ins(layout, known, only)[pairs(layout)[1]] == -1).sum() == 8
+
+
+def test_pairs_before_and_after_stand_in():
+    size = 192
+    layout = Interleaved.laid_out(16, 4, rows=size, outputs=4, first=True)
+    assert layout.rows == 300
+    whole = Layout(np.arange(300).reshape(5, 60), 16, 4, size, forward=True)
+    odd = np.zeros((5, 3, 2), bool)
+    odd[2, 1, 0] = True
+    found = stand_ins(whole, odd, np.zeros_like(odd))
+    row = pairs(whole)[2, 1, 0]
+    np.testing.assert_array_equal(found[row], np.stack([row - 20, row + 20], axis=1))
+
+
+def test_means_leave_out_what_is_no_number():
+    groups = np.arange(24, dtype=np.float32).reshape(3, 4, 2)
+    groups[1, 0, 0] = np.nan
+    groups[:, 3, 1] = np.nan
+    sources = np.array([[0, 0], [0, 2], [-1, -1], [3, 3]])
+    mean = group_mean(groups, sources)
+    wanted = [[8, 9], [(2 + 18) / 2, 11], [0, 0], [14, np.nan]]
+    wanted[1][0] = np.mean([(0 + 4) / 2, (16 + 20) / 2])
+    np.testing.assert_array_equal(mean, wanted)
 
 
 def test_odd_pairs_are_flagged():

@@ -1,18 +1,26 @@
-"""NIRSpec's IRS2 read-out against the reference pipeline: refpix, saturation.
+"""NIRSpec's IRS2 read-out against the reference pipeline: refpix, saturation, and files end to end.
 
 The reference pipeline takes rows for interleaved reference pixels, and replaces them by others, in which
 any pixel is BAD_REF_PIXEL; masks here have none.
 """
 
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
+from astropy.io import fits
 
 from calcore.model import Meta
 from calcore.model.interleaved import Interleaved
 from calcore.model.reference import Saturation as SaturationReference
 from calcore.model.reference import Superbias
+from calcore.simulate import VisitOptions, simulate
 from calcore_nirspec import INSTRUMENT
 from calcore_nirspec.references import Irs2Weights
+from calcore_nirspec.simulate import SIMULATION
 from calcore_nirspec.steps.refpix import RefPix
 from calcore_nirspec.steps.saturation import Saturation
 
@@ -113,3 +121,90 @@ def test_saturation(reference_pipeline, make_ramp, detector, frames):
     np.testing.assert_array_equal(ours.groupdq, theirs.groupdq)
     science = layout.science
     np.testing.assert_array_equal(ours.pixeldq[science], theirs.pixeldq[science])
+
+
+# What is written at another time or by another program, or says it in another way on purpose.
+OTHERWISE = {
+    "",
+    "COMMENT",
+    "HISTORY",
+    "DATE",
+    "CAL_VER",
+    "CAL_VCS",
+    "FILENAME",
+    "PRIMECRS",
+    "EXTNCRS",
+}
+
+
+def without_bad_reference_pixels(cache):
+    """Have the mask of a cache know no BAD_REF_PIXEL."""
+    (path,) = (cache / "references" / "jwst" / "nirspec").glob("*_mask_*.fits")
+    with fits.open(path, mode="update") as mask:
+        (bad,) = (row["VALUE"] for row in mask["DQ_DEF"].data if row["NAME"] == "BAD_REF_PIXEL")
+        mask["DQ"].data &= ~np.array(bad, mask["DQ"].data.dtype)
+
+
+@pytest.mark.parametrize(
+    ("detector", "pattern", "groups"), [("NRS1", "NRSIRS2RAPID", 4), ("NRS2", "NRSIRS2", 3)]
+)
+def test_same_raw_exposure_gives_the_same_count_rates(
+    reference_pipeline, compare, figures, tmp_path, detector, pattern, groups
+):
+    reference_pipeline.require()
+    options = VisitOptions(
+        mode="ifu", detectors=(detector,), pattern=pattern, n_groups=groups, n_dithers=1, seed=7,
+        truth=False,
+    )  # fmt: skip
+    simulate(SIMULATION, tmp_path / "raw", options)
+    (raw,) = (tmp_path / "raw").glob("*_uncal.fits")
+    cache = tmp_path / "raw" / "crds_cache"
+    without_bad_reference_pixels(cache)
+    crds = {
+        "CRDS_PATH": str(cache), "CRDS_SERVER_URL": "https://crds-serverless-mode.stsci.edu",
+        "CRDS_OBSERVATORY": "jwst", "CRDS_READONLY_CACHE": "1",
+        "CRDS_IGNORE_MAPPING_CHECKSUM": "1",
+    }  # fmt: skip
+    quiet = {**crds, "STPIPE_DISABLE_CRDS_STEPPARS": "True"}
+    reference_pipeline.pipeline(
+        "Detector1Pipeline", raw, tmp_path / "theirs", environment=quiet, save_calibrated_ramp=True
+    )
+    # A process of its own: the crds package remembers the first cache that it has seen.
+    command = Path(sys.executable).with_name("calcore")
+    words = ["--stage", "1", "--profile", "reference", "--save", "jump", "-q"]
+    environment = {name: value for name, value in os.environ.items() if name != "CRDS_CONTEXT"}
+    subprocess.run(
+        [command, "run", raw, "-o", tmp_path / "ours", *words],
+        check=True,
+        env={**environment, **crds},
+    )
+    root = raw.name.removesuffix("_uncal.fits")
+    with (
+        fits.open(tmp_path / "ours" / f"{root}_jump.fits") as mine,
+        fits.open(tmp_path / "theirs" / f"{root}_ramp.fits") as theirs,
+    ):
+        layout = Interleaved.laid_out(16, 4, rows=2048, outputs=4, first=detector == "NRS1")
+        before = fits.getdata(raw)[:, :, layout.science].astype("f4")
+        mine_data, their_data = (hdus["SCI"].data.astype("f4") for hdus in (mine, theirs))
+        # Units are those of the raw numbers, from which the corrections were subtracted.
+        assert compare.ulp(mine_data, their_data, before) <= 2
+        for plane in ("PIXELDQ", "GROUPDQ"):
+            figures.saw_flags(plane, mine[plane].data, theirs[plane].data)
+            np.testing.assert_array_equal(mine[plane].data, theirs[plane].data)
+    for suffix in ("rate", "rateints"):
+        with (
+            fits.open(tmp_path / "ours" / f"{root}_{suffix}.fits") as mine,
+            fits.open(tmp_path / "theirs" / f"{root}_{suffix}.fits") as theirs,
+        ):
+            assert {hdu.name for hdu in mine} == {hdu.name for hdu in theirs}
+            np.testing.assert_array_equal(mine["DQ"].data, theirs["DQ"].data)
+            compare.images(*({hdu.name: hdu.data for hdu in hdus} for hdus in (mine, theirs)))
+            rate, error = theirs["SCI"].data, theirs["ERR"].data
+            np.testing.assert_array_equal(np.isnan(mine["SCI"].data), np.isnan(rate))
+            good = np.isfinite(rate)
+            assert np.all((np.abs(mine["SCI"].data - rate) <= 1e-4 * error)[good])
+            np.testing.assert_allclose(mine["ERR"].data, error, rtol=1e-4)
+            for name in ("PRIMARY", "SCI"):
+                cards = [c for c in theirs[name].header.cards if c.keyword not in OTHERWISE]
+                header = mine[name].header
+                assert [c.keyword for c in cards if header.get(c.keyword) != c.value] == []

@@ -87,14 +87,15 @@ class Interleaved:
         )  # fmt: skip
         return self.science[start:stop] - frame.row_start, window
 
-    def stripped(self, record: R) -> R:
-        """Return the detector's rows of a record, as contiguous arrays."""
+    def stripped(self, record: R, **given: NDArray[Any]) -> R:
+        """Return the detector's rows of a record, as contiguous arrays; some planes may be given."""
         where, window = self.within(record.frame)
         planes = {
-            name: np.ascontiguousarray(plane[..., where, :])
+            name: np.take(plane, where, axis=-2)
             for name, plane in _planes(record).items()
+            if name not in given
         }
-        return record.replace(window=window, **planes)
+        return record.replace(window=window, **planes, **given)
 
     def put_back(self, record: R, part: Record, *names: str) -> R:
         """Return a record with named planes of `part` in the detector's rows, and its metadata."""

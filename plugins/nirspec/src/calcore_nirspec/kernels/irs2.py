@@ -9,14 +9,19 @@ the JWST documentation's page on refpix).
 Frames here are planes (n_row, n_column) of a `Layout`; each column is one line of the read-out.
 """
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
-from calcore.kernels._jit import F4x1, F4x2, F8x2, I8x1, kernel
+from calcore_nirspec.kernels.irs2_readings import (
+    first_guess,
+    fitted_line,
+    group_mean,
+    lay_out,
+    put_corrected,
+)
 from calcore_nirspec.kernels.transform import RealTransform, Series, Spectrum
 
 Plane = NDArray[np.float32]
@@ -80,6 +85,15 @@ class Layout:
         """Pixel times in a frame."""
         return int(self.line_time * self.lines)
 
+    @property
+    def turn(self) -> int:
+        """Time from column to column [pixel time]; negative where lines are read backwards."""
+        return self.line_time if self.forward else -self.line_time
+
+    def first_times(self, slots: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return when pixels of column 0 are read [pixel time] that are read at slots of a line."""
+        return slots if self.forward else slots + self.line_time * (self.lines - 1)
+
     @cached_property
     def echoes(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Where an output's reference readings stand in time: which pixel, and when in the line.
@@ -126,15 +140,15 @@ class Layout:
 
         What would make a real series complex is left out.
         """
-        cycles = self.transform.cycles
-        mirrored = np.conj(weights[:, -cycles])
-        return np.asarray((weights[:, cycles] + mirrored) * np.complex64(0.5))
+        real = weights.copy()
+        real[:, 0] += np.conj(weights[:, 0])
+        real[:, 1:] += np.conj(weights[:, :0:-1])
+        real *= np.complex64(0.5)
+        return self.transform.arranged(real)
 
-    def reference_spectrum(self, frame: Plane) -> Spectrum:
+    def reference_spectrum(self, frame: Plane, mean: Mean, drift: "Drift") -> Spectrum:
         """Return the spectrum of the reference output, gaps filled."""
-        readings = np.zeros(self.n_sample, np.float32)
-        own = frame[self.outputs[0]]
-        lay_out(own, self.slots, self.line_time, self.forward, readings)
+        readings = self._in_time(frame, mean, drift, self.outputs[0], self.slots, self.slots)
         filled = first_guess(readings, _half_sine())
         shape, gaps = (self.lines, self.line_time), self._gaps
         for _ in range(_ROUNDS):
@@ -143,16 +157,62 @@ class Layout:
         return self.transform.forward(filled)
 
     def shared(
-        self, frame: Plane, output: int, alpha: Spectrum, beta: Spectrum, common: Spectrum
-    ) -> Series:
+        self, frame: Plane, mean: Mean, drift: "Drift", output: int,
+        alpha: Spectrum, beta: Spectrum, common: Spectrum,
+    ) -> Series:  # fmt: skip
         """Return what an output's reference pixels and the reference output say of it (n_sample,)."""
-        series = np.zeros(self.n_sample, np.float32)
         pixel, when = self.echoes
-        lay_out(frame[self.outputs[output][pixel]], when, self.line_time, self.forward, series)
-        spectrum = self.transform.forward(series)
+        rows = self.outputs[output][pixel]
+        readings = self._in_time(frame, mean, drift, rows, self.slots[pixel], when)
+        spectrum = self.transform.forward(readings)
         spectrum *= beta
         spectrum += common * alpha
         return self.transform.inverse(spectrum)
+
+    def _in_time(
+        self, frame: Plane, mean: Mean, drift: "Drift", rows: NDArray[np.int64],
+        read: NDArray[np.int64], put: NDArray[np.int64],
+    ) -> Series:  # fmt: skip
+        """Return deviations of rows, read at some slots of each line, as a series; 0 elsewhere."""
+        series = np.zeros(self.n_sample, np.float32)
+        lay_out(
+            frame, mean, rows, drift.sources[rows], self.first_times(read), self.turn, drift.level,
+            drift.slope, drift.zeros_missing, self.first_times(put), series,
+        )  # fmt: skip
+        return series
+
+
+@dataclass(frozen=True, eq=False)
+class Drift:
+    """What is taken from an output's readings before anything else.
+
+    Attributes
+    ----------
+    sources : array (n_row, 2)
+        The rows whose mean is a row's reading, most often itself twice; -1 for a reading of 0.
+    level, slope : float
+        A line in time [DN, DN/pixel time].
+    zeros_missing : bool
+        A reading that is its pixel's mean to the last bit is none; it stays 0.
+    """
+
+    sources: NDArray[np.int64]
+    level: float
+    slope: float
+    zeros_missing: bool
+
+    @classmethod
+    def of(
+        cls, frame: Plane, mean: Mean, layout: Layout, output: int, sources: NDArray[np.int64],
+        *, zeros_missing: bool,
+    ) -> "Drift":  # fmt: skip
+        """Return the line through an output's first and last lines."""
+        rows = layout.outputs[output]
+        level, slope = fitted_line(
+            frame, mean, rows, sources[rows], layout.first_times(layout.slots), layout.turn, _EDGE,
+            zeros_missing,
+        )[0]  # fmt: skip
+        return cls(sources, float(level), float(slope), zeros_missing)
 
 
 def _half_sine() -> NDArray[np.float32]:
@@ -160,152 +220,18 @@ def _half_sine() -> NDArray[np.float32]:
     return np.sin(np.pi * place / (2 * _REACH + 2)).astype(np.float32)
 
 
-def subtract_drift(frame: Plane, layout: Layout, *, zeros_missing: bool) -> Plane:
-    """Return a frame without each output's drift, a line in time through its first and last lines.
-
-    Parameters
-    ----------
-    frame : array (n_row, n_column) float32 [DN]
-        NaN stands for no reading; so does exactly 0 if `zeros_missing`.
-    """
-    result = np.empty_like(frame)
-    ends = np.r_[0:_EDGE, layout.lines - _EDGE : layout.lines]
-    places = ends if layout.forward else layout.lines - 1 - ends
-    for rows in layout.outputs:
-        edge = frame[rows[:, None], places[None, :]].astype(np.float64)
-        time = (layout.slots[:, None] + layout.line_time * ends[None, :]).astype(np.float64)
-        use = np.isfinite(edge) & ((edge != 0) | (not zeros_missing))
-        level, slope = _line(time[use], edge[use])
-        remove_line(
-            frame, rows, layout.slots, layout.line_time, layout.forward, level, slope,
-            zeros_missing, result,
-        )  # fmt: skip
-    return result
-
-
-def _line(time: NDArray[np.float64], value: NDArray[np.float64]) -> tuple[float, float]:
-    """Return level at time 0 and slope of the least-squares line; zeros where there is none."""
-    if value.size < 2:
-        return 0.0, 0.0
-    middle = time.mean()
-    spread = ((time - middle) ** 2).sum()
-    slope = float(((time - middle) * value).sum() / spread) if spread > 0 else 0.0
-    return float(value.mean() - slope * middle), slope
-
-
-@kernel
-def remove_line(
-    frame: F4x2, rows: I8x1, slots: I8x1, line_time: int, forward: bool, level: float, slope: float,
-    zeros_missing: bool, out: F4x2,
-) -> None:  # fmt: skip
-    """Subtract a line in time from some rows; readings that are none stay."""
-    n = frame.shape[1]
-    for i in range(len(rows)):
-        row = rows[i]
-        for line in range(n):
-            x = line if forward else n - 1 - line
-            value = frame[row, x]
-            if value != 0 or not zeros_missing:
-                value -= np.float32(level + slope * (slots[i] + line_time * line))
-            out[row, x] = value
-
-
-@kernel
-def lay_out(values: F4x2, slots: I8x1, line_time: int, forward: bool, out: F4x1) -> None:
-    """Put rows (n_pixel, n_line) into the order of time; what is no number is left out."""
-    n = values.shape[1]
-    for start in range(0, n, 16):
-        for i in range(len(slots)):
-            for line in range(start, min(start + 16, n)):
-                value = values[i, line if forward else n - 1 - line]
-                if value == value:  # noqa: PLR0124 - not NaN
-                    out[line * line_time + slots[i]] = value
-
-
-@kernel
-def first_guess(series: F4x1, weight: F4x1) -> F4x1:
-    """Return a series (n_line * n_gap,) whose zeros are weighted means of their surroundings.
-
-    The series is taken for periodic. A stretch of zeros longer than the weights stays 0.
-    """
-    n, reach = len(series), len(weight) // 2
-    result = np.empty(n, np.float32)
-    for i in range(n):
-        result[i] = series[i]
-        if series[i] == 0:
-            total = norm = 0.0
-            for k in range(len(weight)):
-                value = series[(i + k - reach + n) % n]
-                if value != 0:
-                    total += weight[k] * value
-                    norm += weight[k]
-            if norm > 0:
-                result[i] = np.float32(total / norm)
-    return result
-
-
-def group_mean(frames: Iterable[Plane]) -> Mean:
-    """Return the mean over groups (n_row, n_column) of what is a number; NaN where nothing is."""
-    total: Mean | None = None
-    count: Plane | None = None
-    for frame in frames:
-        if total is None or count is None:
-            total, count = np.zeros(frame.shape), np.zeros_like(frame)
-        add_known(frame, total, count)
-    if total is None or count is None:
-        raise ValueError("an integration has at least one group")
-    with np.errstate(invalid="ignore"):
-        return np.asarray(total / count)
-
-
-@kernel
-def add_known(frame: F4x2, out_total: F8x2, out_count: F4x2) -> None:
-    """Add what is a number to a sum, and count it."""
-    for y in range(frame.shape[0]):
-        for x in range(frame.shape[1]):
-            value = frame[y, x]
-            if value == value:  # noqa: PLR0124 - not NaN
-                out_total[y, x] += value
-                out_count[y, x] += np.float32(1)
-
-
-@kernel
-def deviation(frame: F4x2, mean: F8x2) -> F4x2:
-    """Return a group less the mean over groups; exactly 0 only where both are the same."""
-    result = np.empty_like(frame)
-    for y in range(frame.shape[0]):
-        for x in range(frame.shape[1]):
-            result[y, x] = np.float32(frame[y, x] - mean[y, x])
-    return result
-
-
-@kernel
-def put_corrected(
-    frame: F4x2, mean: F8x2, shared: F4x1, rows: I8x1, targets: I8x1, slots: I8x1, line_time: int,
-    forward: bool, out: F4x2,
-) -> None:  # fmt: skip
-    """Write rows less what is shared, with their mean over groups, to rows of the output."""
-    n = frame.shape[1]
-    for start in range(0, n, 16):
-        for i in range(len(rows)):
-            for line in range(start, min(start + 16, n)):
-                x = line if forward else n - 1 - line
-                value = frame[rows[i], x] - shared[line * line_time + slots[i]]
-                out[targets[i], x] = value + mean[rows[i], x]
-
-
 def corrected(
-    frames: Iterable[Plane], mean: Mean, layout: Layout, alpha: Spectrum, beta: Spectrum,
-    targets: NDArray[np.int64], out: NDArray[np.float32], *, zeros_missing: bool,
+    groups: NDArray[np.float32], layout: Layout, sources: NDArray[np.int64], alpha: Spectrum,
+    beta: Spectrum, targets: NDArray[np.int64], out: NDArray[np.float32], *, zeros_missing: bool,
 ) -> None:  # fmt: skip
     """Correct the groups of an integration, one after another.
 
     Parameters
     ----------
-    frames : iterable of arrays (n_row, n_column) float32 [DN]
-        The groups, good reference pixels throughout.
-    mean : array (n_row, n_column) [DN]
-        Their mean.
+    groups : array (n_group, n_row, n_column) float32 [DN]
+        NaN stands for no reading; so does what is exactly its pixel's mean if `zeros_missing`.
+    sources : array (n_row, 2)
+        The rows whose mean is a row's reading, most often itself twice; -1 for a reading of 0.
     alpha, beta : arrays (n_output - 1, n_frequency) complex64
         Weights of the reference output and of an output's own reference pixels.
     targets : array (n_row,)
@@ -315,14 +241,19 @@ def corrected(
     zeros_missing : bool
         Take a reading that is its pixel's mean to the last bit for none.
     """
-    for group, plane in enumerate(frames):
-        frame = subtract_drift(deviation(plane, mean), layout, zeros_missing=zeros_missing)
-        common = layout.reference_spectrum(frame)
-        for k in range(len(alpha)):
-            series = layout.shared(frame, k + 1, alpha[k], beta[k], common)
-            rows = layout.outputs[k + 1]
-            wanted = targets[rows] >= 0
+    mean = group_mean(groups, sources)
+    for group, frame in enumerate(groups):
+        drifts = [
+            Drift.of(frame, mean, layout, k, sources, zeros_missing=zeros_missing)
+            for k in range(len(layout.outputs))
+        ]
+        common = layout.reference_spectrum(frame, mean, drifts[0])
+        for k, drift in enumerate(drifts[1:]):
+            series = layout.shared(frame, mean, drift, k + 1, alpha[k], beta[k], common)
+            wanted = targets[layout.outputs[k + 1]] >= 0
+            rows = layout.outputs[k + 1][wanted]
             put_corrected(
-                frame, mean, series, rows[wanted], targets[rows[wanted]], layout.slots[wanted],
-                layout.line_time, layout.forward, out[group],
+                frame, mean, rows, sources[rows], layout.first_times(layout.slots[wanted]),
+                layout.turn, drift.level, drift.slope, zeros_missing, series, targets[rows],
+                out[group],
             )  # fmt: skip

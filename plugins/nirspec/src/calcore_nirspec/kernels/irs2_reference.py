@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import sigmaclip
 
-from calcore.kernels._jit import F4x3, F8x2, kernel
+from calcore.kernels._jit import F4x3, F8x2, I8x1, kernel
 from calcore_nirspec.kernels.irs2 import Layout
 
 _CLIPPINGS = 5
@@ -38,8 +38,7 @@ def odd_pairs(frames: NDArray[np.float32], layout: Layout, factor: float) -> NDA
     """
     found = pairs(layout)
     shape = found.shape[:3]
-    values = np.array([pair_statistics(np.ascontiguousarray(frames[:, rows]))
-                       for rows in found.reshape(-1, 2)])  # fmt: skip
+    values = np.array([pair_statistics(frames, rows) for rows in found.reshape(-1, 2)])
     odd = np.zeros(shape, np.bool_)
     for statistic in values.reshape(*shape, 3).transpose(3, 0, 1, 2):
         for output, levels in enumerate(statistic):
@@ -62,19 +61,19 @@ def _clipped(values: NDArray[np.float64], factor: float) -> tuple[float, float]:
 
 
 @kernel
-def pair_statistics(readings: F4x3) -> F8x2:
-    """Return mean, standard deviation and mean difference (1, 3) of a pair (n_group, 2, n_column)."""
-    n_group, _, n = readings.shape
+def pair_statistics(frames: F4x3, rows: I8x1) -> F8x2:
+    """Return mean, standard deviation and mean difference (1, 3) of a pair of rows in all groups."""
+    n_group, _, n = frames.shape
     total = difference = square = 0.0
     count = both = 0
     for g in range(n_group):
         for x in range(n):
             for k in range(2):
-                value = readings[g, k, x]
+                value = frames[g, rows[k], x]
                 if value == value:  # noqa: PLR0124 - not NaN
                     total += value
                     count += 1
-            apart = abs(readings[g, 0, x] - readings[g, 1, x])
+            apart = abs(frames[g, rows[0], x] - frames[g, rows[1], x])
             if apart == apart:  # noqa: PLR0124 - not NaN
                 difference += apart
                 both += 1
@@ -82,7 +81,7 @@ def pair_statistics(readings: F4x3) -> F8x2:
     for g in range(n_group):
         for k in range(2):
             for x in range(n):
-                value = readings[g, k, x]
+                value = frames[g, rows[k], x]
                 if value == value:  # noqa: PLR0124 - not NaN
                     square += (value - mean) ** 2
     result = np.empty((1, 3))
@@ -92,32 +91,36 @@ def pair_statistics(readings: F4x3) -> F8x2:
     return result
 
 
-def replace_pairs(
-    frame: NDArray[np.float32],
-    layout: Layout,
-    odd: NDArray[np.bool_],
-    unfit: NDArray[np.bool_] | None = None,
-) -> NDArray[np.float32]:
-    """Return a frame whose odd pairs are the mean of the same pair at the jumps before and after.
+def stand_ins(
+    layout: Layout, odd: NDArray[np.bool_], known: NDArray[np.bool_]
+) -> NDArray[np.int64]:
+    """Say which rows are read in place of pairs that are not to be used.
 
-    Where both are odd the jump's other pair stands in, and 0, which is no reading, where that is, too.
+    Parameters
+    ----------
+    odd, known : array (n_output, n_jump, n_pair) bool
+        Pairs that are odd in this exposure, and pairs known to be bad.
+
+    Returns
+    -------
+    array (n_row, 2)
+        The two rows whose mean stands in for a row; itself twice for most. The same pair at the jumps
+        before and after stands in, where only one is good that one, where both are bad the jump's
+        other pair, and where that is, too, nothing: -1. What is odd may be replaced by what is
+        known to be bad, as the reference pipeline has it, what is known to be bad by neither.
     """
-    if not odd.any():
-        return frame
-    result = frame.copy()
     found = pairs(layout)
+    result = np.repeat(np.arange(layout.outputs.size)[:, None], 2, axis=1)
     last = odd.shape[1] - 1
-    which = np.argwhere(odd)
-    if unfit is not None:
-        odd = odd | unfit
-    for output, jump, pair in which:
-        beside = [jump + step for step in (-1, 1) if 0 <= jump + step <= last]
-        good = [found[output, near, pair] for near in beside if not odd[output, near, pair]]
-        others = [k for k in range(odd.shape[2]) if k != pair and not odd[output, jump, k]]
-        if not good and others:
-            good = [found[output, jump, others[0]]]
-        rows = found[output, jump, pair]
-        result[rows] = np.mean([frame[row] for row in good], axis=0) if good else 0
+    for which, bad in ((odd, odd), (known, odd | known)):
+        for output, jump, pair in np.argwhere(which):
+            beside = [jump + step for step in (-1, 1) if 0 <= jump + step <= last]
+            good = [found[output, near, pair] for near in beside if not bad[output, near, pair]]
+            others = [k for k in range(bad.shape[2]) if k != pair and not bad[output, jump, k]]
+            if not good and others:
+                good = [found[output, jump, others[0]]]
+            both = np.stack([good[0], good[-1]], axis=1) if good else -1
+            result[found[output, jump, pair]] = both
     return result
 
 

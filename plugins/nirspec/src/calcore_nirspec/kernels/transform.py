@@ -12,6 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.fft import fft, ifft
 
+from calcore.kernels._jit import F4x2, F4x3, kernel
+
 Spectrum = NDArray[np.complex64]
 Series = NDArray[np.float32]
 
@@ -53,22 +55,56 @@ class RealTransform:
         return np.ascontiguousarray((self._waves * share[:, None] / self.odd).T, np.float32)
 
     @cached_property
-    def _twiddle(self) -> Spectrum:
+    def _twiddle(self) -> NDArray[np.float32]:
         row, column = np.arange((self.odd + 1) // 2), np.arange(self.n // self.odd)
-        return np.asarray(np.exp(-2j * np.pi * np.outer(row, column) / self.n), np.complex64)
+        turns = np.exp(-2j * np.pi * np.outer(row, column) / self.n)
+        return _parts(turns.astype(np.complex64))
+
+    def arranged(self, spectra: NDArray[np.complex64]) -> NDArray[np.complex64]:
+        """Return spectra (n_series, n) of all frequencies as those of real series."""
+        rows = (self.odd + 1) // 2
+        folded = spectra.reshape(len(spectra), -1, self.odd)[:, :, :rows]
+        return np.ascontiguousarray(folded.transpose(0, 2, 1))
 
     def forward(self, series: Series) -> Spectrum:
         """Return the spectrum (n_row, n_column) of a series (n,)."""
-        parts = self._analysis @ series.reshape(self.odd, -1)
-        rows = len(parts) // 2
-        spectrum = np.empty((rows, parts.shape[1]), np.complex64)
-        spectrum.real, spectrum.imag = parts[:rows], parts[rows:]
-        spectrum *= self._twiddle
-        return np.asarray(fft(spectrum, axis=1, overwrite_x=True))
+        parts = turned(self._analysis @ series.reshape(self.odd, -1), self._twiddle)
+        return np.asarray(fft(parts.view(np.complex64)[..., 0], axis=1, overwrite_x=True))
 
     def inverse(self, spectrum: Spectrum) -> Series:
         """Return the series (n,) of a spectrum (n_row, n_column)."""
-        waves = ifft(spectrum, axis=1)
-        waves *= np.conj(self._twiddle)
-        series = self._synthesis @ np.concatenate([waves.real, waves.imag])
-        return np.asarray(series.ravel())
+        waves = turned_back(_parts(ifft(spectrum, axis=1)), self._twiddle)
+        return np.asarray((self._synthesis @ waves).ravel())
+
+
+def _parts(numbers: Spectrum) -> NDArray[np.float32]:
+    """Return real and imaginary parts (n_row, n_column, 2)."""
+    return np.ascontiguousarray(numbers)[..., None].view(np.float32)
+
+
+@kernel
+def turned(parts: F4x2, turns: F4x3) -> F4x3:
+    """Return complex numbers (n_row, n_column, 2), given as (2 * n_row, n_column), times others."""
+    rows, columns, _ = turns.shape
+    result = np.empty(turns.shape, np.float32)
+    for k in range(rows):
+        for x in range(columns):
+            real, imaginary = parts[k, x], parts[k + rows, x]
+            cosine, sine = turns[k, x, 0], turns[k, x, 1]
+            result[k, x, 0] = real * cosine - imaginary * sine
+            result[k, x, 1] = real * sine + imaginary * cosine
+    return result
+
+
+@kernel
+def turned_back(numbers: F4x3, turns: F4x3) -> F4x2:
+    """Return complex numbers over others of unit size, as (2 * n_row, n_column)."""
+    rows, columns, _ = turns.shape
+    result = np.empty((2 * rows, columns), np.float32)
+    for k in range(rows):
+        for x in range(columns):
+            real, imaginary = numbers[k, x, 0], numbers[k, x, 1]
+            cosine, sine = turns[k, x, 0], turns[k, x, 1]
+            result[k, x] = real * cosine + imaginary * sine
+            result[k + rows, x] = imaginary * cosine - real * sine
+    return result

@@ -15,8 +15,8 @@ from calcore.parameters import Doc, Range, Unit
 from calcore.step import Rows
 from calcore.steps._reference_pixels import Drifts
 from calcore.steps.detector.refpix import RefPix as CoreRefPix
-from calcore_nirspec.kernels.irs2 import Layout, corrected, group_mean
-from calcore_nirspec.kernels.irs2_reference import odd_pairs, pairs, replace_pairs, subtract_parity
+from calcore_nirspec.kernels.irs2 import Layout, corrected
+from calcore_nirspec.kernels.irs2_reference import odd_pairs, pairs, stand_ins, subtract_parity
 from calcore_nirspec.references import Irs2Weights
 from calcore_nirspec.steps._layout import layout_of
 
@@ -92,7 +92,7 @@ class RefPix(CoreRefPix):
         odd, data = self._odd(ramp, layout), ramp.data.copy() if self.preserve_irs2_refpix else None
         pixeldq = ramp.pixeldq.copy()
         pixeldq[pairs(layout)[odd].ravel()] |= _BAD
-        bad = odd, _in_time(weights.bad_pairs(n_output, odd.shape[1]))
+        sources = stand_ins(layout, odd, _in_time(weights.bad_pairs(n_output, odd.shape[1])))
         targets = np.arange(interleaved.rows)
         if data is None:
             targets[:] = -1
@@ -100,47 +100,29 @@ class RefPix(CoreRefPix):
             shape = (*ramp.data.shape[:2], len(interleaved.science), ramp.data.shape[3])
             data = np.empty(shape, np.float32)
         for own, out in zip(ramp.data, data, strict=True):
-            mean = group_mean(self._good(own, ramp, layout, bad))
             corrected(
-                self._good(own, ramp, layout, bad), mean, layout, alpha, beta, targets, out,
+                self._levelled(own, ramp, layout), layout, sources, alpha, beta, targets, out,
                 zeros_missing=self.means_missing,
             )  # fmt: skip
         result = ramp.replace(pixeldq=pixeldq, meta=self.outgoing(ramp.meta))
         if self.preserve_irs2_refpix:
             return result.replace(data=data)
-        return interleaved.stripped(result.replace(data=ramp.data)).replace(data=data, window=None)
+        return interleaved.stripped(result, data=data).replace(window=None)
 
-    def _good(
-        self,
-        groups: NDArray[np.float32],
-        ramp: Ramp,
-        layout: Layout,
-        bad: tuple[NDArray[np.bool_], NDArray[np.bool_]],
-    ) -> Iterator[NDArray[np.float32]]:
-        """Return the groups of an integration with good reference pixels, one after another.
-
-        What is odd in this exposure is replaced first, then what the reference knows to be bad.
-        """
-        odd, known = bad
-        for group in groups:
-            frame = self._level(group, ramp, layout)
-            yield replace_pairs(replace_pairs(frame, layout, odd), layout, known, odd)
-
-    def _level(self, frame: NDArray[np.float32], ramp: Ramp, layout: Layout) -> NDArray[np.float32]:
-        """Return a group without the level of its even and odd pixels, if that is asked for."""
+    def _levelled(
+        self, groups: NDArray[np.float32], ramp: Ramp, layout: Layout
+    ) -> NDArray[np.float32]:
+        """Return groups without the level of their even and odd pixels, if that is asked for."""
         if not self.irs2_mean_subtraction:
-            return frame
-        return subtract_parity(frame, (ramp.pixeldq & np.uint32(DQ.DO_NOT_USE)) != 0, layout)
+            return groups
+        bad = (ramp.pixeldq & np.uint32(DQ.DO_NOT_USE)) != 0
+        return np.stack([subtract_parity(group, bad, layout) for group in groups])
 
     def _odd(self, ramp: Ramp, layout: Layout) -> NDArray[np.bool_]:
         """Return pairs of reference pixels that are odd in any integration."""
-        factor, found = self.ovr_corr_mitigation_ftr, []
-        for own in ramp.data:
-            frames = own
-            if self.irs2_mean_subtraction:
-                frames = np.stack([self._level(group, ramp, layout) for group in own])
-            found.append(odd_pairs(frames, layout, factor))
-        return np.asarray(np.any(found, axis=0))
+        factor = self.ovr_corr_mitigation_ftr
+        levelled = (self._levelled(own, ramp, layout) for own in ramp.data)
+        return np.asarray(np.any([odd_pairs(own, layout, factor) for own in levelled], axis=0))
 
 
 def _in_time(bad: NDArray[np.bool_]) -> NDArray[np.bool_]:
