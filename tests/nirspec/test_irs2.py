@@ -202,6 +202,24 @@ def test_pairs_before_and_after_stand_in():
     np.testing.assert_array_equal(found[row], np.stack([row - 20, row + 20], axis=1))
 
 
+def test_bad_rows_are_replaced_by_rows_one_jump_away_if_asked_for():
+    rng = np.random.default_rng(14)
+    exposure = ramp(rng.normal(0, 5, (1, 2, FRAME, SIZE)))
+    science = Interleaved.of(exposure.meta).science
+    bad = science[40]
+    pixeldq = exposure.pixeldq.copy()
+    pixeldq[bad, 7] = DQ.BAD_REF_PIXEL
+    exposure = exposure.replace(pixeldq=pixeldq)
+    kept = RefPix()(exposure, weights=weights())
+    np.testing.assert_array_equal(kept.pixeldq[40], pixeldq[bad])
+    result = RefPix(replace_bad_rows=True)(exposure, weights=weights())
+    assert (result.pixeldq[40] == np.uint32(DQ.BAD_REF_PIXEL | DQ.DO_NOT_USE)).all()
+    (near,) = (at for at in (bad - 20, bad + 20) if at // 40 == bad // 40)
+    for where, other in ((40, near), (41, science[41])):
+        mean = exposure.data[0, :, other].mean(axis=0)
+        np.testing.assert_allclose(result.data[0, :, where].mean(axis=0), mean, atol=1e-5)
+
+
 def test_means_leave_out_what_is_no_number():
     groups = np.arange(24, dtype=np.float32).reshape(3, 4, 2)
     groups[1, 0, 0] = np.nan

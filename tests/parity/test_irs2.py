@@ -1,8 +1,4 @@
-"""NIRSpec's IRS2 read-out against the reference pipeline: refpix, saturation, and files end to end.
-
-The reference pipeline takes rows for interleaved reference pixels, and replaces them by others, in which
-any pixel is BAD_REF_PIXEL; masks here have none.
-"""
+"""NIRSpec's IRS2 read-out against the reference pipeline: refpix, saturation, and files end to end."""
 
 import os
 import subprocess
@@ -137,14 +133,6 @@ OTHERWISE = {
 }
 
 
-def without_bad_reference_pixels(cache):
-    """Have the mask of a cache know no BAD_REF_PIXEL."""
-    (path,) = (cache / "references" / "jwst" / "nirspec").glob("*_mask_*.fits")
-    with fits.open(path, mode="update") as mask:
-        (bad,) = (row["VALUE"] for row in mask["DQ_DEF"].data if row["NAME"] == "BAD_REF_PIXEL")
-        mask["DQ"].data &= ~np.array(bad, mask["DQ"].data.dtype)
-
-
 @pytest.mark.parametrize(
     ("detector", "pattern", "groups"), [("NRS1", "NRSIRS2RAPID", 4), ("NRS2", "NRSIRS2", 3)]
 )
@@ -159,7 +147,6 @@ def test_same_raw_exposure_gives_the_same_count_rates(
     simulate(SIMULATION, tmp_path / "raw", options)
     (raw,) = (tmp_path / "raw").glob("*_uncal.fits")
     cache = tmp_path / "raw" / "crds_cache"
-    without_bad_reference_pixels(cache)
     crds = {
         "CRDS_PATH": str(cache), "CRDS_SERVER_URL": "https://crds-serverless-mode.stsci.edu",
         "CRDS_OBSERVATORY": "jwst", "CRDS_READONLY_CACHE": "1",

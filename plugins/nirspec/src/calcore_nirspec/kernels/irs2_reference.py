@@ -92,14 +92,19 @@ def pair_statistics(frames: F4x3, rows: I8x1) -> F8x2:
 
 
 def stand_ins(
-    layout: Layout, odd: NDArray[np.bool_], known: NDArray[np.bool_]
+    layout: Layout,
+    odd: NDArray[np.bool_],
+    known: NDArray[np.bool_],
+    bad_rows: NDArray[np.bool_] | None = None,
 ) -> NDArray[np.int64]:
-    """Say which rows are read in place of pairs that are not to be used.
+    """Say which rows are read in place of pairs, or of rows, that are not to be used.
 
     Parameters
     ----------
     odd, known : array (n_output, n_jump, n_pair) bool
         Pairs that are odd in this exposure, and pairs known to be bad.
+    bad_rows : array (n_row,) bool, optional
+        Rows, of whatever pixels, for which the same rows one jump before and after stand in.
 
     Returns
     -------
@@ -121,6 +126,13 @@ def stand_ins(
                 good = [found[output, jump, others[0]]]
             both = np.stack([good[0], good[-1]], axis=1) if good else -1
             result[found[output, jump, pair]] = both
+    if bad_rows is not None:
+        step, length = layout.normal + layout.reference, layout.outputs.shape[1]
+        for row in np.flatnonzero(bad_rows):
+            near = [at for at in (row - step, row + step) if at // length == row // length]
+            fit = [at for at in near if not bad_rows[at]]
+            if fit:
+                result[row] = fit[0], fit[-1]
     return result
 
 

@@ -45,6 +45,13 @@ class RefPix(CoreRefPix):
         bool,
         Doc("IRS2: take a reading equal to its pixel's mean for none, as the reference pipeline."),
     ] = False
+    replace_bad_rows: Annotated[
+        bool,
+        Doc(
+            "IRS2: replace all of a row in which a pixel is BAD_REF_PIXEL, science pixels too, by "
+            "rows one jump away, as the reference pipeline."
+        ),
+    ] = False
 
     def wanted(self, meta: Meta) -> frozenset[str]:
         """Weights for IRS2, and what the traditional read-out wants for it."""
@@ -90,9 +97,13 @@ class RefPix(CoreRefPix):
             for name in ("alpha", "beta")
         )
         odd, data = self._odd(ramp, layout), ramp.data.copy() if self.preserve_irs2_refpix else None
+        known = _in_time(weights.bad_pairs(n_output, odd.shape[1]))
+        bad_rows = np.any(ramp.pixeldq & np.uint32(DQ.BAD_REF_PIXEL), axis=1)
+        bad_rows &= self.replace_bad_rows
+        sources = stand_ins(layout, odd, known, bad_rows)
         pixeldq = ramp.pixeldq.copy()
         pixeldq[pairs(layout)[odd].ravel()] |= _BAD
-        sources = stand_ins(layout, odd, _in_time(weights.bad_pairs(n_output, odd.shape[1])))
+        pixeldq[bad_rows] |= _BAD
         targets = np.arange(interleaved.rows)
         if data is None:
             targets[:] = -1
