@@ -110,7 +110,10 @@ def theirs(row: Row, python: str, path: Path, environment: dict[str, str]) -> di
 def compilation(
     row: Row, path: Path, environment: dict[str, str], profile: str
 ) -> dict[str, float]:
-    """Return what the first run with an empty folder of machine code takes longer than the second."""
+    """Return what the first run with an empty folder of machine code takes longer than the second.
+
+    The folder is that of the environment, and is full afterwards.
+    """
     with tempfile.TemporaryDirectory(dir=WORK) as folder:
         program = _ours(row, path, folder, profile, 1)
         first, second = timed(program, environment), timed(program, environment)
@@ -137,13 +140,16 @@ def measure(row: Row, rounds: int, python: str | None, kept: Path) -> dict[str, 
     path, environment = row.exposure(WORK)
     rows: dict[str, list[dict[str, float]]] = {name: [] for name in PROGRAMS}
     found: dict[str, dict[str, float]] = {}
-    own = {name: {**environment, "NUMBA_CACHE_DIR": str(kept / name)} for name in PROFILES}
+    own: dict[str, dict[str, str]] = {}
     for profile in PROFILES:
         print(f"{row.name}: compiling, profile {profile} …", flush=True)
+        code = kept / profile
+        if row.compiled and code.exists():
+            code = kept / f"{row.name}_{profile}"
+        own[profile] = {**environment, "NUMBA_CACHE_DIR": str(code)}
         if row.compiled:
-            with tempfile.TemporaryDirectory(dir=WORK) as fresh:
-                empty = {**environment, "NUMBA_CACHE_DIR": fresh}
-                found[profile] = compilation(row, path, empty, profile)
+            found[profile] = compilation(row, path, own[profile], profile)
+            continue
         with tempfile.TemporaryDirectory(dir=WORK) as folder:
             timed(_ours(row, path, folder, profile, 1), own[profile])
     for number in range(rounds):
