@@ -28,6 +28,15 @@ def names(made):
     return [slot.name for slot in made.slots]
 
 
+def test_what_a_profile_says_of_a_slot_that_a_layer_drops_is_dropped_with_it():
+    first = '[[when]]\nprofile = "default"\nset.superbias.skip = true\nset.jump.skip = true'
+    made = pipeline(first, '[[edit]]\ndrop = "superbias"')
+    assert names(made) == ["saturation", "jump"]
+    assert made.slot("jump").runs("skip") is True
+    with pytest.raises(UnknownName, match="Did you mean 'jump'"):
+        pipeline('[[when]]\nprofile = "default"\nset.jmp.skip = true')
+
+
 def test_slots_keep_their_order_and_their_own_name_as_implementation():
     made = pipeline()
     assert names(made) == ["saturation", "superbias", "jump"]

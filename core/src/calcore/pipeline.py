@@ -166,14 +166,21 @@ def build(
     )
     owners: dict[str, str] = {}
     definitions = (base, *layers)
+    seen: set[str] = set()
     for definition in definitions:
         pipeline = _apply(pipeline, definition.content, definition.origin, owners)
         for content in _matching(definition, exposure_type, None):
+            seen |= {slot.name for slot in pipeline.slots}
             pipeline = _apply(pipeline, content, definition.origin, owners)
+        seen |= {slot.name for slot in pipeline.slots}
+    # What a profile says of a slot that a later layer has dropped is dropped with it.
+    dropped = seen - {slot.name for slot in pipeline.slots}
     for definition in definitions:
         for content in _matching(definition, exposure_type, profile):
             origin = f"profile {profile} ({definition.origin})"
-            pipeline = _apply(pipeline, content, origin, owners, owner=definition.origin)
+            settings = {k: v for k, v in content.get("set", {}).items() if k not in dropped}
+            told = {**content, "set": settings}
+            pipeline = _apply(pipeline, told, origin, owners, owner=definition.origin)
     return pipeline
 
 
