@@ -30,8 +30,8 @@ def test_a_dark_becomes_a_ramp(dark, tmp_path):
     assert [(p.pipeline, p.status) for p in result.products] == [("dark", Status.COMPLETE)]
     assert [path.name for path in tmp_path.iterdir()] == [f"{ROOT}_dark.fits"]
     assert [slot.name for slot in result.products[0].slots] == [
-        "group_scale", "dq_init", "emicorr", "saturation", "ipc", "firstframe", "lastframe",
-        "reset", "linearity", "rscd",
+        "group_scale", "dq_init", "emicorr", "adc_nonlinearity", "saturation", "ipc",
+        "firstframe", "lastframe", "reset", "linearity", "rscd",
     ]  # fmt: skip
     raw, made = calcore.open(dark), calcore.open(tmp_path / f"{ROOT}_dark.fits")
     assert made.data.shape == raw.data.shape
