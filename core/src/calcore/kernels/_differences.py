@@ -1,6 +1,9 @@
 """Differences of successive groups of one pixel, their order and their median."""
 
+from typing import Any
+
 import numpy as np
+from numpy.typing import NDArray
 
 from calcore.flags import DQ
 from calcore.kernels._jit import F4x1, F4x2, F4x4, I4x1, U1x4, helper
@@ -34,7 +37,7 @@ def middle(value: F4x1, first: int, length: int) -> float:
 
 
 @helper
-def median_of(value: F4x1, length: int) -> float:
+def median_of(value: NDArray[np.floating[Any]], length: int) -> float:
     """Return the median of `length` values, whose order is lost (Hoare's selection)."""
     rank, left, right = length // 2, 0, length - 1
     while left < right:

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calcore.flags import DQ
+from calcore.kernels._differences import median_of
 from calcore.kernels._jit import F4x2, F4x4, F8x1, F8x2, I8x1, U1x4, helper, kernel
 
 _UNUSABLE = np.uint8(DQ.DO_NOT_USE | DQ.SATURATED)
@@ -19,42 +20,11 @@ _PASSES = 5
 
 
 @helper
-def _rank(out_value: F8x1, length: int, rank: int) -> float:
-    """Return the value of a rank, and put none larger before it (Hoare's selection)."""
-    low, high = 0, length - 1
-    while low < high:
-        pivot = out_value[(low + high) // 2]
-        i, j = low, high
-        while i <= j:
-            while out_value[i] < pivot:
-                i += 1
-            while out_value[j] > pivot:
-                j -= 1
-            if i <= j:
-                out_value[i], out_value[j] = out_value[j], out_value[i]
-                i += 1
-                j -= 1
-        if rank <= j:
-            high = j
-        elif rank >= i:
-            low = i
-        else:
-            break
-    found: float = out_value[rank]
-    return found
-
-
-@helper
 def _bounds(out_value: F8x1, length: int, threshold: float) -> tuple[float, float]:
     """Return the lowest and highest value that stay; the order of values is lost."""
     low, high = -np.inf, np.inf
     for _ in range(_PASSES):
-        center = _rank(out_value, length, length // 2)
-        if length % 2 == 0:
-            before = out_value[0]
-            for i in range(1, length // 2):
-                before = max(before, out_value[i])
-            center = 0.5 * (center + before)
+        center = median_of(out_value, length)
         mean = 0.0
         for i in range(length):
             mean += out_value[i]
