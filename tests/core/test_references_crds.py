@@ -4,7 +4,11 @@ import pytest
 
 from calcore.errors import ReferenceMissing
 from calcore.model import Meta
+from calcore.model.reference import AdcNonlinearity
 from calcore.references import crds_store
+from calcore.references.resolve import choose
+from calcore.registry.manager import manager
+from calcore.registry.questions import References
 
 META = Meta({"instrument.name": "X", "exposure.type": "X_IMAGE"})
 
@@ -50,6 +54,20 @@ def test_a_context_need_not_know_the_parameters_of_a_step_and_young_types(client
     assert crds_store.Crds().calcore_find_reference("sirskernel", META) == "N/A"
     with pytest.raises(ReferenceMissing, match="Unknown reference type"):
         crds_store.Crds().calcore_find_reference("drak", META)
+
+
+def test_it_is_not_asked_for_types_that_it_does_not_have(client):
+    client.answer = RuntimeError("asked")
+    for kind in ("adcinl", "usermask", "scenemask"):
+        assert crds_store.Crds().calcore_find_reference(kind, META) is None
+
+
+def test_what_nobody_has_is_said_to_be_so():
+    find = References(manager())
+    choice = choose(AdcNonlinearity.type, META, {}, find)
+    assert (choice.applies, choice.name, choice.absence) == (False, "N/A", "nobody gives one")
+    given = choose("dark", META, {"dark": ("N/A", "command line")}, find)
+    assert given.absence == "N/A by command line"
 
 
 def test_an_exposure_asks_once(client):

@@ -14,9 +14,14 @@ from calcore.model.record import Record
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Reference(Record):
-    """Base of all references; `type` is the name CRDS knows it by."""
+    """Base of all references.
+
+    `type` is the name CRDS knows it by, or would: types with `in_crds` False are calcore's or a
+    plugin's own, which come from a plugin or from the user and are N/A otherwise.
+    """
 
     type: ClassVar[str]
+    in_crds: ClassVar[bool] = True
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -32,6 +37,7 @@ class AdcNonlinearity(Reference):
     """What a converter adds to its numbers: `table` with columns counts and deviation [DN]."""
 
     type: ClassVar[str] = "adcinl"
+    in_crds: ClassVar[bool] = False
     table: Annotated[Table, TableExtension("ADCINL", required=True)]
 
 
@@ -232,6 +238,7 @@ class UserMask(Reference):
     """
 
     type: ClassVar[str] = "usermask"
+    in_crds: ClassVar[bool] = False
     data: Annotated[Float, Plane("SCI", "f4", required=True)]
 
 
@@ -240,14 +247,16 @@ class SceneMask(Reference):
     """Where plugins expect light (`calcore.hooks.calcore_mask`): `data` (ny, nx), not 0 there."""
 
     type: ClassVar[str] = "scenemask"
+    in_crds: ClassVar[bool] = False
     data: Annotated[Float, Plane("SCI", "f4", required=True)]
 
 
-REFERENCES: dict[str, type[Reference]] = {
-    kind.type: kind
-    for kind in (
-        AbVegaOffset, ApertureCorrection, Area, Dark, Distortion, Emi, FilterOffset, Flat, Gain,
-        Ipc, Linearity, Mask, Photom, PictureFrame, ReadNoise, Reset, Rscd, Saturation, SceneMask,
-        SpectralTraces, Superbias, UserMask,
-    )
-}  # fmt: skip
+def reference_types() -> dict[str, type[Reference]]:
+    """Return the references that imported modules define, by type."""
+    found: dict[str, type[Reference]] = {}
+    waiting = Reference.__subclasses__()
+    while waiting:
+        kind = waiting.pop()
+        found[kind.type] = kind
+        waiting += kind.__subclasses__()
+    return found

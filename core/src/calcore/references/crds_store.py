@@ -19,12 +19,11 @@ from calcore.errors import KeywordMissing, ReferenceMissing
 from calcore.hooks import hookimpl
 from calcore.io.keywords import keyword_of
 from calcore.model.meta import Meta
+from calcore.model.reference import reference_types
 
 SERVER = "https://jwst-crds.stsci.edu"
 _PREFIXES = ("NOT FOUND",)
 _UNKNOWN = "Unknown reference type"
-_OWN = frozenset({"adcinl"})
-"""Types of calcore's own, which CRDS does not have: users or plugins give them."""
 _YOUNG = frozenset({"sirskernel"})
 """Types that steps can do without, and that contexts of some years ago do not know."""
 _PATHS: set[str] = set()
@@ -40,15 +39,16 @@ class Crds:
 
     @hookimpl(trylast=True)
     def calcore_find_reference(self, type: str, meta: Meta) -> str | None:  # noqa: A002
-        """Return the path of the best reference, ``"N/A"``, or None if CRDS does not know the type.
+        """Return the path of the best reference, ``"N/A"``, or None for types not its own.
 
         Raises
         ------
         ReferenceMissing
             CRDS cannot be reached and the cache does not hold the answer.
         """
-        if type in _OWN:
-            return "N/A"
+        kind = reference_types().get(type)
+        if kind is not None and not kind.in_crds:
+            return None
         parameters = _parameters(meta)
         key = (type, _context(), os.environ.get("CRDS_PATH"), *sorted(parameters.items()))
         if key not in self._known:

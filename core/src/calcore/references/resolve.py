@@ -10,6 +10,7 @@ from calcore.errors import ReferenceMissing
 from calcore.model import Meta, Reference
 
 NOT_APPLICABLE = "N/A"
+NOBODY = "nobody"  # who says N/A of what CRDS does not have
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,6 +24,11 @@ class Choice:
     def applies(self) -> bool:
         """False for N/A."""
         return not (isinstance(self.value, str) and self.value.upper() == NOT_APPLICABLE)
+
+    @property
+    def absence(self) -> str:
+        """Why there is no reference, for people to read."""
+        return "nobody gives one" if self.origin == NOBODY else f"N/A by {self.origin}"
 
     @property
     def name(self) -> str:

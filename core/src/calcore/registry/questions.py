@@ -11,8 +11,8 @@ from calcore import pipeline as pipelines
 from calcore.errors import PluginBroken, UnknownName
 from calcore.instrument import Instrument
 from calcore.model.meta import Meta
-from calcore.model.reference import SceneMask, UserMask
-from calcore.references.resolve import NOT_APPLICABLE
+from calcore.model.reference import SceneMask, reference_types
+from calcore.references.resolve import NOBODY, NOT_APPLICABLE
 from calcore.registry import discovery
 
 # The reference pipeline's names for the same pipelines.
@@ -40,23 +40,23 @@ class References:
     def __call__(self, kind: str, meta: Meta) -> tuple[Any, str] | None:
         """Return the first answer and who gave it, or None.
 
-        Masks of scenes are made of all answers that plugins give; masks of users nobody else has.
+        Masks of scenes are made of all answers that plugins give. What CRDS does not have is N/A
+        if no plugin has it either.
         """
         if kind == SceneMask.type:
             return self._scene(meta)
-        if kind == UserMask.type:
-            return NOT_APPLICABLE, "nobody"
         for name, caller in self._callers:
             answer = caller(type=kind, meta=meta)
             if answer is not None:
                 return answer, name
-        return None
+        own = reference_types().get(kind)
+        return None if own is None or own.in_crds else (NOT_APPLICABLE, NOBODY)
 
     def _scene(self, meta: Meta) -> tuple[Any, str]:
         """Return where plugins expect light, or N/A if none does."""
         answers = [np.asarray(mask, bool) for mask in self._masks(meta=meta) if mask is not None]
         if not answers:
-            return NOT_APPLICABLE, "nobody"
+            return NOT_APPLICABLE, NOBODY
         shapes = {mask.shape for mask in answers}
         if len(shapes) > 1:
             raise PluginBroken(f"masks of different shapes were given by hooks: {sorted(shapes)}")

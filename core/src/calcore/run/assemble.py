@@ -18,7 +18,7 @@ from calcore.errors import (
     UnknownName,
 )
 from calcore.model import Meta, Record, Reference
-from calcore.model.reference import REFERENCES
+from calcore.model.reference import reference_types
 from calcore.parameters import Parameter, parameters_of
 from calcore.pipeline import Pipeline, Slot
 from calcore.references.parameters import PREFIX
@@ -133,15 +133,13 @@ def _types(step: Step | None) -> set[str]:
 def _check_types(types: set[str]) -> None:
     """Check that somebody knows these types of reference, if not a step of this pipeline."""
     types = {name for name in types if not name.startswith(PREFIX)}
-    if not types - set(REFERENCES):
+    if not types - set(reference_types()):
         return
-    known = set(REFERENCES)
     for item in discovery.names("calcore.steps"):
         with suppress(PluginBroken):
-            step = discovery.load("calcore.steps", item.name)
-            known |= {wish.kind.type for wish in diet_of(step).references}
-    for name in sorted(types - known):
-        raise UnknownName("type of reference", name, known)
+            discovery.load("calcore.steps", item.name)
+    for name in sorted(types - set(reference_types())):
+        raise UnknownName("type of reference", name, reference_types())
 
 
 def describe(built: BuiltSlot, meta: Meta) -> SlotPlan:
@@ -256,15 +254,13 @@ def _with_references(
             given[wish.argument] = _opened(choice, wish.kind, meta)
         elif kind in made.step.required:
             raise ReferenceMissing(
-                f"{made.slot.name} cannot work without a {kind} reference, and {choice.origin} "
-                f"says N/A; give one with --ref {kind}=FILE"
+                f"{made.slot.name} cannot work without a {kind} reference "
+                f"({choice.absence}); give one with --ref {kind}=FILE"
             )
         elif wish.optional:
             given[wish.argument] = None
         else:
-            return _with(
-                made, choices=choices, skip=f"no {kind} reference (N/A by {choice.origin})"
-            )
+            return _with(made, choices=choices, skip=f"no {kind} reference ({choice.absence})")
     for argument, name in diet.auxiliaries.items():
         given[argument] = meta[name]
     complete = _with(made, choices=choices, given=given)
