@@ -111,6 +111,7 @@ def test_frames_in_one_piece_have_no_stripes(striped):
         ({"num_superstripe": 65, "superstripe_step": 3}, 4, r"SSTR_NST is 65, but must be 64 or less"),
         ({"num_superstripe": 2, "superstripe_step": 2}, 4, r"SSTR_STP is 2, but must be 3, the lines"),
         ({"num_superstripe": 2, "superstripe_step": 3}, 8, r"only one stripe can move"),
+        ({"superstripe_step": 3}, 8, r"SSTR_NST is 0, but must be 1 or more, since SSTR_STP moves"),
     ],
 )  # fmt: skip
 def test_keywords_that_cannot_be_are_refused_in_one_sentence(striped, change, lines, message):

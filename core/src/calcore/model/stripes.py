@@ -33,8 +33,10 @@ _TELLING = (
     "multistripe_skips1",
     "multistripe_reads2",
     "multistripe_skips2",
+    "superstripe_step",
     "num_superstripe",
 )
+_MOVING = ("superstripe_step", "num_superstripe")
 
 
 @dataclass(frozen=True)
@@ -107,8 +109,8 @@ class Stripes:
         slow = detector.slow_axis
         axis, total = ("y", detector.rows) if abs(slow) == 2 else ("x", detector.columns)
         positions = _count(meta, "num_superstripe", 0)
-        needed = [name for name in _WORDS if positions or not name.endswith("superstripe_step")]
-        told = {name: _count(meta, name) for name in needed if name != "num_superstripe"}
+        told = {name: _count(meta, name) for name in _WORDS if not name.endswith(_MOVING)}
+        told["superstripe_step"] = _count(meta, "superstripe_step", None if positions else 0)
         size, start = meta.whole(f"subarray.{axis}size"), meta.whole(f"subarray.{axis}start", 1)
         whole = str(meta.get("subarray.name")) in detector.whole_superstripes
         told["num_superstripe"] = positions
@@ -140,6 +142,8 @@ class Stripes:
         """
         values = dict(told)
         positions, step = values.pop("num_superstripe", 0), values.pop("superstripe_step", 0)
+        if step and not positions:
+            raise KeywordInvalid("SSTR_NST", 0, "1 or more, since SSTR_STP moves the stripe")
         if not (positions or values["multistripe_reads1"] or values["multistripe_reads2"]):
             raise KeywordInvalid("MSTR_RD2", 0, "1 or more, since lines are skipped")
         corner = 0

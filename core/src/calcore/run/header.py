@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from calcore import io
-from calcore.errors import FileInvalid, KeywordInvalid
+from calcore.errors import FileInvalid, KeywordInvalid, KeywordMissing
 from calcore.io.keywords import Row, row_of
 from calcore.model import Facts, Meta
 from calcore.model.interleaved import Interleaved
 from calcore.model.layout import times
+from calcore.model.stripes import Stripes
 
 _LOG = logging.getLogger(__name__)
 _SIZE = ("subarray.xsize", "subarray.ysize")
@@ -119,6 +120,7 @@ def check(path: Path, stage: str, facts: Facts) -> None:
     if len(shape) >= 2:  # what else is amiss with it, its reader says
         _check_shape(path, meta, shape)
     if stage == "1" and needed is None:
+        _check_stripes(meta)
         _compare_times(path, meta)
 
 
@@ -162,6 +164,19 @@ def _check_shape(path: Path, meta: Meta, shape: tuple[int, ...]) -> None:
             path,
             f"{words} {segment} integrations, but the file holds {shape[0]}; correct the header",
         )
+
+
+def _check_stripes(meta: Meta) -> None:
+    """Check that a raw exposure of a sub-array called a stripe says which lines were read.
+
+    Raises
+    ------
+    KeywordMissing
+        It does not; references would be taken where the frame would lie in one piece.
+    """
+    raw = not any(name.startswith("cal_step.") for name in meta)
+    if raw and "STRIPE" in str(meta.get("subarray.name")) and Stripes.of(meta) is None:
+        raise KeywordMissing("subarray.multistripe_reads1", "MSTR_RD1")
 
 
 def _compare_times(path: Path, meta: Meta) -> None:
