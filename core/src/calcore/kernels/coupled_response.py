@@ -12,64 +12,83 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calcore.flags import DQ
-from calcore.kernels._jit import F4x3, F4x4, I8x1, U1x4, helper, kernel
+from calcore.kernels._jit import F4x2, F4x3, F4x4, F8x2, I8x1, U1x1, U1x2, U1x4, helper, kernel
 
 _SATURATED = int(DQ.SATURATED)
 
 
 @helper
-def _slope(coefficients: F4x3, y: int, x: int, signal: float) -> float:
-    """Return the derivative of a pixel's polynomial."""
-    last = coefficients.shape[0] - 1
-    total = 0.0
-    for k in range(last, 0, -1):
-        total = total * signal + k * coefficients[k, y, x]
-    return total
+def _contrasts(
+    plane: F4x2, flags: U1x2, area: I8x1, least: float, y: int, out_near: U1x1, out_place: I8x1
+) -> int:
+    """List the pixels of a row that differ from a neighbour by `least`; return how many."""
+    left, last, limit = area[2], area[3] - 1, np.float32(least)
+    lower, upper = max(y - 1, area[0]), min(y + 1, area[1] - 1)
+    # A look at many at once: few are left, and among them whatever is no number.
+    for x in range(plane.shape[1] - 2):
+        here = plane[y, x + 1]
+        calm = (abs(plane[y, x] - here) < limit) & (abs(plane[y, x + 2] - here) < limit)
+        calm &= (abs(plane[lower, x + 1] - here) < limit) & (
+            abs(plane[upper, x + 1] - here) < limit
+        )
+        out_near[x + 1] = not calm
+    out_near[left], out_near[last] = 1, 1
+    count = 0
+    for x in range(left, last + 1):
+        if out_near[x]:
+            here = plane[y, x]
+            before, after = plane[y, max(x - 1, left)], plane[y, min(x + 1, last)]
+            below, above = plane[lower, x], plane[upper, x]
+            most = max(abs(before - here), abs(after - here), abs(below - here), abs(above - here))
+            if most >= least and not flags[y, x] & _SATURATED:
+                out_place[count] = x
+                count += 1
+    return count
 
 
 @kernel
 def _correct(
     measured: F4x4, groupdq: U1x4, coefficients: F4x3, weights: F4x4, area: I8x1, least: float,
-    linear: F4x4, out: F4x4,
+    linear: F4x4, out: F4x4, out_near: U1x1, out_place: I8x1, out_room: F8x2,
 ) -> None:  # fmt: skip
     integrations, groups, rows, columns = measured.shape
     height, width, each, _ = weights.shape
+    slope, total = out_room[0], out_room[1]
     for i in range(integrations):
         for g in range(groups):
+            raw, flat, flags = measured[i, g], linear[i, g], groupdq[i, g]
             for y in range(rows):
                 for x in range(columns):
-                    out[i, g, y, x] = linear[i, g, y, x]
-                if y < area[0] or y >= area[1]:
+                    out[i, g, y, x] = flat[y, x]
+                if y < area[0] or y >= area[1] or area[2] >= area[3]:
                     continue
-                for x in range(area[2], area[3]):
-                    here = measured[i, g, y, x]
-                    left = measured[i, g, y, x - 1] if x > area[2] else here
-                    below = measured[i, g, y - 1, x] if y > area[0] else here
-                    right = measured[i, g, y, x + 1] if x + 1 < area[3] else here
-                    above = measured[i, g, y + 1, x] if y + 1 < area[1] else here
-                    most = max(
-                        abs(left - here), abs(right - here), abs(below - here), abs(above - here)
-                    )
-                    if not most >= least or groupdq[i, g, y, x] & _SATURATED:
+                count = _contrasts(raw, flags, area, least, y, out_near, out_place)
+                for n in range(count):
+                    x = out_place[n]
+                    signal = np.float64(raw[y, x])
+                    # The derivative of the pixel's polynomial.
+                    slope[n], total[n] = 0.0, 0.0
+                    for k in range(coefficients.shape[0] - 1, 0, -1):
+                        slope[n] = slope[n] * signal + k * coefficients[k, y, x]
+                for j in range(height):
+                    v = y - (j - height // 2)
+                    if not area[0] <= v < area[1]:
                         continue
-                    own = np.float64(linear[i, g, y, x])
-                    slope = _slope(coefficients, y, x, np.float64(here))
-                    total = 0.0
-                    p, q = (y, x) if each > 1 else (0, 0)
-                    for j in range(height):
-                        v = y - (j - height // 2)
-                        for k in range(width):
+                    for k in range(width):
+                        for n in range(count):
+                            x = out_place[n]
                             u = x - (k - width // 2)
-                            if not (area[0] <= v < area[1] and area[2] <= u < area[3]):
-                                continue
-                            if groupdq[i, g, v, u] & _SATURATED:
-                                continue
-                            step = (linear[i, g, v, u] - own) - slope * (
-                                measured[i, g, v, u] - here
+                            inside = area[2] <= u < area[3]
+                            u = u if inside else x
+                            step = (flat[v, u] - np.float64(flat[y, x])) - slope[n] * (
+                                raw[v, u] - raw[y, x]
                             )
-                            if np.isfinite(step):
-                                total -= weights[j, k, p, q] * step
-                    out[i, g, y, x] = own + total
+                            weight = weights[j, k, y, x] if each > 1 else weights[j, k, 0, 0]
+                            gives = inside and not flags[v, u] & _SATURATED and np.isfinite(step)
+                            total[n] -= weight * step if gives else 0.0
+                for n in range(count):
+                    x = out_place[n]
+                    out[i, g, y, x] = np.float64(flat[y, x]) + total[n]
 
 
 def share_linearly(
@@ -104,8 +123,11 @@ def share_linearly(
     -------
     float32 (n_int, n_group, ny, nx)
     """
-    out = np.empty_like(linear)
+    out, columns = np.empty_like(linear), linear.shape[-1]
     if weights.ndim == 2:
         weights = np.ascontiguousarray(weights[:, :, None, None])
-    _correct(measured, groupdq, coefficients, weights, np.array(area, np.int64), least, linear, out)
+    _correct(
+        measured, groupdq, coefficients, weights, np.array(area, np.int64), least, linear, out,
+        np.empty(columns, np.uint8), np.empty(columns, np.int64), np.empty((2, columns)),
+    )  # fmt: skip
     return out
