@@ -22,13 +22,14 @@ def deviations(
     A reading is the mean of two rows, which are the row itself in most cases, and 0 if the first is
     -1. Without drift it is exactly 0 only where it is its mean.
     """
-    for x in range(start, stop):
-        value = (
-            (frame[first, x] + frame[second, x]) * np.float32(0.5) if first >= 0 else np.float32(0)
-        )
-        value = np.float32(value - mean[row, x])
-        drifted = value - np.float32(level + slope * float(time + turn * x))
-        out[x - start] = drifted if value != 0 or not zeros_missing else value
+    one, other = frame[max(first, 0), start:stop], frame[max(second, 0), start:stop]
+    middle = mean[row, start:stop]
+    begun, pace = float(time + turn * start), float(turn)
+    for k in range(len(one)):
+        reading = (one[k] + other[k]) * np.float32(0.5) if first >= 0 else np.float32(0)
+        value = np.float32(reading - middle[k])
+        drifted = value - np.float32(level + slope * (begun + pace * float(k)))
+        out[k] = drifted if value != 0 or not zeros_missing else value
 
 
 @kernel
@@ -80,19 +81,20 @@ def lay_out(
     frame: F4x2, mean: F8x2, rows: I8x1, sources: I8x2, times: I8x1, turn: int, level: float,
     slope: float, zeros_missing: bool, places: I8x1, out: F4x1,
 ) -> None:  # fmt: skip
-    """Put deviations of rows into a series, column 0 to `places`; what is no number is left out."""
+    """Put deviations of rows into a series, column 0 to `places`; 0 for what is no number."""
     n = frame.shape[1]
-    value = np.empty(_TILE, np.float32)
+    value = np.empty((len(rows), _TILE), np.float32)
     for start in range(0, n, _TILE):
         stop = min(start + _TILE, n)
         for i in range(len(rows)):
             deviations(
                 frame, mean, rows[i], sources[i, 0], sources[i, 1], start, stop, times[i], turn,
-                level, slope, zeros_missing, value,
+                level, slope, zeros_missing, value[i],
             )  # fmt: skip
-            for x in range(start, stop):
-                if value[x - start] == value[x - start]:  # not NaN
-                    out[places[i] + turn * x] = value[x - start]
+        for x in range(start, stop):
+            for i in range(len(rows)):
+                found = value[i, x - start]
+                out[places[i] + turn * x] = found if found == found else np.float32(0)  # noqa: PLR0124
 
 
 @kernel
@@ -151,12 +153,11 @@ def put_corrected(
     for start in range(0, n, _TILE):
         stop = min(start + _TILE, n)
         for i in range(len(rows)):
-            row, target, time = rows[i], targets[i], times[i]
             deviations(
-                frame, mean, row, sources[i, 0], sources[i, 1], start, stop, time, turn, level,
-                slope, zeros_missing, value,
+                frame, mean, rows[i], sources[i, 0], sources[i, 1], start, stop, times[i], turn,
+                level, slope, zeros_missing, value,
             )  # fmt: skip
-            for x in range(start, stop):
-                value[x - start] -= shared[time + turn * x]
-            for x in range(start, stop):
-                out[target, x] = value[x - start] + mean[row, x]
+            corrected, middle = out[targets[i], start:stop], mean[rows[i], start:stop]
+            first = times[i] + turn * start
+            for k in range(len(corrected)):
+                corrected[k] = np.float32(value[k] - shared[first + turn * k]) + middle[k]
