@@ -63,9 +63,10 @@ def test_an_exposure_gets_its_own_part():
 def test_what_has_no_place_is_refused():
     with pytest.raises(ShapesDisagree, match="4 rows and 5 columns do not lie in one piece"):
         charge(4, 5, (8, 3)).on_detector(None)
-    stripes = meta(4, 12, **{"subarray.multistripe_reads1": 1})
-    with pytest.raises(ShapesDisagree, match="leave the step out"):
-        charge(10, 12).within(stripes, Window.whole(4, 12))
+    for word in ("multistripe_reads1", "multistripe_reads2"):
+        stripes = meta(4, 12, **{f"subarray.{word}": 1})
+        with pytest.raises(ShapesDisagree, match="leave the step out"):
+            charge(10, 12).within(stripes, Window.whole(4, 12))
 
 
 def test_a_tree_holds_planes_and_values():

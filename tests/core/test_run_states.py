@@ -219,7 +219,7 @@ def test_a_file_of_another_version_is_refused(tmp_path):
 @pytest.mark.parametrize(
     "changes",
     [{"rows": [0.5]}, {"rows": [1, 2]}, {"cols": ["x"]}, {"vals": [np.nan]}, {"vals": None},
-     {"pers_time": None}, {"pers_time": "long"}, {"origin": 3}, {"origin": [1, 2, 3]},
+     {"pers_time": None}, {"pers_time": "long"}, {"pers_time": -1}, {"pers_time": np.inf}, {"origin": 3}, {"origin": [1, 2, 3]},
      {"beyond": [1]}, {"rows": {"a": 1}}, {"rows": [-1]}, {"rows": [8]}],
 )  # fmt: skip
 def test_a_file_with_nonsense_is_refused(tmp_path, changes):
@@ -232,10 +232,22 @@ def test_a_file_with_nonsense_is_refused(tmp_path, changes):
         read_state(path, Windows, "persistence", job("b", 2.0))
 
 
+def test_what_stands_for_a_detector_must_be_a_state(tmp_path):
+    path = tmp_path / "windows.asdf"
+    io.write_tree({"ONE": [1, 2], 3: {}}, path)
+    with pytest.raises(StateInvalid, match="has the state of 3, not of ONE; name a file of"):
+        read_state(path, Windows, "persistence", job("b", 2.0))
+
+
 def test_a_place_that_cannot_be_written_is_found_out_before_the_first_pixel(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(OutputProblem, match="is not a folder; choose another"):
         with_states([built(save_state=tmp_path / "file" / "all.asdf")], job("b", 2.0))
+    for folder in (tmp_path, ""):  # no text is the present folder
+        with pytest.raises(OutputProblem, match="is no file that can be added to; name another"):
+            with_states([built(save_state=folder)], job("b", 2.0))
+    with pytest.raises(FileInvalid, match="is not an ASDF file"):  # it would be lost
+        with_states([built(save_state=tmp_path / "file")], job("b", 2.0))
 
 
 def test_files_that_are_not_there_or_no_asdf_are_refused(tmp_path):

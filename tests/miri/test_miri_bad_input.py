@@ -63,6 +63,10 @@ def saturated(file):
     file["SCI"].data[...] = 65535
 
 
+def beyond_the_last(file):
+    file["PRIMARY"].header.update(INTSTART=2, INTEND=2)
+
+
 def no_pixels(file):
     file["SCI"].data = None
 
@@ -93,6 +97,8 @@ DEFECTS = {
     "no gap between groups": (header("GROUPGAP", None), ["GROUPGAP", "add it"]),
     "more groups than there are": (header("NGROUPS", 9), ["9 groups", "holds 8"]),
     "fewer integrations": (header("NINTS", 2), ["2 integrations", "holds 1"]),
+    "integrations beyond the last": (beyond_the_last, ["INTEND is 2", "NINTS, which is 1"]),
+    "no such time": (header("EXPSTART", 1e30), ["EXPSTART is 1e+30", "between 0 and 1e+06"]),
     "text for a number": (header("NGROUPS", "many"), ["NGROUPS is 'many'", "a whole number"]),
     "no time passes": (header("TGROUP", 0.0), ["TGROUP is 0.0", "correct the header"]),
     "beyond the pole": (header("DEC_REF", 99.0), ["DEC_REF is 99.0", "between -90 and 90"]),

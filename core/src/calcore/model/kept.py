@@ -10,6 +10,7 @@ from calcore.errors import ShapesDisagree
 from calcore.model.layout import Plane, fields_of
 from calcore.model.meta import Meta
 from calcore.model.record import Record
+from calcore.model.stripes import in_stripes
 from calcore.model.window import Window
 
 _BASE = frozenset(item.name for item in fields(Record))
@@ -88,8 +89,7 @@ def place_of(meta: Meta, frame: Window) -> Window:
     row, column = meta.subarray_origin
     rows, columns = frame.frame_rows, frame.frame_columns
     fits = row >= 0 and column >= 0 and row + rows <= detector.rows
-    stripes = int(meta.get("subarray.multistripe_reads1") or 0)
-    if not fits or column + columns > detector.columns or stripes:
+    if not fits or column + columns > detector.columns or in_stripes(meta):
         raise ShapesDisagree(
             f"the exposure's {rows} rows and {columns} columns do not lie in one piece on detector "
             f"{detector.name}, which has {detector.rows} rows and {detector.columns} columns: what "

@@ -103,7 +103,7 @@ class Stripes:
         KeywordMissing, KeywordInvalid
             The header does not say it, or what it says cannot be.
         """
-        if not any(meta.get(f"subarray.{name}") for name in _TELLING):
+        if not in_stripes(meta):
             return None
         detector = meta.facts.detector
         slow = detector.slow_axis
@@ -236,6 +236,11 @@ class Stripes:
         axis = "y" if self.along_rows else "x"
         size = {f"subarray.{axis}start": start + 1, f"subarray.{axis}size": len(source)}
         return meta.set({f"subarray.{name}": None for name in _WORDS}).set(size)
+
+
+def in_stripes(meta: Meta) -> bool:
+    """Tell whether a header says anything of stripes."""
+    return any(meta.get(f"subarray.{name}") for name in _TELLING)
 
 
 def _count(meta: Meta, name: str, default: int | None = None) -> int:

@@ -1,5 +1,6 @@
 """Windows of time of a detector's pixels, as one exposure leaves them to the next."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, Self
@@ -86,4 +87,7 @@ class Windows(Kept):
             if not np.all(np.isfinite(values)):
                 raise ValueError("it lists times that are no numbers")
             ends[at[0], at[1]] = values
-        return cls(meta=meta, ends=ends, seconds=float(tree["pers_time"]))
+        seconds = float(tree["pers_time"])
+        if not 0 < seconds < math.inf:
+            raise ValueError(f"its windows are {seconds:g} s long")
+        return cls(meta=meta, ends=ends, seconds=seconds)

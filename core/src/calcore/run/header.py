@@ -13,7 +13,7 @@ from calcore.io.keywords import Row, row_of
 from calcore.model import Facts, Meta
 from calcore.model.interleaved import Interleaved
 from calcore.model.layout import times
-from calcore.model.stripes import Stripes
+from calcore.model.stripes import in_stripes
 
 _LOG = logging.getLogger(__name__)
 _SIZE = ("subarray.xsize", "subarray.ysize")
@@ -62,7 +62,8 @@ LIMITS: Mapping[str, Limits] = {
     "exposure.frame_divisor": Limits(1),
     "exposure.nsamples": Limits(1),
     "exposure.noutputs": Limits(1),
-    "exposure.mid_time": Limits(0),
+    "exposure.start_time": Limits(0, 1e6),
+    "exposure.mid_time": Limits(0, 1e6),
     "exposure.average_dark_current": Limits(0),
     "subarray.xsize": Limits(1),
     "subarray.ysize": Limits(1),
@@ -164,6 +165,10 @@ def _check_shape(path: Path, meta: Meta, shape: tuple[int, ...]) -> None:
             path,
             f"{words} {segment} integrations, but the file holds {shape[0]}; correct the header",
         )
+    if last is not None and last > meta.n_integrations:
+        raise KeywordInvalid(
+            "INTEND", last, f"NINTS, which is {meta.n_integrations}, or less", path
+        )
 
 
 def _check_stripes(meta: Meta) -> None:
@@ -175,7 +180,7 @@ def _check_stripes(meta: Meta) -> None:
         It does not; references would be taken where the frame would lie in one piece.
     """
     raw = not any(name.startswith("cal_step.") for name in meta)
-    if raw and "STRIPE" in str(meta.get("subarray.name")) and Stripes.of(meta) is None:
+    if raw and "STRIPE" in str(meta.get("subarray.name")) and not in_stripes(meta):
         raise KeywordMissing("subarray.multistripe_reads1", "MSTR_RD1")
 
 

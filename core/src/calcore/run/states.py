@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from calcore import io
-from calcore.errors import CalcoreError, FileInvalid, KeywordInvalid, StateInvalid
+from calcore.errors import CalcoreError, FileInvalid, KeywordInvalid, OutputProblem, StateInvalid
 from calcore.model import Kept, Window
 from calcore.model.kept import place_of
 from calcore.run.assemble import BuiltSlot
@@ -110,7 +110,7 @@ def with_states(slots: Iterable[BuiltSlot], job: Job) -> tuple[BuiltSlot, ...]:
     OutputProblem
         The file that the new state is to be added to cannot be written where it is.
     FileInvalid
-        A file of state is not there, or cannot be read.
+        A file of state is not there, or cannot be read; or that one cannot.
     StateInvalid
         It does not fit the exposure or the step.
     ShapesDisagree
@@ -146,6 +146,7 @@ def _with_state(built: BuiltSlot, job: Job) -> BuiltSlot:
     argument, kind = state
     if (to := built.slot.runs("save_state")) is not None:
         check_folder(Path(to).absolute().parent)
+        _gathered(Path(to))
     path = source_of(built, job)
     kept = None if path is None else read_state(path, kind, built.slot.use, job)
     rows, columns = (job.meta.whole(f"subarray.{name}") for name in ("ysize", "xsize"))
@@ -153,6 +154,21 @@ def _with_state(built: BuiltSlot, job: Job) -> BuiltSlot:
     place_of(job.meta, frame)  # what will be kept must have one
     kept = None if kept is None else kept.within(job.meta, frame)
     return replace(built, given={**built.given, argument: kept})
+
+
+def _gathered(to: Path) -> dict[str, Any]:
+    """Return what a file that states are added to holds; nothing if it is not there.
+
+    Raises
+    ------
+    OutputProblem
+        It is no file, and would be replaced by one.
+    FileInvalid
+        It is no ASDF file.
+    """
+    if to.exists() and not to.is_file():
+        raise OutputProblem(to, "is no file that can be added to; name another with save_state")
+    return io.read_asdf_tree(to) if to.is_file() else {}
 
 
 def read_state(path: Path, kind: type[Kept], use: str, job: Job) -> Kept:
@@ -171,9 +187,10 @@ def read_state(path: Path, kind: type[Kept], use: str, job: Job) -> Kept:
     tree = io.read_asdf_tree(path)
     node = tree.get(meta.detector)
     if not isinstance(node, Mapping):
+        held = sorted(str(name) for name, state in tree.items() if isinstance(state, Mapping))
         raise StateInvalid(
             path,
-            f"has the state of {' and '.join(sorted(tree)) or 'nothing'}, not of {meta.detector}; "
+            f"has the state of {' and '.join(held) or 'nothing'}, not of {meta.detector}; "
             "name a file of this detector, or none",
         )
     _check_maker(path, node.get(NODE), use, job)
@@ -182,7 +199,7 @@ def read_state(path: Path, kind: type[Kept], use: str, job: Job) -> Kept:
     except (LookupError, TypeError, ValueError, CalcoreError) as error:
         raise StateInvalid(
             path,
-            f"holds {', '.join(sorted(node)) or 'nothing'} of {meta.detector}, which {use} cannot "
+            f"holds {', '.join(sorted(map(str, node))) or 'nothing'} of {meta.detector}, which {use} cannot "
             f"go on with ({error}); name one that this version has left, or none",
         ) from error
 
@@ -256,5 +273,4 @@ def add_state(path: Path, to: Path) -> None:
         The other file cannot be written, or is no ASDF file.
     """
     make_folder(to.absolute().parent)
-    there: dict[str, Any] = io.read_asdf_tree(to) if to.is_file() else {}
-    io.write_tree({**there, **io.read_asdf_tree(path)}, to)
+    io.write_tree({**_gathered(to), **io.read_asdf_tree(path)}, to)

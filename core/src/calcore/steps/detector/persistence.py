@@ -39,7 +39,7 @@ class Persistence(Step):
     """
 
     persistence_time: Annotated[
-        float | None, Range(1), Unit("s"), Doc("How long a pixel's samples are flagged.")
+        float | None, Range(1, 1e8), Unit("s"), Doc("How long a pixel's samples are flagged.")
     ] = None
     dn_threshold: Annotated[
         float | None, Unit("DN"), Doc("Signal that opens a window too; none by default.")
