@@ -5,7 +5,7 @@ successive groups, as multiples of their noise, are averaged over a ring about e
 average stands out over a large area, an ellipse about the area is flagged for a while.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calcore.flags import DQ
-from calcore.kernels.median import median
+from calcore.kernels._shower_rings import above, deviations
 from calcore.kernels.regions import Regions, find_regions
 
 GroupFlags = NDArray[np.uint8]
@@ -141,8 +141,8 @@ def _paint(flags: GroupFlags, showers: Regions, settings: Showers) -> None:
         flags[group] |= free
 
 
-def _ring(settings: Showers) -> list[tuple[int, int, int]]:
-    """Return the rows of the ring as runs: row, first column and end, from the centre."""
+def _ring(settings: Showers) -> NDArray[np.int64]:
+    """Return the rows of the ring as runs (n_run, 3): row, first column and end, from the centre."""
     inner, outer = settings.inner_radius, settings.inner_radius + settings.ring_width
     reach = int(outer)
     runs: list[tuple[int, int, int]] = []
@@ -155,7 +155,7 @@ def _ring(settings: Showers) -> list[tuple[int, int, int]]:
             (row, int(columns[first + 1]), int(columns[end + 1]))
             for first, end in edges.reshape(-1, 2)
         ]
-    return runs
+    return np.array(runs, np.int64).reshape(-1, 3)
 
 
 def _blocks(rows: int, halo: int) -> Iterator[tuple[slice, slice, slice]]:
@@ -179,62 +179,15 @@ def _marked(
     n_int, n_group, rows, columns = groupdq.shape
     out = np.zeros((n_int, n_group - 1, rows, columns), np.bool_)
     ring = _ring(settings)
-    halo = max((row for row, _, _ in ring), default=0)
-    every = slice(0, columns)
+    halo = int(abs(ring[:, 0]).max()) if ring.size else 0
     hidden = ((pixeldq & _HIDDEN) != 0) | (pixeldq == _REFERENCE)
     for here, around, place in _blocks(rows, halo):
-        signal = data[..., around, every] * gain[around]
-        signal[((groupdq[..., around, :] & _HIDDEN) != 0) | hidden[around]] = np.nan
-        deviation = _deviations(
-            signal, (readnoise[around] * gain[around]) ** 2 / np.float32(n_frames)
-        )
-        out[..., here, :] = _above(deviation, settings.min_ratio, ring)[..., place, :]
-    return out
-
-
-def _deviations(signal: Image, noise: Image) -> NDArray[np.float32]:
-    """Return how far differences lie from their median, over their noise.
-
-    `signal` (n_int, n_group, ny, nx) and the square of the read noise `noise` (ny, nx) [electron].
-    """
-    with np.errstate(invalid="ignore", divide="ignore"):
-        differences = np.diff(signal, axis=1)
-        differences[~np.isfinite(differences)] = np.nan
-        level = median(differences.reshape(-1, *differences.shape[2:]))
-        sigma = np.sqrt(np.abs(level) + noise)
-        sigma[sigma == 0] = np.nan
-        deviation: NDArray[np.float32] = np.abs(differences - level) / sigma
-    return deviation
-
-
-def _above(
-    deviation: NDArray[np.float32], least: float, ring: Sequence[tuple[int, int, int]]
-) -> NDArray[np.bool_]:
-    """Tell which known pixels have an average of what is known in a ring that exceeds `least`."""
-    rows, columns = deviation.shape[-2:]
-    reach = max((abs(row) for row, _, _ in ring), default=0)
-    out = np.zeros(deviation.shape, np.bool_)
-    # What is known, less the limit: its sum tells. Beyond the frame deviations are 0.
-    sums = np.empty((rows + 2 * reach, columns + 2 * reach + 1))
-    total, part = np.empty((rows, columns)), np.empty((rows, columns))
-    for place in np.ndindex(deviation.shape[:-2]):
-        values = deviation[place]
-        known = np.isfinite(values)
-        sums[:] = -least
-        sums[reach : reach + rows, reach + 1 : reach + 1 + columns] = np.where(
-            known, values - np.float64(least), 0
-        )
-        # Sums of all to the left: two of them make the sum of a run.
-        np.cumsum(sums, axis=-1, out=sums)
-        total[:] = 0
-        for row, first, end in ring:
-            lines = sums[reach + row : reach + row + rows]
-            after, before = reach + end, reach + first
-            np.subtract(
-                lines[:, after : after + columns], lines[:, before : before + columns], part
-            )
-            total += part
-        np.logical_and(known, total > 0, out=out[place])
+        deviation = deviations(
+            data[..., around, slice(0, columns)], groupdq[..., around, :], hidden[around],
+            gain[around], (readnoise[around] * gain[around]) ** 2 / np.float32(n_frames),
+            unusable=int(_HIDDEN),
+        )  # fmt: skip
+        out[..., here, :] = above(deviation, settings.min_ratio, ring)[..., place, :]
     return out
 
 
