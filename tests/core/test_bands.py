@@ -8,21 +8,22 @@ import pytest
 
 from calcore.model import Meta, Ramp, Rate, Window
 from calcore.model.reference import Dark
-from calcore.run.bands import Chain, Link, Tally, collect, with_header
+from calcore.run.bands import Chain, Link, Tally, Tiling, collect, with_header
 from calcore.run.scratch import ScratchPlane
 from calcore.step import Rows, Step
 
 
 @dataclass(frozen=True, kw_only=True)
 class Blur(Step):
-    """Sum three rows; what lies outside the frame counts as zero."""
+    """Sum a pixel and its eight neighbours; what lies outside the frame counts as zero."""
 
     def rows(self, meta, references):
         return Rows(halo=1)
 
     def apply(self, ramp: Ramp) -> Ramp:
-        padded = np.pad(ramp.data, ((0, 0), (0, 0), (1, 1), (0, 0)))
-        blurred = padded[..., :-2, :] + padded[..., 1:-1, :] + padded[..., 2:, :]
+        padded = np.pad(ramp.data, ((0, 0), (0, 0), (1, 1), (1, 1)))
+        rows = padded[..., :-2, :] + padded[..., 1:-1, :] + padded[..., 2:, :]
+        blurred = rows[..., :-2] + rows[..., 1:-1] + rows[..., 2:]
         return ramp.replace(data=np.ascontiguousarray(blurred))
 
 
@@ -133,14 +134,19 @@ def chain(ramp, dark, *, with_fit=True):
     return made
 
 
+def rows(height):
+    return Tiling(height, SHAPE[-1], SHAPE[-1])
+
+
 @pytest.mark.parametrize("height", [1, 7, 16, 23, 100])
+@pytest.mark.parametrize("width", [1, 2, 5])
 @pytest.mark.parametrize("threads", [1, 3])
-def test_any_height_and_thread_count_gives_the_same_bits(ramp, dark, height, threads):
+def test_any_tile_and_thread_count_gives_the_same_bits(ramp, dark, height, width, threads):
     whole = Blur()(ramp)
     whole = Anchor()(Blur()(Subtract()(whole, dark=dark)))
     expected = Fit().apply(whole)
     tally = Tally()
-    result = collect(chain(ramp, dark), height, threads, tally)
+    result = collect(chain(ramp, dark), Tiling(height, width, 2 * width), threads, tally)
     assert np.array_equal(result.rate.data, 2 * expected.rate.data)
     assert np.array_equal(result.rateints.data, 2 * expected.rateints.data)
     counted = Subtract()(Blur()(ramp), dark=dark)
@@ -150,28 +156,28 @@ def test_any_height_and_thread_count_gives_the_same_bits(ramp, dark, height, thr
 def test_counts_reach_the_header(ramp, dark):
     tally = Tally()
     link = Link("subtract", Subtract(), {"dark": dark})
-    result = with_header(collect(Chain(ramp).then(link), 4, 1, tally), link, tally)
+    result = with_header(collect(Chain(ramp).then(link), rows(4), 1, tally), link, tally)
     assert result.meta["negative"] == int((ramp.data - dark.data < 0).sum()) > 0
 
 
 def test_a_column_window_is_what_the_whole_frame_has_there(ramp, dark):
     made = chain(ramp, dark, with_fit=False)
-    whole = collect(made, 23, 1, Tally())
+    whole = collect(made, rows(23), 1, Tally())
     window = Window(5, 9, 1, 3, 23, 5)
     assert np.array_equal(made.read(window).data, whole.data[..., 5:9, 1:3])
 
 
 def test_frames_beyond_the_memory_budget_lie_in_a_file_and_read_the_same(ramp, dark):
     made = chain(ramp, dark, with_fit=False)
-    kept = collect(made, 6, 2, Tally())
-    spilled = collect(made, 6, 2, Tally(), memory_budget=100)
+    kept = collect(made, rows(6), 2, Tally())
+    spilled = collect(made, rows(6), 2, Tally(), memory_budget=100)
     assert isinstance(spilled.data, ScratchPlane)
     assert isinstance(spilled.groupdq, ScratchPlane)
     assert isinstance(spilled.pixeldq, np.ndarray)
     window = Window(3, 20, 1, 4, 23, 5)
     assert np.array_equal(spilled.cut(window).data, kept.cut(window).data)
     assert np.array_equal(spilled.cut(window).groupdq, kept.cut(window).groupdq)
-    again = collect(Chain(spilled).then(Link("fit", Fit())), 4, 2, Tally())
+    again = collect(Chain(spilled).then(Link("fit", Fit())), rows(4), 2, Tally())
     assert np.array_equal(again.rate.data, Fit().apply(kept).rate.data)
 
 

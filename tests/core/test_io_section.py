@@ -97,6 +97,18 @@ def test_a_part_stays_in_the_file(stored):
     assert np.array_equal(np.asarray(again), values[..., 6:8, 3:4])
 
 
+@pytest.mark.parametrize("stored", [("u2", SHAPE), ("f4", SHAPE)], indirect=True)
+def test_a_part_is_held_in_memory_and_needs_no_file(stored):
+    path, values = stored
+    lazy = _opened(path, "f4").within(slice(2, 19), slice(1, 30))
+    part = lazy.held(slice(3, 15), slice(4, 27))
+    path.write_bytes(b"")
+    assert part.shape == (2, 3, 12, 23)
+    expected = values[..., 5:17, 5:28].astype(np.float32)
+    for index in (..., (..., slice(2, 9), slice(3, 20)), (1, 2, slice(0, 4), slice(5, 6))):
+        assert np.array_equal(part[index], expected[index], equal_nan=True)
+
+
 @pytest.mark.parametrize("stored", [("u2", (1, 5, 64, 40))], indirect=True)
 def test_threads_read_the_same(stored):
     path, values = stored

@@ -34,7 +34,7 @@ def find(data, flags=None, n_frames=1, threshold=4.0, **limits):
         thresholds=(threshold, threshold, threshold),
         **limits,
     )
-    assert count[0] == ((found & JUMP) != 0).sum()
+    assert count.sum() == ((found & JUMP) != 0).sum()
     return (found[0, :, 0] & JUMP) != 0
 
 

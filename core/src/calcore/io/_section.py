@@ -12,9 +12,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from calcore.io._source import Source
+from calcore.io._source import MemorySource, Source
 
 Translation = Callable[[NDArray[Any]], NDArray[Any]]
+Conversion = Callable[[NDArray[Any], NDArray[Any]], None]
 _PIECE = 1 << 20
 """Bytes read at a time [byte]: they stay in the processor's cache until they are converted."""
 _MANY = 1 << 15
@@ -106,16 +107,29 @@ class Section:
         part.shape = (*self.shape[:-2], *size)
         return part
 
+    def held(self, rows: slice, columns: slice) -> "Section":
+        """Return a part of the plane, whose bytes are read now and kept in memory."""
+        bounds = [(0, size) for size in self.shape[:-2]]
+        bounds += [(part.start, part.stop) for part in (rows, columns)]
+        content = np.empty([stop - start for start, stop in bounds], self._stored)
+        self._read(bounds, content, _copy)
+        octets: Any = content.reshape(-1).view(np.uint8)
+        source = MemorySource(self._source.path, memoryview(octets))
+        part = copy(self)
+        part._source, part._offset, part._origin = source, 0, (0, 0)  # noqa: SLF001
+        part.shape = part._stored_shape = content.shape  # noqa: SLF001
+        return part
+
     def __getitem__(self, index: Any) -> NDArray[Any]:
         bounds, after = parse_index(index, self.shape)
         out = np.empty([stop - start for start, stop in bounds], self.dtype)
         if out.size:
-            self._read(bounds, out)
+            self._read(bounds, out, self._convert)
         if self._translate is not None:
             out = self._translate(out)
         return np.asarray(out[after], order="C")
 
-    def _read(self, bounds: list[tuple[int, int]], out: NDArray[Any]) -> None:
+    def _read(self, bounds: list[tuple[int, int]], out: NDArray[Any], convert: Conversion) -> None:
         """Fill `out` with what lies within `bounds`, as many planes at once as fit a piece."""
         *lead, height, width = (1, 1, *self._stored_shape)[-max(2, len(self.shape)) :]
         pairs = [(0, 1)] * (2 - len(bounds)) + bounds
@@ -136,7 +150,7 @@ class Section:
                 piece = scratch[: len(planes) * count * width].reshape(-1, count, width)
                 for first, rows in zip(planes, piece, strict=True):
                     self._source.read_into(self._offset + (first + row) * row_bytes, rows)
-                self._convert(
+                convert(
                     piece if right - left == width else piece[:, :, left:right],
                     target[number : number + batch, row - top : row - top + count],
                 )
@@ -207,9 +221,6 @@ def parse_index(
     return bounds, tuple(after)
 
 
-Conversion = Callable[[NDArray[Any], NDArray[Any]], None]
-
-
 def conversion(
     stored: np.dtype[Any], wanted: np.dtype[Any], scale: float, zero: float
 ) -> Conversion:
@@ -238,11 +249,10 @@ class _Flip:
 
     def __call__(self, values: NDArray[Any], out: NDArray[Any]) -> None:
         bits = values.view(f"=u{self.size}")
-        whole = values.flags.c_contiguous and out.flags.c_contiguous
-        if self.raw and whole and values.size > _MANY:
+        if self.raw and out.flags.c_contiguous and values.size > _MANY:
             from calcore.kernels.byteorder import raw_counts  # noqa: PLC0415 - loads numba
 
-            raw_counts(bits, out)
+            raw_counts(np.ascontiguousarray(bits), out)
             return
         highest = np.array(1 << (8 * self.size - 1), f">u{self.size}").view(bits.dtype)
         np.bitwise_xor(bits, highest, out=bits)

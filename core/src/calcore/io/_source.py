@@ -65,19 +65,19 @@ class FileSource:
 class MemorySource:
     """Bytes in memory, such as those of a compressed file."""
 
-    def __init__(self, path: Path, content: bytes) -> None:
+    def __init__(self, path: Path, content: bytes | memoryview) -> None:
         self.path = path
         self.content = content
         self.length = len(content)
 
     def read(self, offset: int, size: int) -> bytes:
         """Return up to `size` bytes from `offset` on."""
-        return self.content[offset : offset + size]
+        return bytes(self.content[offset : offset + size])
 
     def read_into(self, offset: int, buffer: Any) -> None:
         """Fill a writable, contiguous buffer from `offset` on."""
         view = memoryview(buffer).cast("B")
-        view[:] = self.content[offset : offset + view.nbytes]
+        view[:] = memoryview(self.content)[offset : offset + view.nbytes]
 
 
 def open_source(path: Path) -> Source:

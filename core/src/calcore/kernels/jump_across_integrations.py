@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from calcore.flags import DQ
 from calcore.kernels._differences import median_of
-from calcore.kernels._jit import F4x2, F4x4, F8x1, F8x2, I8x1, U1x4, helper, kernel
+from calcore.kernels._jit import F4x2, F4x4, F8x1, F8x2, I4x2, U1x4, helper, kernel
 
 _UNUSABLE = np.uint8(DQ.DO_NOT_USE | DQ.SATURATED)
 _JUMP = np.uint8(DQ.JUMP_DET)
@@ -55,7 +55,7 @@ def _clip(
     out_value: F8x2,
     out_sorted: F8x1,
     out_groupdq: U1x4,
-    out_count: I8x1,
+    out_count: I4x2,
 ) -> None:
     n_int, n_group, rows, columns = data.shape
     for y in range(rows):
@@ -66,7 +66,7 @@ def _clip(
                     if flags & _UNUSABLE:
                         flags &= _NOT_JUMP
                     out_groupdq[integration, group, y, x] = flags
-                    out_count[y] += (flags & _JUMP) >> 2
+                    out_count[y, x] += (flags & _JUMP) >> 2
         for left in range(0, columns, _CHUNK):
             width = min(_CHUNK, columns - left)
             for begin in range(1, 2 if together else n_group):
@@ -100,7 +100,7 @@ def _clip(
                         integration, group = place // (end - begin), begin + place % (end - begin)
                         flags = out_groupdq[integration, group, y, left + x]
                         out_groupdq[integration, group, y, left + x] = flags | _JUMP
-                        out_count[y] += (flags & _JUMP) == 0
+                        out_count[y, left + x] += (flags & _JUMP) == 0
 
 
 def clip_jumps(
@@ -110,7 +110,7 @@ def clip_jumps(
     *,
     threshold: float = 4.0,
     together: bool = False,
-) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+) -> tuple[NDArray[np.uint8], NDArray[np.int32]]:
     """Flag differences between groups that are far from those of the other integrations.
 
     Parameters
@@ -131,15 +131,15 @@ def clip_jumps(
     -------
     groupdq : uint8 (n_int, n_group, ny, nx)
         Flags with JUMP_DET in the first group after a jump.
-    count : int64 (ny,)
-        Jumps in each row, those known before included.
+    count : int32 (ny, nx)
+        Jumps of each pixel, those known before included.
 
     Notes
     -----
     Values are clipped at most five times. The read noise is not needed.
     """
-    n_int, n_group, rows, _ = data.shape
-    out, count = np.empty_like(groupdq), np.zeros(rows, np.int64)
+    n_int, n_group = data.shape[:2]
+    out, count = np.empty_like(groupdq), np.zeros(data.shape[2:], np.int32)
     length = n_int * (n_group - 1 if together else 1)
     _clip(
         data, groupdq, gain, threshold, together, np.empty((_CHUNK, length)), np.empty(length),

@@ -18,6 +18,7 @@ from calcore.kernels._jit import (
     F4x4,
     F8x1,
     F8x2,
+    I4x2,
     I8x1,
     U1x3,
     U1x4,
@@ -248,7 +249,7 @@ def _search(
 def _find(
     data: F4x4, groupdq: U1x4, gain: F4x2, noise: F4x2, group_time: float, spread: float,
     thresholds: F8x1, heavy: float, falling: float, change: float, suspect: U1x3, out: U1x4,
-    out_count: I8x1, out_value: F8x2, out_usable: B1x2, out_found: I8x1, out_sorted: F8x1,
+    out_count: I4x2, out_value: F8x2, out_usable: B1x2, out_found: I8x1, out_sorted: F8x1,
     out_solved: F8x2, out_sums: F8x2, out_best: F8x1,
 ) -> None:  # fmt: skip
     n_int, n_group, rows, columns = data.shape
@@ -282,7 +283,7 @@ def _find(
         for n in range(n_int):
             for group in range(n_group):
                 for x in range(columns):
-                    out_count[y] += int((out[n, group, y, x] & _JUMP) != 0)
+                    out_count[y, x] += int((out[n, group, y, x] & _JUMP) != 0)
 
 
 def find_jumps(
@@ -298,7 +299,7 @@ def find_jumps(
     heavy: float = 0.0,
     falling: float = 0.0,
     rate_change: float | None = None,
-) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+) -> tuple[NDArray[np.uint8], NDArray[np.int32]]:
     """Flag differences between groups without which a ramp fits much better.
 
     Parameters
@@ -331,8 +332,8 @@ def find_jumps(
     -------
     groupdq : uint8 (n_int, n_group, ny, nx)
         Flags with JUMP_DET in the first group after a jump.
-    count : int64 (ny,)
-        Jumps in each row, those known before included.
+    count : int32 (ny, nx)
+        Jumps of each pixel, those known before included.
 
     Notes
     -----
@@ -348,7 +349,7 @@ def find_jumps(
     """
     n_int, n_group = data.shape[:2]
     out = np.empty_like(groupdq)
-    count = np.zeros(data.shape[2], np.int64)
+    count = np.zeros(data.shape[2:], np.int32)
     noise = readnoise * gain / np.float32(np.sqrt(2 * n_frames))
     n = max(n_group - 1, 1)
     spread = frame_time_s * (n_frames**2 - 1) / (6 * n_frames)

@@ -16,7 +16,6 @@ from calcore.kernels._jit import (
     F4x4,
     I4x1,
     I4x2,
-    I8x1,
     I8x2,
     U1x1,
     U1x4,
@@ -146,20 +145,18 @@ def _gather(ranked: F4x2, x: int, spans: I8x2, n_group: int, value: F4x1, place:
 
 
 @kernel
-def _copy_flags(groupdq: U1x4, out: U1x4, out_count: I8x1) -> None:
+def _copy_flags(groupdq: U1x4, out: U1x4, out_count: I4x2) -> None:
     """Copy flags; a sample that cannot be used is no jump. Count the jumps known before."""
     n_int, n_group, rows, columns = groupdq.shape
     for integration in range(n_int):
         for group in range(n_group):
             for y in range(rows):
-                known = 0
                 for x in range(columns):
                     flags = groupdq[integration, group, y, x]
-                    known += (flags & _JUMP) >> 2
+                    out_count[y, x] += (flags & _JUMP) >> 2
                     out[integration, group, y, x] = (
                         flags & _NOT_JUMP if flags & _UNUSABLE else flags
                     )
-                out_count[y] += known
 
 
 @kernel
@@ -174,7 +171,7 @@ def _find(
     single_pass: bool,
     thresholds: F4x1,
     out_groupdq: U1x4,
-    out_count: I8x1,
+    out_count: I4x2,
     out_ranked: F4x2,
     out_value: F4x2,
     out_place: I4x2,
@@ -252,7 +249,7 @@ def _find(
                     jumps = _one_pass(value, place, count, noise, thresholds[0], found, room)
                 else:
                     jumps = _iterate(value, place, count, noise, thresholds, found)
-                out_count[y] += jumps
+                out_count[y, start + x] += jumps
                 for jump in range(jumps):
                     integration, group = found[jump] // n_group, found[jump] % n_group
                     out_groupdq[integration, group, y, start + x] |= _JUMP
@@ -267,7 +264,7 @@ def find_jumps(
     n_frames: int = 1,
     single_pass: bool = False,
     thresholds: tuple[float, float, float] = (4.0, 5.0, 6.0),
-) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+) -> tuple[NDArray[np.uint8], NDArray[np.int32]]:
     """Flag differences between groups that are too far from a pixel's median difference.
 
     Parameters
@@ -295,8 +292,8 @@ def find_jumps(
     -------
     groupdq : uint8 (n_int, n_group, ny, nx)
         Flags with JUMP_DET in the first group after a jump.
-    count : int64 (ny,)
-        Jumps in each row, those known before included.
+    count : int32 (ny, nx)
+        Jumps of each pixel, those known before included.
 
     Notes
     -----
@@ -304,7 +301,7 @@ def find_jumps(
     over `n_frames`. A pixel's differences from all its integrations have one median.
     """
     out = np.empty_like(groupdq)
-    count = np.zeros(data.shape[2], np.int64)
+    count = np.zeros(data.shape[2:], np.int32)
     _copy_flags(groupdq, out, count)
     spans = _spans(groupdq)
     length = int(np.maximum(spans[:, 1] - spans[:, 0] - 1, 0).sum())

@@ -55,8 +55,10 @@ class UsableGroups:
 
 
 def opening_rows(frame: Window) -> Iterator[Window]:
-    """Yield rows of a frame from the first on, in growing numbers, for who soon knows enough."""
+    """Yield a few pixels, and then all rows in growing numbers, for who soon knows enough."""
     row, rows = 0, 4
+    middle, columns = frame.frame_rows // 2, min(frame.frame_columns, 64)
+    yield next(frame.with_rows(middle, min(middle + rows, frame.frame_rows)).tiles(rows, columns))
     while row < frame.frame_rows:
         yield frame.with_rows(row, min(row + rows, frame.frame_rows))
         row, rows = row + rows, min(2 * rows, 32)

@@ -1,5 +1,6 @@
 """The part of a frame that a record holds."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 
@@ -58,6 +59,32 @@ class Window:
             self.frame_rows,
             self.frame_columns,
         )
+
+    def holds(self, inner: "Window") -> bool:
+        """Tell whether all of another window of the frame lies in this one."""
+        return (
+            self.row_start <= inner.row_start
+            and inner.row_stop <= self.row_stop
+            and self.column_start <= inner.column_start
+            and inner.column_stop <= self.column_stop
+        )
+
+    def common(self, other: "Window") -> "Window | None":
+        """Return what two windows of the frame have in common, if anything."""
+        top, left = max(self.row_start, other.row_start), max(self.column_start, other.column_start)
+        bottom = min(self.row_stop, other.row_stop)
+        right = min(self.column_stop, other.column_stop)
+        if top >= bottom or left >= right:
+            return None
+        return Window(top, bottom, left, right, self.frame_rows, self.frame_columns)
+
+    def tiles(self, rows: int, columns: int) -> "Iterator[Window]":
+        """Yield parts of at most so many rows and columns, row by row of them."""
+        for top in range(self.row_start, self.row_stop, rows):
+            bottom = min(top + rows, self.row_stop)
+            for left in range(self.column_start, self.column_stop, columns):
+                right = min(left + columns, self.column_stop)
+                yield Window(top, bottom, left, right, self.frame_rows, self.frame_columns)
 
     def within(self, outer: "Window") -> tuple[slice, slice]:
         """Return this window's rows and columns as slices of a record that holds `outer`."""

@@ -3,25 +3,21 @@
 A chain of by-rows steps reads a band of rows that fits in the processor's cache, with the sum of
 the steps' halos, passes it through all steps, and keeps the rows in the middle. Each band is
 independent of every other, so the result is the same to the bit for any band height and any number
-of threads.
+of threads. In long series of short ramps even a few rows are too much for the cache: bands are cut
+to tiles there, which have a halo on all sides. Files hold whole rows, so what several tiles need is
+read at once, and waits in memory as the file has it.
 """
 
-import math
-import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, fields, is_dataclass, replace
-from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from calcore.model import Kept, Meta, Record, Reference, Window
-from calcore.model.layout import Plane, fields_of
 from calcore.model.record import map_records
-from calcore.run.scratch import ScratchPlane
+from calcore.run.frames import Frames
 from calcore.step import Step, accepted, diet_of
 
 
@@ -85,7 +81,7 @@ class Tally:
     def __init__(self) -> None:
         self.counts: dict[str, dict[str, int]] = {}
         self.seconds: dict[str, float] = {}
-        self._kept: dict[str, _Frames] = {}
+        self._kept: dict[str, Frames] = {}
         self._lock = threading.Lock()
 
     def add(self, slot: str, counts: Mapping[str, int], seconds: float) -> None:
@@ -99,7 +95,7 @@ class Tally:
     def keep(self, slot: str, kept: Kept, window: Window, frame: Window) -> None:
         """Add what a link keeps of one band of a frame."""
         with self._lock:
-            frames = self._kept.setdefault(slot, _Frames(frame, None))
+            frames = self._kept.setdefault(slot, Frames(frame, None))
         frames.put(kept.view(window), window)
 
     @property
@@ -144,14 +140,17 @@ class Chain:
         """Return `window` as it leaves the last link, in contiguous arrays."""
         return _trim(self._read(window, tally), window)
 
-    def glance(self, window: Window, tally: Tally | None = None) -> Any:
-        """Return `window` as it leaves the last link, as a view without copies."""
-        return _view(self._read(window, tally), window)
+    def glance(self, window: Window, tally: Tally, source: Record) -> Any:
+        """Return `window` of a part of the source as it leaves the last link, as a view."""
+        return _view(self._read(window, tally, source), window)
 
-    def _read(self, window: Window, tally: Tally | None) -> Any:
+    def held(self, window: Window) -> Record:
+        """Return what of the source it takes for a window, read as far as it lies in a file."""
+        return self.source.held(window.grown(self.halo))
+
+    def _read(self, window: Window, tally: Tally | None, source: Record | None = None) -> Any:
         """Return `window` and the halo around it, of which only the window is right."""
-        grown = window.grown(self.halo)
-        flow: Any = self.source.cut(grown)
+        flow: Any = (source or self.source).cut(window.grown(self.halo))
         for link in self.links:
             begun = time.perf_counter()
             link.confirm(_view(flow, window))
@@ -192,22 +191,47 @@ class Chain:
 
 
 _CACHE = 6 << 20
-_BAND = 1 << 27
+_BAND = 1 << 24
+_HELD = 1 << 26
+_LOW, _NARROW = 16, 64
 
 
-def band_rows(frame: Window, bytes_per_row: int, halo: int) -> int:
-    """Return a height of bands that fit in the processor's cache and are eight halos high.
+@dataclass(frozen=True)
+class Tiling:
+    """How a frame is cut: rows and columns of a tile, and columns of what is read at once."""
 
-    Bands of long time series would be too high for memory so: they are lower.
-    """
-    wanted = max(_CACHE // max(bytes_per_row, 1), 16, 8 * halo)
-    most = max(_CACHE, _BAND - 2 * halo * bytes_per_row) // max(bytes_per_row, 1)
-    return max(1, min(frame.frame_rows, wanted, most))
+    rows: int
+    columns: int
+    reading: int
+
+    @classmethod
+    def of(cls, frame: Window, bytes_per_pixel: int, halo: int) -> "Tiling":
+        """Return tiles that fit in the processor's cache and are eight halos high and wide.
+
+        Parameters
+        ----------
+        frame : Window
+            The whole frame.
+        bytes_per_pixel : int
+            What of a band one pixel holds.
+        halo : int
+            Rows and columns that links look beyond a tile.
+        """
+        height, width = frame.frame_rows, frame.frame_columns
+        rows = min(max(_CACHE // (bytes_per_pixel * width), _LOW, 8 * halo), height)
+        if rows * width * bytes_per_pixel <= _BAND:
+            return cls(rows, width, width)
+        rows = -(-height // (height // rows))
+        parts = -(-width * rows * bytes_per_pixel // _HELD)
+        narrow = max(_BAND // (bytes_per_pixel * rows), _NARROW, 8 * halo)
+        tiles = -(-width // (parts * narrow))  # of each part, all of one size
+        columns = -(-width // (parts * tiles))
+        return cls(rows, columns, columns * tiles)
 
 
 def collect(
     chain: Chain,
-    height: int,
+    tiling: Tiling,
     threads: int,
     tally: Tally,
     advanced: Callable[[int, int], None] | None = None,
@@ -219,14 +243,14 @@ def collect(
     ----------
     chain : Chain
         What to read from.
-    height : int
-        Rows of a band.
+    tiling : Tiling
+        How the frame is cut.
     threads : int
-        How many bands are worked on at once.
+        How many parts are worked on at once.
     tally : Tally
         Where the links' counts and times are added up.
     advanced : callable
-        Told how many of how many bands are done.
+        Told how many of how many parts are done.
     memory_budget : int, optional
         Planes of samples that would need more than this [bytes] in all are kept in scratch files.
 
@@ -236,35 +260,39 @@ def collect(
         What the last link returns, on whole frames; its metadata with what was counted.
     """
     frame = chain.frame
-    windows = list(_bands(frame, height))
+    parts = list(frame.tiles(tiling.rows, tiling.reading))
     told = advanced or _nobody
 
     def attempt() -> Any:
-        frames = _Frames(frame, memory_budget)
+        frames = Frames(frame, memory_budget)
         tally.counts.clear()
 
-        def work(window: Window) -> None:
-            frames.put(chain.glance(window, tally), window)
+        def work(part: Window) -> None:
+            tiles = list(part.tiles(tiling.rows, tiling.columns))
+            source = chain.held(part) if len(tiles) > 1 else chain.source
+            for tile in tiles:
+                frames.put(chain.glance(tile, tally, source), tile)
 
-        if threads <= 1 or len(windows) == 1:
-            for done, window in enumerate(windows, 1):
-                work(window)
-                told(done, len(windows))
+        if threads <= 1 or len(parts) == 1:
+            for done, part in enumerate(parts, 1):
+                work(part)
+                told(done, len(parts))
         else:
             with ThreadPoolExecutor(threads) as pool:
-                for done, _ in enumerate(pool.map(work, windows), 1):
-                    told(done, len(windows))
+                for done, _ in enumerate(pool.map(work, parts), 1):
+                    told(done, len(parts))
         return frames.result
 
     return chain.settled(attempt)
 
 
-def counted(step: Step, whole: Record, height: int) -> dict[str, int]:
-    """Return what a step counts in a whole frame, which is looked at band by band.
+def counted(step: Step, whole: Record, tiling: Tiling) -> dict[str, int]:
+    """Return what a step counts in a whole frame, which is looked at tile by tile.
 
-    What it does not count in every band, since only `apply` knows it, is left out.
+    What it does not count in every tile, since only `apply` knows it, is left out.
     """
-    bands = [step.tally(whole.cut(window)) for window in _bands(whole.frame, height)]
+    tiles = whole.frame.tiles(tiling.rows, tiling.columns)
+    bands = [step.tally(whole.view(tile)) for tile in tiles]
     names = set(bands[0]).intersection(*bands)
     return {name: sum(int(counts[name]) for counts in bands) for name in names}
 
@@ -283,11 +311,6 @@ def with_header(result: Any, link: Link, tally: Tally) -> Any:
     return map_records(result, marked)
 
 
-def _bands(frame: Window, height: int) -> Iterator[Window]:
-    for start in range(frame.row_start, frame.row_stop, height):
-        yield frame.with_rows(start, min(start + height, frame.row_stop))
-
-
 def _trim(result: Any, window: Window) -> Any:
     """Return a result without its halo."""
     if isinstance(result, Record):
@@ -298,69 +321,3 @@ def _trim(result: Any, window: Window) -> Any:
 def _view(result: Any, window: Window) -> Any:
     """Return a result without its halo, without copying a pixel."""
     return map_records(result, lambda record: record.view(window))
-
-
-class _Frames:
-    """Whole frames that fill up band by band, in memory or, if they are too big, in a file."""
-
-    def __init__(self, frame: Window, memory_budget: int | None) -> None:
-        self._frame, self._budget = frame, memory_budget
-        self._first: Any = None
-        self._planes: dict[tuple[str, str], Any] = {}
-        self._lock = threading.Lock()
-
-    def put(self, result: Any, window: Window) -> None:
-        """Copy one band to its place."""
-        with self._lock:
-            if not self._planes:
-                self._allocate(result)
-            if window.row_start == self._frame.row_start:
-                self._first = result
-        for path, name, values in _planes(result):
-            plane = self._planes[path, name]
-            if isinstance(plane, ScratchPlane):
-                plane.put(values, window)
-            else:
-                plane[..., window.rows, window.columns] = values
-
-    def _allocate(self, result: Any) -> None:
-        size = self._frame.frame_rows, self._frame.frame_columns
-        shapes = {
-            (path, name): ((*values.shape[:-2], *size), values.dtype)
-            for path, name, values in _planes(result)
-        }
-        total = sum(math.prod(shape) * dtype.itemsize for shape, dtype in shapes.values())
-        spill = self._budget is not None and total > self._budget
-        for key, (shape, dtype) in shapes.items():
-            if spill and len(shape) > 2:
-                self._planes[key] = ScratchPlane(shape, dtype, Path(tempfile.gettempdir()))
-            else:
-                self._planes[key] = np.empty(shape, dtype)
-
-    @property
-    def result(self) -> Any:
-        """The first band's record with whole planes."""
-        parts: dict[str, Record] = {}
-        for path, record in _records(self._first):
-            planes = {name: plane for (p, name), plane in self._planes.items() if p == path}
-            parts[path] = record.replace(window=None, **planes)
-        return parts[""] if isinstance(self._first, Record) else replace(self._first, **parts)
-
-
-def _planes(result: Any) -> Iterator[tuple[str, str, np.ndarray[Any, Any]]]:
-    for path, record in _records(result):
-        kind: Any = type(record)
-        for name in fields_of(kind, Plane):
-            plane = getattr(record, name)
-            if plane is not None:
-                yield path, name, plane
-
-
-def _records(result: Any) -> Iterator[tuple[str, Record]]:
-    if isinstance(result, Record):
-        yield "", result
-        return
-    for item in fields(result):
-        part = getattr(result, item.name)
-        if isinstance(part, Record):
-            yield item.name, part

@@ -1,5 +1,6 @@
 """Carry a record through built slots: bands where steps work by rows, whole frames elsewhere."""
 
+import math
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -19,7 +20,7 @@ from calcore.run.bands import (
     Link,
     Revised,
     Tally,
-    band_rows,
+    Tiling,
     collect,
     counted,
     parted,
@@ -121,12 +122,11 @@ class Execution:
         names = [built.slot.name for built in active]
         label = names[0] if len(names) == 1 else f"{names[0]} … {names[-1]}"
         self.progress.slot_started(self.product, label)
-        first = chain.frame
-        height = self.height or band_rows(first, _bytes_per_row(chain), chain.halo)
+        tiling = self._tiling(chain)
         tally = Tally()
         result = collect(
             chain,
-            height,
+            tiling,
             self.threads,
             tally,
             lambda done, total: self.progress.advanced(self.product, done, total),
@@ -144,7 +144,7 @@ class Execution:
                 result = result.replace(**last.step.finish(result.meta, whole, **wants))
                 tally.seconds[last.slot.name] += time.perf_counter() - begun
                 counts = tally.counts.setdefault(last.slot.name, {})
-                counts.update(counted(last.step, result, height))
+                counts.update(counted(last.step, result, tiling))
         for link in chain.links:
             result = with_header(result, link, tally)
         for built in pending:
@@ -152,6 +152,13 @@ class Execution:
         for built in pending:
             self._ended(built, result, tally, shared=built is not last)
         return result
+
+    def _tiling(self, chain: Chain) -> Tiling:
+        """Return the tiles a chain works on: bands of rows as high as the user says, if at all."""
+        frame = chain.frame
+        if self.height:
+            return Tiling(self.height, frame.frame_columns, frame.frame_columns)
+        return Tiling.of(frame, _bytes_per_pixel(chain), chain.halo)
 
     def _ended(self, built: BuiltSlot, result: Any, tally: Tally, *, shared: bool) -> None:
         name = built.slot.name
@@ -312,13 +319,10 @@ def _mark(flow: Any, built: BuiltSlot, status: str) -> Any:
     return map_records(flow, marked)
 
 
-def _bytes_per_row(chain: Chain) -> int:
-    """Return how much of a ramp one row holds, in float32 and flags."""
+def _bytes_per_pixel(chain: Chain) -> int:
+    """Return how much of a ramp one pixel holds, in float32 and flags."""
     shape = getattr(chain.source, "data").shape  # noqa: B009 - every record that flows has data
-    size = 5
-    for length in (*shape[:-2], shape[-1]):
-        size *= int(length)
-    return size
+    return 5 * int(math.prod(shape[:-2]))
 
 
 __all__ = ["Execution", "Save"]

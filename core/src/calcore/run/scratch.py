@@ -2,7 +2,9 @@
 
 import os
 import tempfile
+import threading
 import weakref
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +16,11 @@ from calcore.model import Window
 
 
 class ScratchPlane:
-    """A plane (..., ny, nx) in a file, written and read by rows; safe to use from threads.
+    """A plane (..., ny, nx) in a file, which lies there as it was put: safe to use from threads.
 
-    Written and read with offsets, not through a memory map, which would count as memory.
+    Parts lie one after the other, each with all its images, since it takes long to write a few rows
+    and columns of each of thousands of images. Written and read with offsets, not through a memory
+    map, which would count as memory.
 
     Parameters
     ----------
@@ -36,33 +40,54 @@ class ScratchPlane:
     def __init__(self, shape: tuple[int, ...], dtype: np.dtype[Any], folder: Path) -> None:
         self.shape, self.dtype, self.ndim = shape, dtype, len(shape)
         self._folder = folder
+        self._parts: list[tuple[Window, int]] = []
+        self._end = 0
+        self._lock = threading.Lock()
         self._file = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115 - lives as long as the plane
         weakref.finalize(self, self._file.close)
 
+    @property
+    def rows_together(self) -> int:
+        """Rows that are best read together."""
+        return max((window.shape[0] for window, _ in self._parts), default=1)
+
     def put(self, values: NDArray[Any], window: Window) -> None:
-        """Write the rows of a window that spans all columns."""
-        stack = np.ascontiguousarray(values, self.dtype).reshape(-1, *values.shape[-2:])
-        for number, image in enumerate(stack):
-            self._write(image, self._place(number, window.row_start))
+        """Write a part of the plane that has not been written yet."""
+        with self._lock:
+            place, self._end = self._end, self._end + values.size * self.dtype.itemsize
+        self._write(values, place)
+        with self._lock:
+            self._parts.append((window, place))
 
     def __getitem__(self, key: Any) -> NDArray[Any]:
-        """Return what an index of integers and slices of step 1, with or without ``...``, takes."""
+        """Return what an index of integers and slices of step 1, with or without ``...``, takes.
+
+        What nobody has written is 0.
+        """
         starts, sizes, axes = self._bounds(key)
-        *lead, rows, _ = sizes
-        width = self.shape[-1]
-        out = np.empty((int(np.prod(lead)), rows, width), self.dtype)
-        for image, place in zip(out, np.ndindex(*lead), strict=True):
-            first = [start + step for start, step in zip(starts, place, strict=False)]
-            number = int(np.ravel_multi_index(first, self.shape[:-2])) if first else 0
-            self._read(image, self._place(number, starts[-2]))
-        whole = out.reshape(*lead, rows, width)[..., starts[-1] : starts[-1] + sizes[-1]]
-        return whole[tuple(slice(None) if kept else 0 for kept in axes)]
+        *lead, rows, columns = sizes
+        wanted = self._window(starts, sizes)
+        out = np.zeros((int(np.prod(lead)), rows, columns), self.dtype)
+        for window, place in self._parts:
+            common = window.common(wanted)
+            if common is None:
+                continue
+            part = common.within(window)
+            target = out[:, *common.within(wanted)]
+            for first, number, images in _runs(starts[:-2], lead, self.shape[:-2]):
+                held = np.empty((number, *window.shape), self.dtype)
+                self._read(held, place + first * held[0].nbytes)
+                target[images] = held[:, *part]
+        return out.reshape(sizes)[tuple(slice(None) if kept else 0 for kept in axes)]
 
     def __setitem__(self, integration: int, values: NDArray[Any]) -> None:
         """Replace all of one integration."""
         count = int(np.prod(self.shape[1:-2]))
-        for number, image in enumerate(values.reshape(count, *self.shape[-2:])):
-            self._write(image, self._place(integration * count + number, 0))
+        images = values.reshape(count, *self.shape[-2:])
+        for window, place in self._parts:
+            size = int(np.prod(window.shape)) * self.dtype.itemsize
+            part = images[:, window.rows, window.columns]
+            self._write(part, place + integration * count * size)
 
     def __array__(
         self, dtype: np.dtype[Any] | None = None, copy: bool | None = None
@@ -90,15 +115,17 @@ class ScratchPlane:
             axes.append(isinstance(item, slice))
         return starts, sizes, axes
 
-    def _place(self, image: int, row: int) -> int:
-        """Return where a row of one of the images begins in the file."""
-        return (image * self.shape[-2] + row) * self.shape[-1] * self.dtype.itemsize
+    def _window(self, starts: list[int], sizes: list[int]) -> Window:
+        """Return the rows and columns of an index."""
+        (top, left), (rows, columns) = starts[-2:], sizes[-2:]
+        return Window(top, top + rows, left, left + columns, *self.shape[-2:])
 
     def _read(self, out: NDArray[Any], start: int) -> None:
         octets: Any = out.reshape(-1).view(np.uint8)
         view = memoryview(octets)
-        count = os.preadv(self._file.fileno(), [view], start) if view.nbytes else 0
-        view[count:] = bytes(view.nbytes - count)  # rows that nobody has written are 0
+        while view.nbytes:
+            count = os.preadv(self._file.fileno(), [view], start)
+            view, start = view[count:], start + count
 
     def _write(self, values: NDArray[Any], start: int) -> None:
         octets: Any = np.ascontiguousarray(values, self.dtype).reshape(-1).view(np.uint8)
@@ -112,3 +139,22 @@ class ScratchPlane:
                 self._folder,
                 f"has no room for scratch data ({error.strerror}); free some, or set TMPDIR",
             ) from error
+
+
+def _runs(
+    starts: list[int], sizes: list[int], shape: tuple[int, ...]
+) -> Iterator[tuple[int, int, slice]]:
+    """Yield runs of images that an index takes: the first one, how many, and their place in it.
+
+    All axes but the first are taken whole most of the time, and then all is one run.
+    """
+    together = len(sizes)
+    while together > 0 and sizes[together - 1] == shape[together - 1]:
+        together -= 1
+    together = max(together - 1, 0)  # a part of one axis is still a run
+    number = int(np.prod(sizes[together:]))
+    for run, place in enumerate(np.ndindex(*sizes[:together])):
+        at = [start + step for start, step in zip(starts, place, strict=False)]
+        at += starts[together:]
+        first = int(np.ravel_multi_index(at, shape)) if at else 0
+        yield first, number, slice(run * number, (run + 1) * number)

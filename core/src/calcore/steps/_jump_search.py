@@ -41,8 +41,8 @@ class Search(TwoPoint, AcrossIntegrations):
 
     def jumps(
         self, ramp: Ramp, gain: Gain, readnoise: ReadNoise, plan: JumpPlan
-    ) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
-        """Return flags (n_int, n_group, ny, nx) with jumps, and the number of jumps in each row."""
+    ) -> tuple[NDArray[np.uint8], NDArray[np.int32]]:
+        """Return flags (n_int, n_group, ny, nx) with jumps, and jumps of each pixel (ny, nx)."""
         arrays = ramp.data, ramp.groupdq, gain.data
         meta, n_differences = ramp.meta, ramp.data.shape[1] - 1
         together = 1 if self.rate_change is None else ramp.data.shape[0]

@@ -18,10 +18,10 @@ from calcore.errors import BadParameter
 from calcore.model import Kept, Record, Reference
 from calcore.model.layout import Plane, fields_of
 from calcore.parameters import parameters_of
-from calcore.run.bands import Chain, Link, Tally, collect, parted, with_header
+from calcore.run.bands import Chain, Link, Tally, Tiling, collect, parted, with_header
 from calcore.step import Step, accepted, diet_of
 
-HEIGHTS = (1, 7, 16)
+TILES = ((1, None), (7, None), (16, None), (7, 3), (None, 5))
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,7 +84,7 @@ class StepContract:
             _assert_same(old, new)
 
     def test_bands_give_what_whole_frames_give(self) -> None:
-        """Any height of bands and any number of threads gives the same bits."""
+        """Any size of bands, or of tiles, and any number of threads gives the same bits."""
         case = self.case()
         if not isinstance(case.flow, Record):
             return
@@ -95,19 +95,21 @@ class StepContract:
         if rows is None:
             return
         whole, kept = parted(case.step(case.flow, **case.given))
-        total = case.flow.frame.frame_rows
-        for height in (*HEIGHTS, total):
+        frame = case.flow.frame
+        for height, width in (*TILES, (None, None)):
+            columns = width or frame.frame_columns
+            tiling = Tiling(height or frame.frame_rows, columns, 2 * columns)
             for threads in (1, 2):
-                banded, banded_kept = _banded(case, rows.halo, height, threads)
-                _assert_same(whole, banded, path=f"{height}")
-                _assert_same(kept, banded_kept, path=f"{height} kept")
+                banded, banded_kept = _banded(case, rows.halo, tiling, threads)
+                _assert_same(whole, banded, path=f"{tiling}")
+                _assert_same(kept, banded_kept, path=f"{tiling} kept")
 
 
-def _banded(case: Case, halo: int, height: int, threads: int) -> tuple[Any, Kept | None]:
+def _banded(case: Case, halo: int, tiling: Tiling, threads: int) -> tuple[Any, Kept | None]:
     """Return what flows out of bands, and what is kept for the next exposure."""
     link = Link("step", case.step, case.given, halo)
     tally = Tally()
-    result = collect(Chain(case.flow).then(link), height, threads, tally)
+    result = collect(Chain(case.flow).then(link), tiling, threads, tally)
     if isinstance(result, Record):
         names = case.step.planes(case.flow.meta)
         if names:

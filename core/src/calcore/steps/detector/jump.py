@@ -17,7 +17,7 @@ from calcore.steps._jump_events import Events
 from calcore.steps._jump_search import JumpPlan, Search
 from calcore.steps._jump_settings import Consequences
 
-# What apply leaves in the metadata of a band for tally: first row, and jumps found in each row.
+# What apply leaves in the metadata of a band for tally: its place, and jumps found in each pixel.
 _FOUND = "jump.found"
 # What finish leaves for header: how many large events there were.
 _LARGE = "jump.large"
@@ -78,7 +78,7 @@ class Jump(Search, Consequences, Events, Step):
             )  # fmt: skip
         if after := self.after(ramp.meta, plan.gain):
             groupdq = spread_jumps(*arrays, groupdq, n_frames=frames, after=after)
-        meta = ramp.meta.set({_FOUND: (ramp.frame.row_start, tuple(found.tolist()))})
+        meta = ramp.meta.set({_FOUND: (ramp.frame, found)})
         return ramp.replace(groupdq=groupdq, pixeldq=pixeldq, meta=meta)
 
     def planes(self, meta: Meta) -> tuple[str, ...]:
@@ -95,10 +95,9 @@ class Jump(Search, Consequences, Events, Step):
     def tally(self, result: Ramp) -> Mapping[str, int]:
         """Count jumps, and groups that are of use."""
         counts = count_usable(result)
-        rows = result.frame.rows
-        first, found = result.meta.get(_FOUND, (0, ()))
-        if first <= rows.start and rows.stop <= first + len(found):
-            counts["jumps"] = sum(found[rows.start - first : rows.stop - first])
+        place, found = result.meta.get(_FOUND, (None, None))
+        if place is not None and place.holds(result.frame):
+            counts["jumps"] = int(found[result.frame.within(place)].sum())
         return counts
 
     def header(self, meta: Meta, tally: Mapping[str, int]) -> Meta:

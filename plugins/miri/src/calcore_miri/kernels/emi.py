@@ -179,7 +179,7 @@ def add_wave(
 
 @kernel
 def subtract_wave(
-    data: F4x4, place: F8x2, start: F8x2, shape: F8x2, amplitude: F8x2, out: F4x4
+    data: F4x4, first: int, place: F8x2, start: F8x2, shape: F8x2, amplitude: F8x2, out: F4x4
 ) -> None:
     """Subtract a wave from a ramp.
 
@@ -187,6 +187,8 @@ def subtract_wave(
     ----------
     data : float32 (n_int, n_group, ny, nx)
         Signal [DN]; NaN stays.
+    first : int
+        Place of the first column within the first sample, whose columns are read together.
     place : float64 (ny, n_sample)
         Phase [cycle], 0 to 1, of each sample relative to the start of the frame.
     start : float64 (n_int, n_group)
@@ -211,7 +213,7 @@ def subtract_wave(
                     value = shape[k, 0] + rest * (shape[k, 1] + rest * shape[k, 2])
                     value = shape[k, 3] + rest * value
                     wave = np.float32(amplitude[i, 0] * value)
-                    for x in range(4 * s, min(4 * s + 4, nx)):
+                    for x in range(max(4 * s - first, 0), min(4 * s - first + 4, nx)):
                         out[i, g, y, x] = data[i, g, y, x] - wave
 
 

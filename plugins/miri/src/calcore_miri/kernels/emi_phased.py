@@ -133,7 +133,7 @@ def aligned(wave: Double, table: Double) -> tuple[int, float]:
 
 @kernel
 def subtract_steps(
-    data: F4x4, place: I8x2, start: I8x2, period: float, table: F8x1, out: F4x4
+    data: F4x4, first: int, place: I8x2, start: I8x2, period: float, table: F8x1, out: F4x4
 ) -> None:
     """Subtract a wave that is given by steps from a ramp.
 
@@ -141,6 +141,8 @@ def subtract_steps(
     ----------
     data : float32 (n_int, n_group, ny, nx)
         Signal [DN]; NaN stays.
+    first : int
+        Place of the first column within the first sample, whose columns are read together.
     place : int64 (ny, n_sample)
         Clocks from the start of the frame to each sample.
     start : int64 (n_int, n_group)
@@ -160,5 +162,5 @@ def subtract_steps(
                 for s in range(place.shape[1]):
                     phase = np.floor((place[y, s] + start[i, g]) % period) / period
                     wave = table[min(int(phase * n_phase), n_phase - 1)]
-                    for x in range(4 * s, min(4 * s + 4, nx)):
+                    for x in range(max(4 * s - first, 0), min(4 * s - first + 4, nx)):
                         out[i, g, y, x] = data[i, g, y, x] - wave

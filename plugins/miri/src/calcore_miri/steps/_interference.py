@@ -58,9 +58,10 @@ class Clocks:
         return _phase(self.frame_clocks(n_int, n_group), frequency_hz)
 
     def sample_clocks(self, frame: Window) -> NDArray[np.intp]:
-        """Return clocks (ny, n_sample) from the frame's start to each sample."""
+        """Return clocks (ny, n_sample) from the frame's start to each sample of a window."""
         rows = np.arange(frame.row_start, frame.row_stop)[:, None] * self.row
-        return rows + np.arange(-(-frame.frame_columns // AMPLIFIERS)) * self.sample
+        samples = np.arange(frame.column_start // AMPLIFIERS, -(-frame.column_stop // AMPLIFIERS))
+        return rows + samples * self.sample
 
     def frame_clocks(self, n_int: int, n_group: int) -> NDArray[np.intp]:
         """Return clocks (n_int, n_group) from the exposure's start to that of each frame."""
@@ -180,7 +181,8 @@ class Wave:
         """Return a band (n_int, n_group, ny, nx) without the wave."""
         clean = np.empty_like(data)
         place = clocks.places(self.frequency_hz, frame)
-        subtract_wave(data, place, self.start, self.shape, self.amplitude, clean)
+        first = frame.column_start % AMPLIFIERS
+        subtract_wave(data, first, place, self.start, self.shape, self.amplitude, clean)
         return clean
 
 

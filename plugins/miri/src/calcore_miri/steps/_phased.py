@@ -17,7 +17,7 @@ from calcore_miri.kernels.emi_phased import (
     residuals,
     subtract_steps,
 )
-from calcore_miri.steps._interference import CLOCK_S, Clocks, Known, bands_of
+from calcore_miri.steps._interference import AMPLIFIERS, CLOCK_S, Clocks, Known, bands_of
 
 MOST_BINS = 500
 
@@ -75,7 +75,8 @@ class StepWave:
         n_int, n_group = data.shape[:2]
         starts = np.ascontiguousarray(clocks.frame_clocks(n_int, n_group), np.int64)
         place = np.ascontiguousarray(clocks.sample_clocks(frame), np.int64)
-        subtract_steps(data, place, starts, _period(self.frequency_hz), self.table, clean)
+        first = frame.column_start % AMPLIFIERS
+        subtract_steps(data, first, place, starts, _period(self.frequency_hz), self.table, clean)
         return clean
 
 

@@ -2,9 +2,9 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from calcore.errors import ReferenceInvalid, StepSkipped
 from calcore.model import Meta, Ramp, Reference
@@ -14,7 +14,7 @@ from calcore_miri.kernels.reset_switch import flag_first_groups
 
 # A sub-array that the table knows by another name.
 ALIASES = {"SUBPRISM": "SLITLESSPRISM"}
-# What apply leaves in the metadata of a band for tally: first row, and counts of pixels of each row.
+# What apply leaves in the metadata of a band for tally: its place, and pixels to count.
 _FOUND = "rscd.found"
 # Kinds of integrations, the first of an exposure and all others, as keywords name them.
 _KINDS = ("int1", "int2p")
@@ -61,35 +61,27 @@ class Rscd(Step):
             skips[0] = first
         skips = np.clip(skips, 0, n_group - 3)
         groupdq, pixeldq, flagged = flag_first_groups(ramp.groupdq, ramp.pixeldq, skips)
-        found: dict[str, tuple[int, ...]] = {}
+        found: dict[str, Any] = {}
         numbers: dict[str, int] = {}
         for kind, own in zip(_KINDS, (slice(0, begins), slice(begins, n_int)), strict=True):
             if skips[own].size:
                 numbers[f"rscd.ngroups_skip_{kind}"] = int(skips[own][0])
                 fewer = flagged[own] < skips[own, None, None]
-                found[f"keep_groups_saturation_{kind}"] = _by_row(fewer)
-                found[f"keep_bright_firstgroup_{kind}"] = _by_row(fewer & (flagged[own] == 0))
-        meta = ramp.meta.set({_FOUND: (ramp.frame.row_start, found), **numbers})
+                found[f"keep_groups_saturation_{kind}"] = fewer.any(axis=0)
+                found[f"keep_bright_firstgroup_{kind}"] = (fewer & (flagged[own] == 0)).any(axis=0)
+        meta = ramp.meta.set({_FOUND: (ramp.frame, found), **numbers})
         return ramp.replace(groupdq=groupdq, pixeldq=pixeldq, meta=meta)
 
     def tally(self, result: Ramp) -> Mapping[str, int]:
         """Count pixels that got groups back, and those that got all back, in any integration."""
-        rows = result.frame.rows
-        first, found = result.meta[_FOUND]
-        return {
-            name: sum(counts[rows.start - first : rows.stop - first])
-            for name, counts in found.items()
-        }
+        place, found = result.meta[_FOUND]
+        part = result.frame.within(place)
+        return {name: int(np.count_nonzero(pixels[part])) for name, pixels in found.items()}
 
     def header(self, meta: Meta, tally: Mapping[str, int]) -> Meta:
         """Write these counts."""
         counts = {f"rscd.{name}": number for name, number in tally.items()}
         return meta.set({_FOUND: None, **counts})
-
-
-def _by_row(pixels: NDArray[np.bool_]) -> tuple[int, ...]:
-    """Return how many pixels (n_int, ny, nx) of each row are marked in any integration."""
-    return tuple(np.count_nonzero(pixels.any(axis=0), axis=1).tolist())
 
 
 def _skips(meta: Meta, reference: RscdReference) -> tuple[int, int] | None:

@@ -1,0 +1,82 @@
+"""Whole frames that fill up part by part."""
+
+import math
+import tempfile
+import threading
+from collections.abc import Iterator
+from dataclasses import fields, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from calcore.model import Record, Window
+from calcore.model.layout import Plane, fields_of
+from calcore.run.scratch import ScratchPlane
+
+
+class Frames:
+    """Whole frames that fill up part by part, in memory or, if they are too big, in a file."""
+
+    def __init__(self, frame: Window, memory_budget: int | None) -> None:
+        self._frame, self._budget = frame, memory_budget
+        self._first: Any = None
+        self._planes: dict[tuple[str, str], Any] = {}
+        self._lock = threading.Lock()
+
+    def put(self, result: Any, window: Window) -> None:
+        """Copy one part to its place."""
+        with self._lock:
+            if not self._planes:
+                self._allocate(result)
+            own = self._frame.row_start, self._frame.column_start
+            if (window.row_start, window.column_start) == own:
+                self._first = result
+        for path, name, values in _planes(result):
+            plane = self._planes[path, name]
+            if isinstance(plane, ScratchPlane):
+                plane.put(values, window)
+            else:
+                plane[..., window.rows, window.columns] = values
+
+    def _allocate(self, result: Any) -> None:
+        size = self._frame.frame_rows, self._frame.frame_columns
+        shapes = {
+            (path, name): ((*values.shape[:-2], *size), values.dtype)
+            for path, name, values in _planes(result)
+        }
+        total = sum(math.prod(shape) * dtype.itemsize for shape, dtype in shapes.values())
+        spill = self._budget is not None and total > self._budget
+        for key, (shape, dtype) in shapes.items():
+            if spill and len(shape) > 2:
+                self._planes[key] = ScratchPlane(shape, dtype, Path(tempfile.gettempdir()))
+            else:
+                self._planes[key] = np.empty(shape, dtype)
+
+    @property
+    def result(self) -> Any:
+        """The first part's record with whole planes."""
+        parts: dict[str, Record] = {}
+        for path, record in _records(self._first):
+            planes = {name: plane for (p, name), plane in self._planes.items() if p == path}
+            parts[path] = record.replace(window=None, **planes)
+        return parts[""] if isinstance(self._first, Record) else replace(self._first, **parts)
+
+
+def _planes(result: Any) -> Iterator[tuple[str, str, np.ndarray[Any, Any]]]:
+    for path, record in _records(result):
+        kind: Any = type(record)
+        for name in fields_of(kind, Plane):
+            plane = getattr(record, name)
+            if plane is not None:
+                yield path, name, plane
+
+
+def _records(result: Any) -> Iterator[tuple[str, Record]]:
+    if isinstance(result, Record):
+        yield "", result
+        return
+    for item in fields(result):
+        part = getattr(result, item.name)
+        if isinstance(part, Record):
+            yield item.name, part
