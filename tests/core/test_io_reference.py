@@ -210,10 +210,15 @@ class TestTablesAndTrees:
         assert back.meta["instrument.name"] == "CAM"
 
     def test_a_missing_node(self, tmp_path):
-        asdf.AsdfFile({"meta": {}, "other": 1}).write_to(tmp_path / "d.asdf")
+        asdf.AsdfFile({"meta": {}, "other": 1, 5: 2}).write_to(tmp_path / "d.asdf")
         with pytest.raises(
-            ReferenceInvalid, match=r"has no node model, which .* it holds meta, other"
+            ReferenceInvalid, match=r"has no node model, which .* it holds meta, other, 5"
         ):
+            io.open_reference(tmp_path / "d.asdf", Distortion, science())
+
+    def test_keywords_without_names(self, tmp_path):
+        asdf.AsdfFile({"meta": [1], "model": 1}).write_to(tmp_path / "d.asdf")
+        with pytest.raises(ReferenceInvalid, match="its node meta is a list, no mapping; fetch"):
             io.open_reference(tmp_path / "d.asdf", Distortion, science())
 
     def test_what_is_no_asdf_file(self, tmp_path):

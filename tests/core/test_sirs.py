@@ -168,6 +168,11 @@ def test_kernels_are_looked_up_only_where_they_are_used(detector_ramp):
         ({"gamma": np.ones((4, N))}, r"zeta of DETECTOR has the shape \(\)"),
         ({"gamma": np.ones((4, 9)), "zeta": np.ones((4, 9))}, "at least 31 frequencies"),
         ([1, 2], "gamma of DETECTOR"),
+        (
+            {"gamma": np.ones((4, N)), "zeta": np.full((4, N), np.nan)},
+            "zeta of DETECTOR has weights that are no numbers",
+        ),
+        ({"gamma": "x", "zeta": "y"}, "gamma of DETECTOR"),
     ],
 )
 def test_weights_that_do_not_fit_are_refused(detector_ramp, entry, said):

@@ -119,7 +119,7 @@ def _node(tree: dict[str, Any], node: Node, path: Path, kind: type[Reference]) -
         raise FileInvalid(
             path,
             f"has no node {node.path}, which a file of type {kind.type} needs; it holds "
-            f"{', '.join(tree) or 'nothing'}. Give another file",
+            f"{', '.join(map(str, tree)) or 'nothing'}. Give another file",
         )
     check_read(path, value)
     return value

@@ -155,7 +155,7 @@ def read_asdf(path: Path, content: bytes) -> dict[str, Any]:
     Raises
     ------
     FileInvalid
-        It is no ASDF file, or holds objects whose package is not installed.
+        It is no ASDF file, holds objects whose package is not installed, or keywords without names.
     """
     if not content.startswith(b"#ASDF"):
         what = f"begins with {content[:10]!r}" if content else "is empty"
@@ -168,6 +168,10 @@ def read_asdf(path: Path, content: bytes) -> dict[str, Any]:
         raise FileInvalid(
             path, f"cannot be read as ASDF: {error}; fetch or make it again"
         ) from error
+    meta = tree.get("meta") or {}
+    if not isinstance(meta, Mapping):
+        what = type(meta).__name__
+        raise FileInvalid(path, f"its node meta is a {what}, no mapping; fetch or make it again")
     check_read(path, tree)
     return {key: value for key, value in tree.items() if key not in {"asdf_library", "history"}}
 

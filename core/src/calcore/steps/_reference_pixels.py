@@ -73,6 +73,11 @@ def line_kernels(
                 f"refpix needs weights of {outputs} amplifiers and at least {half_width + 1} "
                 "frequencies: give another file, or a smaller refpix.halfwidth"
             )
+        if not np.isfinite(weights).all():
+            raise ReferenceInvalid(
+                f"reference sirskernel: {name} of {meta.detector} has weights that are no numbers: "
+                "give another file, or refpix.refpix_algorithm=median"
+            )
         found.append(sirs.line_kernels(weights, half_width, smoothing))
     return found
 
