@@ -189,9 +189,8 @@ class TestScratchPlanes:
     @pytest.fixture
     def plane(self, values, tmp_path):
         made = ScratchPlane(values.shape, values.dtype, tmp_path)
-        for start in (3, 0):
-            window = Window(start, min(start + 4, 7), 0, 5, 7, 5)
-            made.put(values[..., window.rows, :], window)
+        for window in reversed(list(Window.whole(7, 5).tiles(3, 2))):
+            made.put(values[..., window.rows, window.columns], window)
         return made
 
     @pytest.mark.parametrize(
@@ -209,6 +208,14 @@ class TestScratchPlanes:
         plane[1] = values[2]
         values[1] = values[2]
         assert np.array_equal(np.asarray(plane), values)
+
+    def test_they_are_filled_group_by_group(self, values, tmp_path):
+        plane = ScratchPlane(values.shape, values.dtype, tmp_path).lay_out(3)
+        for place in np.ndindex(2, 4):
+            plane[place] = values[place]
+        values[2] = 0  # what nobody has written
+        assert np.array_equal(np.asarray(plane), values)
+        assert np.array_equal(plane[1, 1:3, 2:4], values[1, 1:3, 2:4])
 
     def test_what_is_not_there_is_refused(self, plane):
         for index in (3, (..., slice(0, 7, 2), slice(None)), -1):

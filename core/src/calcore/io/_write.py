@@ -1,6 +1,7 @@
 """Writing products, whole or band by band."""
 
 import contextlib
+import math
 import os
 import threading
 from collections.abc import Iterator, Mapping
@@ -173,13 +174,13 @@ class ProductWriter:
             with self._said():
                 self._write(self._offsets[name], encoded(np.asarray(plane), self._stored[name]))
             return
-        rows, columns = shape[-2:]
-        row_bytes = max(1, int(np.prod(shape, dtype=np.int64)) // max(1, rows)) * 4
-        step = max(1, _PIECE // row_bytes)
-        for start in range(0, rows, step):
-            stop = min(rows, start + step)
-            window = Window(start, stop, 0, columns, rows, columns)
-            self._put(name, np.asarray(plane[..., start:stop, :]), window)
+        stored, row_bytes = self._stored[name], int(shape[-1]) * 4
+        position = self._offsets[name]
+        for piece in _pieces(shape[:-1], max(1, _PIECE // max(1, row_bytes))):
+            values = encoded(np.asarray(plane[piece]), stored)
+            with self._said():
+                self._write(position, values)
+            position += values.nbytes
 
     def _put(self, name: str, values: NDArray[Any], window: Window) -> None:
         """Write rows and columns of a plane."""
@@ -343,3 +344,17 @@ class ProductWriter:
         except OSError as error:
             self.abort()
             raise OutputProblem(self.path, reason(error)) from error
+
+
+def _pieces(shape: tuple[int, ...], rows: int) -> Iterator[tuple[slice, ...]]:
+    """Yield indices of parts with at most so many rows, in the order in which they lie in a file."""
+    first, *rest = shape
+    inner = math.prod(rest)
+    if rest and inner > rows:
+        for place in range(first):
+            for piece in _pieces(tuple(rest), rows):
+                yield slice(place, place + 1), *piece
+        return
+    step = max(1, rows // max(1, inner))
+    for start in range(0, first, step):
+        yield (slice(start, min(start + step, first)),)

@@ -205,6 +205,11 @@ class Tiling:
     reading: int
 
     @classmethod
+    def bands(cls, frame: Window, rows: int) -> "Tiling":
+        """Return bands of whole rows."""
+        return cls(rows, frame.frame_columns, frame.frame_columns)
+
+    @classmethod
     def of(cls, frame: Window, bytes_per_pixel: int, halo: int) -> "Tiling":
         """Return tiles that fit in the processor's cache and are eight halos high and wide.
 
@@ -220,7 +225,7 @@ class Tiling:
         height, width = frame.frame_rows, frame.frame_columns
         rows = min(max(_CACHE // (bytes_per_pixel * width), _LOW, 8 * halo), height)
         if rows * width * bytes_per_pixel <= _BAND:
-            return cls(rows, width, width)
+            return cls.bands(frame, rows)
         rows = -(-height // (height // rows))
         parts = -(-width * rows * bytes_per_pixel // _HELD)
         narrow = max(_BAND // (bytes_per_pixel * rows), _NARROW, 8 * halo)
@@ -269,7 +274,7 @@ def collect(
 
         def work(part: Window) -> None:
             tiles = list(part.tiles(tiling.rows, tiling.columns))
-            source = chain.held(part) if len(tiles) > 1 else chain.source
+            source = chain.held(part) if tiling.reading > tiling.columns else chain.source
             for tile in tiles:
                 frames.put(chain.glance(tile, tally, source), tile)
 

@@ -46,11 +46,6 @@ class ScratchPlane:
         self._file = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115 - lives as long as the plane
         weakref.finalize(self, self._file.close)
 
-    @property
-    def rows_together(self) -> int:
-        """Rows that are best read together."""
-        return max((window.shape[0] for window, _ in self._parts), default=1)
-
     def put(self, values: NDArray[Any], window: Window) -> None:
         """Write a part of the plane that has not been written yet."""
         with self._lock:
@@ -58,6 +53,15 @@ class ScratchPlane:
         self._write(values, place)
         with self._lock:
             self._parts.append((window, place))
+
+    def lay_out(self, rows: int) -> "ScratchPlane":
+        """Make room for bands of so many rows, which images fill one after another."""
+        height, width = self.shape[-2:]
+        images = int(np.prod(self.shape[:-2])) * self.dtype.itemsize
+        for window in Window.whole(height, width).tiles(rows, width):
+            self._parts.append((window, self._end))
+            self._end += images * int(np.prod(window.shape))
+        return self
 
     def __getitem__(self, key: Any) -> NDArray[Any]:
         """Return what an index of integers and slices of step 1, with or without ``...``, takes.
@@ -80,14 +84,15 @@ class ScratchPlane:
                 target[images] = held[:, *part]
         return out.reshape(sizes)[tuple(slice(None) if kept else 0 for kept in axes)]
 
-    def __setitem__(self, integration: int, values: NDArray[Any]) -> None:
-        """Replace all of one integration."""
-        count = int(np.prod(self.shape[1:-2]))
+    def __setitem__(self, place: int | tuple[int, ...], values: NDArray[Any]) -> None:
+        """Write one integration, or one group of it, in all parts there are."""
+        first = place if isinstance(place, tuple) else (place,)
+        count = int(np.prod(self.shape[len(first) : -2]))
+        number = int(np.ravel_multi_index(first, self.shape[: len(first)])) * count
         images = values.reshape(count, *self.shape[-2:])
-        for window, place in self._parts:
+        for window, start in self._parts:
             size = int(np.prod(window.shape)) * self.dtype.itemsize
-            part = images[:, window.rows, window.columns]
-            self._write(part, place + integration * count * size)
+            self._write(images[:, window.rows, window.columns], start + number * size)
 
     def __array__(
         self, dtype: np.dtype[Any] | None = None, copy: bool | None = None
@@ -123,9 +128,9 @@ class ScratchPlane:
     def _read(self, out: NDArray[Any], start: int) -> None:
         octets: Any = out.reshape(-1).view(np.uint8)
         view = memoryview(octets)
-        while view.nbytes:
-            count = os.preadv(self._file.fileno(), [view], start)
+        while view.nbytes and (count := os.preadv(self._file.fileno(), [view], start)):
             view, start = view[count:], start + count
+        view[:] = bytes(view.nbytes)  # what lies beyond the end, nobody has written
 
     def _write(self, values: NDArray[Any], start: int) -> None:
         octets: Any = np.ascontiguousarray(values, self.dtype).reshape(-1).view(np.uint8)
