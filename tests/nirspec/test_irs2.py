@@ -10,15 +10,17 @@ from calcore.model.facts import Detector, ExposureType, Facts
 from calcore.model.interleaved import Interleaved
 from calcore.model.reference import Ipc as IpcReference
 from calcore.model.reference import Saturation as SaturationReference
+from calcore.step import ALONE, Room
 from calcore.steps.detector.ipc import Ipc as CoreIpc
 from calcore.steps.detector.saturation import Saturation as CoreSaturation
 from calcore.testing import Case, StepContract
 from calcore_nirspec.kernels.irs2 import Layout
 from calcore_nirspec.kernels.irs2_readings import group_mean
-from calcore_nirspec.kernels.irs2_reference import odd_pairs, pairs, stand_ins, subtract_parity
+from calcore_nirspec.kernels.irs2_reference import pairs, parity_levels, stand_ins
 from calcore_nirspec.kernels.irs2_saturation import flag_second_saturated
 from calcore_nirspec.kernels.transform import RealTransform
 from calcore_nirspec.references import Irs2Weights
+from calcore_nirspec.steps._irs2 import Readings
 from calcore_nirspec.steps._layout import layout_of
 from calcore_nirspec.steps.ipc import Ipc
 from calcore_nirspec.steps.refpix import RefPix
@@ -164,6 +166,44 @@ def test_kept_frames_keep_their_rows():
     assert Interleaved.of(result.meta) is not None
 
 
+class InParts:
+    """A plane that hands out parts, as a file does, and takes frames."""
+
+    def __init__(self, values):
+        self.values, self.shape, self.dtype = values, values.shape, values.dtype
+
+    def __getitem__(self, key):
+        part = self.values[key]
+        assert part.size < self.values.size, "all of it was asked for"
+        return part.copy()
+
+    def __setitem__(self, place, frame):
+        assert len(place) == 2
+        self.values[place] = frame
+
+
+class InFiles(Room):
+    """Two threads, and nothing in memory."""
+
+    def plane(self, shape, dtype):
+        return InParts(np.empty(shape, dtype))
+
+
+@pytest.mark.parametrize("preserve", [False, True])
+def test_frames_in_files_and_threads_give_the_same(preserve):
+    data = np.random.default_rng(15).normal(0, 5, (2, 3, FRAME, SIZE))
+    data[0, 1, 77, 5] = np.nan
+    exposure = ramp(data)
+    table = weights(alpha=0.5, beta=1.0)
+    step = RefPix(preserve_irs2_refpix=preserve, irs2_mean_subtraction=True)
+    whole = step(exposure, weights=table)
+    lazy = exposure.replace(data=InParts(exposure.data), groupdq=InParts(exposure.groupdq))
+    found = step(lazy, weights=table, room=InFiles(2))
+    np.testing.assert_array_equal(found.data.values, whole.data)
+    np.testing.assert_array_equal(getattr(found.groupdq, "values", None), whole.groupdq)
+    np.testing.assert_array_equal(found.pixeldq, whole.pixeldq)
+
+
 def small_layout():
     return layout_of(meta(), Interleaved.of(meta()))
 
@@ -174,7 +214,7 @@ def test_odd_pairs_are_found_and_replaced():
     frames = rng.normal(0, 1, (2, FRAME, SIZE)).astype(np.float32)
     rows = pairs(layout)[1, 0, 1]
     frames[:, rows] += 90
-    odd = odd_pairs(frames, layout, 1.5)
+    odd = Readings(frames[None], layout, ALONE).odd_pairs(1.5)
     assert odd[1, 0, 1]
     only, known = np.zeros_like(odd), np.zeros_like(odd)
     only[1, 1, 1] = True
@@ -225,7 +265,8 @@ def test_means_leave_out_what_is_no_number():
     groups[1, 0, 0] = np.nan
     groups[:, 3, 1] = np.nan
     sources = np.array([[0, 0], [0, 2], [-1, -1], [3, 3]])
-    mean = group_mean(groups, sources)
+    mean = np.empty((4, 2))
+    group_mean(groups, sources, mean)
     wanted = [[8, 9], [(2 + 18) / 2, 11], [0, 0], [14, np.nan]]
     wanted[1][0] = np.mean([(0 + 4) / 2, (16 + 20) / 2])
     np.testing.assert_array_equal(mean, wanted)
@@ -248,12 +289,13 @@ def test_parity_is_that_of_the_lines_at_the_ends():
         frame[low], frame[high] = 10 * k, 10 * k + 3
     bad = np.zeros(frame.shape, bool)
     science = Interleaved.of(meta()).science
-    np.testing.assert_allclose(np.abs(subtract_parity(frame, bad, layout)[science]), 0, atol=0.9)
+    left = frame - parity_levels(frame, bad, layout)[:, None]
+    np.testing.assert_allclose(np.abs(left[science]), 0, atol=0.9)
 
 
 def test_wrong_tables_are_refused_and_bad_bits_read():
     with pytest.raises(ReferenceInvalid, match=r"IRS2 table has 13312 rows where 20 are needed"):
-        weights().weights("alpha", 4, 10)
+        weights().weights("alpha", 3, 10)
     kinds = [("output", "i2"), ("odd_even", "i2"), ("mask", "u4")]
     bad = weights(bad=np.array([(2, 1, 0b10), (3, 2, 0b01)], kinds)).bad_pairs(5, 2)
     assert np.argwhere(bad).tolist() == [[2, 1, 0], [3, 0, 1]]

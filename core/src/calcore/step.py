@@ -22,6 +22,7 @@ a `Members` annotation    the association's members of a role, a tuple of record
 an `Auxiliary` one        the path of a file that the header names
 ``earlier: State[Kind]``  what the step kept of the previous exposure of the detector, or None
 what `prepare` returns    what the frame-wide first part found
+``room: Room``            threads and memory that a step on whole frames may take
 ========================  =====================================================================
 
 A step with state returns a frozen dataclass of what flows on and of what it keeps; that a step has
@@ -31,9 +32,13 @@ one puts the exposures of each detector in the order of time.
 import inspect
 import types
 from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from dataclasses import dataclass, fields, is_dataclass
 from functools import cache
 from typing import Annotated, Any, ClassVar, TypeVar, Union, get_args, get_origin, get_type_hints
+
+import numpy as np
 
 from calcore.model import Group, Kept, Meta, Record, Reference, Window
 from calcore.model.record import map_records
@@ -72,6 +77,35 @@ class _Earlier:
     """Marks what the same step returned for the previous exposure of the detector."""
 
 
+@dataclass(frozen=True)
+class Room:
+    """Threads and memory that a step on whole frames may take; this is one thread, all in memory.
+
+    Planes of samples that flow into a step that asks for it may lie in files: the step reads them in
+    parts, as ``ramp.data[integration, group]``, and writes large ones where `plane` says.
+    """
+
+    threads: int = 1
+
+    def plane(self, shape: tuple[int, ...], dtype: Any) -> Any:
+        """Return an empty plane (n_int, n_group, ny, nx), filled as ``plane[i, group] = frame``."""
+        return np.empty(shape, dtype)
+
+    def each(self, work: Callable[[Any], None], items: Iterable[Any]) -> None:
+        """Do some work for each item, on all threads."""
+        jobs = [(copy_context(), item) for item in items]
+        if self.threads <= 1:
+            for _, item in jobs:
+                work(item)
+            return
+        with ThreadPoolExecutor(self.threads) as pool:
+            for _ in pool.map(lambda job: job[0].run(work, job[1]), jobs):
+                pass
+
+
+ALONE = Room()
+"""One thread, and all in memory: for steps that are called by hand."""
+
 K = TypeVar("K", bound=Kept)
 State = Annotated[K | None, _Earlier()]
 """Asks for what the step kept of the previous exposure of the detector; None for the first.
@@ -96,7 +130,7 @@ class Diet:
     `flow` is the record class, `grouped` tells whether the step takes a set of them; `members`
     maps argument names to record class and role, `auxiliaries` to names of header keywords;
     `prepared` is the argument that takes what `prepare` returns; `state` is the argument that takes
-    what was kept of the previous exposure, and its class.
+    what was kept of the previous exposure, and its class; `room` is the argument that takes a Room.
     """
 
     flow: type[Any]
@@ -107,6 +141,7 @@ class Diet:
     prepared: str | None
     returns: Any
     state: tuple[str, type[Kept]] | None = None
+    room: str | None = None
 
 
 @cache
@@ -126,8 +161,7 @@ def diet_of(step: Any) -> Diet:
     wishes: list[Wish] = []
     members: dict[str, tuple[type[Record], str]] = {}
     auxiliaries: dict[str, str] = {}
-    prepared = None
-    state = None
+    prepared = state = room = None
     for name, parameter in signature.parameters.items():
         if name == "self":
             continue
@@ -147,6 +181,8 @@ def diet_of(step: Any) -> Diet:
             state = name, _strip_none(get_args(hint)[0])[0]
         elif isinstance(kind, type) and issubclass(kind, Reference):
             wishes.append(Wish(name, kind, optional))
+        elif hint is Room:
+            room = name
         elif prepared_type is not None and hint == prepared_type:
             prepared = name
         else:
@@ -166,6 +202,7 @@ def diet_of(step: Any) -> Diet:
         prepared=prepared,
         returns=hints.get("return"),
         state=state,
+        room=room,
     )
 
 

@@ -24,8 +24,8 @@ class Irs2Weights(Reference):
     table: Annotated[Table, TableExtension("IRS2", required=True)]
     bad: Annotated[Table, TableExtension("DQ")] | None = None
 
-    def weights(self, name: str, n_output: int, n_sample: int) -> NDArray[np.complex64]:
-        """Return weights (n_output, n_sample) of a frame's frequencies, the negative ones last.
+    def weights(self, name: str, output: int, n_sample: int) -> NDArray[np.complex64]:
+        """Return an output's weights (n_sample,) of a frame's frequencies, the negative ones last.
 
         Raises
         ------
@@ -37,8 +37,8 @@ class Irs2Weights(Reference):
                 f"the IRS2 table has {len(self.table)} rows where {2 * n_sample} are needed, two for "
                 "each pixel time of a frame; give one of this read-out"
             )
-        columns = [np.asarray(self.table[f"{name}_{k}"], np.float32) for k in range(n_output)]
-        return np.stack(columns).view(np.complex64)
+        column = np.ascontiguousarray(self.table[f"{name}_{output}"], np.float32)
+        return column.view(np.complex64)
 
     def bad_pairs(self, n_output: int, n_jump: int) -> NDArray[np.bool_]:
         """Return which pairs (n_output, n_jump, 2) are bad; jumps in ascending order of rows.

@@ -18,7 +18,6 @@ from numpy.typing import NDArray
 from calcore_nirspec.kernels.irs2_readings import (
     first_guess,
     fitted_line,
-    group_mean,
     lay_out,
     put_corrected,
 )
@@ -125,26 +124,16 @@ class Layout:
     @cached_property
     def _filter(self) -> NDArray[np.float32]:
         """Share of each frequency that fills gaps: the lowest, and as many of the highest."""
-        scale, cycles = self.n_sample / (712 * 2048), self.transform.cycles
-        order = np.minimum(cycles, self.n_sample - cycles)
+        scale, half = self.n_sample / (712 * 2048), self.n_sample // 2
 
         def low(cycles: NDArray[np.float64], start: float) -> NDArray[np.float64]:
             rising = np.clip((cycles - scale * start) / (scale * (_CUT - _PASS)), 0, 1)
             return 0.5 * (1 + np.cos(np.pi * rising))
 
-        high = self.n_sample / 2 - order
-        return (low(order.astype(float), _PASS) + low(high, _PASS + 1)).astype(np.float32)
-
-    def half(self, weights: NDArray[np.complex64]) -> Spectrum:
-        """Return weights (n_output, n_sample) of all frequencies as spectra of real series.
-
-        What would make a real series complex is left out.
-        """
-        real = weights.copy()
-        real[:, 0] += np.conj(weights[:, 0])
-        real[:, 1:] += np.conj(weights[:, :0:-1])
-        real *= np.complex64(0.5)
-        return self.transform.arranged(real)
+        order = np.arange(half + 1.0)
+        share = (low(order, _PASS) + low(half - order, _PASS + 1)).astype(np.float32)
+        cycles = self.transform.cycles
+        return share[np.minimum(cycles, self.n_sample - cycles)]
 
     def reference_spectrum(self, frame: Plane, mean: Mean, drift: "Drift") -> Spectrum:
         """Return the spectrum of the reference output, gaps filled."""
@@ -220,40 +209,57 @@ def _half_sine() -> NDArray[np.float32]:
     return np.sin(np.pi * place / (2 * _REACH + 2)).astype(np.float32)
 
 
-def corrected(
-    groups: NDArray[np.float32], layout: Layout, sources: NDArray[np.int64], alpha: Spectrum,
-    beta: Spectrum, targets: NDArray[np.int64], out: NDArray[np.float32], *, zeros_missing: bool,
-) -> None:  # fmt: skip
-    """Correct the groups of an integration, one after another.
+@dataclass(frozen=True, eq=False)
+class Correction:
+    """How the frames of an exposure are corrected.
 
-    Parameters
+    Attributes
     ----------
-    groups : array (n_group, n_row, n_column) float32 [DN]
-        NaN stands for no reading; so does what is exactly its pixel's mean if `zeros_missing`.
+    layout : Layout
+        When their rows are read.
     sources : array (n_row, 2)
         The rows whose mean is a row's reading, most often itself twice; -1 for a reading of 0.
-    alpha, beta : arrays (n_output - 1, n_frequency) complex64
+    alpha, beta : arrays (n_frequency,) complex64, one for each output but the reference output
         Weights of the reference output and of an output's own reference pixels.
-    targets : array (n_row,)
-        Row of the output that a row goes to, -1 for none.
-    out : array (n_group, n_row_out, n_column) float32
-        Where to.
+    kept : array (n_kept,)
+        Rows of the frame that the result has.
     zeros_missing : bool
         Take a reading that is its pixel's mean to the last bit for none.
     """
-    mean = group_mean(groups, sources)
-    for group, frame in enumerate(groups):
+
+    layout: Layout
+    sources: NDArray[np.int64]
+    alpha: list[Spectrum]
+    beta: list[Spectrum]
+    kept: NDArray[np.int64]
+    zeros_missing: bool
+
+    def of(self, frame: Plane, mean: Mean) -> Plane:
+        """Return what is kept (n_kept, n_column) of a frame (n_row, n_column), corrected [DN].
+
+        `mean` (n_row, n_column) is that of all frames of the integration, readings as `sources` have
+        them. NaN stands for no reading, and stays; the reference output stays as it is.
+        """
+        layout, sources, zeros_missing = self.layout, self.sources, self.zeros_missing
         drifts = [
             Drift.of(frame, mean, layout, k, sources, zeros_missing=zeros_missing)
             for k in range(len(layout.outputs))
         ]
         common = layout.reference_spectrum(frame, mean, drifts[0])
-        for k, drift in enumerate(drifts[1:]):
-            series = layout.shared(frame, mean, drift, k + 1, alpha[k], beta[k], common)
-            wanted = targets[layout.outputs[k + 1]] >= 0
-            rows = layout.outputs[k + 1][wanted]
+        targets = np.full(len(frame), -1)
+        targets[self.kept] = np.arange(len(self.kept))
+        out = np.empty((len(self.kept), frame.shape[1]), np.float32)
+        for k, drift in enumerate(drifts):
+            wanted = targets[layout.outputs[k]] >= 0
+            rows, times = layout.outputs[k][wanted], layout.first_times(layout.slots[wanted])
+            if k == 0:
+                out[targets[rows]] = frame[rows]
+                continue
+            series = layout.shared(
+                frame, mean, drift, k, self.alpha[k - 1], self.beta[k - 1], common
+            )
             put_corrected(
-                frame, mean, rows, sources[rows], layout.first_times(layout.slots[wanted]),
-                layout.turn, drift.level, drift.slope, zeros_missing, series, targets[rows],
-                out[group],
+                frame, mean, rows, sources[rows], times, layout.turn, drift.level, drift.slope,
+                zeros_missing, series, targets[rows], out,
             )  # fmt: skip
+        return out

@@ -121,25 +121,26 @@ def first_guess(series: F4x1, weight: F4x1) -> F4x1:
 
 
 @kernel
-def group_mean(groups: F4x3, sources: I8x2) -> F8x2:
-    """Return the mean over groups (n_row, n_column) of readings; NaN where none is a number."""
-    n_group, n_row, n = groups.shape
-    mean, count = np.empty((n_row, n)), np.empty(n)
-    for y in range(n_row):
-        first, second = sources[y, 0], sources[y, 1]
+def group_mean(groups: F4x3, sources: I8x2, out: F8x2) -> None:
+    """Write the mean over groups (n, n_column) of readings to `out`; NaN where none is a number.
+
+    Each of the n readings is the mean of two rows of `groups` (n_group, n_row, n_column), 0 for -1.
+    """
+    n = groups.shape[2]
+    count = np.empty(n)
+    for y in range(len(sources)):
+        first, second, mean = sources[y, 0], sources[y, 1], out[y]
         for x in range(n):
-            mean[y, x] = count[x] = 0.0
-        for g in range(n_group):
+            mean[x] = count[x] = 0.0
+        for g in range(len(groups)):
+            one, other = groups[g, max(first, 0)], groups[g, max(second, 0)]
             for x in range(n):
-                value = np.float32(0)
-                if first >= 0:
-                    value = (groups[g, first, x] + groups[g, second, x]) * np.float32(0.5)
+                value = (one[x] + other[x]) * np.float32(0.5) if first >= 0 else np.float32(0)
                 known = value == value  # noqa: PLR0124 - not NaN
-                mean[y, x] += value if known else np.float32(0)
+                mean[x] += value if known else np.float32(0)
                 count[x] += 1.0 if known else 0.0
         for x in range(n):
-            mean[y, x] /= count[x]
-    return mean
+            mean[x] /= count[x]
 
 
 @kernel

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import sigmaclip
 
-from calcore.kernels._jit import F4x3, F8x2, I8x1, kernel
+from calcore.kernels._jit import F4x3, F8x2, I8x2, kernel
 from calcore_nirspec.kernels.irs2 import Layout
 
 _CLIPPINGS = 5
@@ -22,13 +22,13 @@ def pairs(layout: Layout) -> NDArray[np.int64]:
     return rows.reshape(len(rows), -1, layout.reference // 2, 2)
 
 
-def odd_pairs(frames: NDArray[np.float32], layout: Layout, factor: float) -> NDArray[np.bool_]:
+def odd_pairs(statistics: NDArray[np.float64], factor: float) -> NDArray[np.bool_]:
     """Find pairs of reference pixels that stand out in an integration.
 
     Parameters
     ----------
-    frames : array (n_group, n_row, n_column) float32 [DN]
-        NaN is left out.
+    statistics : array (n_output, n_jump, n_pair, 3) [DN]
+        Mean, standard deviation and mean difference of each pair, as `pair_statistics` has them.
     factor : float
         How far [standard deviations of an output's pairs, clipped there] is too far above the mean.
 
@@ -36,11 +36,8 @@ def odd_pairs(frames: NDArray[np.float32], layout: Layout, factor: float) -> NDA
     -------
     array (n_output, n_jump, n_pair) bool
     """
-    found = pairs(layout)
-    shape = found.shape[:3]
-    values = np.array([pair_statistics(frames, rows) for rows in found.reshape(-1, 2)])
-    odd = np.zeros(shape, np.bool_)
-    for statistic in values.reshape(*shape, 3).transpose(3, 0, 1, 2):
+    odd = np.zeros(statistics.shape[:3], np.bool_)
+    for statistic in statistics.transpose(3, 0, 1, 2):
         for output, levels in enumerate(statistic):
             centre, scatter = _clipped(levels.ravel(), factor)
             odd[output] |= levels - centre > factor * scatter
@@ -61,33 +58,34 @@ def _clipped(values: NDArray[np.float64], factor: float) -> tuple[float, float]:
 
 
 @kernel
-def pair_statistics(frames: F4x3, rows: I8x1) -> F8x2:
-    """Return mean, standard deviation and mean difference (1, 3) of a pair of rows in all groups."""
+def pair_statistics(frames: F4x3, pairs: I8x2) -> F8x2:
+    """Return mean, standard deviation and mean difference (n, 3) of pairs of rows in all groups."""
     n_group, _, n = frames.shape
-    total = difference = square = 0.0
-    count = both = 0
-    for g in range(n_group):
-        for x in range(n):
-            for k in range(2):
-                value = frames[g, rows[k], x]
-                if value == value:  # noqa: PLR0124 - not NaN
-                    total += value
-                    count += 1
-            apart = abs(frames[g, rows[0], x] - frames[g, rows[1], x])
-            if apart == apart:  # noqa: PLR0124 - not NaN
-                difference += apart
-                both += 1
-    mean = total / count if count else np.nan
-    for g in range(n_group):
-        for k in range(2):
+    result = np.empty((len(pairs), 3))
+    for i in range(len(pairs)):
+        total = difference = square = 0.0
+        count = both = 0
+        for g in range(n_group):
             for x in range(n):
-                value = frames[g, rows[k], x]
-                if value == value:  # noqa: PLR0124 - not NaN
-                    square += (value - mean) ** 2
-    result = np.empty((1, 3))
-    result[0, 0] = mean
-    result[0, 1] = np.sqrt(square / count) if count else np.nan
-    result[0, 2] = difference / both if both else np.nan
+                for k in range(2):
+                    value = frames[g, pairs[i, k], x]
+                    if value == value:  # noqa: PLR0124 - not NaN
+                        total += value
+                        count += 1
+                apart = abs(frames[g, pairs[i, 0], x] - frames[g, pairs[i, 1], x])
+                if apart == apart:  # noqa: PLR0124 - not NaN
+                    difference += apart
+                    both += 1
+        mean = total / count if count else np.nan
+        for g in range(n_group):
+            for k in range(2):
+                for x in range(n):
+                    value = frames[g, pairs[i, k], x]
+                    if value == value:  # noqa: PLR0124 - not NaN
+                        square += (value - mean) ** 2
+        result[i, 0] = mean
+        result[i, 1] = np.sqrt(square / count) if count else np.nan
+        result[i, 2] = difference / both if both else np.nan
     return result
 
 
@@ -136,15 +134,15 @@ def stand_ins(
     return result
 
 
-def subtract_parity(
+def parity_levels(
     frame: NDArray[np.float32], bad: NDArray[np.bool_], layout: Layout
 ) -> NDArray[np.float32]:
-    """Return a frame without the level of each output's even and odd pixels.
+    """Return the level (n_row,) of each output's even and odd pixels, one for each row of a frame.
 
     Levels are clipped means over the first and the last lines, averaged; the first pair of a jump
     counts as even. `bad` (n_row, n_column) pixels are left out.
     """
-    result = frame.copy()
+    result = np.zeros(len(frame), np.float32)
     place = np.arange(layout.outputs.shape[1])
     where = np.flatnonzero(layout.interleaved).reshape(-1, layout.reference)
     parity = place % 2
@@ -160,5 +158,5 @@ def subtract_parity(
                 if values.size:
                     levels.append(sigmaclip(values, _SIGMA, _SIGMA).clipped.mean())
             if levels:
-                result[own] -= np.float32(np.mean(levels))
+                result[own] = np.mean(levels)
     return result

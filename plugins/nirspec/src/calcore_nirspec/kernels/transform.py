@@ -12,10 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.fft import fft, ifft
 
-from calcore.kernels._jit import F4x2, F4x3, kernel
+from calcore.kernels._jit import F4x1, F4x2, F4x3, kernel
 
 Spectrum = NDArray[np.complex64]
 Series = NDArray[np.float32]
+
+_CHUNK = 32  # columns in a product of matrices, so small that BLAS does it on the thread that asks
 
 
 @dataclass(frozen=True)
@@ -60,26 +62,54 @@ class RealTransform:
         turns = np.exp(-2j * np.pi * np.outer(row, column) / self.n)
         return _parts(turns.astype(np.complex64))
 
-    def arranged(self, spectra: NDArray[np.complex64]) -> NDArray[np.complex64]:
-        """Return spectra (n_series, n) of all frequencies as those of real series."""
-        rows = (self.odd + 1) // 2
-        folded = spectra.reshape(len(spectra), -1, self.odd)[:, :, :rows]
-        return np.ascontiguousarray(folded.transpose(0, 2, 1))
+    def of_real(self, weights: NDArray[np.complex64]) -> Spectrum:
+        """Return weights (n,) of all frequencies as the spectrum of a real series.
+
+        What would make a real series complex is left out.
+        """
+        folded = halves(weights.view(np.float32), self.odd)
+        return folded.view(np.complex64)[..., 0]
 
     def forward(self, series: Series) -> Spectrum:
         """Return the spectrum (n_row, n_column) of a series (n,)."""
-        parts = turned(self._analysis @ series.reshape(self.odd, -1), self._twiddle)
+        parts = turned(_product(self._analysis, series.reshape(self.odd, -1)), self._twiddle)
         return np.asarray(fft(parts.view(np.complex64)[..., 0], axis=1, overwrite_x=True))
 
     def inverse(self, spectrum: Spectrum) -> Series:
         """Return the series (n,) of a spectrum (n_row, n_column)."""
         waves = turned_back(_parts(ifft(spectrum, axis=1)), self._twiddle)
-        return np.asarray((self._synthesis @ waves).ravel())
+        return np.asarray(_product(self._synthesis, waves).ravel())
+
+
+def _product(matrix: NDArray[np.float32], other: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return the product of matrices, some columns at a time."""
+    rows, columns = len(matrix), other.shape[1]
+    result, width = np.empty((rows, columns), np.float32), min(_CHUNK, columns)
+
+    def chunks(values: NDArray[np.float32]) -> NDArray[np.float32]:
+        return values.reshape(len(values), -1, width).transpose(1, 0, 2)
+
+    np.matmul(matrix, chunks(other), out=chunks(result))
+    return result
 
 
 def _parts(numbers: Spectrum) -> NDArray[np.float32]:
     """Return real and imaginary parts (n_row, n_column, 2)."""
     return np.ascontiguousarray(numbers)[..., None].view(np.float32)
+
+
+@kernel
+def halves(weights: F4x1, odd: int) -> F4x3:
+    """Return half of complex numbers (2 * n,) plus their mirror images' conjugates, by row and column."""
+    n = len(weights) // 2
+    result = np.empty(((odd + 1) // 2, n // odd, 2), np.float32)
+    for x in range(n // odd):
+        for k in range((odd + 1) // 2):
+            here = k + odd * x
+            there = n - here if here else 0
+            result[k, x, 0] = (weights[2 * here] + weights[2 * there]) * np.float32(0.5)
+            result[k, x, 1] = (weights[2 * here + 1] - weights[2 * there + 1]) * np.float32(0.5)
+    return result
 
 
 @kernel

@@ -12,12 +12,13 @@ from calcore.model import Meta, Ramp, Reference, Window
 from calcore.model.interleaved import Interleaved
 from calcore.model.reference import SirsKernel
 from calcore.parameters import Doc, Range, Unit
-from calcore.step import Rows
+from calcore.step import ALONE, Room, Rows
 from calcore.steps._reference_pixels import Drifts
 from calcore.steps.detector.refpix import RefPix as CoreRefPix
-from calcore_nirspec.kernels.irs2 import Layout, corrected
-from calcore_nirspec.kernels.irs2_reference import odd_pairs, pairs, stand_ins, subtract_parity
+from calcore_nirspec.kernels.irs2 import Correction, Layout
+from calcore_nirspec.kernels.irs2_reference import pairs, stand_ins
 from calcore_nirspec.references import Irs2Weights
+from calcore_nirspec.steps._irs2 import Readings, kept
 from calcore_nirspec.steps._layout import layout_of
 
 _BAD = np.uint32(DQ.BAD_REF_PIXEL | DQ.DO_NOT_USE)
@@ -84,60 +85,47 @@ class RefPix(CoreRefPix):
         drifts: Drifts,
         sirskernel: SirsKernel | None = None,
         weights: Irs2Weights | None = None,
+        room: Room = ALONE,
     ) -> Ramp:
         """Subtract what the electronics added [DN]."""
         interleaved = Interleaved.of(ramp.meta)
         if interleaved is None:
             return super().apply(ramp, drifts=drifts, sirskernel=sirskernel)
         assert weights is not None
-        layout = layout_of(ramp.meta, interleaved)
-        n_output = len(layout.outputs)
-        alpha, beta = (
-            layout.half(weights.weights(name, n_output - 1, layout.n_sample))
-            for name in ("alpha", "beta")
-        )
-        odd, data = self._odd(ramp, layout), ramp.data.copy() if self.preserve_irs2_refpix else None
-        known = _in_time(weights.bad_pairs(n_output, odd.shape[1]))
-        bad_rows = np.any(ramp.pixeldq & np.uint32(DQ.BAD_REF_PIXEL), axis=1)
-        bad_rows &= self.replace_bad_rows
-        sources = stand_ins(layout, odd, known, bad_rows)
-        pixeldq = ramp.pixeldq.copy()
-        pixeldq[pairs(layout)[odd].ravel()] |= _BAD
+        readings = Readings(ramp.data, layout_of(ramp.meta, interleaved), room)
+        if self.irs2_mean_subtraction:
+            readings = readings.levelled(ramp)
+        odd = readings.odd_pairs(self.ovr_corr_mitigation_ftr)
+        pixeldq = np.array(ramp.pixeldq)
+        bad_rows = np.any(pixeldq & np.uint32(DQ.BAD_REF_PIXEL), axis=1) & self.replace_bad_rows
+        pixeldq[pairs(readings.layout)[odd].ravel()] |= _BAD
         pixeldq[bad_rows] |= _BAD
-        targets = np.arange(interleaved.rows)
-        if data is None:
-            targets[:] = -1
-            targets[interleaved.science] = np.arange(len(interleaved.science))
-            shape = (*ramp.data.shape[:2], len(interleaved.science), ramp.data.shape[3])
-            data = np.empty(shape, np.float32)
-        for own, out in zip(ramp.data, data, strict=True):
-            corrected(
-                self._levelled(own, ramp, layout), layout, sources, alpha, beta, targets, out,
-                zeros_missing=self.means_missing,
-            )  # fmt: skip
+        rows = np.arange(interleaved.rows) if self.preserve_irs2_refpix else interleaved.science
+        correction = self._correction(weights, readings.layout, odd, bad_rows, rows)
+        data = readings.corrected(correction)
         result = ramp.replace(pixeldq=pixeldq, meta=self.outgoing(ramp.meta))
         if self.preserve_irs2_refpix:
             return result.replace(data=data)
-        return interleaved.stripped(result, data=data).replace(window=None)
+        groupdq = kept(ramp.groupdq, rows, room)
+        return interleaved.stripped(result, data=data, groupdq=groupdq).replace(window=None)
 
-    def _levelled(
-        self, groups: NDArray[np.float32], ramp: Ramp, layout: Layout
-    ) -> NDArray[np.float32]:
-        """Return groups without the level of their even and odd pixels, if that is asked for."""
-        if not self.irs2_mean_subtraction:
-            return groups
-        bad = (ramp.pixeldq & np.uint32(DQ.DO_NOT_USE)) != 0
-        return np.stack([subtract_parity(group, bad, layout) for group in groups])
-
-    def _odd(self, ramp: Ramp, layout: Layout) -> NDArray[np.bool_]:
-        """Return pairs of reference pixels that are odd in any integration."""
-        factor = self.ovr_corr_mitigation_ftr
-        levelled = (self._levelled(own, ramp, layout) for own in ramp.data)
-        return np.asarray(np.any([odd_pairs(own, layout, factor) for own in levelled], axis=0))
-
-
-def _in_time(bad: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Return pairs, jumps in ascending order, in the order of time: even outputs read backwards."""
-    result = bad.copy()
-    result[::2] = result[::2, ::-1]
-    return result
+    def _correction(
+        self,
+        weights: Irs2Weights,
+        layout: Layout,
+        odd: NDArray[np.bool_],
+        bad_rows: NDArray[np.bool_],
+        rows: NDArray[np.int64],
+    ) -> Correction:
+        """Return how frames are corrected, given what of them is odd or bad, and which rows are kept."""
+        known = weights.bad_pairs(*odd.shape[:2])
+        known[::2] = known[::2, ::-1]  # in the order of time: even outputs read backwards
+        alpha, beta = (
+            [
+                layout.transform.of_real(weights.weights(name, k, layout.n_sample))
+                for k in range(len(odd) - 1)
+            ]
+            for name in ("alpha", "beta")
+        )
+        sources = stand_ins(layout, odd, known, bad_rows)
+        return Correction(layout, sources, alpha, beta, rows, self.means_missing)
