@@ -299,6 +299,16 @@ def test_wrong_tables_are_refused_and_bad_bits_read():
     kinds = [("output", "i2"), ("odd_even", "i2"), ("mask", "u4")]
     bad = weights(bad=np.array([(2, 1, 0b10), (3, 2, 0b01)], kinds)).bad_pairs(5, 2)
     assert np.argwhere(bad).tolist() == [[2, 1, 0], [3, 0, 1]]
+    assert not weights(bad=np.array([(0, 0, 0)], kinds)).bad_pairs(5, 2).any()
+    for output, pair in ((0, 1), (5, 1), (-1, 2), (2, 0), (2, 3)):
+        with pytest.raises(ReferenceInvalid, match=f"names output {output}, pair {pair}, where"):
+            weights(bad=np.array([(output, pair, 1)], kinds)).bad_pairs(5, 2)
+    with pytest.raises(ReferenceInvalid, match="have no column mask of numbers, but output, odd"):
+        weights(bad=np.array([(2, 1)], kinds[:2])).bad_pairs(5, 2)
+    with pytest.raises(ReferenceInvalid, match="have no column gamma_1 of numbers, but alpha_0"):
+        weights().weights("gamma", 1, N_SAMPLE)
+    with pytest.raises(ReferenceInvalid, match="column beta_2 of the IRS2 table holds what is no"):
+        weights(beta=np.nan).weights("beta", 2, N_SAMPLE)
 
 
 def test_a_hit_in_the_second_group_saturates_it():
