@@ -71,17 +71,24 @@ class ScratchPlane:
         starts, sizes, axes = self._bounds(key)
         *lead, rows, columns = sizes
         wanted = self._window(starts, sizes)
-        out = np.zeros((int(np.prod(lead)), rows, columns), self.dtype)
-        for window, place in self._parts:
-            common = window.common(wanted)
-            if common is None:
-                continue
-            part = common.within(window)
+        out = np.empty((int(np.prod(lead)), rows, columns), self.dtype)
+        found = [
+            (window, place, common)
+            for window, place in self._parts
+            if (common := window.common(wanted)) is not None
+        ]
+        if sum(int(np.prod(common.shape)) for _, _, common in found) < rows * columns:
+            out[:] = 0
+        for window, place, common in found:
             target = out[:, *common.within(wanted)]
             for first, number, images in _runs(starts[:-2], lead, self.shape[:-2]):
+                at = place + first * int(np.prod(window.shape)) * self.dtype.itemsize
+                if common == window and target[images].flags.c_contiguous:
+                    self._read(target[images], at)
+                    continue
                 held = np.empty((number, *window.shape), self.dtype)
-                self._read(held, place + first * held[0].nbytes)
-                target[images] = held[:, *part]
+                self._read(held, at)
+                target[images] = held[:, *common.within(window)]
         return out.reshape(sizes)[tuple(slice(None) if kept else 0 for kept in axes)]
 
     def __setitem__(self, place: int | tuple[int, ...], values: NDArray[Any]) -> None:
