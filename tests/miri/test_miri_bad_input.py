@@ -452,6 +452,21 @@ def test_an_output_that_is_no_folder_is_named(miri_visit, tmp_path):
     assert ended.returncode == 1
     (line,) = sentences(ended)
     assert str(blocked) in line
+    ended = command("run", miri_visit.raw[0], "--stage", "1", "-o", tmp_path / ("y" * 300))
+    (line,) = sentences(ended)
+    assert "File name too long; choose another with -o" in line
+
+
+def test_what_is_no_file_is_named_and_not_waited_for(miri_visit, tmp_path):
+    os.mkfifo(tmp_path / "pipe_uncal.fits")
+    (tmp_path / "folder_uncal.fits").mkdir()
+    (tmp_path / miri_visit.raw[0].name).symlink_to(miri_visit.raw[0])
+    products = run(tmp_path, stage="1", output=tmp_path / "out").products
+    assert [one.name for one in products if one.status is Status.FAILED] == [
+        "folder_uncal.fits", "pipe_uncal.fits",
+    ]  # fmt: skip
+    assert all("is no file with content; name" in one.reason for one in products[:2])
+    assert products[2].status is Status.COMPLETE
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="the superuser may write anywhere")

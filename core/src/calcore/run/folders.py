@@ -1,5 +1,6 @@
 """Folders that products go to: found out to be of use before the first pixel, made when needed."""
 
+import errno
 import os
 from pathlib import Path
 
@@ -28,8 +29,14 @@ def check_folder(folder: Path) -> None:
     Raises
     ------
     OutputProblem
-        It, or the folder it would be made in, may not be written, or is no folder.
+        It, or the folder it would be made in, may not be written, or is no folder; or no file can
+        have such a name.
     """
+    try:
+        folder.lstat()
+    except OSError as error:
+        if error.errno == errno.ENAMETOOLONG:
+            raise OutputProblem(folder, f"{error.strerror}; choose another with -o") from error
     place = next(path for path in (folder, *folder.absolute().parents) if os.path.lexists(path))
     what = "" if place == folder else f"{place} "
     if not place.is_dir():

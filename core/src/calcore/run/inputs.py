@@ -127,6 +127,9 @@ def _add(path: Path, found: Inventory, *, named: bool) -> None:
     """Add a file to what was found; to the problems if it cannot be used."""
     if named or path.suffix != ".json":
         found.named.add(path)
+    if not os.path.isfile(path) and os.path.exists(path):  # noqa: PTH110, PTH113 - False if closed
+        found.problems.append((path, FileInvalid(path, f"is no file with content; {_WANTED}")))
+        return
     if path.suffix == ".json":
         try:
             found.associations.append(load_association(path))
