@@ -27,9 +27,14 @@ from calcore.run.bands import (
     with_header,
 )
 from calcore.run.outcome import Progress, SlotOutcome, Status
+from calcore.run.room import RunnersRoom
 from calcore.step import accepted
 
 Save = Callable[[str, Any], None]
+_WRITTEN = 1 << 25
+"""Results of long series that are only written are kept in scratch files if larger [byte]."""
+_IN_PARTS = 1 << 27
+"""The same for frames that a step reads in parts, and for those it makes."""
 
 
 @dataclass
@@ -81,7 +86,7 @@ class Execution:
                 flow = _mark(flow, built, "SKIPPED") if self._chain is None else flow
                 continue
             flow = self._do(flow, built)
-        return self._flush(flow)
+        return self._flush(flow, only_written=True)
 
     def _skipped(self, built: BuiltSlot) -> None:
         if self._chain is not None:
@@ -100,7 +105,7 @@ class Execution:
         if not built.diet.grouped and not built.diet.members and not slot.branch:
             rows = step.rows(_meta(flow), built.references)
         if rows is None or slot.optional:
-            flow = self._flush(flow)
+            flow = self._flush(flow, in_parts=built.diet.room is not None)
             return self._whole(flow, built)
         link = _Guarded(slot.name, step, built.given, rows.halo, self.product)
         with _named(slot.name, self.product):
@@ -112,8 +117,11 @@ class Execution:
             flow = self._flush(flow)
         return flow
 
-    def _flush(self, flow: Any) -> Any:
-        """Pass all bands through the chain that has gathered, and finish its last step."""
+    def _flush(self, flow: Any, *, only_written: bool = False, in_parts: bool = False) -> Any:
+        """Pass all bands through the chain that has gathered, and finish its last step.
+
+        Less is held in memory where what flows out is only written, or read in parts.
+        """
         if self._chain is None:
             return flow
         chain, pending = self._chain, self._pending
@@ -123,6 +131,7 @@ class Execution:
         label = names[0] if len(names) == 1 else f"{names[0]} … {names[-1]}"
         self.progress.slot_started(self.product, label)
         tiling = self._tiling(chain)
+        only_written &= tiling.columns < chain.frame.frame_columns  # of a long series
         tally = Tally()
         result = collect(
             chain,
@@ -130,7 +139,7 @@ class Execution:
             self.threads,
             tally,
             lambda done, total: self.progress.advanced(self.product, done, total),
-            self.memory_budget,
+            _WRITTEN if only_written else _IN_PARTS if in_parts else self.memory_budget,
         )
         self.kept.update(tally.kept)
         last = active[-1]
@@ -157,7 +166,7 @@ class Execution:
         """Return the tiles a chain works on: bands of rows as high as the user says, if at all."""
         frame = chain.frame
         if self.height:
-            return Tiling(self.height, frame.frame_columns, frame.frame_columns)
+            return Tiling.bands(frame, self.height)
         return Tiling.of(frame, _bytes_per_pixel(chain), chain.halo)
 
     def _ended(self, built: BuiltSlot, result: Any, tally: Tally, *, shared: bool) -> None:
@@ -189,6 +198,8 @@ class Execution:
                 given = dict(built.given)
                 for argument, (kind, role) in built.diet.members.items():
                     given[argument] = self.members(kind, role)
+                if built.diet.room is not None:
+                    given[built.diet.room] = RunnersRoom(self.threads, _IN_PARTS)
                 result = _call(built, self._entering(flow, built), given)
         except StepSkipped as reason:
             self._report(SlotOutcome(slot.name, Status.SKIPPED, reason=str(reason)))
@@ -220,7 +231,7 @@ class Execution:
     def _entering(self, flow: Any, built: BuiltSlot) -> Any:
         """Return the flow as the step wants it: a set of one, an image made of a rate."""
         wanted = built.diet.flow
-        if isinstance(flow, Record):
+        if isinstance(flow, Record) and built.diet.room is None:
             flow = flow.loaded()
         if built.diet.grouped and not isinstance(flow, Group):
             return Group(self.product, (flow,))
