@@ -116,6 +116,37 @@ def test_partly_saturated_averages_are_not_used(detector_ramp, rate):
     assert (plain.groupdq & DNU == 0).all()
 
 
+@pytest.mark.parametrize("frames", [2, 4, 8])
+@pytest.mark.parametrize("groups", [1, 2, 4])
+def test_the_last_average_is_looked_at_too(detector_ramp, frames, groups):
+    """However many of the last group's frames were clipped, and only then."""
+    level = 200.0
+    for clipped in range(frames):
+        last = groups * frames
+        rate = (1000 - level) / (last - clipped + 0.5)  # the frame after the last whole one is over
+        reads = level + rate * np.arange(1, last + 1)
+        data = np.full((1, groups, *SHAPE), level)
+        data[0, :, 9, 9] = np.minimum(reads, 1000).reshape(groups, frames).mean(axis=1)
+        ramp = detector_ramp(data, frames=frames)
+        given = {"saturation": reference(), "superbias": bias(level)}
+        flags = Saturation(n_pix_grow_sat=0, last_average=True)(ramp, **given).groupdq
+        wanted = np.zeros((1, groups, *SHAPE))
+        wanted[0, -1, 9, 9] = DNU if clipped else 0
+        np.testing.assert_array_equal(flags, wanted)
+        plain = Saturation(n_pix_grow_sat=0)(ramp, **given).groupdq
+        assert plain[0, -1, 9, 9] == 0
+
+
+def test_flags_of_the_last_average_grow(detector_ramp):
+    data = np.full((1, 2, *SHAPE), 1.0)
+    data[0, :, 9, 9] = 400, 950
+    ramp = detector_ramp(data, frames=4)
+    step = Saturation(n_pix_grow_sat=1, last_average=True)
+    flags = step(ramp, saturation=reference(), superbias=bias()).groupdq
+    assert (flags[0, 1, 8:11, 8:11] == DNU).all()
+    assert np.count_nonzero(flags) == 9
+
+
 def test_a_hit_in_the_second_of_three_groups(detector_ramp):
     """A jump that begins within group 2 saturates group 3 alone; group 2's mean is no one's."""
     data = np.full((1, 3, *SHAPE), 210.0)
@@ -168,5 +199,5 @@ class TestContract(StepContract):
         self.ramp = detector_ramp(data, frames=4, zeroframe=data[:, 0])
 
     def case(self):
-        step = Saturation(n_pix_grow_sat=2)
+        step = Saturation(n_pix_grow_sat=2, last_average=True)
         return Case(step, self.ramp, {"saturation": reference(), "superbias": bias()})

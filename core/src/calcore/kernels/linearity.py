@@ -3,7 +3,9 @@
 The correction of averages follows from the detector's response alone: the average of signals that
 went through a non-linear response is not the response to the average. The reads of a group are
 foretold from the slope of the linearised ramp, sent through the inverse response, shifted so that
-their mean is what was measured, made linear one by one, and averaged.
+their mean is what was measured, made linear one by one, and averaged. Where the inverse is not known,
+the second term of Taylor's series at the average tells as much: reads that scatter by v about their
+mean have a mean linear signal that is larger by v f''/2.
 """
 
 import numpy as np
@@ -69,8 +71,8 @@ def _polynomial_image(data: F4x3, coefficients: F4x3, out: F4x3) -> None:
 
 
 @kernel
-def _ends(data: F4x4, groupdq: U1x4, coefficients: F4x3, times: F8x1, out_first: F8x3,
-          out_rate: F8x3) -> None:  # fmt: skip
+def _ends(data: F4x4, groupdq: U1x4, coefficients: F4x3, times: F8x1, since_reset: float,
+          out_first: F8x3, out_rate: F8x3) -> None:  # fmt: skip
     integrations, groups, rows, columns = data.shape
     last = coefficients.shape[0] - 1
     for i in range(integrations):
@@ -80,6 +82,8 @@ def _ends(data: F4x4, groupdq: U1x4, coefficients: F4x3, times: F8x1, out_first:
                 for g in range(groups):
                     good += 1 - ((groupdq[i, g, y, x] >> 1) & 1)
                 end = max(good - 2, 1)
+                if since_reset < np.inf and good < 3:
+                    end = 0
                 for g in (0, end):
                     value = np.float64(data[i, g, y, x])
                     if groupdq[i, g, y, x] & SATURATED == 0:
@@ -89,6 +93,7 @@ def _ends(data: F4x4, groupdq: U1x4, coefficients: F4x3, times: F8x1, out_first:
                             value = value * signal + coefficients[last - 1 - back, y, x]
                     if g == 0:
                         out_first[i, y, x] = value
+                        out_rate[i, y, x] = value / since_reset
                     else:
                         out_rate[i, y, x] = (value - out_first[i, y, x]) / times[end]
 
@@ -155,6 +160,36 @@ def _by_reads(data: F4x4, groupdq: U1x4, coefficients: F4x3, inverse: F4x3, offs
                         result[x] = signal[x] if known[x] & SATURATED != 0 else mean
 
 
+@kernel
+def _by_curvature(data: F4x4, groupdq: U1x4, coefficients: F4x3, scatter: float, rate: F8x3,
+                  out: F4x4) -> None:  # fmt: skip
+    integrations, groups, rows, columns = data.shape
+    value, first, second = np.empty(PIECE), np.empty(PIECE), np.empty(PIECE)
+    for y in range(rows):
+        for start in range(0, columns, PIECE):
+            stop = min(start + PIECE, columns)
+            size = stop - start
+            for i in range(integrations):
+                slope = rate[i, y, start:stop]
+                for g in range(groups):
+                    signal = data[i, g, y, start:stop]
+                    known = groupdq[i, g, y, start:stop]
+                    result = out[i, g, y, start:stop]
+                    for x in range(size):
+                        value[x], first[x], second[x] = 0, 0, 0
+                    for k in range(coefficients.shape[0] - 1, -1, -1):
+                        term = coefficients[k, y, start:stop]
+                        for x in range(size):
+                            second[x] = second[x] * signal[x] + first[x]
+                            first[x] = first[x] * signal[x] + value[x]
+                            value[x] = value[x] * signal[x] + term[x]
+                    for x in range(size):
+                        # Reads of a steady ramp are closer together where the response is weaker.
+                        spread = slope[x] / first[x] if first[x] > 0 else 0.0
+                        bent = np.float32(value[x] + second[x] * spread * spread * scatter)
+                        result[x] = signal[x] if known[x] & SATURATED != 0 else bent
+
+
 def linearize(
     data: NDArray[np.float32], groupdq: NDArray[np.uint8], coefficients: NDArray[np.float32]
 ) -> NDArray[np.float32]:
@@ -204,22 +239,28 @@ def linearize_averages(
     data: NDArray[np.float32],
     groupdq: NDArray[np.uint8],
     coefficients: NDArray[np.float32],
-    inverse: NDArray[np.float32],
+    inverse: NDArray[np.float32] | None,
     frames: int,
     gap: int,
+    *,
+    from_reset: bool = False,
 ) -> NDArray[np.float32]:
     """Make a ramp linear whose groups are averages of several reads.
 
     Parameters
     ----------
     data : float32 (n_int, n_group, ny, nx)
-        Signal above the bias [DN]; at least two groups.
+        Signal above the bias [DN]; at least two groups, or one with `from_reset`.
     groupdq : uint8 (n_int, n_group, ny, nx)
         Flags; samples that are SATURATED keep their signal.
     coefficients, inverse : float32 (n_coefficient, ny, nx)
         Coefficients of rising powers, constant first: from measured to linear signal, and back.
+        Without those back, the curvature of the response is used.
     frames, gap : int
         Reads averaged into a group, and reads dropped after it.
+    from_reset : bool
+        Whether the slope of ramps with fewer than three groups that are not saturated is that from
+        the reset, where the signal is 0, to the first group.
 
     Returns
     -------
@@ -235,7 +276,11 @@ def linearize_averages(
     offsets = reads - reads[0].mean()
     shape = data.shape[0], *data.shape[2:]
     first, rate = np.empty(shape), np.empty(shape)
-    _ends(data, groupdq, coefficients, offsets.mean(axis=1), first, rate)
+    since_reset = (frames + 1) / 2 if from_reset else np.inf
+    _ends(data, groupdq, coefficients, offsets.mean(axis=1), since_reset, first, rate)
     out = np.empty_like(data)
+    if inverse is None:
+        _by_curvature(data, groupdq, coefficients, (frames**2 - 1) / 12, rate, out)
+        return out
     _by_reads(data, groupdq, coefficients, inverse, offsets, first, rate, out)
     return out

@@ -78,6 +78,19 @@ def _flag_partial(data: F4x3, threshold: F4x2, shares: F4x1, reach: int, out: U1
 
 
 @kernel
+def _flag_last(data: F4x3, threshold: F4x2, before: F4x2, ahead: float, reach: int, out: U1x3,
+               out_source: U1x2, out_wide: U1x1) -> None:  # fmt: skip
+    groups, rows, columns = data.shape
+    last, rise = groups - 1, np.float32(ahead)
+    for y in range(rows):
+        for x in range(columns):
+            value, known = data[last, y, x], out[last, y, x] & np.uint8(SATURATED | DO_NOT_USE)
+            high = value + (value - before[y, x]) * rise >= threshold[y, x]
+            out_source[y, x] = np.uint8(DO_NOT_USE) if high and known == 0 else np.uint8(0)
+    _grow(out_source, reach, out[last], out_wide)
+
+
+@kernel
 def _flag_second(data: F4x3, threshold: F4x2, bias: F4x2, mean_first: float, last_third: float,
                  frames: int, out: U1x3) -> None:  # fmt: skip
     _, rows, columns = data.shape
@@ -153,6 +166,8 @@ def flag_partly_saturated(
     reach: int,
     frames: int,
     gap: int,
+    *,
+    last: bool = False,
 ) -> NDArray[np.uint8]:
     """Flag averages of several frames of which only the last were saturated, by DO_NOT_USE.
 
@@ -169,6 +184,8 @@ def flag_partly_saturated(
         How far these flags grow, in a square box [pixel].
     frames, gap : int
         Frames averaged into a group, and frames dropped after it.
+    last : bool
+        Whether to look at the last group, too, which no other follows.
 
     Returns
     -------
@@ -176,7 +193,8 @@ def flag_partly_saturated(
         A group before a saturated one is flagged if a steady signal with its mean would have
         passed the threshold by its last frame. The second of three groups is flagged as well if
         the third is saturated although the first foretells that it should not be, and the second
-        rose by more than one saturated frame explains: a hit of unknown time.
+        rose by more than one saturated frame explains: a hit of unknown time. The last group is
+        flagged if a signal that rises as it did before has passed the threshold by the last frame.
     """
     n_group = data.shape[1]
     out = groupdq.copy()
@@ -188,8 +206,12 @@ def flag_partly_saturated(
     for i in range(data.shape[0]):
         _flag_partial(data[i], checked, shares, reach, out[i], source, wide)
         if n_group > 2:
-            mean, last = (frames + 1) / 2, float(begin[2] + frames)
-            _flag_second(data[i], threshold, bias, mean, last, frames, out[i])
+            mean, end = (frames + 1) / 2, float(begin[2] + frames)
+            _flag_second(data[i], threshold, bias, mean, end, frames, out[i])
+        if last:
+            before, since = (data[i, -2], frames + gap) if n_group > 1 else (bias, (frames + 1) / 2)
+            ahead = (frames - 1) / 2 / since
+            _flag_last(data[i], checked, before, ahead, reach, out[i], source, wide)
     return out
 
 

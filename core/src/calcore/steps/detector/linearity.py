@@ -26,7 +26,7 @@ class Linearity(Neighbours, Step):
     """Correct the pixels' non-linear response by a polynomial of the signal.
 
     Where groups are averages and the reference knows the inverse polynomial, the average is made
-    linear read by read. Saturated samples keep their signal. So do pixels whose coefficients are
+    linear read by read; without it, as if it were a single read, or by the response's curvature. Saturated samples keep their signal. So do pixels whose coefficients are
     not usable (NaN, no linear term, or flagged NO_LIN_CORR); they become NO_LIN_CORR.
     """
 
@@ -35,6 +35,21 @@ class Linearity(Neighbours, Step):
         Doc(
             "Count the frames dropped between groups when the reads of an average are foretold. "
             "The reference pipeline does not."
+        ),
+    ] = False
+    curvature: Annotated[
+        bool,
+        Doc(
+            "Where groups are averages and the reference has no inverse polynomial, use the "
+            "curvature of the response. The reference pipeline takes an average for a read."
+        ),
+    ] = False
+    from_reset: Annotated[
+        bool,
+        Doc(
+            "Foretell the reads of an average from the level at the reset where fewer than three "
+            "groups are not saturated: the second may hold saturated reads. The reference pipeline "
+            "takes the second."
         ),
     ] = False
     shared: Annotated[
@@ -77,11 +92,17 @@ class Linearity(Neighbours, Step):
         flags[bad] |= unusable
         meta = ramp.meta
         frames = int(meta.get("exposure.nframes", 1))
-        if linearity.inverse is not None and frames > 1 and ramp.data.shape[1] > 1:
-            inverse, bad = _usable(linearity.inverse, flags)
-            flags[bad] |= unusable
+        least = 1 if self.from_reset else 2
+        known = self.curvature or linearity.inverse is not None
+        if known and frames > 1 and ramp.data.shape[1] >= least:
+            inverse = linearity.inverse
+            if inverse is not None:
+                inverse, bad = _usable(inverse, flags)
+                flags[bad] |= unusable
             gap = meta.group_gap if self.count_gaps else 0
-            data = linearize_averages(ramp.data, ramp.groupdq, forward, inverse, frames, gap)
+            data = linearize_averages(
+                ramp.data, ramp.groupdq, forward, inverse, frames, gap, from_reset=self.from_reset
+            )
         else:
             data = linearize(ramp.data, ramp.groupdq, forward)
         if ipc is not None and meta.get("cal_step.ipc") != "COMPLETE":

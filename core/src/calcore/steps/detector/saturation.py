@@ -45,6 +45,15 @@ class Saturation(Neighbours, Step):
         ),
     ] = False
 
+    last_average: Annotated[
+        bool,
+        Doc(
+            "Look at the last group of an integration, too: only some of its frames were saturated "
+            "if the signal, rising as before, passed the threshold by the last of them. The "
+            "reference pipeline looks at groups that a saturated one follows."
+        ),
+    ] = False
+
     def _averages(self, meta: Meta) -> bool:
         return self.use_readpatt and int(meta.get("exposure.nframes", 1)) > 1
 
@@ -86,5 +95,6 @@ class Saturation(Neighbours, Step):
         meta, reach = part.meta, self.n_pix_grow_sat
         gap = meta.group_gap if self.count_gaps else 0
         return flag_partly_saturated(
-            data, groupdq, threshold, bias, reach, meta.frames_per_group, gap
-        )
+            data, groupdq, threshold, bias, reach, meta.frames_per_group, gap,
+            last=self.last_average,
+        )  # fmt: skip
