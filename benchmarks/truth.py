@@ -13,7 +13,7 @@ import time
 from importlib.metadata import version
 from pathlib import Path
 
-from benchmarks import truth_few, truth_hits, truth_ideas
+from benchmarks import truth_events, truth_few, truth_hits, truth_ideas
 from benchmarks.truth_page import OURS, PEER, SAME, hit_misses, misses, page
 from benchmarks.truth_score import Result, measure
 from benchmarks.truth_visits import Observed, Visit, calibrate, jwst_python, observe
@@ -291,7 +291,8 @@ def main() -> None:
     if missing := [visit.title for visit in VISITS if visit not in visits]:
         versions += f". Left out: {'; '.join(missing)}"
     work = arguments.work.resolve()
-    hits, more = truth_hits.section(work), truth_few.section(work) + truth_ideas.section(work)
+    hits = truth_hits.section(work) + truth_events.section(work)
+    more = truth_few.section(work) + truth_ideas.section(work)
     arguments.page.write_text(page(results, versions, hits, more), encoding="utf-8")
 
 

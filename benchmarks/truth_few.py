@@ -10,9 +10,6 @@ that knows reset noise, read noise, gain and flux.
 
 import argparse
 import itertools
-import os
-import subprocess
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,7 +17,7 @@ import numpy as np
 from benchmarks.truth_bound import FloatArray
 from benchmarks.truth_exposure import ExposureTruth, read_calibrated
 from benchmarks.truth_rates import grown, robust_scatter
-from benchmarks.truth_visits import Observed, Visit, instrument_of, observe
+from benchmarks.truth_visits import Observed, Visit, calibrate, instrument_of, observe
 
 from calcore.simulate.visit import VisitOptions
 
@@ -108,18 +105,10 @@ def score(truth: ExposureTruth, products: Path, reset: float) -> list[Row]:
     return rows
 
 
-def calibrate(observed: Observed, prior: int) -> Path:
+def calibrated(observed: Observed, prior: int) -> Path:
     """Calibrate an exposure taking the level at the reset for ramps of up to so many groups."""
-    output = observed.folder / f"prior_{prior}"
-    if not (output / "done").exists():
-        output.mkdir(exist_ok=True)
-        command = [
-            sys.executable, "-m", "calcore.cli", "run", str(observed.folder), "-o", str(output), "--stage",
-            "1", "--save", "dark_current", "--overwrite", "-q", "--set", f"ramp_fit.reset_prior={prior}",
-        ]  # fmt: skip
-        subprocess.run(command, env={**os.environ, **observed.environment}, check=True)
-        (output / "done").touch()
-    return output
+    wished = {"ramp_fit": {"reset_prior": prior}}
+    return calibrate(observed, "default", name=f"prior_{prior}", parameters=wished)
 
 
 HEAD = """## Short ramps
@@ -143,13 +132,14 @@ def section(work: Path, prior: int = 3) -> str:
             instrument="nircam",
             options=VisitOptions(seed=70 + number, n_dithers=1, subarray="SUB640", **options),
             ladder=0.1,
+            saved=("dark_current",),
             brightest=8.0 if "pattern" in options else 4.0,
         )
         observed = observe(visit, work)
         (truth,) = observed.truths()
         detector = truth.root.split("_")[3].upper()
         reset = instrument_of(visit).physics(detector).pixels.reset_noise_electron
-        before, after = (score(truth, calibrate(observed, groups), reset) for groups in (0, prior))
+        before, after = (score(truth, calibrated(observed, groups), reset) for groups in (0, prior))
         for old, new in zip(before, after, strict=True):
             if new.groups > prior:
                 continue

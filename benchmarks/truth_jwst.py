@@ -1,8 +1,11 @@
 """Calibrate a visit with the reference pipeline; run by the interpreter that has it.
 
-python truth_jwst.py FOLDER_OF_RAW_FILES OUTPUT STAGE
+python truth_jwst.py FOLDER_OF_RAW_FILES OUTPUT STAGE [PARAMETERS]
+
+PARAMETERS is JSON: step, parameter, value.
 """
 
+import json
 import sys
 from pathlib import Path
 
@@ -12,9 +15,12 @@ from jwst.pipeline import Detector1Pipeline, Image2Pipeline, Image3Pipeline
 def main() -> None:
     """Run stage 1 with the steps that operations use, and stages 2 and 3 if the third word is ``all``."""
     folder, output, stage = Path(sys.argv[1]), sys.argv[2], sys.argv[3]
+    wished = json.loads(sys.argv[4]) if len(sys.argv) > 4 else {}
     for raw in sorted(folder.glob("*_uncal.fits")):
         steps = {"jump": {"save_results": True, "suffix": "jump"}, "ipc": {"skip": True},
                  "emicorr": {"skip": False}}  # fmt: skip
+        for step, parameters in wished.items():
+            steps.setdefault(step, {}).update(parameters)
         Detector1Pipeline.call(str(raw), save_results=True, output_dir=output, steps=steps)
     if stage != "all":
         return

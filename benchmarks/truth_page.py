@@ -47,7 +47,7 @@ def page(results: Sequence[Result], versions: str, hits: str = "", more: str = "
     versions
         Of the programs.
     hits
-        The section of `benchmarks.truth_hits`.
+        The sections of `benchmarks.truth_hits` and `benchmarks.truth_events`.
     more
         Further sections.
     """

@@ -3,12 +3,16 @@
 Everything is kept below a folder and made only once: a visit by its name, products by program.
 """
 
+import json
 import os
 import subprocess
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from importlib import import_module
 from pathlib import Path
+from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 from benchmarks.truth_bound import FloatArray
@@ -25,6 +29,7 @@ from calcore.simulate.sky_options import full_flux_jy
 from calcore.simulate.visit import VisitOptions, simulate
 
 HERE = Path(__file__).parent
+NOTHING: Mapping[str, Mapping[str, Any]] = MappingProxyType({})
 REFERENCE_AS_OPERATIONS = {
     "nircam": ("--set", "ipc.skip=true"),
     "nirspec": ("--set", "ipc.skip=true"),
@@ -279,7 +284,14 @@ def integration_time_s(options: VisitOptions, instrument: SimulatedInstrument) -
     return Plan(pattern=pattern, clocking=clocks, n_ints=1, n_groups=groups).integration_time_s
 
 
-def calibrate(observed: Observed, program: str, stage: str | None = None) -> Path:
+def calibrate(
+    observed: Observed,
+    program: str,
+    stage: str | None = None,
+    *,
+    name: str = "",
+    parameters: Mapping[str, Mapping[str, Any]] = NOTHING,
+) -> Path:
     """Calibrate a visit with a program, unless that was done; return the folder of products.
 
     Parameters
@@ -290,20 +302,28 @@ def calibrate(observed: Observed, program: str, stage: str | None = None) -> Pat
         A profile of calcore, or "jwst".
     stage
         "1" or "all"; the visit's own by default.
+    name
+        Of the folder; the program's by default.
+    parameters
+        Values by step and parameter, beyond those that the program has.
     """
     stage = stage or observed.visit.stage
-    output = observed.folder / program
+    output = observed.folder / (name or program)
     done = output / f"done_{stage}"
     if done.exists():
         return output
     output.mkdir(exist_ok=True)
     if program == "jwst":
-        command = [jwst_python(), HERE / "truth_jwst.py", observed.folder, output, stage]
+        wished = json.dumps({step: dict(values) for step, values in parameters.items()})
+        command = [jwst_python(), HERE / "truth_jwst.py", observed.folder, output, stage, wished]
     else:
         command = [sys.executable, "-m", "calcore.cli", "run", observed.folder, "-o", output,
                    "--stage", stage, "--profile", program, "--overwrite", "-q"]  # fmt: skip
         for slot in observed.visit.saved:
             command += ["--save", slot]
+        for step, values in parameters.items():
+            for parameter, value in values.items():
+                command += ["--set", f"{step}.{parameter}={value}"]
         if program == "reference":
             command += REFERENCE_AS_OPERATIONS.get(observed.visit.instrument, ())
     with (output / "log.txt").open("w") as log:
