@@ -89,9 +89,17 @@ def test_tables_that_are_no_function_are_refused(detector_ramp, counts, values, 
         AdcNonlinearity()(detector_ramp(np.zeros((1, 2, 2, 2))), adcinl=table(counts, values))
 
 
-def test_a_table_without_its_columns_is_refused(detector_ramp):
-    rows = np.zeros(3, [("counts", "f8"), ("error", "f8")])
-    with pytest.raises(ReferenceInvalid, match="has the columns counts, error"):
+@pytest.mark.parametrize(
+    ("kinds", "columns"),
+    [
+        ([("counts", "f8"), ("error", "f8")], "counts, error"),
+        ([("counts", "U3"), ("deviation", "f8")], "deviation"),
+        ([("counts", "c8"), ("deviation", "f8", (2,))], "none"),
+    ],
+)
+def test_a_table_without_its_columns_is_refused(detector_ramp, kinds, columns):
+    rows = np.zeros(3, kinds)
+    with pytest.raises(ReferenceInvalid, match=f"has the columns {columns} of numbers, and"):
         AdcNonlinearity()(
             detector_ramp(np.zeros((1, 2, 2, 2))),
             adcinl=AdcNonlinearityReference(meta=Meta({}), table=rows),

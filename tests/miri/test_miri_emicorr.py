@@ -291,6 +291,32 @@ def test_what_cannot_be_done_is_refused():
     broken = {"A": {"frequency": 390.7, "phase_amplitudes": [1.0, np.nan, 3.0]}}
     with pytest.raises(ReferenceInvalid, match="finite numbers"):
         EmiCorr().check(meta, {"emicorr": reference("A", waves=broken)})
+    fine = {"frequency": 390.7, "phase_amplitudes": [1.0, 2.0, 3.0]}
+    for wrong, said in (
+        ({"frequency": "fast"}, "frequency of wave 'A' is 'fast'; a number above 0"),
+        ({"frequency": 0}, "frequency of wave 'A' is 0;"),
+        ({"frequency": np.nan}, "frequency of wave 'A' is nan;"),
+        ({"phase_amplitudes": None}, r"shape \(\); a row of at least three finite numbers"),
+        ({"phase_amplitudes": ["a", "b", "c"]}, "a row of at least three finite numbers"),
+    ):
+        with pytest.raises(ReferenceInvalid, match=said):
+            EmiCorr().check(meta, {"emicorr": reference("A", waves={"A": {**fine, **wrong}})})
+    for waves, said in (
+        ([1], "has a list where entries such as 'A'"),
+        ({"A": 7}, "has a int where"),
+    ):
+        with pytest.raises(ReferenceInvalid, match=said):
+            EmiCorr().check(meta, {"emicorr": reference("A", waves=waves)})
+    usual = {"rowclocks": 1, "frameclocks": 100, "freqs": {"FAST": ["A"]}}
+    for case, said in (
+        ({**usual, "rowclocks": 0}, "rowclocks of EMPTY is 0; a number above 0"),
+        ({**usual, "frameclocks": None}, "frameclocks of EMPTY is None;"),
+        ({**usual, "freqs": None}, "has a NoneType where entries such as 'FAST'"),
+    ):
+        with pytest.raises(ReferenceInvalid, match=said):
+            EmiCorr().check(
+                make(sky(), subarray__name="EMPTY").meta, {"emicorr": reference("A", EMPTY=case)}
+            )
 
 
 # One wave after the other.

@@ -56,11 +56,12 @@ def _deviation(reference: AdcNonlinearityReference) -> NDArray[np.float32]:
     ReferenceInvalid
         The table lacks a column, or its numbers do not climb.
     """
-    names = reference.table.dtype.names or ()
+    kinds = reference.table.dtype
+    names = [name for name in kinds.names or () if kinds[name].kind in "iuf"]
     if not {"counts", "deviation"} <= set(names):
         raise ReferenceInvalid(
-            f"reference adcinl: the table has the columns {', '.join(names)}, and counts and "
-            "deviation [DN] are needed; add them"
+            f"reference adcinl: the table has the columns {', '.join(names) or 'none'} of "
+            "numbers, and counts and deviation [DN] are needed; add them"
         )
     counts, deviation = (
         np.asarray(reference.table[name], np.float64) for name in ("counts", "deviation")

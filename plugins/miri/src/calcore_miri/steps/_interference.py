@@ -111,26 +111,58 @@ class Known:
         StepSkipped
             The groups are no single reads, or the reference has no wave for this read-out.
         ReferenceInvalid
-            The reference does not describe a wave that it lists.
+            The reference does not describe a wave that it lists, or has text for numbers.
         """
         pattern = _pattern(meta)
         speed = pattern.removesuffix("R1")
         name = f"FULL_{speed}" if meta.subarray == "FULL" else meta.subarray
-        case = reference.subarray_cases.get(name)
+        case = _entry(reference.subarray_cases, name)
         if case is None:
             raise StepSkipped(f"the reference has no clocks for {name}")
-        names: Any = case["freqs"].get(speed)
+        names: Any = _entry(case.get("freqs"), speed)
         if isinstance(names, Mapping):
             names = names.get(meta.detector)
         if not names:
             raise StepSkipped(f"the reference has no wave for {name}, {pattern}, {meta.detector}")
         clocks = Clocks(
             sample=_samples(meta, pattern),
-            row=int(case["rowclocks"]),
-            frame=int(case["frameclocks"]),
+            row=int(_above_0(case, "rowclocks", name)),
+            frame=int(_above_0(case, "frameclocks", name)),
             resets=int(pattern.endswith("R1")),
         )
         return cls(clocks, tuple(_wave(reference, name) for name in names))
+
+
+def _entry(node: Any, name: str) -> Any:
+    """Return an entry of a node of the reference, or None; a node must have entries by name.
+
+    Raises
+    ------
+    ReferenceInvalid
+        It has none.
+    """
+    if not isinstance(node, Mapping):
+        raise ReferenceInvalid(
+            f"the emicorr reference has a {type(node).__name__} where entries such as {name!r} are "
+            "needed; give another file"
+        )
+    return node.get(name)
+
+
+def _above_0(node: Any, name: str, of: str) -> float:
+    """Return a number above 0 from an entry of the reference.
+
+    Raises
+    ------
+    ReferenceInvalid
+        It is something else.
+    """
+    value = _entry(node, name)
+    if not (isinstance(value, int | float) and 0 < value < np.inf):
+        raise ReferenceInvalid(
+            f"the emicorr reference says {name} of {of} is {value!r}; a number above 0 is needed"
+        )
+    return value
 
 
 def _pattern(meta: Meta) -> str:
@@ -148,19 +180,25 @@ def _samples(meta: Meta, pattern: str) -> int:
 
 def _wave(reference: Emi, name: str) -> tuple[float, NDArray[np.float64]]:
     """Return frequency [Hz] and values (n_phase,) of a wave."""
-    entry = reference.frequencies.get(name)
+    entry = _entry(reference.frequencies, name)
     if entry is None:
         raise ReferenceInvalid(
             f"the emicorr reference lists wave {name!r} and does not describe it; "
             f"it describes {', '.join(sorted(reference.frequencies))}"
         )
-    values = np.asarray(entry["phase_amplitudes"], np.float64)
-    if values.ndim != 1 or len(values) < 3 or not np.isfinite(values).all():
+    frequency_hz = _above_0(entry, "frequency", f"wave {name!r}")
+    values = np.asarray(entry.get("phase_amplitudes", ()))
+    if (
+        values.dtype.kind not in "iuf"
+        or values.ndim != 1
+        or len(values) < 3
+        or not np.isfinite(values).all()
+    ):
         raise ReferenceInvalid(
             f"the emicorr reference's wave {name!r} has phase_amplitudes of shape {values.shape}; "
             "a row of at least three finite numbers is needed"
         )
-    return float(entry["frequency"]), values
+    return float(frequency_hz), values.astype(np.float64)
 
 
 @dataclass(frozen=True)
