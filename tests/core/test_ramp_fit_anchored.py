@@ -6,8 +6,7 @@ import pytest
 from calcore.flags import DQ
 from calcore.kernels._resultants import group_reads
 from calcore.kernels.ramp_fit_anchored import ResetLevel, anchor
-from calcore.kernels.ramp_fit_likelihood import refine
-from calcore.kernels.ramp_fit_ols import fit_ordinary
+from calcore.kernels.ramp_fit_likelihood import fit_likely
 
 GAIN, READ, FRAME_S, RESET = 1.9, 9.0, 10.7, 28.0
 LEVEL = ResetLevel(0.0, RESET / GAIN)
@@ -31,8 +30,7 @@ def fit(data, flags=None, *, n_frames=1, zeroframe=None, level=LEVEL, pixeldq=No
     gain = np.full(shape, GAIN, np.float32)
     noise = np.full(shape, READ * np.sqrt(2) / GAIN, np.float32)
     times = {"group_time_s": n_frames * FRAME_S, "frame_time_s": FRAME_S, "n_frames": n_frames}
-    plain = fit_ordinary(data, flags, pixeldq, gain, noise, **times)
-    plain = refine(plain, data, flags, gain, noise, **times)
+    plain = fit_likely(data, flags, pixeldq, gain, noise, **times)
     return plain, anchor(
         plain, data, flags, pixeldq, gain, noise, level, **times, zeroframe=zeroframe, **more
     )

@@ -8,7 +8,7 @@ import numpy as np
 from calcore.flags import DQ
 from calcore.kernels.ramp_fit_anchored import ResetLevel, anchor
 from calcore.kernels.ramp_fit_differences import fit_each
-from calcore.kernels.ramp_fit_likelihood import refine
+from calcore.kernels.ramp_fit_likelihood import fit_likely
 from calcore.kernels.ramp_fit_ols import RampFit, fit_ordinary
 from calcore.kernels.ramp_fit_segments import Segments, describe_segments
 from calcore.model import Meta, Ramp, Rate
@@ -89,10 +89,10 @@ def fitted(
         "trim_each": method.trim_each,
     }
     arrays = data, groupdq, ramp.pixeldq, gain, readnoise
-    fit = fit_ordinary(*arrays, **ordinary)
+    fit = (fit_likely if together else fit_ordinary)(*arrays, **ordinary)
     segments = chi_square = None
     if together:
-        fit = refine(fit, data, groupdq, gain, readnoise, **common, dark=dark_dn)
+        pass  # jumps are as they are flagged, and parts of ramps have no fits of their own
     elif method.likely and data.shape[1] >= _LEAST:
         each = fit_each(fit, *arrays, **common, dark=dark, zeroframe=ramp.zeroframe, span=span)
         fit, chi_square = each.fit, each.chi_square
