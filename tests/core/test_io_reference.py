@@ -23,6 +23,7 @@ from calcore.model.reference import (
     Photom,
     Reference,
     Saturation,
+    UserMask,
 )
 
 NY, NX = 32, 48
@@ -120,6 +121,13 @@ class TestSubarrays:
     def test_too_few_axes(self, image, tmp_path):
         with pytest.raises(ReferenceInvalid, match="COEFFS has 2 axes; a file of type Linearity"):
             io.open_reference(make(tmp_path / "l.fits", COEFFS=image), Linearity, science())
+
+    def test_a_mask_may_have_a_plane_for_each_integration(self, image, tmp_path):
+        cube = np.stack([image, image + 1])
+        read = io.open_reference(make(tmp_path / "m.fits", SCI=cube), UserMask, science())
+        np.testing.assert_array_equal(read.cut(Window.whole(*image.shape)).data, cube)
+        with pytest.raises(ReferenceInvalid, match="SCI has 3 axes; a file of type Gain has 2"):
+            io.open_reference(make(tmp_path / "g.fits", SCI=cube), Gain, science())
 
 
 class TestFlags:

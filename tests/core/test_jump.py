@@ -234,6 +234,15 @@ def exposure(shape=(2, 8, 40, 12), **meta):
     return ramp, references
 
 
+def test_times_beyond_the_exposure_reach_its_last_group():
+    ramp, references = exposure()
+    whole, endless = (
+        Jump(after_jump_flag_dn1=100.0, after_jump_flag_time1=time)(ramp, **references).groupdq
+        for time in (80.0, 1e30)
+    )
+    np.testing.assert_array_equal(endless, whole)
+
+
 class TestJump(StepContract):
     def case(self):
         ramp, references = exposure()

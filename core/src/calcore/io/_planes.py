@@ -129,7 +129,7 @@ def _lacks(contents: Contents, extension: str, kind: str) -> str:
 
 def _check_axes(contents: Contents, plane: Plane, shape: tuple[int, ...], kind: Any) -> None:
     """Check the number of axes; integrations may come on top of images and of groups."""
-    bare = issubclass(kind, Reference) and plane.axes == ("y", "x")
+    bare = issubclass(kind, Reference) and plane.axes == ("y", "x") and not plane.stacked
     most = len(plane.axes) + (len(plane.axes) < 4 and not bare)
     if not len(plane.axes) <= len(shape) <= most:
         raise FileInvalid(

@@ -14,7 +14,7 @@ class Plane:
 
     `axes` names all axes, slowest first. A plane that a file lacks is None, or filled with `fill`
     where that is given; one that is `required` must be there. One that is `single` has no axis
-    more where the others have one for integrations.
+    more where the others have one for integrations; a reference's image may have one if `stacked`.
     """
 
     extension: str
@@ -23,6 +23,7 @@ class Plane:
     required: bool = False
     fill: float | None = None
     single: bool = False
+    stacked: bool = False
 
 
 @dataclass(frozen=True)

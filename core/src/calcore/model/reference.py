@@ -239,7 +239,7 @@ class UserMask(Reference):
 
     type: ClassVar[str] = "usermask"
     in_crds: ClassVar[bool] = False
-    data: Annotated[Float, Plane("SCI", "f4", required=True)]
+    data: Annotated[Float, Plane("SCI", "f4", required=True, stacked=True)]
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

@@ -143,7 +143,10 @@ class Consequences:
             (self.after_jump_flag_dn1, self.after_jump_flag_time1),
             (self.after_jump_flag_dn2, self.after_jump_flag_time2),
         )
-        groups = ((size * gain, int(time // meta.group_time_s)) for size, time in pairs)
+        longest = meta.n_groups * meta.group_time_s  # more groups than there are make no difference
+        groups = (
+            (size * gain, int(min(time, longest) // meta.group_time_s)) for size, time in pairs
+        )
         return tuple((size, number) for size, number in groups if number > 0)
 
 
