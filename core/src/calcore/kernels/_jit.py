@@ -141,3 +141,15 @@ def helper(function: Callable[P, R]) -> Callable[P, R]:
     """Mark a scalar function that kernels of the same file call; it is compiled with them."""
     marked: Callable[P, R] = register_jitable(**_OPTIONS)(function)
     return marked
+
+
+@helper
+def unsigned(number: int) -> Any:
+    """Return a number that is not negative as one that cannot be.
+
+    Loops whose variable is ``range(unsigned(n))`` over ``plane[y, unsigned(left) + x]`` work on many
+    elements at once; where an index might be negative, for all the compiler knows, each element is
+    looked at for that first, and takes four times as long or more. Both must be unsigned: a signed and an
+    unsigned integer make a floating-point number.
+    """
+    return np.uint64(number)

@@ -5,23 +5,21 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from calcore.kernels._jit import F4x2, F4x3, F4x4, I8x1, helper, kernel
+from calcore.kernels._jit import F4x2, F4x3, F4x4, I8x1, helper, kernel, unsigned
+
+_NEXT = np.uint64(1)
 
 
 @helper
-def _pixel(plane: F4x2, weights: F4x2, area: I8x1, y: int, x: int) -> np.float32:
-    """Return the sum over one pixel's neighbours that take part, the pixel itself last."""
-    height, width = weights.shape
-    middle_y, middle_x = height // 2, width // 2
+def _pixel(plane: F4x2, weights: F4x2, left: int, right: int, y: int, x: int) -> np.float32:
+    """Return the sum over one pixel's eight neighbours that take part, the pixel itself last."""
     total = np.float32(0)
-    for j in range(height):
-        v = y - (j - middle_y)
-        for i in range(width):
-            u = x - (i - middle_x)
-            middle = j == middle_y and i == middle_x
-            if area[0] <= v < area[1] and area[2] <= u < area[3] and not middle:
-                total += weights[j, i] * plane[v, u]
-    result: np.float32 = total + weights[middle_y, middle_x] * plane[y, x]
+    for j in range(3):
+        row = plane[y + 1 - j]
+        for i in range(max(0, x - right + 2), min(3, x - left + 2)):
+            if j != 1 or i != 1:
+                total += weights[j, i] * row[x + 1 - i]
+    result: np.float32 = total + weights[1, 1] * plane[y, x]
     return result
 
 
@@ -29,42 +27,50 @@ def _pixel(plane: F4x2, weights: F4x2, area: I8x1, y: int, x: int) -> np.float32
 def _convolve(data: F4x3, weights: F4x2, area: I8x1, out: F4x3) -> None:
     planes, rows, columns = data.shape
     height, width = weights.shape
+    middle_y, middle_x = height // 2, width // 2
     top, bottom, left, right = area[0], area[1], area[2], area[3]
-    small = height == 3 and width == 3
+    small = height == 3 and width == 3 and right - left > 2
     for p in range(planes):
+        plane = data[p]
         for y in range(rows):
+            result, same = out[p, y], plane[y]
             if y < top or y >= bottom:
                 for x in range(columns):
-                    out[p, y, x] = data[p, y, x]
+                    result[x] = same[x]
                 continue
-            # Away from the edges the common kernel is one loop; the order of the sum is the same.
-            inside = small and top < y < bottom - 1 and right - left > 2
-            begin, end = (left + 1, right - 1) if inside else (left, left)
             for x in range(left):
-                out[p, y, x] = data[p, y, x]
+                result[x] = same[x]
             for x in range(right, columns):
-                out[p, y, x] = data[p, y, x]
-            if inside:
+                result[x] = same[x]
+            if small and top < y < bottom - 1:
+                # The common kernel is one loop but for the ends; the order of the sum is the same.
                 a, b, c = weights[0, 0], weights[0, 1], weights[0, 2]
                 d, e, f = weights[1, 0], weights[1, 1], weights[1, 2]
                 g, h, k = weights[2, 0], weights[2, 1], weights[2, 2]
-                above, same, below = (
-                    data[p, y + 1, left:right], data[p, y, left:right], data[p, y - 1, left:right]
-                )  # fmt: skip
-                result = out[p, y, begin:end]
-                for x in range(result.size):
-                    total = a * above[x + 2] + b * above[x + 1]
-                    total += c * above[x]
-                    total += d * same[x + 2]
-                    total += f * same[x]
-                    total += g * below[x + 2]
-                    total += h * below[x + 1]
-                    total += k * below[x]
-                    result[x] = total + e * same[x + 1]
-            for x in range(left, begin):
-                out[p, y, x] = _pixel(data[p], weights, area, y, x)
-            for x in range(end, right):
-                out[p, y, x] = _pixel(data[p], weights, area, y, x)
+                above, below = plane[y + 1], plane[y - 1]
+                for x in range(unsigned(left + 1), unsigned(right - 1)):
+                    total = a * above[x + _NEXT] + b * above[x]
+                    total += c * above[x - _NEXT]
+                    total += d * same[x + _NEXT]
+                    total += f * same[x - _NEXT]
+                    total += g * below[x + _NEXT]
+                    total += h * below[x]
+                    total += k * below[x - _NEXT]
+                    result[x] = total + e * same[x]
+                result[left] = _pixel(plane, weights, left, right, y, left)
+                result[right - 1] = _pixel(plane, weights, left, right, y, right - 1)
+                continue
+            for x in range(left, right):
+                result[x] = 0
+            for j in range(max(0, y + middle_y - bottom + 1), min(height, y + middle_y - top + 1)):
+                row = plane[y + middle_y - j]
+                for i in range(width):
+                    shift = i - middle_x
+                    if j != middle_y or shift != 0:
+                        for x in range(max(left, left + shift), min(right, right + shift)):
+                            result[x] += weights[j, i] * row[x - shift]
+            for x in range(left, right):
+                result[x] += weights[middle_y, middle_x] * same[x]
 
 
 @kernel

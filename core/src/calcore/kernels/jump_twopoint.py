@@ -21,6 +21,7 @@ from calcore.kernels._jit import (
     U1x4,
     helper,
     kernel,
+    unsigned,
 )
 from calcore.kernels._networks import sorting_pairs
 
@@ -197,21 +198,22 @@ def _find(
     for y in range(rows):
         for start in range(0, columns, _CHUNK):
             width = min(_CHUNK, columns - start)
-            for x in range(width):
+            at, wide = unsigned(start), unsigned(width)
+            for x in range(wide):
                 odd[x] = 0
                 total[x] = 0
             row = 0
             for integration in range(n_int):
                 first, end = spans[integration, 0], spans[integration, 1]
                 for group in range(first, end):
-                    for x in range(width):
-                        odd[x] |= groupdq[integration, group, y, start + x]
+                    for x in range(wide):
+                        odd[x] |= groupdq[integration, group, y, at + x]
                     if group == first:
-                        for x in range(width):
-                            signal[x] = data[integration, group, y, start + x] * gain[y, start + x]
+                        for x in range(wide):
+                            signal[x] = data[integration, group, y, at + x] * gain[y, at + x]
                         continue
-                    for x in range(width):
-                        now = data[integration, group, y, start + x] * gain[y, start + x]
+                    for x in range(wide):
+                        now = data[integration, group, y, at + x] * gain[y, at + x]
                         difference = now - signal[x]
                         signal[x] = now
                         total[x] += difference
@@ -220,16 +222,16 @@ def _find(
                     row += 1
             if length < _LONG:
                 _sort(ranked, pairs, width)
-                for x in range(width):
+                for x in range(wide):
                     least[x], largest[x] = ranked[0, x], ranked[length - 1, x]
                     left[x], right[x] = ranked[low, x], ranked[high, x]
                     left[x] = (left[x] + right[x]) * half
                     right[x] = left[x]
             else:
                 _enclose(ranked, length, low, high, width)
-            for x in range(width):
+            for x in range(wide):
                 # Most pixels have neither flags nor anything near the threshold.
-                noise = readnoise[y, start + x] * gain[y, start + x]
+                noise = readnoise[y, at + x] * gain[y, at + x]
                 worst = max(right[x] - least[x], largest[x] - left[x])
                 photons = max(left[x], -right[x], np.float32(0))
                 quiet = worst * worst <= near * (photons + noise * noise / frames)

@@ -25,6 +25,7 @@ from calcore.kernels._jit import (
     U4x3,
     helper,
     kernel,
+    unsigned,
 )  # fmt: skip
 from calcore.kernels._networks import sorting_pairs
 from calcore.kernels._singled_out import pieces, pixels_of, put_back
@@ -108,9 +109,10 @@ def _fit_clean(
     for y in range(rows):
         for left in range(0, columns, chunk):
             width = min(chunk, columns - left)
-            for x in range(width):
-                odd[x] = not (gain[y, left + x] > 0 and noise[y, left + x] > 0)
-                odd[x] |= np.uint8(pixeldq[y, left + x] & _UNUSABLE)
+            at, wide = unsigned(left), unsigned(width)
+            for x in range(wide):
+                odd[x] = not (gain[y, at + x] > 0 and noise[y, at + x] > 0)
+                odd[x] |= np.uint8(pixeldq[y, at + x] & _UNUSABLE)
                 median[x] = 0
             for integration in range(n_int):
                 begin, end = max(start, first_group), min(stop, last_group + 1)
@@ -119,68 +121,68 @@ def _fit_clean(
                 out_length[integration] = length
                 for group in range(start, stop):
                     allowed = np.uint8(0 if begin <= group < end else _DNU)
-                    for x in range(width):
-                        odd[x] |= groupdq[integration, group, y, left + x] & ~allowed
+                    for x in range(wide):
+                        odd[x] |= groupdq[integration, group, y, at + x] & ~allowed
                 if length < 2:
-                    for x in range(width):
+                    for x in range(wide):
                         odd[x] = 1
                     continue
                 for group in range(length):
-                    for x in range(width):
-                        signal[group, x] = data[integration, begin + group, y, left + x]
-                for x in range(width):
+                    for x in range(wide):
+                        signal[group, x] = data[integration, begin + group, y, at + x]
+                for x in range(wide):
                     total[x] = 0
                 for row in range(n_group - 1):
                     if row < length - 1:
-                        for x in range(width):
+                        for x in range(wide):
                             difference = signal[row + 1, x] - signal[row, x]
                             ranked[row, x] = difference
                             total[x] += difference
                     else:
-                        for x in range(width):
+                        for x in range(wide):
                             ranked[row, x] = infinite
                 for pair in range(pairs.shape[0]):
                     i, j = pairs[pair, 0], pairs[pair, 1]
-                    for x in range(width):
+                    for x in range(wide):
                         a, b = ranked[i, x], ranked[j, x]
                         ranked[i, x] = min(b, a)
                         ranked[j, x] = max(a, b)
                 low, high = (length - 2) // 2, (length - 1) // 2
                 lowest, highest = _CLASSES, 0
-                for x in range(width):
+                for x in range(wide):
                     median[x] += 0.5 * (np.float64(ranked[low, x]) + np.float64(ranked[high, x]))
                     odd[x] |= np.uint8(not np.isfinite(total[x]))
                     rise = (np.float64(signal[length - 1, x]) - np.float64(signal[0, x])) * gain[
-                        y, left + x
+                        y, at + x
                     ]
-                    read_noise = np.float64(noise[y, left + x])
+                    read_noise = np.float64(noise[y, at + x])
                     variance = read_noise * read_noise + rise
                     ratio = rise / np.sqrt(variance) if variance > 0 else 0.0
                     class_of[x] = _class_of(ratio)
-                for x in range(width):
+                for x in range(wide):
                     lowest, highest = min(lowest, class_of[x]), max(highest, class_of[x])
                 for number in range(lowest, highest + 1):
                     row = length * _CLASSES + number
-                    for x in range(width):
+                    for x in range(wide):
                         trial[x] = 0
                     for k in range(length // 2):
                         weight = weights[row, k]
-                        for x in range(width):
+                        for x in range(wide):
                             trial[x] += weight * (
                                 np.float64(signal[length - 1 - k, x]) - np.float64(signal[k, x])
                             )
-                    for x in range(width):
+                    for x in range(wide):
                         if class_of[x] == number:
                             slope[integration, x] = trial[x] / group_time
-            for x in range(width):
+            for x in range(wide):
                 # A dark that is unknown takes the photon variance with it.
-                level = max(median[x] / (n_int * group_time), 0.0) + dark[y, left + x]
-                scale = group_time * gain[y, left + x]
+                level = max(median[x] / (n_int * group_time), 0.0) + dark[y, at + x]
+                scale = group_time * gain[y, at + x]
                 photon_scale[x] = scale / level if level > 0 else 0.0
                 odd[x] |= np.uint8(not level >= 0)
-                over_noise = scale / np.float64(noise[y, left + x])
+                over_noise = scale / np.float64(noise[y, at + x])
                 read_scale[x] = over_noise * over_noise / 12
-                out_rate_dq[y, left + x] = pixeldq[y, left + x]
+                out_rate_dq[y, at + x] = pixeldq[y, at + x]
                 trial[x] = 0
             all_read, all_photon = 0.0, 0.0
             for integration in range(n_int):
@@ -188,26 +190,26 @@ def _fit_clean(
                 cubic, photon_length = float(length * length * length - length), float(length - 1)
                 all_read += cubic
                 all_photon += photon_length
-                for x in range(width):
+                for x in range(wide):
                     read = 1 / (read_scale[x] * cubic)
                     photon = photon_scale[x] * photon_length
                     photon = 1 / photon if photon > 0 else 0.0
                     trial[x] += cubic * slope[integration, x]
-                    out_ints[0, integration, y, left + x] = slope[integration, x]
-                    out_ints[1, integration, y, left + x] = np.sqrt(read + photon)
-                    out_ints[2, integration, y, left + x] = photon
-                    out_ints[3, integration, y, left + x] = read
-                    out_ints_dq[integration, y, left + x] = pixeldq[y, left + x]
+                    out_ints[0, integration, y, at + x] = slope[integration, x]
+                    out_ints[1, integration, y, at + x] = np.sqrt(read + photon)
+                    out_ints[2, integration, y, at + x] = photon
+                    out_ints[3, integration, y, at + x] = read
+                    out_ints_dq[integration, y, at + x] = pixeldq[y, at + x]
                     odd[x] |= np.uint8(read > _HUGE) | np.uint8(photon > _HUGE)
-            for x in range(width):
+            for x in range(wide):
                 read = 1 / (read_scale[x] * all_read)
                 photon = photon_scale[x] * all_photon
                 photon = 1 / photon if photon > 0 else 0.0
-                out_rate[0, y, left + x] = trial[x] / all_read
-                out_rate[1, y, left + x] = np.sqrt(photon + read)
-                out_rate[2, y, left + x] = photon
-                out_rate[3, y, left + x] = read
-                out_odd[y, left + x] = odd[x]
+                out_rate[0, y, at + x] = trial[x] / all_read
+                out_rate[1, y, at + x] = np.sqrt(photon + read)
+                out_rate[2, y, at + x] = photon
+                out_rate[3, y, at + x] = read
+                out_odd[y, at + x] = odd[x]
 
 
 @dataclass(frozen=True, eq=False)

@@ -191,8 +191,8 @@ class Chain:
 
 
 _CACHE = 6 << 20
-_BAND = 1 << 24
-_HELD = 1 << 26
+_BAND = 1 << 23
+_HELD = 1 << 25
 _LOW, _NARROW = 16, 64
 
 
