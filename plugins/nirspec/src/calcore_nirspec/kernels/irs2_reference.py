@@ -6,7 +6,6 @@ output is replaced by what is read before and after (the JWST documentation's pa
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import sigmaclip
 
 from calcore.kernels._jit import F4x3, F8x2, I8x2, kernel
 from calcore_nirspec.kernels.irs2 import Layout
@@ -142,6 +141,8 @@ def parity_levels(
     Levels are clipped means over the first and the last lines, averaged; the first pair of a jump
     counts as even. `bad` (n_row, n_column) pixels are left out.
     """
+    from scipy.stats import sigmaclip  # noqa: PLC0415 - loads half of scipy
+
     result = np.zeros(len(frame), np.float32)
     place = np.arange(layout.outputs.shape[1])
     where = np.flatnonzero(layout.interleaved).reshape(-1, layout.reference)
