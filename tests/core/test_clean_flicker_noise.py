@@ -169,8 +169,6 @@ def test_the_flat_says_where_no_science_is(detector_ramp, rng):
 def test_what_is_refused(detector_ramp, rng):
     ramp, _ = striped(detector_ramp, rng)
     given = references((48, 64))
-    with pytest.raises(BadParameter, match="autoparam is not supported"):
-        CleanFlickerNoise(autoparam=True)(ramp, **given)
     alone = ramp.replace(
         data=ramp.data[:1], groupdq=ramp.groupdq[:1], meta=ramp.meta.set({"exposure.nints": 1})
     )
@@ -243,6 +241,29 @@ def test_samples_that_cannot_be_do_no_harm(detector_ramp, rng, spoilt, settings)
     found = CleanFlickerNoise(**settings)(ramp, **references((48, 64))).data
     same = np.isfinite(found) == np.isfinite(ramp.data)
     assert same.mean() > 0.999  # sums of the largest numbers there are may overflow
+
+
+def test_settings_that_suit_the_data(detector_ramp, rng):
+    ramp, _ = striped(detector_ramp, rng)
+    slope = (np.arange(64) * np.arange(1, 5)[:, None, None] * 5).astype(np.float32)
+    ramp = ramp.replace(data=ramp.data + slope)
+    given = references((48, 64))
+    response = rng.normal(1, 0.01, (48, 64)).astype(np.float32)
+    zero = np.zeros((48, 64), np.uint32)
+    flat = Flat(meta=EMPTY, data=response, err=zero.astype(np.float32), dq=zero)
+    auto = CleanFlickerNoise(autoparam=True)
+    # Nothing is known of the mode: settings stay what they are, and no flat is asked for.
+    np.testing.assert_array_equal(auto(ramp, **given).data, CleanFlickerNoise()(ramp, **given).data)
+    limits = {"masked": 0.5, "offset": 1e3, "scatter": 1e3, "slope": 1e-5, "steep": 1e-5}
+    known = with_type(ramp, flicker_limits={**limits, "slope_ratio": 5, "scatter_across": False})
+    assert "flat" in auto.wanted(known.meta)
+    assert "flat" not in auto.wanted(ramp.meta)
+    with pytest.raises(ReferenceMissing, match="needs a flat for apply_flat_field, autoparam"):
+        auto.check(known.meta, given)
+    chosen = CleanFlickerNoise(background_method="model", apply_flat_field=True)
+    np.testing.assert_array_equal(
+        auto(known, flat=flat, **given).data, chosen(known, flat=flat, **given).data
+    )
 
 
 class _Answers:

@@ -51,7 +51,9 @@ def background_pixels(
     return kept
 
 
-def quiet_pixels(image: Values, usable: Pixels, n_sigma: float) -> tuple[Pixels, float]:
+def quiet_pixels(
+    image: Values, usable: Pixels, n_sigma: float, *, below: float | None = None
+) -> tuple[Pixels, float]:
     """Return the pixels whose value is near the background on either side, and their median.
 
     The spread is that of the values below the background, which sources do not raise.
@@ -64,6 +66,8 @@ def quiet_pixels(image: Values, usable: Pixels, n_sigma: float) -> tuple[Pixels,
         False for pixels that do not count.
     n_sigma : float
         Limit on either side [standard deviations].
+    below : float, optional
+        Another limit for what is below the background.
 
     Returns
     -------
@@ -77,7 +81,7 @@ def quiet_pixels(image: Values, usable: Pixels, n_sigma: float) -> tuple[Pixels,
     if values.size == 0:
         return kept, np.nan
     center, _, spread = _levels(values)
-    lowest = _inward(center - n_sigma * spread, np.inf)
+    lowest = _inward(center - (n_sigma if below is None else below) * spread, np.inf)
     highest = _inward(center + n_sigma * spread, -np.inf)
     kept &= (image >= lowest) & (image <= highest)
     start = np.searchsorted(values, lowest, "left")

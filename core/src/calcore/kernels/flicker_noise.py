@@ -126,7 +126,7 @@ def whole_flat(flat: Values) -> Values:
         return flat
     if not known.any():
         return np.ones_like(flat)
-    return np.where(known, flat, _surface(flat, known, None))
+    return np.where(known, flat, surface(flat, known, None))
 
 
 def _parts(
@@ -148,14 +148,14 @@ def _parts(
         good, median = quiet_pixels(image, good, _REACH)
         level = np.full((1, 1), median, np.float32)
         if method == "model":
-            level = _surface(image, good, box)
+            level = surface(image, good, box)
     rest = image - level
     if n_sigma > 0:
         good, _ = quiet_pixels(rest, good, n_sigma)
     return level, find_noise(rest, good)
 
 
-def _surface(image: Values, good: Pixels, box: tuple[int, int] | None) -> Values:
+def surface(image: Values, good: Pixels, box: tuple[int, int] | None) -> Values:
     """Return the medians of boxes, smoothed and interpolated (Bertin & Arnouts 1996, A&AS 117, 393).
 
     One level where so much is left out that no box can be used.

@@ -5,10 +5,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from calcore.errors import BadParameter
 from calcore.kernels.flicker_noise import Noise, line_medians
 from calcore.kernels.median_scene import MedianScene, median_scene
 from calcore.kernels.nsclean import line_frequencies, series_frequencies
-from calcore.model import Ramp
+from calcore.model import Meta, Ramp
 from calcore.model.exposure import Layer
 from calcore.model.readout import Readout
 from calcore.model.reference import Gain, ReadNoise
@@ -26,6 +27,26 @@ class FlickerResult:
     mask: Layer | None = None
     flicker_bkg: Layer | None = None
     flicker_noise: Layer | None = None
+
+
+def check_settings(meta: Meta, background_method: str | None, fit_method: str) -> None:
+    """Refuse settings that an exposure cannot be cleaned with.
+
+    Raises
+    ------
+    BadParameter
+        There is one integration only, or amplifiers take turns in reading neighbouring pixels.
+    """
+    if background_method == "median_image" and meta.n_integrations < 2:
+        raise BadParameter(
+            "clean_flicker_noise.background_method 'median_image' needs several integrations, and "
+            "there is one; use 'median' or 'model'"
+        )
+    if fit_method == "fft" and meta.facts.detector.interleaved_outputs:
+        raise BadParameter(
+            "clean_flicker_noise.fit_method 'fft' needs outputs that read neighbouring pixels "
+            f"one after another, and those of {meta.detector} take turns; use 'median'"
+        )
 
 
 def noise_finder(ramp: Ramp, *, frequencies: bool, by_amplifier: bool, displaced: bool) -> Noise:

@@ -1,12 +1,12 @@
 """Take the noise that flickers while frames are read out of ramps."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Literal
 
 import numpy as np
 
-from calcore.errors import BadParameter, ReferenceMissing, StepSkipped
+from calcore.errors import ReferenceMissing, StepSkipped
 from calcore.kernels.flicker_noise import clean, whole_flat
 from calcore.model import Meta, Ramp, Reference
 from calcore.model.reference import (
@@ -19,7 +19,14 @@ from calcore.model.reference import (
 )
 from calcore.parameters import Doc, Range, Unit
 from calcore.step import Step
-from calcore.steps._flicker_noise import FlickerResult, noise_finder, series_of, with_layers
+from calcore.steps._flicker_choice import chosen, limits_of
+from calcore.steps._flicker_noise import (
+    FlickerResult,
+    check_settings,
+    noise_finder,
+    series_of,
+    with_layers,
+)
 from calcore.steps.scene import (
     BY_FLAT,
     BY_TRACES,
@@ -39,7 +46,9 @@ class CleanFlickerNoise(Step):
 
     required = frozenset({"gain", "readnoise"})
 
-    autoparam: Annotated[bool, Doc("Choose parameters by the data; not supported.")] = False
+    autoparam: Annotated[
+        bool, Doc("Choose background, flat and amplifiers by the data, where known how.")
+    ] = False
     fit_method: Annotated[
         Literal["median", "fft"], Doc("Noise is the median of a line, or its low frequencies.")
     ] = "median"
@@ -76,7 +85,8 @@ class CleanFlickerNoise(Step):
     def wanted(self, meta: Meta) -> frozenset[str]:
         """A flat, traces and plugins' masks only where they are needed."""
         source = mask_source(meta) if self.mask_science_regions else None
-        unneeded = set() if self.apply_flat_field or source == BY_FLAT else {Flat.type}
+        flattened = self.apply_flat_field or (self.autoparam and limits_of(meta) is not None)
+        unneeded = set() if flattened or source == BY_FLAT else {Flat.type}
         if source != BY_TRACES:
             unneeded.add(SpectralTraces.type)
         if not self.mask_science_regions:
@@ -87,24 +97,13 @@ class CleanFlickerNoise(Step):
         """Refuse what is not supported."""
         if not meta.facts.exposure_type.data.get("flicker_noise", True):
             raise StepSkipped(f"flicker noise of {meta.exposure_type} is not corrected")
-        if self.autoparam:
-            raise BadParameter("clean_flicker_noise.autoparam is not supported; set parameters")
-        if self.background_method == "median_image" and meta.n_integrations < 2:
-            raise BadParameter(
-                "clean_flicker_noise.background_method 'median_image' needs several integrations, and "
-                "there is one; use 'median' or 'model'"
-            )
-        if self.fit_method == "fft" and meta.facts.detector.interleaved_outputs:
-            raise BadParameter(
-                "clean_flicker_noise.fit_method 'fft' needs outputs that read neighbouring pixels "
-                f"one after another, and those of {meta.detector} take turns; use 'median'"
-            )
+        check_settings(meta, self.background_method, self.fit_method)
         if self.mask_science_regions:
             check_answered(meta, "clean_flicker_noise", set(references))
         if Flat.type in self.wanted(meta) - set(references):
             raise ReferenceMissing(
-                "clean_flicker_noise needs a flat for apply_flat_field or mask_science_regions, and "
-                "there is none; switch them off, or give one with --ref flat=FILE"
+                "clean_flicker_noise needs a flat for apply_flat_field, autoparam or "
+                "mask_science_regions, and there is none; switch them off, or give one with --ref flat=FILE"
             )
 
     def apply(
@@ -119,7 +118,8 @@ class CleanFlickerNoise(Step):
         traces: SpectralTraces | None = None,
     ) -> Ramp | FlickerResult:
         """Return the ramp without the noise [DN], and what is to be saved."""
-        response = whole_flat(flat.data) if self.apply_flat_field and flat is not None else None
+        own = replace(self, **chosen(ramp, gain, readnoise, flat)) if self.autoparam else self
+        response = whole_flat(flat.data) if own.apply_flat_field and flat is not None else None
         if mask is not None:
             usable = given_mask(mask, ramp)
         else:
@@ -128,11 +128,11 @@ class CleanFlickerNoise(Step):
                 ramp, gain, readnoise, n_sigma=self.n_sigma, each=not self.single_mask, scene=scene,
                 fit_histogram=self.fit_histogram, science=science, traces=traces, response=response,
             )  # fmt: skip
-        method, series = self.background_method, None
+        method, series = own.background_method, None
         if method == "median_image":
             series = series_of(ramp, gain, readnoise)
         noise = noise_finder(
-            ramp, frequencies=self.fit_method == "fft", by_amplifier=self.fit_by_channel,
+            ramp, frequencies=self.fit_method == "fft", by_amplifier=own.fit_by_channel,
             displaced=self.displaced_smoothing,
         )  # fmt: skip
         cleaned = clean(
