@@ -88,12 +88,14 @@ def test_dark_current_for_the_photon_noise(detector_ramp):
     ramp = detector_ramp(np.zeros((1, 2, *SHAPE)))
     known = reference(rising(2), **{"exposure.average_dark_current": 0.25})
     mapped = known.replace(average_dark_current=np.full(SHAPE, 0.5, np.float32))
+    below = known.replace(average_dark_current=np.full(SHAPE, -0.5, np.float32))
     for step, dark, expected in (
         (DarkCurrent(), reference(rising(2)), 0),
         (DarkCurrent(), known, 0.25),
         (DarkCurrent(), mapped, 0.25),
         (DarkCurrent(dark_current_map=True), mapped, 0.5),
         (DarkCurrent(average_dark_current=0.75), mapped, 0.75),
+        (DarkCurrent(dark_current_map=True), below, 0),
     ):
         assert (step(ramp, dark=dark).average_dark_current == np.float32(expected)).all()
 

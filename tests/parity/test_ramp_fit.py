@@ -324,6 +324,23 @@ def test_likelihood_of_some_groups(reference_pipeline, make_ramp, limits):
     compare_likely(reference_pipeline, ramp, references, firstgroup=first, lastgroup=last)
 
 
+def test_likelihood_of_a_dark_current_below_0(reference_pipeline, make_ramp):
+    """What ramps show outweighs it in the brighter ones; the others have a rate in ours."""
+    references = references_of((24, 24))
+    ramp = flagged_ramp(make_ramp, references, (2, 9), faintest=-2, brightest=2)
+    ramp = ramp.replace(average_dark_current=np.full((24, 24), -0.5, np.float32))
+    theirs = reference_pipeline.steps("RampFitStep", ramp, references, algorithm="LIKELY")[1]
+    ours = RampFit(algorithm="LIKELY")(ramp, **references).rateints
+    bright = theirs.data * references["gain"].data > 3
+    assert bright.mean() > 0.3
+    limit = 1e-4 * theirs.err + 1e-6 * np.abs(theirs.data)
+    assert (np.abs(ours.data - theirs.data) <= limit)[bright].all()
+    np.testing.assert_allclose(ours.err[bright], theirs.err[bright], rtol=1e-5)
+    assert np.isfinite(ours.data).all()
+    assert (ours.err > 0).all()
+    assert 0.1 < np.isnan(theirs.data).mean() < 0.15
+
+
 def test_likelihood_of_dark_current_and_flagged_pixels(reference_pipeline, make_ramp):
     references = references_of((24, 24))
     rng = np.random.default_rng(1)

@@ -149,9 +149,8 @@ def _fit_each(
                     if count < _ENOUGH:
                         break
                 guess = max(out_sums[0], 0.0) + np.float64(dark[y, x]) * electrons
-                fit_steps(
-                    out_step, out_usable, max(guess, 0.0), read, 0.0, shape, out_room, out_sums
-                )
+                guess = max(guess, 0.0)  # a dark may be told below 0; noise has no less than none
+                fit_steps(out_step, out_usable, guess, read, 0.0, shape, out_room, out_sums)
                 out_rate[0, n, y, x] = out_sums[0] / electrons
                 scale = 1 / (electrons * electrons)
                 out_rate[1, n, y, x] = guess * out_sums[3] * scale

@@ -89,7 +89,7 @@ class DarkCurrent(Step):
         if self.average_dark_current is not None:
             return np.full(shape, self.average_dark_current, np.float32)
         if self.dark_current_map and dark.average_dark_current is not None:
-            return dark.average_dark_current
+            return np.maximum(dark.average_dark_current, np.float32(0))
         if self.dark_current_map and gain is not None and dark.data.shape[-3] > 1:
             frames, gap = _pattern(dark.meta, ramp.meta)
             return dark_rate(dark.data, ramp.meta.frame_time_s * (frames + gap)) * gain.data
