@@ -194,7 +194,7 @@ def scene(along_y, shape, *, slope=0.0, offset=0.0, scatter=0.0, bright=0):
         image[:, -length // 4 :] += scatter * wave
     else:
         image += scatter * np.resize([1, -1, -1, 1], length)
-    image[rng.permutation(lines)[: bright * lines // 100]] += rng.uniform(1, 4, length)
+    image[: bright * lines // 100] += rng.uniform(1, 4, length)
     return np.ascontiguousarray(image.T if along_y else image, np.float32)
 
 
