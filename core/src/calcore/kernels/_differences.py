@@ -9,6 +9,8 @@ from calcore.flags import DQ
 from calcore.kernels._jit import F4x1, F4x2, F4x4, I4x1, U1x4, helper
 
 _UNUSABLE = np.uint8(DQ.DO_NOT_USE | DQ.SATURATED)
+_LONG = 48  # values from which on halving an interval finds the median sooner
+_HALVINGS = 8
 
 
 @helper
@@ -39,7 +41,42 @@ def middle(value: F4x1, first: int, length: int) -> float:
 @helper
 def median_of(value: NDArray[np.floating[Any]], length: int) -> float:
     """Return the median of `length` values, whose order is lost (Hoare's selection)."""
-    rank, left, right = length // 2, 0, length - 1
+    return mean_of_ranks(value, length, (length - 1) // 2, length // 2)
+
+
+@helper
+def median_within(value: F4x1, length: int, least: float, largest: float, out_room: F4x1) -> float:
+    """Return the median of `length` values, which lies between two that are known."""
+    below, kept = 0, 0
+    for i in range(length):
+        out_room[kept] = value[i]
+        below += value[i] < least
+        kept += least <= value[i] <= largest
+    return mean_of_ranks(out_room, kept, (length - 1) // 2 - below, length // 2 - below)
+
+
+@helper
+def enclosed_median(value: F4x1, length: int, out_room: F4x1) -> float:
+    """Return the median of `length` values: an interval around it is halved, and then searched."""
+    least, largest = value[0], value[0]
+    for i in range(1, length):
+        least, largest = min(least, value[i]), max(largest, value[i])
+    for _ in range(_HALVINGS if length > _LONG else 0):
+        center = (least + largest) * np.float32(0.5)
+        below = 0
+        for i in range(length):
+            below += value[i] <= center
+        if below > length // 2:
+            largest = center
+        if below <= (length - 1) // 2:
+            least = center
+    return median_within(value, length, least, largest, out_room)
+
+
+@helper
+def mean_of_ranks(value: NDArray[np.floating[Any]], length: int, low: int, high: int) -> float:
+    """Return the mean of the values of a rank and of the same or the next rank, from 0."""
+    rank, left, right = high, 0, length - 1
     while left < right:
         pivot = value[(left + right) // 2]
         i, j = left, right
@@ -58,14 +95,14 @@ def median_of(value: NDArray[np.floating[Any]], length: int) -> float:
             left = i
         else:
             break
-    high = value[rank]
-    low = high
-    if length % 2 == 0:
+    above = value[rank]
+    below = above
+    if low < high:
         # All that is left of the rank is no larger than what stands there.
-        low = value[0]
+        below = value[0]
         for i in range(1, rank):
-            low = max(low, value[i])
-    median: float = np.float32(0.5) * (low + high)
+            below = max(below, value[i])
+    median: float = np.float32(0.5) * (below + above)
     return median
 
 
@@ -114,11 +151,12 @@ def gather(
 @helper
 def gathered(step: F4x2, x: int, n_group: int, value: F4x1, place: I4x1) -> int:
     """Collect a pixel's usable differences from what was gathered; see `differences`."""
-    count = 0
-    for number in range(step.shape[1]):
-        if np.isfinite(step[x, number]):
-            value[count] = step[x, number]
-            integration = number // (n_group - 1)
-            place[count] = integration * n_group + number % (n_group - 1) + 1
-            count += 1
+    count, number = 0, 0
+    for integration in range(step.shape[1] // (n_group - 1)):
+        for group in range(1, n_group):
+            if np.isfinite(step[x, number]):
+                value[count] = step[x, number]
+                place[count] = integration * n_group + group
+                count += 1
+            number += 1
     return count

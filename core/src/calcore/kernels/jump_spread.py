@@ -4,7 +4,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calcore.flags import DQ
-from calcore.kernels._differences import differences, gather, gathered, median_of
+from calcore.kernels._differences import (
+    differences,
+    enclosed_median,
+    gather,
+    gathered,
+    median_of,
+)
 from calcore.kernels._jit import F4x1, F4x2, F4x4, I4x1, I4x2, I8x1, U1x1, U1x4, helper, kernel
 
 _UNUSABLE = np.uint8(DQ.DO_NOT_USE | DQ.SATURATED)
@@ -58,7 +64,9 @@ def _spread(
     """Flag the pixels beside jumps of a middling size, and groups after large ones."""
     n_int, n_group, rows, columns = data.shape
     value, room, place, hit = out_value[0], out_value[1], out_place[0], out_hit
-    frames = np.float32(n_frames)
+    frames, smallest = np.float32(n_frames), np.float32(np.inf)
+    for test in range(least.size):
+        smallest = min(smallest, least[test])
     for y in range(rows):
         for x in range(columns):
             hit[x] = 0
@@ -72,7 +80,7 @@ def _spread(
                 width, struck = min(_CHUNK, columns - x), 0
                 for beside in range(width):
                     struck += (hit[x + beside] & _JUMP) != 0
-                many = struck * 4 > width
+                many = struck * 8 > width
                 if many:
                     gather(data, groupdq, gain, y, x, width, out_step)
             if not hit[x] & _JUMP:
@@ -84,17 +92,17 @@ def _spread(
                 count = differences(data, groupdq, y, x, electrons, value, place)
             if count == 0:
                 continue
-            for i in range(count):
-                room[i] = value[i]
-            median = median_of(room, count)
+            median = enclosed_median(value, count, room)
             noise = readnoise[y, x] * electrons
             sigma = np.sqrt(abs(median) + noise * noise / frames)
             for i in range(count):
+                size = value[i] - median
+                spreads = low_ratio < abs(size) / sigma < high_ratio
+                if not spreads and not size >= smallest:
+                    continue  # most differences, whether they are jumps or not
                 integration, group = place[i] // n_group, place[i] % n_group
                 if not jumped[integration, group, y, x] & _JUMP:
                     continue
-                size = value[i] - median
-                spreads = low_ratio < abs(size) / sigma < high_ratio
                 if spreads and share > 0:
                     spreads = not _is_share(
                         data, groupdq, gain, integration, group, y, x, abs(size) / share,

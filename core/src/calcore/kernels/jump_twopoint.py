@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calcore.flags import DQ
-from calcore.kernels._differences import differences, median_of, middle, sort_with_places
+from calcore.kernels._differences import differences, median_within, middle, sort_with_places
 from calcore.kernels._jit import (
     F4x1,
     F4x2,
@@ -75,15 +75,15 @@ def _one_pass(
     count: int,
     noise: float,
     threshold: float,
+    least: float,
+    largest: float,
     found: I4x1,
     room: F4x1,
 ) -> int:
-    """Compare every difference with the median of all; see `_iterate`."""
+    """Compare every difference with the median of all, which lies between two; see `_iterate`."""
     jumps = 0
     if count > 0:
-        for i in range(count):
-            room[i] = value[i]
-        median = median_of(room, count)
+        median = median_within(value, count, least, largest, room)
         sigma = np.sqrt(abs(median) + noise)
         for i in range(count):
             if abs(value[i] - median) / sigma > threshold:
@@ -242,13 +242,18 @@ def _find(
                     continue
                 noise = readnoise[y, start + x] * gain[y, start + x]
                 noise = noise * noise / frames
-                if odd[x] == _LOUD and length >= _LONG:
+                enclosed = odd[x] == _LOUD and length >= _LONG
+                if enclosed:
                     count = _gather(ranked, x, spans, n_group, value, place)
                 else:
                     electrons = gain[y, start + x]
                     count = differences(data, groupdq, y, start + x, electrons, value, place)
                 if single_pass:
-                    jumps = _one_pass(value, place, count, noise, thresholds[0], found, room)
+                    under = float(left[x]) if enclosed else -np.inf
+                    above = float(right[x]) if enclosed else np.inf
+                    jumps = _one_pass(
+                        value, place, count, noise, thresholds[0], under, above, found, room
+                    )
                 else:
                     jumps = _iterate(value, place, count, noise, thresholds, found)
                 out_count[y, start + x] += jumps
