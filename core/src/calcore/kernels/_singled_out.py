@@ -36,6 +36,12 @@ def pixels_of(planes: NDArray[Any], places: NDArray[np.intp]) -> NDArray[Any]:
     return np.ascontiguousarray(flat[:, places].T).reshape(places.size, *lead)
 
 
+def planes_of(planes: NDArray[Any], places: NDArray[np.intp]) -> NDArray[Any]:
+    """Return planes (..., 1, n_pixel) with nothing but some pixels of planes (..., ny, nx)."""
+    flat = planes.reshape(*planes.shape[:-2], 1, planes.shape[-2] * planes.shape[-1])
+    return np.take(flat, places, axis=-1)
+
+
 def put_back(pixels: NDArray[Any], places: NDArray[np.intp], out: NDArray[Any]) -> None:
     """Write pixels (n_pixel, ...) to their places in contiguous planes (..., ny, nx)."""
     flat = out.reshape(-1, out.shape[-2] * out.shape[-1])

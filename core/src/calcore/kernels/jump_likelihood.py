@@ -11,20 +11,25 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calcore.flags import DQ
+from calcore.kernels._elimination import backward, forward, pivots
 from calcore.kernels._jit import (
     B1x1,
     B1x2,
+    B1x3,
     F4x2,
     F4x4,
     F8x1,
     F8x2,
+    F8x3,
     I4x2,
     I8x1,
+    I8x2,
     U1x3,
     U1x4,
     helper,
     kernel,
 )  # fmt: skip
+from calcore.kernels._networks import sorting_pairs
 from calcore.kernels.jump_screen import may_jump
 
 # How far a difference that is left out moves the rate, for each sigma that it deviates: up to the
@@ -32,7 +37,8 @@ from calcore.kernels.jump_screen import may_jump
 _LIGHT, _HEAVY = 0.5, 1.0
 # Of the information in a difference, what is left where it alone tells the rate: rounding errors.
 _ALONE = 1e-9
-_UNUSABLE = int(DQ.DO_NOT_USE | DQ.SATURATED)
+_UNUSABLE = np.uint8(DQ.DO_NOT_USE | DQ.SATURATED)
+_PIECE = 32  # pixels whose differences are gathered together
 _JUMP = np.uint8(DQ.JUMP_DET)
 _NOT_JUMP = np.uint8(0xFF ^ DQ.JUMP_DET)
 
@@ -56,60 +62,6 @@ def _median(value: F8x1, usable: B1x1, out_sorted: F8x1) -> float:
 
 
 @helper
-def _forward(
-    value: F8x1, usable: B1x1, diagonal: float, beside: float, out: F8x2, out_sums: F8x1
-) -> None:
-    """Eliminate downwards in every run of usable differences.
-
-    Rows of `out` then hold 1 and d of C u = 1 and C v = d, and the inverse pivots (row 3). The sums
-    are those of 1 C^-1 1, 1 C^-1 d and d C^-1 d.
-    """
-    out_sums[0], out_sums[1], out_sums[2] = 0.0, 0.0, 0.0
-    inside = False
-    for k in range(value.size):
-        if not usable[k]:
-            inside = False
-            continue
-        one, step, pivot = 1.0, value[k], diagonal
-        if inside:
-            factor = beside * out[3, k - 1]
-            one -= factor * out[0, k - 1]
-            step -= factor * out[1, k - 1]
-            pivot -= factor * beside
-        inverse = 1 / pivot
-        out[0, k], out[1, k], out[3, k] = one, step, inverse
-        out_sums[0] += one * one * inverse
-        out_sums[1] += one * step * inverse
-        out_sums[2] += step * step * inverse
-        inside = True
-
-
-@helper
-def _backward(usable: B1x1, diagonal: float, beside: float, out: F8x2) -> None:
-    """Substitute upwards: rows of `out` then hold u, v and the diagonal of C^-1."""
-    n = usable.size
-    stop = n
-    while stop > 0:
-        if not usable[stop - 1]:
-            stop -= 1
-            continue
-        first = stop
-        while first > 0 and usable[first - 1]:
-            first -= 1
-            out[0, first] *= out[3, first]
-            out[1, first] *= out[3, first]
-            if first + 1 < stop:
-                factor = beside * out[3, first]
-                out[0, first] -= factor * out[0, first + 1]
-                out[1, first] -= factor * out[1, first + 1]
-        for k in range(first, stop):
-            # The pivots from the other end are the same, mirrored, since the diagonals are constant.
-            other = stop - 1 - (k - first)
-            out[2, k] = 1 / (1 / out[3, k] + 1 / out[3, other] - diagonal)
-        stop = first
-
-
-@helper
 def _limit(lever: float, rising: bool, limit: float, heavy: float, falling: float) -> float:
     """Return by how many sigma a difference must deviate.
 
@@ -123,27 +75,25 @@ def _limit(lever: float, rising: bool, limit: float, heavy: float, falling: floa
 
 
 @helper
-def _level(value: F8x2, usable: B1x2, out_sorted: F8x1) -> tuple[float, int]:
+def _level(medians: F8x2) -> tuple[float, int]:
     """Return the mean of the integrations' median differences, and how many are usable.
 
     The level is no less than zero.
     """
-    level, integrations, left = 0.0, 0, 0
-    for n in range(value.shape[0]):
-        here = 0
-        for k in range(value.shape[1]):
-            here += int(usable[n, k])
-        if here:
-            level += _median(value[n], usable[n], out_sorted)
+    level, integrations, left = 0.0, 0, 0.0
+    for n in range(medians.shape[0]):
+        if medians[n, 1] > 0:
+            level += medians[n, 0]
             integrations += 1
-            left += here
-    return max(level / max(integrations, 1), 0.0), left
+            left += medians[n, 1]
+    return max(level / max(integrations, 1), 0.0), int(left)
 
 
 @helper
 def _worst(
-    value: F8x1, usable: B1x1, diagonal: float, beside: float, prior: float, pull: float,
-    limit: float, heavy: float, falling: float, out: F8x2, out_sums: F8x1, out_best: F8x1,
+    value: F8x1, usable: B1x1, known_pivots: F8x2, diagonal: float, beside: float, prior: float,
+    pull: float, limit: float, heavy: float, falling: float, out: F8x2, out_sums: F8x1,
+    out_best: F8x1,
 ) -> int:  # fmt: skip
     """Return the difference whose loss improves the fit most, or -1 if none does by its limit.
 
@@ -151,13 +101,13 @@ def _worst(
     equally bad, as two differences always are, the larger one is returned. `prior` is the weight of
     what other integrations say of the rate, `pull` that weight times their rate.
     """
-    _forward(value, usable, diagonal, beside, out, out_sums)
     weight = out_sums[0] + prior
     rate = (out_sums[1] + pull) / weight
     known = pull * pull / prior if prior > 0 else 0.0
     if out_sums[2] + known - rate * (out_sums[1] + pull) <= limit * limit:
         return -1  # no part of chi square is larger than the whole
-    _backward(usable, diagonal, beside, out)
+    forward(value, usable, known_pivots, out, out_sums)
+    backward(usable, diagonal, beside, out)
     where = -1
     for k in range(value.size):
         if usable[k]:
@@ -178,37 +128,20 @@ def _worst(
 
 
 @helper
-def _rates(
-    value: F8x2, usable: B1x2, diagonal: float, beside: float, variance: float,
-    out_solved: F8x2, out_sums: F8x2,
-) -> tuple[float, float]:  # fmt: skip
-    """Return the weight of the mean of integrations' rates, and that weight times the mean.
-
-    Rates scatter by `variance` about one that they share.
-    """
-    weight, total = 0.0, 0.0
-    for n in range(value.shape[0]):
-        _forward(value[n], usable[n], diagonal, beside, out_solved, out_sums[n])
-        shrink = 1 / (1 + variance * out_sums[n, 0])
-        weight += out_sums[n, 0] * shrink
-        total += out_sums[n, 1] * shrink
-    return weight, total
-
-
-@helper
 def _search(
     value: F8x2, usable: B1x2, group_time: float, spread: float, read: float, thresholds: F8x1,
     heavy: float, falling: float, change: float, out_found: I8x1, out_sorted: F8x1,
-    out_solved: F8x2, out_sums: F8x2, out_best: F8x1,
+    out_solved: F8x2, out_pivots: F8x2, out_sums: F8x2, out_medians: F8x2, out_best: F8x1,
 ) -> int:  # fmt: skip
     """Take the worst difference of some integrations away until none is left that deviates.
 
-    Returns how many; where they were in `value`, counted row by row, stands in `out_found`.
+    Returns how many; where they were in `value`, counted row by row, stands in `out_found`. Columns
+    of `out_medians` hold each integration's median difference, and how many are usable.
     """
     n_int, length = value.shape
     jumps = 0
     while True:
-        level, left = _level(value, usable, out_sorted)
+        level, left = _level(out_medians)
         if left < 2:
             return jumps
         photons = level / group_time
@@ -216,11 +149,14 @@ def _search(
         beside = photons * spread - read
         limit = thresholds[0] if left >= 4 else thresholds[4 - left]
         variance = change * level * change * level
+        pivots(diagonal, beside, out_pivots)
+        # The weight of the mean of integrations' rates, and that weight times the mean.
         weight, total = 0.0, 0.0
-        if n_int > 1:
-            weight, total = _rates(
-                value, usable, diagonal, beside, variance, out_solved, out_sums
-            )  # fmt: skip
+        for n in range(n_int):
+            forward(value[n], usable[n], out_pivots, out_solved, out_sums[n])
+            shrink = 1 / (1 + variance * out_sums[n, 0])
+            weight += out_sums[n, 0] * shrink
+            total += out_sums[n, 1] * shrink
         out_best[0], worst = 0.0, -1
         for n in range(n_int):
             prior, pull = 0.0, 0.0
@@ -233,57 +169,102 @@ def _search(
                 known = 1 / (1 + variance * others)
                 prior, pull = others * known, (total - out_sums[n, 1] * shrink) * known
             where = _worst(
-                value[n], usable[n], diagonal, beside, prior, pull, limit, heavy, falling,
-                out_solved, out_sums[n], out_best,
+                value[n], usable[n], out_pivots, diagonal, beside, prior, pull, limit, heavy,
+                falling, out_solved, out_sums[n], out_best,
             )  # fmt: skip
             if where >= 0:
                 worst = n * length + where
         if worst < 0:
             return jumps
-        usable[worst // length, worst % length] = False
+        n = worst // length
+        usable[n, worst % length] = False
+        out_medians[n, 1] -= 1
+        if out_medians[n, 1] > 0:
+            out_medians[n, 0] = _median(value[n], usable[n], out_sorted)
         out_found[jumps] = worst
         jumps += 1
+
+
+@helper
+def _gather(
+    data: F4x4, groupdq: U1x4, gain: F4x2, pairs: I8x2, first: int, y: int, place: I8x1,
+    pixels: int, out_value: F8x3, out_usable: B1x3, out_medians: F8x3, out_ranked: F8x2,
+) -> None:  # fmt: skip
+    """Lay out differences [electron] of pixels of a row, and find the median of each integration.
+
+    Samples lie far apart: those of several pixels are fetched together, and sorted side by side.
+    """
+    for m in range(out_value.shape[1]):
+        n = first + m
+        for i in range(pixels):
+            out_medians[i, m, 1] = 0.0
+        for k in range(out_value.shape[2]):
+            for i in range(pixels):
+                x = place[i]
+                bad = (groupdq[n, k, y, x] | groupdq[n, k + 1, y, x]) & _UNUSABLE
+                step = np.float64(data[n, k + 1, y, x]) - np.float64(data[n, k, y, x])
+                step *= np.float64(gain[y, x])
+                usable = bad == 0 and np.isfinite(step)
+                out_value[i, m, k], out_usable[i, m, k] = step, usable
+                out_ranked[k, i] = step if usable else np.inf
+                out_medians[i, m, 1] += 1.0 if usable else 0.0
+        for pair in range(pairs.shape[0]):
+            a, b = pairs[pair, 0], pairs[pair, 1]
+            for i in range(_PIECE):
+                low, high = out_ranked[a, i], out_ranked[b, i]
+                out_ranked[a, i] = min(high, low)
+                out_ranked[b, i] = max(low, high)
+        for i in range(pixels):
+            count = int(out_medians[i, m, 1])
+            if count > 0:
+                low, high = out_ranked[(count - 1) // 2, i], out_ranked[count // 2, i]
+                out_medians[i, m, 0] = 0.5 * (low + high)
 
 
 @kernel
 def _find(
     data: F4x4, groupdq: U1x4, gain: F4x2, noise: F4x2, group_time: float, spread: float,
-    thresholds: F8x1, heavy: float, falling: float, change: float, suspect: U1x3, out: U1x4,
-    out_count: I4x2, out_value: F8x2, out_usable: B1x2, out_found: I8x1, out_sorted: F8x1,
-    out_solved: F8x2, out_sums: F8x2, out_best: F8x1,
+    thresholds: F8x1, heavy: float, falling: float, change: float, suspect: U1x3, pairs: I8x2, out: U1x4,
+    out_count: I4x2, out_value: F8x3, out_usable: B1x3, out_found: I8x1, out_sorted: F8x1,
+    out_solved: F8x2, out_pivots: F8x2, out_sums: F8x2, out_medians: F8x3, out_best: F8x1,
+    out_place: I8x1, out_ranked: F8x2,
 ) -> None:  # fmt: skip
     n_int, n_group, rows, columns = data.shape
-    length, together = n_group - 1, out_value.shape[0]
+    length, together = n_group - 1, out_value.shape[1]
     for y in range(rows):
         for n in range(n_int):
             for group in range(n_group):
                 for x in range(columns):
                     flag = groupdq[n, group, y, x]
                     out[n, group, y, x] = flag & _NOT_JUMP if flag & _UNUSABLE else flag
-        for first in range(0, n_int, together):
-            for x in range(columns):
-                electrons = np.float64(gain[y, x])
-                read = np.float64(noise[y, x]) * np.float64(noise[y, x])
-                if not (suspect[first // together, y, x] and electrons > 0 and read > 0):
-                    continue
-                for m in range(together):
-                    for k in range(length):
-                        n = first + m
-                        bad = (groupdq[n, k, y, x] | groupdq[n, k + 1, y, x]) & _UNUSABLE
-                        step = np.float64(data[n, k + 1, y, x]) - np.float64(data[n, k, y, x])
-                        out_value[m, k] = step * electrons
-                        out_usable[m, k] = bad == 0 and np.isfinite(step)
-                jumps = _search(
-                    out_value, out_usable, group_time, spread, read, thresholds, heavy, falling,
-                    change, out_found, out_sorted, out_solved, out_sums, out_best,
-                )  # fmt: skip
-                for jump in range(jumps):
-                    n, k = first + out_found[jump] // length, out_found[jump] % length
-                    out[n, k + 1, y, x] |= _JUMP
-        for n in range(n_int):
-            for group in range(n_group):
                 for x in range(columns):
-                    out_count[y, x] += int((out[n, group, y, x] & _JUMP) != 0)
+                    out_count[y, x] += np.int32((out[n, group, y, x] & _JUMP) != 0)
+        for first in range(0, n_int, together):
+            x = 0
+            while x < columns:
+                pixels = 0
+                while x < columns and pixels < _PIECE:
+                    read = np.float64(noise[y, x]) * np.float64(noise[y, x])
+                    if suspect[first // together, y, x] and gain[y, x] > 0 and read > 0:
+                        out_place[pixels] = x
+                        pixels += 1
+                    x += 1
+                _gather(
+                    data, groupdq, gain, pairs, first, y, out_place, pixels, out_value, out_usable,
+                    out_medians, out_ranked,
+                )  # fmt: skip
+                for i in range(pixels):
+                    j = out_place[i]
+                    read = np.float64(noise[y, j]) * np.float64(noise[y, j])
+                    jumps = _search(
+                        out_value[i], out_usable[i], group_time, spread, read, thresholds, heavy,
+                        falling, change, out_found, out_sorted, out_solved, out_pivots, out_sums,
+                        out_medians[i], out_best,
+                    )  # fmt: skip
+                    for jump in range(jumps):
+                        n, k = first + out_found[jump] // length, out_found[jump] % length
+                        out_count[y, j] += np.int32((out[n, k + 1, y, j] & _JUMP) == 0)
+                        out[n, k + 1, y, j] |= _JUMP
 
 
 def find_jumps(
@@ -360,8 +341,9 @@ def find_jumps(
     )  # fmt: skip
     _find(
         data, groupdq, gain, noise, group_time_s, spread, np.array(thresholds, np.float64), heavy,
-        falling, change, suspect, out, count, np.empty((together, n)), np.empty((together, n), bool),
-        np.empty(together * n, np.int64), np.empty(n), np.empty((4, n)), np.zeros((together, 3)),
-        np.empty(2),
+        falling, change, suspect, sorting_pairs(n_group - 1), out, count, np.empty((_PIECE, together, n)),
+        np.empty((_PIECE, together, n), bool), np.empty(together * n, np.int64), np.empty(n),
+        np.empty((4, n)), np.empty((3, n)), np.zeros((together, 3)), np.empty((_PIECE, together, 2)),
+        np.empty(2), np.empty(_PIECE, np.int64), np.zeros((n, _PIECE)),
     )  # fmt: skip
     return out, count

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from calcore.flags import DQ
 from calcore.kernels._jit import F4x1, F4x3, F8x1, F8x2, U1x3, helper, kernel
 from calcore.kernels._likely_whole import CHUNK, NO_PHOTONS, ROOM, fit_whole
-from calcore.kernels._singled_out import pieces, put_back
+from calcore.kernels._singled_out import pieces, planes_of, put_back
 from calcore.kernels.ramp_fit_ols import RampFit, fit_ordinary
 
 _PERSISTENCE = int(DQ.PERSISTENCE)
@@ -260,16 +260,11 @@ def fit_likely(
     )  # fmt: skip
     room = np.empty((n_group + 1, n_group + 1)), np.empty((n_group + 1, 3)), np.empty((2, 5))
     for places in pieces(odd, n_int * n_group):
-
-        def chosen(planes: NDArray[Any], places: NDArray[np.intp] = places) -> NDArray[Any]:
-            flat = planes.reshape(*planes.shape[:-2], 1, rows * columns)
-            return np.take(flat, places, axis=-1)
-
-        samples, flags = chosen(data), chosen(groupdq)
+        samples, flags = planes_of(data, places), planes_of(groupdq, places)
         fit = fit_ordinary(
-            samples, flags, chosen(pixeldq), chosen(gain), chosen(readnoise),
+            samples, flags, planes_of(pixeldq, places), planes_of(gain, places), planes_of(readnoise, places),
             group_time_s=group_time_s, frame_time_s=frame_time_s, n_frames=n_frames,
-            dark=chosen(dark), zeroframe=None if zeroframe is None else chosen(zeroframe),
+            dark=planes_of(dark, places), zeroframe=None if zeroframe is None else planes_of(zeroframe, places),
             used=used, span=span, **ordinary,
         )  # fmt: skip
         whole = np.stack([fit.rate, fit.err, fit.var_poisson, fit.var_rnoise])[:, None]
