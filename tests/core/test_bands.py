@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 
+from calcore.errors import OutputProblem
 from calcore.model import Meta, Ramp, Rate, Window
 from calcore.model.reference import Dark
 from calcore.run.bands import Chain, Link, Tally, Tiling, collect, with_header
@@ -203,6 +204,14 @@ class TestScratchPlanes:
     def test_they_are_read_like_arrays(self, plane, values, index):
         assert np.array_equal(plane[index], values[index])
         assert plane[index].shape == values[index].shape
+
+    def test_a_place_that_takes_no_file_is_named(self, values, tmp_path, monkeypatch):
+        said = r"takes no scratch data \(No such file or directory\); free some room, or set TMPDIR"
+        with pytest.raises(OutputProblem, match=rf"absent: {said}"):
+            ScratchPlane(values.shape, values.dtype, tmp_path / "absent")
+        monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "gone"))
+        with pytest.raises(OutputProblem, match=rf"gone: {said}"):
+            ScratchPlane(values.shape, values.dtype)
 
     def test_an_integration_is_replaced(self, plane, values):
         plane[1] = values[2]

@@ -1,11 +1,9 @@
 """Whole frames that fill up part by part."""
 
 import math
-import tempfile
 import threading
 from collections.abc import Iterator
 from dataclasses import fields, replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -49,7 +47,7 @@ class Frames:
         spill = self._budget is not None and total > self._budget
         for key, (shape, dtype) in shapes.items():
             if spill and len(shape) > 2:
-                self._planes[key] = ScratchPlane(shape, dtype, Path(tempfile.gettempdir()))
+                self._planes[key] = ScratchPlane(shape, dtype)
             else:
                 self._planes[key] = np.empty(shape, dtype)
 

@@ -1,9 +1,7 @@
 """What steps on whole frames may take of the machine."""
 
 import math
-import tempfile
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -31,4 +29,4 @@ class RunnersRoom(Room):
         kind = np.dtype(dtype)
         if math.prod(shape) * kind.itemsize <= self.budget:
             return np.empty(shape, kind)
-        return ScratchPlane(shape, kind, Path(tempfile.gettempdir())).lay_out(_ROWS)
+        return ScratchPlane(shape, kind).lay_out(_ROWS)

@@ -28,22 +28,31 @@ class ScratchPlane:
         All axes; the last two are rows and columns.
     dtype : numpy dtype
         Element type.
-    folder : Path
-        Where the file lies; it has no name, and is gone when the plane is.
+    folder : Path, optional
+        Where the file lies, by default where the system wants such files (TMPDIR); it has no name,
+        and is gone when the plane is.
 
     Raises
     ------
     OutputProblem
-        The disk is full.
+        The disk is full, or no file can be made there.
     """
 
-    def __init__(self, shape: tuple[int, ...], dtype: np.dtype[Any], folder: Path) -> None:
+    def __init__(
+        self, shape: tuple[int, ...], dtype: np.dtype[Any], folder: Path | None = None
+    ) -> None:
         self.shape, self.dtype, self.ndim = shape, dtype, len(shape)
-        self._folder = folder
         self._parts: list[tuple[Window, int]] = []
         self._end = 0
         self._lock = threading.Lock()
-        self._file = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115 - lives as long as the plane
+        try:  # the system's folder is sought by writing to it
+            self._folder = folder or Path(tempfile.gettempdir())
+            self._file = tempfile.TemporaryFile(dir=self._folder)  # noqa: SIM115 - as long as self
+        except OSError as error:
+            raise OutputProblem(
+                folder or tempfile.tempdir or "TMPDIR",
+                f"takes no scratch data ({error.strerror}); free some room, or set TMPDIR",
+            ) from error
         weakref.finalize(self, self._file.close)
 
     def put(self, values: NDArray[Any], window: Window) -> None:
