@@ -5,6 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 
+from calcore.kernels.flicker_mask import quiet_pixels
 from calcore.kernels.flicker_scene import SceneFigures, SceneLimits, scene_figures
 
 LIMITS = SceneLimits(masked=0.1, offset=0.07, scatter=0.02, slope=1e-5, steep=1e-4, slope_ratio=5)
@@ -67,6 +68,16 @@ def test_sources_and_missing_pixels_are_masked(image):
     found = figures(image)
     assert found.masked == pytest.approx(empty + (100 + 32 + 8) / SIZE**2, abs=0.01)
     assert np.isfinite(dataclasses.astuple(found)).all()
+
+
+def test_limits_above_and_below_the_background(rng):
+    image = rng.normal(0, 1, (SIZE, SIZE)).astype(np.float32)
+    everywhere = np.ones(image.shape, bool)
+    kept, _ = quiet_pixels(image, everywhere, 1.5, below=2.5)
+    assert image[kept].max() == pytest.approx(1.5, abs=0.1)
+    assert image[kept].min() == pytest.approx(-2.5, abs=0.2)
+    alike, _ = quiet_pixels(image, everywhere, 1.5, below=1.5)
+    np.testing.assert_array_equal(alike, quiet_pixels(image, everywhere, 1.5)[0])
 
 
 def test_an_image_without_background():
