@@ -101,7 +101,7 @@ def test_a_part_stays_in_the_file(stored):
 def test_a_part_is_held_in_memory_and_needs_no_file(stored):
     path, values = stored
     lazy = _opened(path, "f4").within(slice(2, 19), slice(1, 30))
-    part = lazy.held(slice(3, 15), slice(4, 27))
+    part = lazy.fetched(slice(3, 15), slice(4, 27))
     path.write_bytes(b"")
     assert part.shape == (2, 3, 12, 23)
     expected = values[..., 5:17, 5:28].astype(np.float32)

@@ -107,7 +107,7 @@ class Section:
         part.shape = (*self.shape[:-2], *size)
         return part
 
-    def held(self, rows: slice, columns: slice) -> "Section":
+    def fetched(self, rows: slice, columns: slice) -> "Section":
         """Return a part of the plane, whose bytes are read now and kept in memory."""
         bounds = [(0, size) for size in self.shape[:-2]]
         bounds += [(part.start, part.stop) for part in (rows, columns)]

@@ -107,18 +107,24 @@ class Record:
         }
         return dataclasses.replace(self, window=window, **cuts)
 
-    def held(self, window: Window) -> Self:
+    def fetched(self, window: Window) -> Self:
         """Return the part of the record within `window`, of which nothing is left in a file.
 
         Sections of a file keep what they read as the file has it, which takes less memory than
-        `cut`, and is turned into numbers when it is cut once more.
+        `cut`, and is turned into numbers when it is cut once more. A record without planes, or
+        that does not cover the window, is returned as it is.
         """
-        rows, columns = window.within(self.frame)
         kind: Any = type(self)
+        planes = {name: getattr(self, name) for name in fields_of(kind, Plane)}
+        planes = {name: plane for name, plane in planes.items() if plane is not None}
+        if not planes or not self.frame.holds(window):
+            return self
+        rows, columns = window.within(self.frame)
         cuts: dict[str, Any] = {
-            name: plane.held(rows, columns) if hasattr(plane, "held") else plane[..., rows, columns]
-            for name in fields_of(kind, Plane)
-            if (plane := getattr(self, name)) is not None
+            name: plane.fetched(rows, columns)
+            if hasattr(plane, "fetched")
+            else plane[..., rows, columns]
+            for name, plane in planes.items()
         }
         return dataclasses.replace(self, window=window, **cuts)
 

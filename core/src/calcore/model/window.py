@@ -61,9 +61,10 @@ class Window:
         )
 
     def holds(self, inner: "Window") -> bool:
-        """Tell whether all of another window of the frame lies in this one."""
+        """Tell whether the other is a window of the same frame, all of which lies in this one."""
         return (
-            self.row_start <= inner.row_start
+            (self.frame_rows, self.frame_columns) == (inner.frame_rows, inner.frame_columns)
+            and self.row_start <= inner.row_start
             and inner.row_stop <= self.row_stop
             and self.column_start <= inner.column_start
             and inner.column_stop <= self.column_stop

@@ -47,6 +47,14 @@ class Link:
         }
         return self.step.apply(flow, **arguments)
 
+    def fetched(self, window: Window) -> "Link":
+        """Return the link with what it takes of references for a window, read from their files."""
+        given = {
+            name: value.fetched(window) if isinstance(value, Reference | Kept) else value
+            for name, value in self.given.items()
+        }
+        return replace(self, given=given)
+
     def confirm(self, flow: Any) -> None:
         """Show a step what flows into it.
 
@@ -61,15 +69,15 @@ class Link:
             return
         revised = self.step.revised(self.given[name], flow)
         if revised is not self.given[name]:
-            raise Revised(self, replace(self, given={**self.given, name: revised}))
+            raise Revised(self.slot, {name: revised})
 
 
 class Revised(Exception):
     """A band shows that a link must be given something else, and the bands be done again."""
 
-    def __init__(self, link: Link, better: Link) -> None:
-        super().__init__(link.slot)
-        self.link, self.better = link, better
+    def __init__(self, slot: str, given: Mapping[str, Any]) -> None:
+        super().__init__(slot)
+        self.slot, self.given = slot, given
 
 
 class Tally:
@@ -116,15 +124,15 @@ def parted(result: Any) -> tuple[Any, Kept | None]:
 
 
 class Chain:
-    """A record, lazy or in memory, and the by-rows links that it passes through."""
+    """A record, lazy or in memory, and the by-rows links that it passes through.
 
-    def __init__(self, source: Record, links: tuple[Link, ...] = ()) -> None:
-        self.source, self.links = source, links
+    `frame` is the whole frame, of which the source holds all or a part.
+    """
 
-    @property
-    def frame(self) -> Window:
-        """The whole frame."""
-        return self.source.frame
+    def __init__(
+        self, source: Record, links: tuple[Link, ...] = (), frame: Window | None = None
+    ) -> None:
+        self.source, self.links, self.frame = source, links, frame or source.frame
 
     @property
     def meta(self) -> Meta:
@@ -140,17 +148,20 @@ class Chain:
         """Return `window` as it leaves the last link, in contiguous arrays."""
         return _trim(self._read(window, tally), window)
 
-    def glance(self, window: Window, tally: Tally, source: Record) -> Any:
-        """Return `window` of a part of the source as it leaves the last link, as a view."""
-        return _view(self._read(window, tally, source), window)
+    def glance(self, window: Window, tally: Tally) -> Any:
+        """Return `window` as it leaves the last link, as a view without copies."""
+        return _view(self._read(window, tally), window)
 
-    def held(self, window: Window) -> Record:
-        """Return what of the source it takes for a window, read as far as it lies in a file."""
-        return self.source.held(window.grown(self.halo))
+    def fetched(self, window: Window) -> "Chain":
+        """Return the chain for a part of the frame, with all that this takes read from files."""
+        grown, frame = window.grown(self.halo), self.frame
+        return Chain(
+            self.source.fetched(grown), tuple(link.fetched(grown) for link in self.links), frame
+        )
 
-    def _read(self, window: Window, tally: Tally | None, source: Record | None = None) -> Any:
+    def _read(self, window: Window, tally: Tally | None) -> Any:
         """Return `window` and the halo around it, of which only the window is right."""
-        flow: Any = (source or self.source).cut(window.grown(self.halo))
+        flow: Any = self.source.cut(window.grown(self.halo))
         for link in self.links:
             begun = time.perf_counter()
             link.confirm(_view(flow, window))
@@ -186,7 +197,10 @@ class Chain:
                 return work()
             except Revised as found:
                 self.links = tuple(
-                    found.better if link is found.link else link for link in self.links
+                    replace(link, given={**link.given, **found.given})
+                    if link.slot == found.slot
+                    else link
+                    for link in self.links
                 )
 
 
@@ -274,9 +288,9 @@ def collect(
 
         def work(part: Window) -> None:
             tiles = list(part.tiles(tiling.rows, tiling.columns))
-            source = chain.held(part) if tiling.reading > tiling.columns else chain.source
+            near = chain.fetched(part) if len(tiles) > 1 else chain
             for tile in tiles:
-                frames.put(chain.glance(tile, tally, source), tile)
+                frames.put(near.glance(tile, tally), tile)
 
         if threads <= 1 or len(parts) == 1:
             for done, part in enumerate(parts, 1):
