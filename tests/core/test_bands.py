@@ -266,3 +266,24 @@ def test_steps_called_by_hand_give_what_the_chain_gives(ramp, dark):
     by_hand = Subtract()(ramp, dark=dark)
     assert by_hand.meta["negative"] == int((by_hand.data < 0).sum())
     assert np.array_equal(by_hand.data, ramp.data - dark.data)
+
+
+class TestTilings:
+    def test_few_samples_make_bands_of_whole_rows(self):
+        tiling = Tiling.of(Window.whole(2048, 2048), 5 * 10, 3)
+        assert tiling == Tiling.bands(Window.whole(2048, 2048), 61)
+
+    def test_long_series_make_tiles_of_one_size(self):
+        tiling = Tiling.of(Window.whole(32, 2048), 5 * 720, 3)
+        assert tiling == Tiling(rows=32, columns=64, reading=256)
+
+    @pytest.mark.parametrize("frame", [(256, 2048), (4, 40), (1, 1), (100, 3)])
+    @pytest.mark.parametrize("samples", [1, 700, 100_000])
+    def test_any_frame_is_covered_and_tiles_are_some_halos_wide(self, frame, samples):
+        whole = Window.whole(*frame)
+        tiling = Tiling.of(whole, 5 * samples, 2)
+        assert tiling.reading % tiling.columns == 0
+        assert min(tiling.columns, tiling.rows) >= min(*frame, 8)
+        parts = [tile for part in whole.tiles(tiling.rows, tiling.reading)
+                 for tile in part.tiles(tiling.rows, tiling.columns)]  # fmt: skip
+        assert sum(tile.shape[0] * tile.shape[1] for tile in parts) == frame[0] * frame[1]

@@ -69,9 +69,23 @@ def test_a_product_made_otherwise_is_refused_unless_it_may_be_overwritten(miri_v
 def test_bands_and_threads_do_not_change_a_bit(miri_products, miri_visit, tmp_path, rows, jobs):
     folder, _ = miri_products
     run(miri_visit.raw[0], output=tmp_path, stage="1", band_rows=rows, jobs=jobs)
+    assert_same_products(folder, tmp_path)
+
+
+def test_tiles_and_scratch_files_do_not_change_a_bit(
+    miri_products, miri_visit, tmp_path, monkeypatch
+):
+    for name, value in (("_BAND", 1), ("_HELD", 1 << 18), ("_LOW", 1), ("_NARROW", 1)):
+        monkeypatch.setattr(f"calcore.run.bands.{name}", value)
+    monkeypatch.setattr("calcore.run.execute._WRITTEN", 1)
+    run(miri_visit.raw[0], output=tmp_path, stage="1", jobs=2)
+    assert_same_products(miri_products[0], tmp_path)
+
+
+def assert_same_products(one_folder, other_folder):
     for suffix in ("rate", "rateints"):
-        one = calcore.open(folder / f"{ROOT}_{suffix}.fits")
-        other = calcore.open(tmp_path / f"{ROOT}_{suffix}.fits")
+        one = calcore.open(one_folder / f"{ROOT}_{suffix}.fits")
+        other = calcore.open(other_folder / f"{ROOT}_{suffix}.fits")
         for name in ("data", "err", "dq", "var_poisson", "var_rnoise"):
             np.testing.assert_array_equal(getattr(one, name), getattr(other, name), err_msg=name)
 

@@ -225,7 +225,7 @@ class Tiling:
 
     @classmethod
     def of(cls, frame: Window, bytes_per_pixel: int, halo: int) -> "Tiling":
-        """Return tiles that fit in the processor's cache and are eight halos high and wide.
+        """Return tiles that fit in the processor's cache, not much less than eight halos high and wide.
 
         Parameters
         ----------
@@ -241,8 +241,8 @@ class Tiling:
         if rows * width * bytes_per_pixel <= _BAND:
             return cls.bands(frame, rows)
         rows = -(-height // (height // rows))
-        parts = -(-width * rows * bytes_per_pixel // _HELD)
-        narrow = max(_BAND // (bytes_per_pixel * rows), _NARROW, 8 * halo)
+        narrow = min(max(_BAND // (bytes_per_pixel * rows), _NARROW, 8 * halo), width)
+        parts = min(-(-width * rows * bytes_per_pixel // _HELD), width // narrow)
         tiles = -(-width // (parts * narrow))  # of each part, all of one size
         columns = -(-width // (parts * tiles))
         return cls(rows, columns, columns * tiles)
