@@ -175,3 +175,35 @@ def test_a_sample_that_is_not_finite_is_left_out_like_a_flagged_one(value):
     )
     np.testing.assert_allclose(got.rate, expected.rate, rtol=2e-6)
     np.testing.assert_allclose(got.integrations, expected.integrations, rtol=2e-6)
+
+
+@pytest.mark.parametrize("used", [None, (1, 6)])
+def test_hits_are_fitted_like_any_other_broken_ramp(used):
+    data, group_time = ramps(3.0, n_int=3, n_pixel=200)
+    rng = np.random.default_rng(5)
+    flags = np.where(rng.random(data.shape) < 0.1, DQ.JUMP_DET, 0).astype(np.uint8)
+    flags[:, 0] = DQ.DO_NOT_USE
+    gain = np.full((1, 200), GAIN, np.float32)
+    noise = np.full((1, 200), READ * np.sqrt(2) / GAIN, np.float32)
+    times = {"group_time_s": group_time, "frame_time_s": FRAME_S, "used": used}
+    known = np.full((1, 200), DQ.NONLINEAR, np.uint32), gain, noise
+    got = fit_likely(data, flags, *known, **times)
+    # A flag that is no hindrance, but none that hits leave.
+    flags[:, 4] |= np.uint8(DQ.PERSISTENCE)
+    expected = fit_likely(data, flags, *known, **times)
+    for name in ("rate", "err", "var_poisson", "var_rnoise", "integrations"):
+        np.testing.assert_array_equal(getattr(got, name), getattr(expected, name))
+    for name in ("dq", "integrations_dq"):
+        plain = getattr(expected, name) & ~np.uint32(DQ.PERSISTENCE)
+        np.testing.assert_array_equal(getattr(got, name), plain)
+    assert (got.dq & DQ.JUMP_DET).any()
+    assert np.isnan(got.integrations[0]).mean() < 0.1
+
+
+def test_a_middle_sample_that_is_no_number_is_left_out():
+    data, group_time = ramps(3.0, n_group=7)
+    flags = np.zeros(data.shape, np.uint8)
+    flags[0, 3, 0, ::2] = DQ.DO_NOT_USE
+    spoilt = np.where(flags != 0, np.float32(np.nan), data)
+    got, expected = (fit(*a)[0] for a in ((spoilt, group_time), (data, group_time, 1, flags)))
+    np.testing.assert_array_equal(got.rate, expected.rate)

@@ -27,6 +27,7 @@ NO_PHOTONS = 1e-9
 CHUNK = 128  # pixels side by side
 ROOM = 23  # rows of numbers for each pixel, besides the weights
 _DNU = np.uint8(DQ.DO_NOT_USE)
+_NOTHING = np.uint8(0)
 _UNUSABLE = np.uint32(DQ.DO_NOT_USE | DQ.SATURATED)
 
 
@@ -63,7 +64,8 @@ def _weigh(count: int, width: int, read: F8x1, noise: F8x2, out: F8x2, out_weigh
     diagonal, total, root, scale = noise[0], noise[2], noise[3], noise[4]
     half, product = (count + 1) // 2, count * (count + 1.0) * (count + 2.0)
     for x in range(width):
-        scale[x] = 1.0
+        scale[x], out[0, x], out[1, x], out[2, x] = 1.0, 0.0, 0.0, 0.0
+        out[3, x] = product / (12 * read[x])
     for k in range(count):
         for x in range(width):
             scale[x] *= root[x]
@@ -76,8 +78,6 @@ def _weigh(count: int, width: int, read: F8x1, noise: F8x2, out: F8x2, out_weigh
             weight = 1 - (out_weight[k, x] + out_weight[count - 1 - k, x]) * scale[x]
             bare = total[x] <= NO_PHOTONS * diagonal[x]
             out_weight[k, x] = (flat if bare else weight) / (diagonal[x] if bare else total[x])
-    for x in range(width):
-        out[0, x], out[1, x], out[2, x] = 0.0, 0.0, 0.0
     for k in range(half):
         # Weights are symmetric, but for the middle one they come in pairs.
         twice = 2.0 if 2 * k < count - 1 else 1.0
@@ -88,8 +88,6 @@ def _weigh(count: int, width: int, read: F8x1, noise: F8x2, out: F8x2, out_weigh
         twice, other = (2.0, k) if k < half else (1.0, k - 1)
         for x in range(width):
             out[2, x] += twice * (out_weight[other, x] * out_weight[k - 1, x])
-    for x in range(width):
-        out[3, x] = product / (12 * read[x])
     for k in range(half - 1, 0, -1):
         for x in range(width):
             out_weight[k, x] -= out_weight[k - 1, x]
@@ -132,7 +130,7 @@ def fit_whole(
 ) -> None:  # fmt: skip
     """Fit the pixels whose ramps are whole in every integration; mark the others in `out_odd`.
 
-    The last four arguments are room.
+    The marks are the flags that break ramps, DO_NOT_USE among them for whatever is not a flag. The last four arguments are room.
     """
     integrations, _, rows, columns = data.shape
     known, rate, value, all_value = out_room[0:3], out_room[3], out_room[4], out_room[19]
@@ -143,16 +141,12 @@ def fit_whole(
         for left in range(0, columns, CHUNK):
             width = min(CHUNK, columns - left)
             for x in range(width):
-                electrons[x] = np.float64(gain[y, left + x])
+                electrons[x], rate[x] = np.float64(gain[y, left + x]), 0.0
                 background[x] = np.float64(dark[y, left + x]) * electrons[x]
-            for x in range(width):
                 read[x] = np.float64(noise[y, left + x]) * np.float64(noise[y, left + x])
-            for x in range(width):
                 sound = (electrons[x] > 0) & (read[x] > 0) & np.isfinite(background[x])
                 mark[x] = (not sound) | (pixeldq[y, left + x] & _UNUSABLE != 0)
-            for x in range(width):
                 out_rate_dq[y, left + x] = pixeldq[y, left + x]
-                rate[x] = 0.0
             counted = 0
             for m in range(integrations):
                 begin, end = max(start, first_group), min(stop, stop_group)
@@ -200,6 +194,10 @@ def fit_whole(
                                 rise = np.float64(data[m, late, y, left + x])
                                 rise -= np.float64(data[m, early, y, left + x])
                                 value[x] += out_weight[k, x] * rise
+                        if turn == 0 and count % 2 == 0:
+                            # The middle sample counts for nothing, but must be a number.
+                            for x in range(width):
+                                value[x] += 0.0 * data[m, begin + count // 2, y, left + x]
                         for x in range(width):
                             all_value[x] += value[x]
                         for k in range(4):
@@ -215,4 +213,4 @@ def fit_whole(
                     rate[x] = all_value[x] / (together[0, x] * group_time)
             for x in range(width):
                 # Samples that are infinite are left out where pixels are looked at one by one.
-                out_odd[y, left + x] = mark[x] | np.uint8(not np.isfinite(rate[x]))
+                out_odd[y, left + x] = mark[x] | (_NOTHING if np.isfinite(rate[x]) else _DNU)

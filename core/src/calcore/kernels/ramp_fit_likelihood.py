@@ -259,6 +259,23 @@ def fit_likely(
         np.empty(CHUNK, np.uint8), np.empty((n_int, 2), np.int64),
     )  # fmt: skip
     room = np.empty((n_group + 1, n_group + 1)), np.empty((n_group + 1, 3)), np.empty((2, 5))
+    # Most broken ramps were hit, and nothing else; the ordinary fit need not look at them.
+    every = first <= start and stop <= last + 1
+    for places in pieces((odd == _JUMP) & every, n_int * n_group):
+        samples, flags = planes_of(data, places), planes_of(groupdq, places)
+        clear = _have_rates(flags[:, start:stop, 0])
+        odd.reshape(-1)[places] = np.where(clear, 0, _JUMP)
+        rates = np.zeros((places.size, 4, n_int + 1), np.float32)
+        _fit(
+            _side_by_side(samples), _side_by_side(flags), gain.reshape(-1)[places],
+            noise.reshape(-1)[places], dark.reshape(-1)[places], *limits, rates, *room,
+        )  # fmt: skip
+        put_back(rates[..., :n_int], places, each)
+        put_back(rates[..., n_int:], places, rate)
+        jumps = np.bitwise_or.reduce(flags[:, start:stop, 0] & np.uint8(_JUMP), axis=1)
+        known = pixeldq.reshape(-1)[places] | jumps
+        put_back(known.T, places, each_dq)
+        put_back(np.bitwise_or.reduce(known, axis=0), places, rate_dq)
     for places in pieces(odd, n_int * n_group):
         samples, flags = planes_of(data, places), planes_of(groupdq, places)
         fit = fit_ordinary(
@@ -278,6 +295,21 @@ def fit_likely(
         put_back(fit.dq[0], places, rate_dq)
         put_back(fit.integrations_dq[:, 0].T, places, each_dq)
     return RampFit(rate[0, 0], rate[1, 0], rate[2, 0], rate[3, 0], rate_dq, each, each_dq)
+
+
+def _have_rates(flags: NDArray[np.uint8]) -> NDArray[np.bool_]:
+    """Tell which pixels have a difference in every integration, and two groups without a flag.
+
+    `flags` (n_int, n_group, n_pixel) are jumps, or say that groups at the ends are lost. A jump in a
+    ramp's first group is left to others.
+    """
+    free, jumps = flags == 0, flags == _JUMP
+    known = free | jumps
+    differences = (known[:, :-1] & free[:, 1:]).any(axis=1)
+    several = free.sum(axis=1, dtype=np.int32) > 1
+    first = jumps[:, 0] | (jumps[:, 1:] & ~known[:, :-1]).any(axis=1)
+    clear: NDArray[np.bool_] = (differences & several & ~first).all(axis=0)
+    return clear
 
 
 def _side_by_side(planes: NDArray[Any]) -> NDArray[Any]:
