@@ -1,7 +1,7 @@
 """The records of one exposure: ramps, count rates, calibrated images, mosaics."""
 
 from dataclasses import dataclass, fields
-from typing import Annotated, Any, Generic, Self, TypeVar
+from typing import Annotated, Any, ClassVar, Generic, Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -52,6 +52,7 @@ class Ramp(Record):
 class Layer(Record):
     """Values that a step found besides its result: `data` ([[n_int,] n_group,] ny, nx)."""
 
+    aside: ClassVar[bool] = True
     data: Annotated[Float, Plane("SCI", "f4", required=True)]
 
 

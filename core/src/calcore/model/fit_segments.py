@@ -1,7 +1,7 @@
 """What each unbroken part of a ramp gave: the optional product of a fit."""
 
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 from calcore.model.exposure import Float
 from calcore.model.layout import Plane
@@ -14,6 +14,7 @@ _PARTS = ("n_int", "part", "y", "x")
 class FitSegments(Record):
     """Lines fitted to the parts of ramps; fields as in `calcore.kernels.ramp_fit_segments.Segments`."""
 
+    aside: ClassVar[bool] = True
     slope: Annotated[Float, Plane("SLOPE", "f4", _PARTS, required=True)]
     sigslope: Annotated[Float, Plane("SIGSLOPE", "f4", _PARTS)] | None = None
     var_poisson: Annotated[Float, Plane("VAR_POISSON", "f4", _PARTS)] | None = None

@@ -3,7 +3,7 @@
 import dataclasses
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 
@@ -37,8 +37,11 @@ class Carried:
 class Record:
     """Base of all records: metadata, arrays, and what rides along.
 
-    `window` says which part of the frame the planes hold; None means all of it.
+    `window` says which part of the frame the planes hold; None means all of it. A record that is
+    `aside` is only saved: no step works on it.
     """
+
+    aside: ClassVar[bool] = False
 
     meta: Meta
     carried: Carried = field(default_factory=Carried, repr=False)

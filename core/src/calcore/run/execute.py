@@ -11,8 +11,6 @@ import numpy as np
 
 from calcore.errors import CalcoreError, StepFailed, StepSkipped
 from calcore.model import Group, Image, Kept, Rate, Record
-from calcore.model.exposure import Layer
-from calcore.model.fit_segments import FitSegments
 from calcore.model.record import map_records
 from calcore.run.assemble import BuiltSlot
 from calcore.run.bands import (
@@ -308,7 +306,7 @@ def _parted(result: Any, built: BuiltSlot) -> tuple[Any, dict[str, Any]]:
     own = [name for name, part in parts.items() if isinstance(part, built.diet.flow)]
     if len(own) == 1:
         return parts.pop(own[0]), parts
-    aside = {name: part for name, part in parts.items() if isinstance(part, Layer | FitSegments)}
+    aside = {name: part for name, part in parts.items() if part.aside}
     whole: Any = result  # a dataclass, not the class of one
     return replace(whole, **dict.fromkeys(aside)), aside
 
