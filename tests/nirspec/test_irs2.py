@@ -27,6 +27,7 @@ from calcore_nirspec.steps.refpix import RefPix
 from calcore_nirspec.steps.saturation import Saturation
 
 SIZE, FRAME = 128, 200
+NONE = np.zeros(FRAME, bool)
 N_SAMPLE = SIZE * (2 * 22 + 8)
 
 
@@ -214,20 +215,20 @@ def test_odd_pairs_are_found_and_replaced():
     frames = rng.normal(0, 1, (2, FRAME, SIZE)).astype(np.float32)
     rows = pairs(layout)[1, 0, 1]
     frames[:, rows] += 90
-    odd = Readings(frames[None], layout, ALONE).odd_pairs(1.5)
+    odd = Readings(frames[None], layout, ALONE).odd_pairs(1.5, NONE)
     assert odd[1, 0, 1]
     only, known = np.zeros_like(odd), np.zeros_like(odd)
     only[1, 1, 1] = True
-    assert stand_ins(layout, only, known)[pairs(layout)[1, 1, 1]].tolist() == [
+    assert stand_ins(layout, only, known, NONE)[pairs(layout)[1, 1, 1]].tolist() == [
         [row, row] for row in pairs(layout)[1, 0, 1]
     ]
     only[1, 0, 1] = True
-    found = stand_ins(layout, only, known)
+    found = stand_ins(layout, only, known, NONE)
     assert found[rows].tolist() == [[row, row] for row in pairs(layout)[1, 0, 0]]
     others = np.setdiff1d(np.arange(FRAME), pairs(layout)[1, :, 1])
     np.testing.assert_array_equal(found[others], np.stack([others, others], axis=1))
     known[1, :, 0] = True
-    assert (stand_ins(layout, known, only)[pairs(layout)[1]] == -1).sum() == 8
+    assert (stand_ins(layout, known, only, NONE)[pairs(layout)[1]] == -1).sum() == 8
 
 
 def test_pairs_before_and_after_stand_in():
@@ -237,9 +238,51 @@ def test_pairs_before_and_after_stand_in():
     whole = Layout(np.arange(300).reshape(5, 60), 16, 4, size, forward=True)
     odd = np.zeros((5, 3, 2), bool)
     odd[2, 1, 0] = True
-    found = stand_ins(whole, odd, np.zeros_like(odd))
+    found = stand_ins(whole, odd, np.zeros_like(odd), np.zeros(300, bool))
     row = pairs(whole)[2, 1, 0]
     np.testing.assert_array_equal(found[row], np.stack([row - 20, row + 20], axis=1))
+
+
+def test_bad_rows_stand_in_for_nothing():
+    layout = small_layout()
+    rows = pairs(layout)[1]  # two jumps
+    none, bad = np.zeros((5, 2, 2), bool), NONE.copy()
+    bad[rows[0, 0, 0]] = True
+    assert stand_ins(layout, none, none, bad)[rows[0, 0, 0]].tolist() == [rows[1, 0, 0]] * 2
+    bad[rows[1, 0, 0]] = True
+    assert stand_ins(layout, none, none, bad)[rows[0, 0, 0]].tolist() == [rows[0, 1, 0]] * 2
+    bad[rows[0, 1, 0]] = True
+    found = stand_ins(layout, none, none, bad)
+    assert found[rows[0, 0, 0]].tolist() == [-1, -1]
+    assert found[rows[0, 1, 0]].tolist() == [rows[1, 1, 0]] * 2
+    science = Interleaved.of(meta()).science
+    bad[science[[0, 8]]] = True  # with nothing in their place
+    assert stand_ins(layout, none, none, bad)[science[0]].tolist() == [science[16], science[16]]
+
+
+def test_second_pairs_known_to_be_bad_come_after_first_ones():
+    layout = small_layout()
+    rows = pairs(layout)[2]
+    none, known = np.zeros((5, 2, 2), bool), np.zeros((5, 2, 2), bool)
+    known[2] = True
+    found = stand_ins(layout, none, known, NONE)
+    for jump in (0, 1):
+        for k in (0, 1):
+            other = sorted(rows[jump, 1])[k]
+            assert found[sorted(rows[jump, 0])[k]].tolist() == [other, other]
+        assert (found[rows[jump, 1]] == -1).all()
+
+
+def test_pairs_with_a_bad_row_are_not_odd():
+    rng = np.random.default_rng(16)
+    layout = small_layout()
+    frames = rng.normal(0, 1, (1, 2, FRAME, SIZE)).astype(np.float32)
+    rows = pairs(layout)[3, 1, 0]
+    frames[:, :, rows] += 90
+    bad = NONE.copy()
+    assert Readings(frames, layout, ALONE).odd_pairs(1.5, bad)[3, 1, 0]
+    bad[rows[1]] = True
+    assert not Readings(frames, layout, ALONE).odd_pairs(1.5, bad)[3, 1, 0]
 
 
 def test_bad_rows_are_replaced_by_rows_one_jump_away_if_asked_for():

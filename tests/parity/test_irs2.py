@@ -9,14 +9,17 @@ import numpy as np
 import pytest
 from astropy.io import fits
 
+from calcore.flags import DQ
 from calcore.model import Meta
 from calcore.model.interleaved import Interleaved
+from calcore.model.reference import Ipc as IpcReference
 from calcore.model.reference import Saturation as SaturationReference
 from calcore.model.reference import Superbias
 from calcore.simulate import VisitOptions, simulate
 from calcore_nirspec import INSTRUMENT
 from calcore_nirspec.references import Irs2Weights
 from calcore_nirspec.simulate import SIMULATION
+from calcore_nirspec.steps.ipc import Ipc
 from calcore_nirspec.steps.refpix import RefPix
 from calcore_nirspec.steps.saturation import Saturation
 
@@ -58,6 +61,13 @@ def asked(reference_pipeline, ramp, table, **settings):
     return reference_pipeline.step("RefPixStep", ramp, {"refpix": description}, **settings)
 
 
+def same(ours, theirs, *, limit=3e-4, others=0):
+    """Compare signals; 1e-4 of a read's noise is 8e-4. So many `others` may differ by a drift."""
+    away = np.abs(ours - theirs) > limit
+    assert away.sum() <= others
+    np.testing.assert_allclose(ours[away], theirs[away], rtol=0, atol=0.2)
+
+
 @pytest.mark.parametrize(
     ("detector", "settings"),
     [
@@ -79,12 +89,32 @@ def test_refpix(reference_pipeline, make_ramp, detector, settings):
     assert theirs.meta["cal_step.refpix"] == "COMPLETE"
     ours = RefPix(means_missing=True, **settings)(ramp, weights=table)
     assert ours.data.dtype == theirs.data.dtype
-    # 1e-4 of a read's noise is 8e-4. Where even and odd pixels are levelled first, a setting that is
-    # off, two outputs have drifts that differ by up to 0.016 DN; why is not known.
-    limit = 0.02 if settings.get("irs2_mean_subtraction") else 3e-4
-    np.testing.assert_allclose(ours.data, theirs.data, rtol=0, atol=limit)
+    same(ours.data, theirs.data)
     np.testing.assert_array_equal(ours.pixeldq, theirs.pixeldq)
     np.testing.assert_array_equal(ours.groupdq, theirs.groupdq)
+
+
+@pytest.mark.parametrize("levelled", [False, True])
+@pytest.mark.parametrize("detector", ["NRS1", "NRS2"])
+def test_refpix_with_bad_rows(reference_pipeline, make_ramp, detector, levelled):
+    """Rows with bad reference pixels, odd pairs and pairs known to be bad, side by side."""
+    rng = np.random.default_rng(6)
+    data = rng.normal(1000, 8, (1, 2, 3200, 2048)).astype(np.float32)
+    first = 640 if detector == "NRS1" else 0
+    data[:, :, [first + 640 * k + 20 * (5 * k + 2) + 10 for k in range(4)]] += 50
+    pixeldq = np.zeros((3200, 2048), np.uint32)
+    pixeldq[first + rng.integers(0, 2560, 150), rng.integers(0, 2048, 150)] = DQ.BAD_REF_PIXEL
+    for jump in (4, 5, 6):
+        pixeldq[first + 20 * jump + 5, 7] = DQ.BAD_REF_PIXEL
+    ramp = made(make_ramp, detector, data).replace(pixeldq=pixeldq)
+    table = weights(rng, tuple(int(bits) for bits in rng.integers(0, 1 << 32, 8)))
+    settings = {"irs2_mean_subtraction": levelled}
+    theirs = asked(reference_pipeline, ramp, table, **settings)
+    ours = RefPix(means_missing=True, replace_bad_rows=True, **settings)(ramp, weights=table)
+    # A reading that is its pixel's mean to the last bit counts as none; how levels that were subtracted
+    # are rounded decides that for some, and a reference pixel among them is felt by its neighbours.
+    same(ours.data, theirs.data, **({"limit": 2e-3, "others": 60} if levelled else {}))
+    np.testing.assert_array_equal(ours.pixeldq, theirs.pixeldq)
 
 
 @pytest.mark.parametrize("frames", [1, 5])
@@ -119,6 +149,19 @@ def test_saturation(reference_pipeline, make_ramp, detector, frames):
     np.testing.assert_array_equal(ours.pixeldq[science], theirs.pixeldq[science])
 
 
+@pytest.mark.parametrize("detector", ["NRS1", "NRS2"])
+def test_ipc(reference_pipeline, compare, make_ramp, detector):
+    """Neighbours are those on the detector, and none is a reference pixel."""
+    rng = np.random.default_rng(3)
+    ramp = made(make_ramp, detector, rng.uniform(0, 5e4, (1, 2, 3200, 40)).astype(np.float32))
+    kernel = rng.normal(0, 0.01, (3, 3)).astype(np.float32)
+    kernel[1, 1] = 1.04
+    reference = IpcReference(meta=Meta({}), data=kernel)
+    theirs = reference_pipeline.step("IPCStep", ramp, {"ipc": reference})
+    assert theirs.meta["cal_step.ipc"] == "COMPLETE"
+    compare.ramps(Ipc()(ramp, ipc=reference), theirs, ulp=1)
+
+
 # What is written at another time or by another program, or says it in another way on purpose.
 OTHERWISE = {
     "",
@@ -133,6 +176,52 @@ OTHERWISE = {
 }
 
 
+def exposure(folder, detector, pattern, groups):
+    """Simulate an exposure; return the raw file and the environment that leads to its references."""
+    options = VisitOptions(
+        mode="ifu", detectors=(detector,), pattern=pattern, n_groups=groups, n_dithers=1, seed=7,
+        truth=False,
+    )  # fmt: skip
+    simulate(SIMULATION, folder, options)
+    crds = {
+        "CRDS_PATH": str(folder / "crds_cache"),
+        "CRDS_SERVER_URL": "https://crds-serverless-mode.stsci.edu",
+        "CRDS_OBSERVATORY": "jwst", "CRDS_READONLY_CACHE": "1",
+        "CRDS_IGNORE_MAPPING_CHECKSUM": "1",
+    }  # fmt: skip
+    return next(folder.glob("*_uncal.fits")), crds
+
+
+def run(raw, folder, crds, *words):
+    """Calibrate in a process of its own: the crds package remembers the first cache it has seen."""
+    command = Path(sys.executable).with_name("calcore")
+    environment = {name: value for name, value in os.environ.items() if name != "CRDS_CONTEXT"}
+    subprocess.run(
+        [command, "run", raw, "-o", folder, "--profile", "reference", "-q", *words],
+        check=True,
+        env={**environment, **crds},
+    )
+
+
+def check_ramps(compare, figures, mine, theirs, raw, detector):
+    """Compare corrected ramps with those of the reference pipeline."""
+    layout = Interleaved.laid_out(16, 4, rows=2048, outputs=4, first=detector == "NRS1")
+    before = fits.getdata(raw)[:, :, layout.science].astype("f4")
+    mine_data, their_data = (hdus["SCI"].data.astype("f4") for hdus in (mine, theirs))
+    # Units are those of the raw numbers, from which the corrections were subtracted.
+    assert compare.ulp(mine_data, their_data, before) <= 2
+    for plane in ("PIXELDQ", "GROUPDQ"):
+        figures.saw_flags(plane, mine[plane].data, theirs[plane].data)
+        np.testing.assert_array_equal(mine[plane].data, theirs[plane].data)
+
+
+def check_headers(mine, theirs):
+    for name in ("PRIMARY", "SCI"):
+        cards = [c for c in theirs[name].header.cards if c.keyword not in OTHERWISE]
+        header = mine[name].header
+        assert [c.keyword for c in cards if header.get(c.keyword) != c.value] == []
+
+
 @pytest.mark.parametrize(
     ("detector", "pattern", "groups"), [("NRS1", "NRSIRS2RAPID", 4), ("NRS2", "NRSIRS2", 3)]
 )
@@ -140,44 +229,18 @@ def test_same_raw_exposure_gives_the_same_count_rates(
     reference_pipeline, compare, figures, tmp_path, detector, pattern, groups
 ):
     reference_pipeline.require()
-    options = VisitOptions(
-        mode="ifu", detectors=(detector,), pattern=pattern, n_groups=groups, n_dithers=1, seed=7,
-        truth=False,
-    )  # fmt: skip
-    simulate(SIMULATION, tmp_path / "raw", options)
-    (raw,) = (tmp_path / "raw").glob("*_uncal.fits")
-    cache = tmp_path / "raw" / "crds_cache"
-    crds = {
-        "CRDS_PATH": str(cache), "CRDS_SERVER_URL": "https://crds-serverless-mode.stsci.edu",
-        "CRDS_OBSERVATORY": "jwst", "CRDS_READONLY_CACHE": "1",
-        "CRDS_IGNORE_MAPPING_CHECKSUM": "1",
-    }  # fmt: skip
+    raw, crds = exposure(tmp_path / "raw", detector, pattern, groups)
     quiet = {**crds, "STPIPE_DISABLE_CRDS_STEPPARS": "True"}
     reference_pipeline.pipeline(
         "Detector1Pipeline", raw, tmp_path / "theirs", environment=quiet, save_calibrated_ramp=True
     )
-    # A process of its own: the crds package remembers the first cache that it has seen.
-    command = Path(sys.executable).with_name("calcore")
-    words = ["--stage", "1", "--profile", "reference", "--save", "jump", "-q"]
-    environment = {name: value for name, value in os.environ.items() if name != "CRDS_CONTEXT"}
-    subprocess.run(
-        [command, "run", raw, "-o", tmp_path / "ours", *words],
-        check=True,
-        env={**environment, **crds},
-    )
+    run(raw, tmp_path / "ours", crds, "--stage", "1", "--save", "jump")
     root = raw.name.removesuffix("_uncal.fits")
     with (
         fits.open(tmp_path / "ours" / f"{root}_jump.fits") as mine,
         fits.open(tmp_path / "theirs" / f"{root}_ramp.fits") as theirs,
     ):
-        layout = Interleaved.laid_out(16, 4, rows=2048, outputs=4, first=detector == "NRS1")
-        before = fits.getdata(raw)[:, :, layout.science].astype("f4")
-        mine_data, their_data = (hdus["SCI"].data.astype("f4") for hdus in (mine, theirs))
-        # Units are those of the raw numbers, from which the corrections were subtracted.
-        assert compare.ulp(mine_data, their_data, before) <= 2
-        for plane in ("PIXELDQ", "GROUPDQ"):
-            figures.saw_flags(plane, mine[plane].data, theirs[plane].data)
-            np.testing.assert_array_equal(mine[plane].data, theirs[plane].data)
+        check_ramps(compare, figures, mine, theirs, raw, detector)
     for suffix in ("rate", "rateints"):
         with (
             fits.open(tmp_path / "ours" / f"{root}_{suffix}.fits") as mine,
@@ -191,7 +254,23 @@ def test_same_raw_exposure_gives_the_same_count_rates(
             good = np.isfinite(rate)
             assert np.all((np.abs(mine["SCI"].data - rate) <= 1e-4 * error)[good])
             np.testing.assert_allclose(mine["ERR"].data, error, rtol=1e-4)
-            for name in ("PRIMARY", "SCI"):
-                cards = [c for c in theirs[name].header.cards if c.keyword not in OTHERWISE]
-                header = mine[name].header
-                assert [c.keyword for c in cards if header.get(c.keyword) != c.value] == []
+            check_headers(mine, theirs)
+
+
+@pytest.mark.parametrize("detector", ["NRS1", "NRS2"])
+def test_same_raw_exposure_gives_the_same_dark(
+    reference_pipeline, compare, figures, tmp_path, detector
+):
+    reference_pipeline.require()
+    raw, crds = exposure(tmp_path / "raw", detector, "NRSIRS2RAPID", 3)
+    fits.setval(raw, "EXP_TYPE", value="NRS_DARK")
+    quiet = {**crds, "STPIPE_DISABLE_CRDS_STEPPARS": "True"}
+    answer = reference_pipeline.pipeline(
+        "DarkPipeline", raw, tmp_path / "theirs", environment=quiet
+    )
+    run(raw, tmp_path / "ours", crds, "--pipeline", "calwebb_dark")
+    ours = next((tmp_path / "ours").glob("*_dark.fits"))
+    with fits.open(ours) as mine, fits.open(answer["files"][0]) as theirs:
+        assert {hdu.name for hdu in mine} == {hdu.name for hdu in theirs}
+        check_ramps(compare, figures, mine, theirs, raw, detector)
+        check_headers(mine, theirs)

@@ -92,45 +92,51 @@ def stand_ins(
     layout: Layout,
     odd: NDArray[np.bool_],
     known: NDArray[np.bool_],
-    bad_rows: NDArray[np.bool_] | None = None,
+    bad_rows: NDArray[np.bool_],
 ) -> NDArray[np.int64]:
-    """Say which rows are read in place of pairs, or of rows, that are not to be used.
+    """Say which rows are read in place of rows that are not to be used.
 
     Parameters
     ----------
     odd, known : array (n_output, n_jump, n_pair) bool
         Pairs that are odd in this exposure, and pairs known to be bad.
-    bad_rows : array (n_row,) bool, optional
-        Rows, of whatever pixels, for which the same rows one jump before and after stand in.
+    bad_rows : array (n_row,) bool
+        Rows, of whatever pixels, that are not to be used either.
 
     Returns
     -------
     array (n_row, 2)
-        The two rows whose mean stands in for a row; itself twice for most. The same pair at the jumps
-        before and after stands in, where only one is good that one, where both are bad the jump's
-        other pair, and where that is, too, nothing: -1. What is odd may be replaced by what is
-        known to be bad, as the reference pipeline has it, what is known to be bad by neither.
+        The two rows whose mean stands in for a row; itself twice for most. The same row at the jumps
+        before and after stands in, where only one is good that one, where both are bad that of the
+        jump's other pair, and where that is, too, nothing: -1. As in the reference pipeline, what is
+        found to be bad later may stand in: pairs known to be bad are last, each jump's second pair
+        after all first ones.
     """
-    found = pairs(layout)
+    rows = pairs(layout)
     result = np.repeat(np.arange(layout.outputs.size)[:, None], 2, axis=1)
-    last = odd.shape[1] - 1
-    for which, bad in ((odd, odd), (known, odd | known)):
-        for output, jump, pair in np.argwhere(which):
-            beside = [jump + step for step in (-1, 1) if 0 <= jump + step <= last]
-            good = [found[output, near, pair] for near in beside if not bad[output, near, pair]]
-            others = [k for k in range(bad.shape[2]) if k != pair and not bad[output, jump, k]]
-            if not good and others:
-                good = [found[output, jump, others[0]]]
-            both = np.stack([good[0], good[-1]], axis=1) if good else -1
-            result[found[output, jump, pair]] = both
-    if bad_rows is not None:
-        step, length = layout.normal + layout.reference, layout.outputs.shape[1]
-        for row in np.flatnonzero(bad_rows):
-            near = [at for at in (row - step, row + step) if at // length == row // length]
-            fit = [at for at in near if not bad_rows[at]]
-            if fit:
-                result[row] = fit[0], fit[-1]
+    first = bad_rows.copy()
+    first[rows[odd]] = True
+    bad = np.zeros_like(first)
+    for found in (
+        np.flatnonzero(first),
+        *(rows[:, :, k][known[:, :, k]] for k in range(known.shape[2])),
+    ):
+        fresh = np.setdiff1d(found, np.flatnonzero(bad))
+        bad[fresh] = True
+        for row in fresh:
+            result[row] = _stand_in(row, bad, layout)
     return result
+
+
+def _stand_in(row: int, bad: NDArray[np.bool_], layout: Layout) -> tuple[int, int]:
+    block, length = layout.normal + layout.reference, layout.outputs.shape[1]
+    near = [at for at in (row - block, row + block) if at // length == row // length]
+    good = [at for at in near if not bad[at]]
+    place = row % block - layout.normal // 2
+    if not good and 0 <= place < layout.reference:
+        other = row - place + (place + layout.reference // 2) % layout.reference
+        good = [] if bad[other] else [other]
+    return (good[0], good[-1]) if good else (-1, -1)
 
 
 def parity_levels(

@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calcore.flags import DQ
-from calcore.model import Ramp
 from calcore.step import Room
 from calcore_nirspec.kernels.irs2 import Correction, Layout
 from calcore_nirspec.kernels.irs2_readings import group_mean
@@ -44,9 +43,12 @@ class Readings:
     room: Room
     levels: NDArray[np.float32] | None = None
 
-    def levelled(self, ramp: Ramp) -> "Readings":
-        """Return the readings of a ramp without the levels of outputs' even and odd pixels."""
-        bad = (np.asarray(ramp.pixeldq) & np.uint32(DQ.DO_NOT_USE)) != 0
+    def levelled(self, pixeldq: NDArray[np.uint32]) -> "Readings":
+        """Return the readings without the levels of outputs' even and odd pixels.
+
+        Pixels that are DO_NOT_USE (n_row, n_column) are left out.
+        """
+        bad = (pixeldq & np.uint32(DQ.DO_NOT_USE)) != 0
         levels = np.empty(self.plane.shape[:3], np.float32)
         for place in np.ndindex(levels.shape[:2]):
             levels[place] = parity_levels(self.frame(*place), bad, self.layout)
@@ -62,14 +64,18 @@ class Readings:
         values = np.ascontiguousarray(self.plane[integration, :, rows], np.float32)
         return values if self.levels is None else values - self.levels[integration, :, rows, None]
 
-    def odd_pairs(self, factor: float) -> NDArray[np.bool_]:
-        """Return pairs of reference pixels (n_output, n_jump, n_pair) odd in any integration."""
+    def odd_pairs(self, factor: float, bad_rows: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        """Return pairs of reference pixels (n_output, n_jump, n_pair) odd in any integration.
+
+        Pairs with one of the `bad_rows` (n_row,) are not looked at.
+        """
         rows = pairs(self.layout)
         odd = np.zeros(rows.shape[:3], np.bool_)
         for integration in range(self.plane.shape[0]):
             statistics = np.empty((rows.size // 2, 3))
             look = partial(self._look, integration, rows.reshape(-1, 2), statistics)
             self.room.each(look, self._bands())
+            statistics[bad_rows[rows].any(axis=-1).ravel()] = np.nan
             odd |= odd_pairs(statistics.reshape(*odd.shape, 3), factor)
         return odd
 

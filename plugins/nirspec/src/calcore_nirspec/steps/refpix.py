@@ -93,13 +93,13 @@ class RefPix(CoreRefPix):
             return super().apply(ramp, drifts=drifts, sirskernel=sirskernel)
         assert weights is not None
         readings = Readings(ramp.data, layout_of(ramp.meta, interleaved), room)
-        if self.irs2_mean_subtraction:
-            readings = readings.levelled(ramp)
-        odd = readings.odd_pairs(self.ovr_corr_mitigation_ftr)
         pixeldq = np.array(ramp.pixeldq)
         bad_rows = np.any(pixeldq & np.uint32(DQ.BAD_REF_PIXEL), axis=1) & self.replace_bad_rows
+        odd = readings.odd_pairs(self.ovr_corr_mitigation_ftr, bad_rows)
         pixeldq[pairs(readings.layout)[odd].ravel()] |= _BAD
         pixeldq[bad_rows] |= _BAD
+        if self.irs2_mean_subtraction:
+            readings = readings.levelled(pixeldq)
         rows = np.arange(interleaved.rows) if self.preserve_irs2_refpix else interleaved.science
         correction = self._correction(weights, readings.layout, odd, bad_rows, rows)
         data = readings.corrected(correction)
