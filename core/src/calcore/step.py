@@ -47,7 +47,10 @@ from calcore.parameters import parameters_of
 
 @dataclass(frozen=True)
 class Rows:
-    """A step works on bands of rows, and looks `halo` rows beyond the band on either side."""
+    """A step works on bands of rows, and looks `halo` rows beyond the band on either side.
+
+    Bands of long series are cut to tiles, beyond which it looks as far on all sides.
+    """
 
     halo: int = 0
 
