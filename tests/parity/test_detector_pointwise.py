@@ -2,9 +2,11 @@
 
 import numpy as np
 import pytest
+from astropy.io import fits
 
+from calcore.io import open_reference
 from calcore.model import Meta, Rate
-from calcore.model.reference import Dark, Gain, Linearity, Mask
+from calcore.model.reference import Dark, Gain, Linearity, Mask, UserFlags
 from calcore.model.reference import Superbias as SuperbiasReference
 from calcore.steps.detector.dark_current import DarkCurrent
 from calcore.steps.detector.dq_init import DqInit
@@ -39,6 +41,17 @@ def test_dq_init(reference_pipeline, compare, make_ramp):
     mask = Mask(meta=EMPTY, dq=bits(rng, SHAPE))
     theirs = reference_pipeline.step("DQInitStep", ramp, {"mask": mask})
     compare.ramps(DqInit()(ramp, mask=mask), theirs, ulp=0, groupdq=0)
+
+
+def test_dq_init_with_flags_of_the_user_s_own(reference_pipeline, compare, make_ramp, tmp_path):
+    rng = np.random.default_rng(21)
+    ramp = make_ramp(pixeldq=bits(rng, SHAPE))
+    mask, own = (Mask(meta=EMPTY, dq=bits(rng, SHAPE)) for _ in range(2))
+    path = tmp_path / "own.fits"
+    fits.HDUList([fits.PrimaryHDU(), fits.ImageHDU(own.dq, name="DQ")]).writeto(path)
+    theirs = reference_pipeline.step("DQInitStep", ramp, {"mask": mask}, user_supplied_dq=str(path))
+    userdq = open_reference(path, UserFlags)
+    compare.ramps(DqInit()(ramp, mask=mask, userdq=userdq), theirs, ulp=0, groupdq=0)
 
 
 def test_superbias(reference_pipeline, compare, make_ramp):

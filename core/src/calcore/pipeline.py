@@ -30,6 +30,7 @@ _SPELLINGS = {
     "persistence_array_file": "state",
     "save_persistence": "save_state",
     "user_mask": "override.usermask",
+    "user_supplied_dq": "override.userdq",
     "user_supplied_flat": "override.flat",
     "user_supplied_reffile": "override.emicorr",
 }

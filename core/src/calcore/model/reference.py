@@ -243,6 +243,15 @@ class UserMask(Reference):
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
+class UserFlags(Reference):
+    """Flags of pixels that a user knows of: `dq` (ny, nx)."""
+
+    type: ClassVar[str] = "userdq"
+    in_crds: ClassVar[bool] = False
+    dq: Annotated[Flags, Plane("DQ", "u4", required=True)]
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
 class SceneMask(Reference):
     """Where plugins expect light (`calcore.hooks.calcore_mask`): `data` (ny, nx), not 0 there."""
 
