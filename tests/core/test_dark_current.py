@@ -49,6 +49,15 @@ def test_frames_are_averaged_like_the_exposure(detector_ramp, frames, gap):
     np.testing.assert_allclose(-result.data[0, :, 4, 4], 2 * middle, rtol=1e-6)
 
 
+def test_what_was_subtracted_is_saved(detector_ramp):
+    """Group by group, as the exposure averages; the ramp is the same."""
+    ramp = detector_ramp(np.full((2, 3, *SHAPE), 100.0), frames=4, gap=1)
+    dark = reference(rising(30, slope=1.0) - 1)
+    result = DarkCurrent(save_dark=True)(ramp, dark=dark)
+    assert (result.subtracted_dark.data[:, :, 4, 4] == [1.5, 6.5, 11.5]).all()
+    np.testing.assert_array_equal(result.ramp.data, DarkCurrent()(ramp, dark=dark).data)
+
+
 def test_a_dark_averaged_like_the_exposure_is_taken_as_it_is(detector_ramp):
     ramp = detector_ramp(np.zeros((1, 3, *SHAPE)), frames=4, gap=1)
     result = DarkCurrent()(ramp, dark=reference(rising(3), frames=4, gap=1))

@@ -11,10 +11,18 @@ from calcore.errors import ReferenceInvalid, StepSkipped
 from calcore.kernels.frame_averages import average_frames, continue_frames, dark_rate
 from calcore.kernels.pedestal import subtract_ramp
 from calcore.model import Meta, Ramp, Reference
-from calcore.model.exposure import Float
+from calcore.model.exposure import Float, Layer
 from calcore.model.reference import Dark, Gain
 from calcore.parameters import Doc, Range, Unit
 from calcore.step import Rows, Step
+
+
+@dataclass(frozen=True, eq=False)
+class DarkResult:
+    """A ramp without dark signal, and what was subtracted from each group, to be saved."""
+
+    ramp: Ramp
+    subtracted_dark: Layer
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,14 +49,18 @@ class DarkCurrent(Step):
         ),
     ] = False
 
+    save_dark: Annotated[
+        bool, Doc("Write what is subtracted from each group, as product _subtracted_dark.")
+    ] = False
+
     def wanted(self, meta: Meta) -> frozenset[str]:
         """The gain turns slopes into electrons."""
         return super().wanted(meta) - (frozenset() if self.dark_current_map else {"gain"})
 
-    def rows(self, meta: Meta, references: Mapping[str, Reference]) -> Rows:
-        """Every pixel is on its own."""
+    def rows(self, meta: Meta, references: Mapping[str, Reference]) -> Rows | None:
+        """Every pixel is on its own; what is saved besides is of whole frames."""
         del meta, references
-        return Rows()
+        return None if self.save_dark else Rows()
 
     def check(self, meta: Meta, references: Mapping[str, Reference]) -> None:
         """Skip if the dark's groups are averages of more frames than the exposure's."""
@@ -64,7 +76,7 @@ class DarkCurrent(Step):
                 "the dark has one group; give one with at least 2, so that it can be continued"
             )
 
-    def apply(self, ramp: Ramp, *, dark: Dark, gain: Gain | None = None) -> Ramp:
+    def apply(self, ramp: Ramp, *, dark: Dark, gain: Gain | None = None) -> Ramp | DarkResult:
         """Subtract the dark of each integration."""
         meta = ramp.meta
         first = 0
@@ -77,11 +89,16 @@ class DarkCurrent(Step):
         flags = dark.dq
         if flags.ndim > 2:
             flags = np.bitwise_or.reduce(flags.reshape(-1, *flags.shape[-2:]), axis=0)
-        return ramp.replace(
+        result = ramp.replace(
             data=_subtract(ramp, signal, dark.meta),
             pixeldq=ramp.pixeldq | flags,
             average_dark_current=self._current(ramp, dark, gain),
         )
+        if not self.save_dark:
+            return result
+        nothing = ramp.replace(data=np.zeros_like(ramp.data))
+        subtracted = -_subtract(nothing, signal, dark.meta)
+        return DarkResult(result, Layer(meta=ramp.meta, data=subtracted))
 
     def _current(self, ramp: Ramp, dark: Dark, gain: Gain | None) -> Float:
         """Return the dark current of each pixel [electron/s]."""
