@@ -126,8 +126,8 @@ def dark():
 
 def chain(ramp, dark, *, with_fit=True):
     made = Chain(ramp)
-    links = [Link("blur", Blur(), halo=1), Link("subtract", Subtract(), {"dark": dark})]
-    links += [Link("blur2", Blur(), halo=1), Link("anchor", Anchor())]
+    links = [Link("blur", Blur(), rows=Rows(halo=1)), Link("subtract", Subtract(), {"dark": dark})]
+    links += [Link("blur2", Blur(), rows=Rows(halo=1)), Link("anchor", Anchor())]
     if with_fit:
         links += [Link("fit", Fit()), Link("double", Double())]
     for link in links:
@@ -266,6 +266,38 @@ def test_steps_called_by_hand_give_what_the_chain_gives(ramp, dark):
     by_hand = Subtract()(ramp, dark=dark)
     assert by_hand.meta["negative"] == int((by_hand.data < 0).sum())
     assert np.array_equal(by_hand.data, ramp.data - dark.data)
+
+
+@dataclass(frozen=True, kw_only=True)
+class RowMedians(Step):
+    """Subtract the median of each row."""
+
+    def rows(self, meta, references):
+        return Rows(whole=True)
+
+    def apply(self, ramp: Ramp) -> Ramp:
+        return ramp.replace(data=ramp.data - np.median(ramp.data, axis=-1, keepdims=True))
+
+
+def test_rows_stay_whole_for_a_step_that_needs_them(ramp):
+    """For bands, for the parts that a later step looks at first, and for any length of a series."""
+
+    @dataclass(frozen=True, kw_only=True)
+    class Corner(Anchor):
+        """Looks at a corner first."""
+
+        def regions(self, meta, frame):
+            return (Window(0, 2, 0, 2, frame.frame_rows, frame.frame_columns),)
+
+    medians = Link("medians", RowMedians(), rows=RowMedians().rows(ramp.meta, {}))
+    made = Chain(ramp).then(medians).then(Link("corner", Corner()))
+    assert made.whole_rows
+    expected = RowMedians()(ramp).data
+    expected = expected - expected[..., :2, :2].mean()
+    tiling = Tiling.of(made.frame, 5 * 10**6, made.halo, whole_rows=made.whole_rows)
+    assert tiling.columns == tiling.reading == made.frame.frame_columns
+    found = collect(made, tiling, 2, Tally()).data
+    np.testing.assert_allclose(found, expected, rtol=1e-6)
 
 
 class TestTilings:

@@ -49,10 +49,12 @@ from calcore.parameters import parameters_of
 class Rows:
     """A step works on bands of rows, and looks `halo` rows beyond the band on either side.
 
-    Bands of long series are cut to tiles, beyond which it looks as far on all sides.
+    Bands of long series are cut to tiles, beyond which it looks as far on all sides, unless it needs
+    whole rows, as one does that takes the median of each row.
     """
 
     halo: int = 0
+    whole: bool = False
 
 
 @dataclass(frozen=True)

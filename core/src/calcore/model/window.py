@@ -49,6 +49,17 @@ class Window:
             start, stop, self.column_start, self.column_stop, self.frame_rows, self.frame_columns
         )
 
+    def with_whole_rows(self) -> "Window":
+        """Return the same rows with all columns of the frame."""
+        return Window(
+            self.row_start,
+            self.row_stop,
+            0,
+            self.frame_columns,
+            self.frame_rows,
+            self.frame_columns,
+        )
+
     def grown(self, halo: int) -> "Window":
         """Return the window with `halo` more pixels on each side, as far as the frame reaches."""
         return Window(

@@ -18,7 +18,7 @@ from typing import Any
 from calcore.model import Kept, Meta, Record, Reference, Window
 from calcore.model.record import map_records
 from calcore.run.frames import Frames
-from calcore.step import Step, accepted, diet_of
+from calcore.step import Rows, Step, accepted, diet_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,7 +31,7 @@ class Link:
     slot: str
     step: Step
     given: Mapping[str, Any] = field(default_factory=dict)
-    halo: int = 0
+    rows: Rows = field(default_factory=Rows)
 
     def apply(self, flow: Any) -> Any:
         """Apply the step to what flows; a result made of several records is mapped over."""
@@ -142,7 +142,12 @@ class Chain:
     @property
     def halo(self) -> int:
         """Rows that the links together look beyond a band."""
-        return sum(link.halo for link in self.links)
+        return sum(link.rows.halo for link in self.links)
+
+    @property
+    def whole_rows(self) -> bool:
+        """True if a link needs rows as a whole."""
+        return any(link.rows.whole for link in self.links)
 
     def read(self, window: Window, tally: Tally | None = None) -> Any:
         """Return `window` as it leaves the last link, in contiguous arrays."""
@@ -154,14 +159,19 @@ class Chain:
 
     def fetched(self, window: Window) -> "Chain":
         """Return the chain for a part of the frame, with all that this takes read from files."""
-        grown, frame = window.grown(self.halo), self.frame
+        grown, frame = self._around(window), self.frame
         return Chain(
             self.source.fetched(grown), tuple(link.fetched(grown) for link in self.links), frame
         )
 
+    def _around(self, window: Window) -> Window:
+        """Return what the links look at for a window."""
+        grown = window.grown(self.halo)
+        return grown.with_whole_rows() if self.whole_rows else grown
+
     def _read(self, window: Window, tally: Tally | None) -> Any:
-        """Return `window` and the halo around it, of which only the window is right."""
-        flow: Any = self.source.cut(window.grown(self.halo))
+        """Return `window` and what is around it, of which only the window is right."""
+        flow: Any = self.source.cut(self._around(window))
         for link in self.links:
             begun = time.perf_counter()
             link.confirm(_view(flow, window))
@@ -224,7 +234,9 @@ class Tiling:
         return cls(rows, frame.frame_columns, frame.frame_columns)
 
     @classmethod
-    def of(cls, frame: Window, bytes_per_pixel: int, halo: int) -> "Tiling":
+    def of(
+        cls, frame: Window, bytes_per_pixel: int, halo: int, *, whole_rows: bool = False
+    ) -> "Tiling":
         """Return tiles that fit in the processor's cache, not much less than eight halos high and wide.
 
         Parameters
@@ -235,11 +247,15 @@ class Tiling:
             What of a band one pixel holds.
         halo : int
             Rows and columns that links look beyond a tile.
+        whole_rows : bool
+            Whether a link needs rows as a whole; there are as few in a band as memory asks for.
         """
         height, width = frame.frame_rows, frame.frame_columns
         rows = min(max(_CACHE // (bytes_per_pixel * width), _LOW, 8 * halo), height)
         if rows * width * bytes_per_pixel <= _BAND:
             return cls.bands(frame, rows)
+        if whole_rows:
+            return cls.bands(frame, min(rows, max(1, _HELD // (bytes_per_pixel * width))))
         rows = -(-height // (height // rows))
         narrow = min(max(_BAND // (bytes_per_pixel * rows), _NARROW, 8 * halo), width)
         parts = min(-(-width * rows * bytes_per_pixel // _HELD), width // narrow)

@@ -105,7 +105,7 @@ class Execution:
         if rows is None or slot.optional:
             flow = self._flush(flow, in_parts=built.diet.room is not None)
             return self._whole(flow, built)
-        link = _Guarded(slot.name, step, built.given, rows.halo, self.product)
+        link = _Guarded(slot.name, step, built.given, rows, self.product)
         with _named(slot.name, self.product):
             chain = self._chain or Chain(flow)
             self.hook.calcore_before_step(slot=slot.name, product=self.product, meta=chain.meta)
@@ -165,7 +165,8 @@ class Execution:
         frame = chain.frame
         if self.height:
             return Tiling.bands(frame, self.height)
-        return Tiling.of(frame, _bytes_per_pixel(chain), chain.halo)
+        size = _bytes_per_pixel(chain)
+        return Tiling.of(frame, size, chain.halo, whole_rows=chain.whole_rows)
 
     def _ended(self, built: BuiltSlot, result: Any, tally: Tally, *, shared: bool) -> None:
         name = built.slot.name

@@ -19,7 +19,7 @@ from calcore.model import Kept, Record, Reference
 from calcore.model.layout import Plane, fields_of
 from calcore.parameters import parameters_of
 from calcore.run.bands import Chain, Link, Tally, Tiling, collect, parted, with_header
-from calcore.step import Step, accepted, diet_of
+from calcore.step import Rows, Step, accepted, diet_of
 
 TILES = ((1, None), (7, None), (16, None), (7, 3), (None, 5))
 
@@ -97,17 +97,19 @@ class StepContract:
         whole, kept = parted(case.step(case.flow, **case.given))
         frame = case.flow.frame
         for height, width in (*TILES, (None, None)):
+            if rows.whole and width is not None:
+                continue
             columns = width or frame.frame_columns
             tiling = Tiling(height or frame.frame_rows, columns, 2 * columns)
             for threads in (1, 2):
-                banded, banded_kept = _banded(case, rows.halo, tiling, threads)
+                banded, banded_kept = _banded(case, rows, tiling, threads)
                 _assert_same(whole, banded, path=f"{tiling}")
                 _assert_same(kept, banded_kept, path=f"{tiling} kept")
 
 
-def _banded(case: Case, halo: int, tiling: Tiling, threads: int) -> tuple[Any, Kept | None]:
+def _banded(case: Case, rows: Rows, tiling: Tiling, threads: int) -> tuple[Any, Kept | None]:
     """Return what flows out of bands, and what is kept for the next exposure."""
-    link = Link("step", case.step, case.given, halo)
+    link = Link("step", case.step, case.given, rows)
     tally = Tally()
     result = collect(Chain(case.flow).then(link), tiling, threads, tally)
     if isinstance(result, Record):
