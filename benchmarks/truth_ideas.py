@@ -164,7 +164,7 @@ IDEAS = (
 
 def calibrated(observed: Observed, arguments: Sequence[str]) -> Path:
     """Calibrate a visit in profile `default` with more arguments, unless that was done."""
-    name = "".join(("default", *arguments)).replace("/", "_")
+    name = "".join(("default", *arguments)).replace("/", "_").removesuffix(".fits")
     output = observed.folder / name
     done = output / "done"
     if not done.exists():

@@ -305,7 +305,8 @@ def unread(pixeldq: np.ndarray, ramp: np.ndarray) -> np.ndarray:
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_ramps(answers, compare, name):
+def test_ramps(answers, compare, figures, name):
+    figures.subject = "stage 1 of stripes, ramps"
     for root in answers.files(name):
         ours, theirs = answers.pair(root, "ramp")
         with ours, theirs:
