@@ -89,14 +89,12 @@ def fitted(
         "trim_each": method.trim_each,
     }
     arrays = data, groupdq, ramp.pixeldq, gain, readnoise
-    fit = (fit_likely if together else fit_ordinary)(*arrays, **ordinary)
     segments = chi_square = None
-    if together:
-        pass  # jumps are as they are flagged, and parts of ramps have no fits of their own
-    elif method.likely and data.shape[1] >= _LEAST:
+    fit = (fit_likely if together else fit_ordinary)(*arrays, **ordinary)
+    if not together and method.likely and data.shape[1] >= _LEAST:
         each = fit_each(fit, *arrays, **common, dark=dark, zeroframe=ramp.zeroframe, span=span)
         fit, chi_square = each.fit, each.chi_square
-    elif method.kept:
+    elif not together and method.kept:
         segments = describe_segments(*arrays, **ordinary)
     if known.level is not None:
         fit = anchor(
