@@ -117,13 +117,11 @@ def charge_of_events(truth: ExposureTruth) -> tuple[FloatArray, BoolArray, BoolA
     )
     rows = truth.hits[truth.hits["group"] < truth.groups]
     large = rows["kind"] != TRACK
-    for chosen, events in ((rows[large], True), (rows[~large], False)):
-        place = tuple(chosen[name].astype(np.intp) for name in ("integration", "group", "y", "x"))
-        if events:
-            np.add.at(charge, place, chosen["electrons"])
-            partly[place] |= chosen["partly"]
-        else:
-            tracks[place] = True
+    place = tuple(rows[name].astype(np.intp) for name in ("integration", "group", "y", "x"))
+    there = tuple(axis[large] for axis in place)
+    np.add.at(charge, there, rows["electrons"][large])
+    partly[there] |= rows["partly"][large]
+    tracks[tuple(axis[~large] for axis in place)] = True
     return charge, partly, tracks
 
 
