@@ -110,7 +110,7 @@ def with_states(slots: Iterable[BuiltSlot], job: Job) -> tuple[BuiltSlot, ...]:
     OutputProblem
         The file that the new state is to be added to cannot be written where it is.
     FileInvalid
-        A file of state is not there, or cannot be read; or that one cannot.
+        A file of state is not there, or cannot be read; or what is to be added to cannot be read.
     StateInvalid
         It does not fit the exposure or the step.
     ShapesDisagree

@@ -26,8 +26,9 @@ class Linearity(Neighbours, Step):
     """Correct the pixels' non-linear response by a polynomial of the signal.
 
     Where groups are averages and the reference knows the inverse polynomial, the average is made
-    linear read by read; without it, as if it were a single read, or by the response's curvature. Saturated samples keep their signal. So do pixels whose coefficients are
-    not usable (NaN, no linear term, or flagged NO_LIN_CORR); they become NO_LIN_CORR.
+    linear read by read; without it, as if it were a single read, or by the response's curvature.
+    Saturated samples keep their signal. So do pixels whose coefficients are not usable (NaN, no
+    linear term, or flagged NO_LIN_CORR); they become NO_LIN_CORR.
     """
 
     count_gaps: Annotated[
