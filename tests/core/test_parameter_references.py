@@ -1,5 +1,7 @@
 """Parameter files that CRDS hands out are settings between the profile's and the user's."""
 
+from dataclasses import replace
+
 import asdf
 import pytest
 
@@ -8,7 +10,12 @@ from calcore.model import Meta
 from calcore.pipeline import build, parse
 from calcore.references.parameters import parameter_references, type_of_step
 from calcore.run.request import Request
-from calcore.run.settings import UserFile, with_parameter_references, with_user_settings
+from calcore.run.settings import (
+    UserFile,
+    read_user_file,
+    with_parameter_references,
+    with_user_settings,
+)
 
 META = Meta({"exposure.type": "X_IMAGE"})
 PIPELINE = """
@@ -157,3 +164,51 @@ def test_what_the_user_calls_wrongly_is_an_error_still(find):
     made = with_parameter_references(pipeline(), META, {}, find)
     with pytest.raises(UnknownName, match="slot"):
         with_user_settings(made, Request(settings={"jmp.rejection_threshold": 1}), UserFile())
+
+
+def written(path, kind, **tree):
+    asdf.AsdfFile({"class": kind, **tree}).write_to(path)
+    return path
+
+
+def test_a_step_s_parameter_file_is_a_configuration(tmp_path):
+    path = written(
+        tmp_path / "jump.asdf", "jwst.jump.jump_step.JumpStep", name="JumpStep",
+        parameters={"rejection_threshold": 7.0, "maximum_cores": "half", "skip": False},
+    )  # fmt: skip
+    made = with_user_settings(pipeline(), Request(), read_user_file(path))
+    setting = made.slot("jump").settings["rejection_threshold"]
+    assert (setting.value, setting.origin) == (7.0, str(path))
+
+
+def test_a_pipeline_s_parameter_file_holds_for_that_pipeline_alone(tmp_path):
+    path = written(
+        tmp_path / "all.asdf", "jwst.pipeline.Detector1Pipeline", name="detector1", parameters={},
+        steps=[
+            {"name": "jump", "parameters": {"rejection_threshold": 7.0, "warp": 9}},
+            {"name": "wavecorr", "parameters": {"skip": True}},
+        ],
+    )  # fmt: skip
+    file = read_user_file(path)
+    made = with_user_settings(pipeline(), Request(), file)
+    assert made.slot("jump").settings["rejection_threshold"].value == 7.0
+    assert f"wavecorr (set by {path}) is not a slot of detector1 here" in made.notes
+    other = replace(pipeline(), name="image3")
+    assert with_user_settings(other, Request(), file).slot("jump") == pipeline().slot("jump")
+
+
+def test_the_command_line_stands_above_an_imported_file(tmp_path):
+    path = written(tmp_path / "j.asdf", "JumpStep", parameters={"rejection_threshold": 7.0})
+    request = Request(settings={"jump.rejection_threshold": 3.0})
+    made = with_user_settings(pipeline(), request, read_user_file(path))
+    assert made.slot("jump").settings["rejection_threshold"].value == 3.0
+
+
+@pytest.mark.parametrize(
+    ("kind", "said"),
+    [("jwst.cooking.SoupStep", "is of no step or pipeline that calcore knows"),
+     ("JumpStep", "has no node parameters")],
+)  # fmt: skip
+def test_a_file_that_is_no_parameter_file_is_refused(tmp_path, kind, said):
+    with pytest.raises(ReferenceInvalid, match=said):
+        read_user_file(written(tmp_path / "x.asdf", kind))

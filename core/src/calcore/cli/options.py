@@ -74,8 +74,9 @@ _REQUEST = (
     click.option("--ref", "references", multiple=True, metavar="TYPE=FILE",
                  callback=_pairs("--ref", "TYPE=FILE"),
                  help="Use this reference file; N/A for none."),
-    click.option("--config", type=_PATH, metavar="FILE.toml",
-                 help="Settings, edits and references from a file."),
+    click.option("--config", type=_PATH, metavar="FILE",
+                 help="Settings, edits and references from a TOML file, or the reference "
+                      "pipeline's parameters (ASDF)."),
     click.option("--profile", metavar="NAME", default="default", show_default=True,
                  help="'reference' does what the reference pipeline does."),
     click.option("--with", "packages", multiple=True, metavar="PACKAGE",

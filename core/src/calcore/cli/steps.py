@@ -10,11 +10,21 @@ _GROUP = "calcore.steps"
 
 @click.command()
 @click.argument("names", nargs=-1, metavar="[NAME ...]")
-def steps(names: tuple[str, ...]) -> None:
+@click.option(
+    "--schema", is_flag=True, help="Print the JSON schema of configuration files, for editors."
+)
+def steps(names: tuple[str, ...], schema: bool) -> None:
     """List all steps, or say everything about the steps NAME.
 
     A step that a package brings is called by its owner's name: owner.step.
     """
+    if schema:
+        import json
+
+        from calcore.cli.schema import schema as schema_of_files
+
+        click.echo(json.dumps(schema_of_files(), indent=2))
+        return
     from calcore.registry import discovery
 
     if names:

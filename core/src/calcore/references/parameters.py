@@ -90,6 +90,42 @@ def parameter_references(
     return layers, ()
 
 
+def read_settings(path: Path, slots: Sequence[str]) -> tuple[str | None, Settings]:
+    """Read a parameter file that a user names: a step's, or a pipeline's with its steps'.
+
+    Parameters
+    ----------
+    path : Path
+        The file, as the reference pipeline's ``--save-parameters`` writes it.
+    slots : sequence of str
+        Names of slots, to one of which a step's class belongs.
+
+    Returns
+    -------
+    pipeline : str or None
+        The pipeline's class in lower case without its ending; None for a step's file.
+    settings : dict
+        ``{slot: {parameter: value}}``.
+
+    Raises
+    ------
+    FileInvalid, ReferenceInvalid
+        It is not ASDF, or no parameter file of a step or pipeline.
+    """
+    tree = io.read_asdf_tree(path)
+    kind = str(tree.get("class", "")).rpartition(".")[2].lower()
+    if kind.endswith("pipeline"):
+        return kind.removesuffix("pipeline"), _settings(path, None)
+    classes = {type_of_step(slot): slot for slot in slots}
+    slot = classes.get(f"{PREFIX}{kind}")
+    if slot is None:
+        raise ReferenceInvalid(
+            f"{path}: the class {tree.get('class')!r} is of no step or pipeline that calcore knows; "
+            "give a parameter file of the reference pipeline"
+        )
+    return None, _settings(path, slot)
+
+
 def _settings(path: Path, slot: str | None) -> Settings:
     """Read a step's file, or a pipeline's."""
     tree = io.read_asdf_tree(path)

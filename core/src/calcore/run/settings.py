@@ -12,7 +12,9 @@ from calcore.pipeline import Pipeline, edited, with_settings
 from calcore.references.parameters import (
     SWITCH,
     Finder,
+    Settings,
     parameter_references,
+    read_settings,
     switched_off,
 )
 from calcore.registry import discovery
@@ -36,6 +38,9 @@ class UserFile:
         drop = "skymatch"
         [pipeline.image3.set.resample]
         pixfrac = 0.8
+
+    A parameter file of the reference pipeline (ASDF) serves as well: `imported` has its settings,
+    of which those that calcore lacks are said and left out.
     """
 
     origin: str = ""
@@ -43,6 +48,8 @@ class UserFile:
     pipelines: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     references: Mapping[str, str] = field(default_factory=dict)
     profile: str | None = None
+    imported: Settings = field(default_factory=dict)
+    imported_for: str | None = None
 
 
 def read_user_file(path: Path | None) -> UserFile:
@@ -54,9 +61,14 @@ def read_user_file(path: Path | None) -> UserFile:
         It cannot be read, is not TOML, or has keys or values that mean nothing.
     UnknownName
         It names a pipeline that is not there.
+    FileInvalid, ReferenceInvalid
+        It is called ``.asdf`` and is no parameter file.
     """
     if path is None:
         return UserFile()
+    if path.suffix == ".asdf":
+        pipeline, settings = read_settings(path, sorted(_words()))
+        return UserFile(origin=str(path), imported=settings, imported_for=pipeline)
     try:
         content = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
@@ -133,6 +145,7 @@ def with_user_settings(pipeline: Pipeline, request: Request, file: UserFile) -> 
     A slot that this pipeline lacks but calcore knows is left out with a note; one that nobody
     knows is an error.
     """
+    pipeline = _with_imported(pipeline, file)
     contents = file.everywhere, file.pipelines.get(pipeline.name, {})
     for content in contents:  # first, since a file may set what it inserts
         pipeline = edited(pipeline, {"edit": content.get("edit", ())}, file.origin)
@@ -143,6 +156,21 @@ def with_user_settings(pipeline: Pipeline, request: Request, file: UserFile) -> 
     settings, notes = _known(pipeline, _command_line(request, pipeline.name), COMMAND_LINE)
     pipeline = with_settings(pipeline, settings, COMMAND_LINE, given=True)
     return _between(replace(pipeline, notes=(*pipeline.notes, *notes)), request)
+
+
+def _with_imported(pipeline: Pipeline, file: UserFile) -> Pipeline:
+    """Return a pipeline with the settings of a parameter file of the reference pipeline."""
+    if file.imported_for not in (None, pipeline.name.replace("-", "")):
+        return pipeline
+    here = {slot.name for slot in pipeline.slots}
+    kept = {name: values for name, values in file.imported.items() if name in here}
+    notes = [
+        f"{name} (set by {file.origin}) is not a slot of {pipeline.name} here"
+        for name in file.imported
+        if name not in here
+    ]
+    pipeline = with_settings(pipeline, kept, file.origin, given=False)
+    return replace(pipeline, notes=(*pipeline.notes, *notes))
 
 
 def _command_line(request: Request, pipeline: str) -> dict[str, dict[str, Any]]:
