@@ -11,7 +11,7 @@ from calcore.model import Meta, Ramp, Rate, Window
 from calcore.model.reference import Dark
 from calcore.run.bands import Chain, Link, Tally, Tiling, collect, with_header
 from calcore.run.scratch import ScratchPlane
-from calcore.step import Rows, Step
+from calcore.step import ALONE, Room, Rows, Step
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -234,7 +234,8 @@ class TestScratchPlanes:
             np.asarray(plane, copy=False)
 
 
-def test_parts_that_are_not_asked_for_are_never_computed(ramp):
+@pytest.mark.parametrize(("kind", "most"), [(iter, 1), (tuple, 2)])
+def test_parts_that_are_not_asked_for_are_computed_only_where_all_are_promised(ramp, kind, most):
     seen = []
 
     @dataclass(frozen=True, kw_only=True)
@@ -245,7 +246,7 @@ def test_parts_that_are_not_asked_for_are_never_computed(ramp):
             return Rows()
 
         def apply(self, ramp: Ramp) -> Ramp:
-            seen.append(ramp.frame.rows)
+            seen.append(ramp.frame.row_start)
             return ramp
 
     @dataclass(frozen=True, kw_only=True)
@@ -253,13 +254,33 @@ def test_parts_that_are_not_asked_for_are_never_computed(ramp):
         """Looks at the first part only."""
 
         def regions(self, meta, frame):
-            return (frame.with_rows(row, row + 1) for row in range(frame.frame_rows))
+            return kind([frame.with_rows(row, row + 1) for row in range(frame.frame_rows)])
 
         def prepare(self, meta: Meta, parts: Iterator[Ramp]) -> Level:
             return Level(float(next(parts).data.mean()))
 
-    Chain(ramp).then(Link("spy", Spy())).then(Link("early", Early()))
-    assert seen == [slice(0, 1)]
+    Chain(ramp).then(Link("spy", Spy())).then(Link("early", Early(), room=Room(2)))
+    assert 0 in seen
+    assert len(seen) <= most
+
+
+@pytest.mark.parametrize("threads", [1, 2, 3])
+def test_frame_wide_parts_use_the_threads_there_are(ramp, threads):
+    @dataclass(frozen=True, kw_only=True)
+    class Asking(Anchor):
+        """Looks at all rows, and keeps how many threads there are."""
+
+        def regions(self, meta, frame):
+            return [frame.with_rows(row, row + 1) for row in range(frame.frame_rows)]
+
+        def prepare(self, meta: Meta, parts: Iterator[Ramp], *, room: Room = ALONE) -> Level:
+            assert [part.frame.row_start for part in parts] == list(range(SHAPE[2]))
+            return Level(room.threads)
+
+    link = Link("asking", Asking(), room=Room(threads))
+    blur = Link("blur", Blur(), rows=Rows(halo=1))
+    assert Chain(ramp).then(blur).then(link).links[-1].given["level"].value == threads
+    assert Asking()(ramp).data.max() == ramp.data.max() - 1  # by hand
 
 
 def test_steps_called_by_hand_give_what_the_chain_gives(ramp, dark):

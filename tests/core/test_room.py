@@ -56,3 +56,31 @@ def test_errors_of_the_work_come_through(threads):
 def test_what_numpy_ignores_is_ignored_on_all_threads(threads):
     with np.errstate(invalid="ignore"):
         RunnersRoom(threads).each(lambda item: item - item, [np.float32(np.inf)] * 3)
+
+
+@pytest.mark.parametrize("threads", [1, 2, 5])
+def test_results_come_in_order(threads):
+    assert list(RunnersRoom(threads).ahead(lambda item: item * item, range(7))) == [
+        item * item for item in range(7)
+    ]
+
+
+def test_items_are_begun_before_they_are_asked_for():
+    met = threading.Barrier(2, timeout=20)
+    results = RunnersRoom(2).ahead(lambda item: met.wait() * 0 + item, range(4))
+    assert list(results) == [0, 1, 2, 3]  # in turn, each would wait for the next
+
+
+def test_no_more_items_are_begun_than_there_are_threads():
+    begun = []
+    results = RunnersRoom(3).ahead(begun.append, range(9))
+    next(results)
+    results.close()
+    assert 1 <= len(begun) <= 3
+
+
+def test_an_error_comes_with_the_item_that_has_it():
+    results = RunnersRoom(2).ahead(lambda item: 1 // item, [1, 0, 2])
+    assert next(results) == 1
+    with pytest.raises(ZeroDivisionError):
+        next(results)

@@ -25,14 +25,18 @@ what `prepare` returns    what the frame-wide first part found
 ``room: Room``            threads and memory that a step on whole frames may take
 ========================  =====================================================================
 
+`prepare` and `finish`, which do the frame-wide parts of a step on bands, take references by the same
+names, and ``room: Room = ALONE`` for threads of their own.
+
 A step with state returns a frozen dataclass of what flows on and of what it keeps; that a step has
 one puts the exposures of each detector in the order of time.
 """
 
 import inspect
 import types
-from collections.abc import Callable, Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextvars import copy_context
 from dataclasses import dataclass, fields, is_dataclass
 from functools import cache
@@ -43,6 +47,9 @@ import numpy as np
 from calcore.model import Group, Kept, Meta, Record, Reference, Window
 from calcore.model.record import map_records
 from calcore.parameters import parameters_of
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
@@ -84,7 +91,7 @@ class _Earlier:
 
 @dataclass(frozen=True)
 class Room:
-    """Threads and memory that a step on whole frames may take; this is one thread, all in memory.
+    """Threads and memory that work on whole frames may take; this is one thread, all in memory.
 
     Planes of samples that flow into a step that asks for it may lie in files: the step reads them in
     parts, as ``ramp.data[integration, group]``, and writes large ones where `plane` says.
@@ -106,6 +113,27 @@ class Room:
         with ThreadPoolExecutor(self.threads) as pool:
             for _ in pool.map(lambda job: job[0].run(work, job[1]), jobs):
                 pass
+
+    def ahead(
+        self, work: Callable[[Item], Result], items: Iterable[Item]
+    ) -> Generator[Result, None, None]:
+        """Yield what some work gives for each item, in order.
+
+        With several threads, as many items are begun before they are asked for.
+        """
+        if self.threads <= 1:
+            yield from map(work, items)
+            return
+        pool, begun = ThreadPoolExecutor(self.threads), deque[Future[Result]]()
+        try:
+            for item in items:
+                begun.append(pool.submit(copy_context().run, work, item))
+                if len(begun) >= self.threads:
+                    yield begun.popleft().result()
+            while begun:
+                yield begun.popleft().result()
+        finally:
+            pool.shutdown(cancel_futures=True)
 
 
 ALONE = Room()
@@ -322,15 +350,19 @@ class Step:
     apply: ClassVar[Callable[..., Any]]
 
     def regions(self, meta: Meta, frame: Window) -> Iterable[Window]:
-        """Return the parts of the frame that `prepare` reads, in the order it reads them."""
+        """Return the parts of the frame that `prepare` reads, in the order it reads them.
+
+        A sequence promises that all are read, and threads compute the next ones ahead; of an
+        iterator, a part that is not asked for is never computed.
+        """
         del meta
         return (frame,)
 
     prepare: ClassVar[Callable[..., Any]]
     """``prepare(self, meta, parts, *, reference: Kind) -> P``: look at parts of the frame first.
 
-    `parts` is an iterator over the records of `regions`, as the steps before this one leave them;
-    a part that is not asked for is never computed. `apply` gets P by its annotation.
+    `parts` is an iterator over the records of `regions`, as the steps before this one leave them.
+    `apply` gets P by its annotation. With ``room: Room = ALONE`` it may use several threads.
     """
 
     def revised(self, prepared: Any, part: Any) -> Any:
@@ -344,7 +376,10 @@ class Step:
         return prepared
 
     finish: ClassVar[Callable[..., dict[str, Any]]]
-    """``finish(self, meta, planes, *, reference: Kind) -> planes``: change whole planes at the end."""
+    """``finish(self, meta, planes, *, reference: Kind) -> planes``: change whole planes at the end.
+
+    With ``room: Room = ALONE`` it may use several threads.
+    """
 
     def tally(self, result: Any) -> Mapping[str, int]:
         """Count what the header should know of a band; counts of bands are summed."""

@@ -10,28 +10,31 @@ read at once, and waits in memory as the file has it.
 
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass, field, fields, is_dataclass, replace
 from typing import Any
 
 from calcore.model import Kept, Meta, Record, Reference, Window
 from calcore.model.record import map_records
 from calcore.run.frames import Frames
-from calcore.step import Rows, Step, accepted, diet_of
+from calcore.step import ALONE, Room, Rows, Step, accepted, diet_of
 
 
 @dataclass(frozen=True, eq=False)
 class Link:
     """A built step with all that its `apply` is given but the flow.
 
-    `given` maps argument names to references (whole, possibly lazy) and other values.
+    `given` maps argument names to references (whole, possibly lazy) and other values; `room` is for
+    the step's frame-wide parts.
     """
 
     slot: str
     step: Step
     given: Mapping[str, Any] = field(default_factory=dict)
     rows: Rows = field(default_factory=Rows)
+    room: Room = ALONE
 
     def apply(self, flow: Any) -> Any:
         """Apply the step to what flows; a result made of several records is mapped over."""
@@ -46,6 +49,10 @@ class Link:
             for name, value in self.given.items()
         }
         return self.step.apply(flow, **arguments)
+
+    def wants(self, part: Callable[..., Any]) -> dict[str, Any]:
+        """Return what a frame-wide part of the step, `prepare` or `finish`, asks for."""
+        return accepted(part, {**self.given, "room": self.room})
 
     def fetched(self, window: Window) -> "Link":
         """Return the link with what it takes of references for a window, read from their files."""
@@ -186,7 +193,7 @@ class Chain:
     def then(self, link: Link) -> "Chain":
         """Return the chain with one more link, whose frame-wide first part is done here.
 
-        The first part asks for parts of the frame; those it does not ask for are never computed.
+        That asks for parts of the frame, which pass through the links that there are.
         """
         kind: Any = type(link.step)
         name = diet_of(kind).prepared
@@ -197,8 +204,10 @@ class Chain:
 
     def _prepared(self, link: Link) -> Any:
         step = link.step
-        parts = (self.read(window) for window in step.regions(self.meta, self.frame))
-        return step.prepare(self.meta, parts, **accepted(step.prepare, link.given))
+        regions = step.regions(self.meta, self.frame)
+        room = link.room if isinstance(regions, Sequence) else ALONE
+        with closing(room.ahead(self.read, regions)) as parts:
+            return step.prepare(self.meta, parts, **link.wants(step.prepare))
 
     def settled(self, work: Callable[[], Any]) -> Any:
         """Return what `work` returns, done again as long as it finds that links need revision."""

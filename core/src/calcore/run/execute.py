@@ -26,7 +26,6 @@ from calcore.run.bands import (
 )
 from calcore.run.outcome import Progress, SlotOutcome, Status
 from calcore.run.room import RunnersRoom
-from calcore.step import accepted
 
 Save = Callable[[str, Any], None]
 _WRITTEN = 1 << 25
@@ -105,7 +104,7 @@ class Execution:
         if rows is None or slot.optional:
             flow = self._flush(flow, in_parts=built.diet.room is not None)
             return self._whole(flow, built)
-        link = _Guarded(slot.name, step, built.given, rows, self.product)
+        link = _Guarded(slot.name, step, built.given, rows, self._room, self.product)
         with _named(slot.name, self.product):
             chain = self._chain or Chain(flow)
             self.hook.calcore_before_step(slot=slot.name, product=self.product, meta=chain.meta)
@@ -146,7 +145,7 @@ class Execution:
         if planes:
             begun = time.perf_counter()
             with _named(last.slot.name, self.product):
-                wants = accepted(last.step.finish, chain.links[-1].given)
+                wants = chain.links[-1].wants(last.step.finish)
                 whole = {name: getattr(result, name) for name in planes}
                 result = result.replace(**last.step.finish(result.meta, whole, **wants))
                 tally.seconds[last.slot.name] += time.perf_counter() - begun
@@ -159,6 +158,10 @@ class Execution:
         for built in pending:
             self._ended(built, result, tally, shared=built is not last)
         return result
+
+    @property
+    def _room(self) -> RunnersRoom:
+        return RunnersRoom(self.threads, _IN_PARTS)
 
     def _tiling(self, chain: Chain) -> Tiling:
         """Return the tiles a chain works on: bands of rows as high as the user says, if at all."""
@@ -198,7 +201,7 @@ class Execution:
                 for argument, (kind, role) in built.diet.members.items():
                     given[argument] = self.members(kind, role)
                 if built.diet.room is not None:
-                    given[built.diet.room] = RunnersRoom(self.threads, _IN_PARTS)
+                    given[built.diet.room] = self._room
                 result = _call(built, self._entering(flow, built), given)
         except StepSkipped as reason:
             self._report(SlotOutcome(slot.name, Status.SKIPPED, reason=str(reason)))

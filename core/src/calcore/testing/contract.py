@@ -19,7 +19,7 @@ from calcore.model import Kept, Record, Reference
 from calcore.model.layout import Plane, fields_of
 from calcore.parameters import parameters_of
 from calcore.run.bands import Chain, Link, Tally, Tiling, collect, parted, with_header
-from calcore.step import Rows, Step, accepted, diet_of
+from calcore.step import Room, Rows, Step, diet_of
 
 TILES = ((1, None), (7, None), (16, None), (7, 3), (None, 5))
 
@@ -109,15 +109,16 @@ class StepContract:
 
 def _banded(case: Case, rows: Rows, tiling: Tiling, threads: int) -> tuple[Any, Kept | None]:
     """Return what flows out of bands, and what is kept for the next exposure."""
-    link = Link("step", case.step, case.given, rows)
+    link = Link("step", case.step, case.given, rows, Room(threads))
     tally = Tally()
     result = collect(Chain(case.flow).then(link), tiling, threads, tally)
     if isinstance(result, Record):
         names = case.step.planes(case.flow.meta)
         if names:
             planes = {name: getattr(result, name) for name in names}
-            wants = accepted(case.step.finish, case.given)
-            result = result.replace(**case.step.finish(result.meta, planes, **wants))
+            result = result.replace(
+                **case.step.finish(result.meta, planes, **link.wants(case.step.finish))
+            )
             tally.counts.setdefault("step", {}).update(case.step.tally(result))
     return with_header(result, link, tally), tally.kept.get("step")
 
