@@ -242,9 +242,17 @@ def _runner_key(key: str) -> str | None:
     return key if key in RUNNER_KEYS or key.startswith("override.") else None
 
 
-def edited(pipeline: Pipeline, content: Mapping[str, Any], origin: str) -> Pipeline:
-    """Return the pipeline with the edits and settings of a user's file or a package's hook."""
-    return _apply(pipeline, content, origin, {}, given=True)
+def edited(
+    pipeline: Pipeline,
+    content: Mapping[str, Any],
+    origin: str,
+    owners: dict[str, str] | None = None,
+) -> Pipeline:
+    """Return the pipeline with the edits and settings of a user's file or a package's hook.
+
+    `owners` says who has edited which slot; no two of those who share it may edit the same.
+    """
+    return _apply(pipeline, content, origin, {} if owners is None else owners, given=True)
 
 
 def _need(definition: Definition, key: str) -> Any:

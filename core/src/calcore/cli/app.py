@@ -1,5 +1,7 @@
 """The table of commands. Each is imported when it is called, so that help is quick."""
 
+import os
+import re
 import signal
 import sys
 import threading
@@ -37,8 +39,8 @@ class Commands(click.Group):
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Return all names; nothing is imported."""
         del ctx
-        brought = {point.name for point in entry_points(group=_GROUP)}
-        return [*COMMANDS, *sorted(brought - set(COMMANDS))]
+        brought = {point.name for point in _brought()}
+        return [*COMMANDS, *sorted(brought)]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Import a command."""
@@ -47,7 +49,7 @@ class Commands(click.Group):
             module, name = COMMANDS[cmd_name][0].split(":")
             command: click.Command = getattr(import_module(module), name)
             return command
-        if any(point.name == cmd_name for point in entry_points(group=_GROUP)):
+        if any(point.name == cmd_name for point in _brought()):
             from calcore.registry.discovery import load
 
             loaded: click.Command = load(_GROUP, cmd_name)
@@ -66,8 +68,7 @@ class Commands(click.Group):
         """Write the list of commands from the table alone."""
         del ctx
         rows = [(name, summary) for name, (_, summary) in COMMANDS.items()]
-        brought = sorted(entry_points(group=_GROUP), key=lambda point: point.name)
-        rows += [(point.name, _source(point)) for point in brought]
+        rows += [(point.name, _source(point)) for point in _brought()]
         with formatter.section("Commands"):
             formatter.write_dl(rows)
 
@@ -143,6 +144,17 @@ def _of_system(error: OSError) -> str:
     """Return what the operating system refused, with the file it was about."""
     reason = error.strerror or str(error) or type(error).__name__
     return f"{error.filename}: {reason}" if error.filename else reason
+
+
+def _brought() -> list[EntryPoint]:
+    """Return the commands of packages that are not switched off, nor called as one of core's."""
+    off = {name.lower() for name in re.split(r"[,\s]+", os.environ.get("CALCORE_WITHOUT", ""))}
+    points = [
+        point
+        for point in entry_points(group=_GROUP)
+        if point.name not in COMMANDS and not (point.dist and point.dist.name.lower() in off)
+    ]
+    return sorted(points, key=lambda point: point.name)
 
 
 def _source(point: EntryPoint) -> str:

@@ -1,32 +1,35 @@
-"""``calcore plugins``: which packages are installed and what they bring."""
+"""``calcore plugins``: which packages are installed, what they bring; a new one; whether one is sound."""
+
 
 import click
 
 
-@click.command()
-@click.option("-v", "--verbose", is_flag=True, help="Name everything that each package brings.")
-def plugins(verbose: bool) -> None:
-    """List the packages that are installed, what they bring, and whether it can be loaded."""
-    from calcore.errors import PluginBroken
-    from calcore.registry import discovery
+@click.group(invoke_without_command=True)
+@click.pass_context
+def plugins(context: click.Context) -> None:
+    """List, write and check packages; without a command, list them."""
+    if context.invoked_subcommand is None:
+        context.invoke(list_)
 
-    brought: dict[str, dict[str, list[str]]] = {}
-    broken: list[str] = []
-    for group, kind in discovery.KINDS.items():
-        for item in discovery.names(group):
-            brought.setdefault(item.source, {}).setdefault(kind, []).append(item.name)
-            try:
-                discovery.load(group, item.name)
-            except PluginBroken as error:
-                if str(error) not in broken:
-                    broken.append(str(error))
-    for source in sorted(brought):
-        click.echo(source)
-        for kind, names in brought[source].items():
-            plural = kind if len(names) == 1 else f"{kind}s"
-            shown = ", ".join(names) if verbose or len(names) <= 4 else ""
-            click.echo(f"    {len(names)} {plural}{': ' if shown else ''}{shown}")
-    for message in broken:
+
+@plugins.command("list")
+@click.option("-v", "--verbose", is_flag=True, help="Name everything that each package brings.")
+@click.option("--check", is_flag=True, help="Import everything, and say what cannot be used.")
+def list_(verbose: bool = False, check: bool = False) -> None:
+    """List the packages that are installed: for which core, what they bring, what they replace.
+
+    All of it is read from the packages' metadata: nothing is imported, unless --check asks for it.
+    """
+    from calcore.registry import overview
+
+    for line in overview.lines(verbose=verbose):
+        click.echo(line)
+    if not check:
+        return
+    from calcore.registry.soundness import broken
+
+    messages = broken()
+    for message in messages:
         click.echo(f"calcore: {message}", err=True)
-    if broken:
+    if messages:
         raise click.exceptions.Exit(1)

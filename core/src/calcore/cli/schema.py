@@ -7,6 +7,7 @@ from typing import Any, Literal, Union, get_args, get_origin
 from calcore.errors import PluginBroken
 from calcore.parameters import Parameter, parameters_of, spell
 from calcore.registry import discovery
+from calcore.registry.steps import step_class
 
 Schema = dict[str, Any]
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
@@ -66,6 +67,11 @@ def schema() -> Schema:
                 "type": "string",
                 "description": "Values of settings that belong together: default or reference.",
             },
+            "with": {
+                "type": "array",
+                "items": {"type": "string"},
+                "description": "Packages, and files of steps, that may edit pipelines.",
+            },
             "references": _REFERENCES,
             **edits,
             "pipeline": {
@@ -87,7 +93,7 @@ def _settings() -> Schema:
     slots: dict[str, list[Any]] = {}
     for item in discovery.names("calcore.steps"):
         try:
-            step = discovery.load("calcore.steps", item.name)
+            step: Any = step_class(item.name)
         except PluginBroken:
             continue
         slots.setdefault(item.name.rpartition(".")[2], []).append(step)

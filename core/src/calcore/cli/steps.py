@@ -1,6 +1,7 @@
 """``calcore steps``: which steps there are, and what can be set."""
 
 import inspect
+from collections.abc import Iterable
 from typing import Any
 
 import click
@@ -16,7 +17,8 @@ _GROUP = "calcore.steps"
 def steps(names: tuple[str, ...], schema: bool) -> None:
     """List all steps, or say everything about the steps NAME.
 
-    A step that a package brings is called by its owner's name: owner.step.
+    A step that a package brings is called by its owner's name: owner.step. NAME may be a file of
+    steps, too.
     """
     if schema:
         import json
@@ -26,10 +28,11 @@ def steps(names: tuple[str, ...], schema: bool) -> None:
         click.echo(json.dumps(schema_of_files(), indent=2))
         return
     from calcore.registry import discovery
+    from calcore.registry.steps import step_class
 
     if names:
-        for name in names:
-            for line in describe(name, discovery.load(_GROUP, name), discovery.found(_GROUP, name)):
+        for name in _named(names):
+            for line in describe(name, step_class(name), discovery.found(_GROUP, name)):
                 click.echo(line)
         return
     from calcore.errors import PluginBroken
@@ -38,7 +41,7 @@ def steps(names: tuple[str, ...], schema: bool) -> None:
     rows: list[tuple[str, str, str]] = []
     for item in discovery.names(_GROUP):
         try:
-            rows.append((item.name, item.source, _summary(discovery.load(_GROUP, item.name))))
+            rows.append((item.name, item.source, _summary(step_class(item.name))))
         except PluginBroken as error:
             broken.append(str(error))
     widths = [max((len(row[column]) for row in rows), default=0) for column in (0, 1)]
@@ -48,6 +51,22 @@ def steps(names: tuple[str, ...], schema: bool) -> None:
         click.echo(f"calcore: {message}", err=True)
     if broken:
         raise click.exceptions.Exit(1)
+
+
+def _named(words: Iterable[str]) -> list[str]:
+    """Return the names of steps; a file stands for all that it brings."""
+    from pathlib import Path
+
+    from calcore.registry import discovery, local
+
+    found: list[str] = []
+    for word in words:
+        if local.is_place(word):
+            files = local.add(Path(word))
+            found += [i.name for i in discovery.names(_GROUP) if i.distribution in files]
+        else:
+            found.append(word)
+    return found
 
 
 def describe(name: str, step: Any, found: Any) -> list[str]:

@@ -4,81 +4,52 @@ Only here is stevedore used: it finds *the one named X* among entry points and l
 Versions come from `importlib.metadata`. A broken or doubled plugin is named with its distribution.
 """
 
-import re
-from dataclasses import dataclass
+import logging
+from collections.abc import Mapping
 from functools import cache
-from importlib.metadata import Distribution, EntryPoint, distributions, version
 from typing import Any
 
 from stevedore import DriverManager
-from stevedore.exception import NoMatches
 
 from calcore.errors import PluginBroken, PluginMissing, UnknownName
 from calcore.instrument import Instrument
 from calcore.io import keywords
+from calcore.registry import installed, local
+from calcore.registry.installed import KINDS, Found
 
-_NAME = re.compile(r"^Name:(.*)$", re.MULTILINE)
-KINDS = {
-    "calcore.steps": "step",
-    "calcore.instruments": "instrument",
-    "calcore.executors": "executor",
-    "calcore.pipelines": "pipeline",
-    "calcore.commands": "command",
-    "calcore.products": "product",
-    "calcore.hooks": "hook",
-}
-
-
-@dataclass(frozen=True)
-class Found:
-    """A named thing and the distribution that brings it."""
-
-    name: str
-    distribution: str
-    version: str
-    requires: tuple[str, ...]
-    entry_point: EntryPoint
-
-    @property
-    def source(self) -> str:
-        """Distribution and version, as messages name them."""
-        return f"{self.distribution} {self.version}"
+_LOG = logging.getLogger(__name__)
 
 
 @cache
-def _everything() -> dict[str, tuple[Found, ...]]:
-    """Scan the installed distributions once; stevedore's cached entry points know no versions."""
+def _everything() -> Mapping[str, tuple[Found, ...]]:
+    """Return what installed packages bring, by group and name."""
     found: dict[str, list[Found]] = {group: [] for group in KINDS}
-    seen: set[str] = set()
-    for distribution in distributions():
-        name = _name(distribution)
-        if name is None or name in seen:
-            continue  # an earlier folder of the path shadows this one
-        seen.add(name)
-        points = [point for point in distribution.entry_points if point.group in found]
-        if not points:
-            continue
-        installed, requires = distribution.version, tuple(distribution.requires or ())
-        for point in points:
-            found[point.group].append(Found(point.name, name, installed, requires, point))
+    for package in installed.packages():
+        for item in package.things:
+            if not package.off:
+                found[item.entry_point.group].append(item)
     return {group: tuple(sorted(items, key=lambda f: f.name)) for group, items in found.items()}
-
-
-def _name(distribution: Distribution) -> str | None:
-    """Return a distribution's name; all of its metadata would take twenty times as long to read."""
-    text = distribution.read_text("METADATA") or distribution.read_text("PKG-INFO") or ""
-    line = _NAME.search(text)
-    return line[1].strip() if line else None
 
 
 def forget() -> None:
     """Look at the installed distributions anew; for tests and long-lived sessions."""
+    installed.packages.cache_clear()
     _everything.cache_clear()
+    local.forget()
 
 
 def names(group: str) -> list[Found]:
-    """Return what is registered under an entry-point group, by name; nothing is imported."""
-    return list(_everything()[group])
+    """Return what is registered under an entry-point group, by name; nothing is imported.
+
+    What claims one of core's names is left out.
+    """
+    every = _claims(group)
+    own = {item.name for item in every if item.core}
+    return [item for item in every if item.core or item.name not in own]
+
+
+def _claims(group: str) -> list[Found]:
+    return [*_everything()[group], *local.brought(group)]
 
 
 def found(group: str, name: str) -> Found:
@@ -91,16 +62,25 @@ def found(group: str, name: str) -> Found:
     PluginBroken
         Two distributions claim it, or the one that does was made for another core.
     """
-    matches = [item for item in names(group) if item.name == name]
+    matches = [item for item in _claims(group) if item.name == name]
     if not matches:
         raise UnknownName(KINDS[group], name, [item.name for item in names(group)])
-    if len(matches) > 1:
-        sources = " and ".join(item.source for item in matches)
-        raise PluginBroken(
-            f"{KINDS[group]} {name!r} is brought by {sources}; uninstall one of them"
-        )
-    _check_core(matches[0])
-    return matches[0]
+    own = [item for item in matches if item.core]
+    clash = installed.rivals(group, name, matches)
+    if clash and not own:
+        raise PluginBroken(clash)
+    if clash:
+        _say_once(clash)
+    item = (own or matches)[0]
+    misfit = "" if item.core else installed.misfit(item.source, item.requires)
+    if misfit:
+        raise PluginBroken(misfit)
+    return item
+
+
+@cache
+def _say_once(message: str) -> None:
+    _LOG.warning(message)
 
 
 def load(group: str, name: str) -> Any:
@@ -112,20 +92,35 @@ def load(group: str, name: str) -> Any:
         It cannot be imported.
     """
     item = found(group, name)
+    if item.thing is not None:
+        return item.thing
     failures: list[BaseException] = []
 
     def remember(_manager: Any, _point: Any, error: BaseException) -> None:
         failures.append(error)
 
     try:
-        manager = DriverManager(group, name, on_load_failure_callback=remember)
-    except (NoMatches, SystemExit) as error:
+        if _count(group, name) > 1:  # stevedore would import what is left aside, too
+            return item.entry_point.load()
+        return DriverManager(group, name, on_load_failure_callback=remember).driver
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - a module may raise anything
         cause = failures[0] if failures else error
+        missing = installed.lacking(item.requires)
+        remedy = (
+            f"it needs {' and '.join(missing)}: pip install {' '.join(map(repr, missing))}"
+            if missing
+            else f"reinstall or uninstall {item.distribution}"
+        )
         raise PluginBroken(
-            f"{KINDS[group]} {name!r} of {item.source} cannot be loaded: {cause}; "
-            f"reinstall or uninstall {item.distribution}"
+            f"{KINDS[group]} {name!r} of {item.source} cannot be loaded: "
+            f"{type(cause).__name__}: {cause}; {remedy}"
         ) from cause
-    return manager.driver
+
+
+def _count(group: str, name: str) -> int:
+    """Return how many installed packages claim a name, those that are switched off included."""
+    points = [thing.entry_point for package in installed.packages() for thing in package.things]
+    return [(point.group, point.name) for point in points].count((group, name))
 
 
 def instrument(name: str, what: str = "the exposure") -> Instrument:
@@ -137,9 +132,9 @@ def instrument(name: str, what: str = "the exposure") -> Instrument:
         Its package is not installed; the message says how to install it.
     """
     key = name.lower()
-    installed = {item.name for item in names("calcore.instruments")}
-    if key not in installed:
-        raise PluginMissing(name, what, installed)
+    there = {item.name for item in names("calcore.instruments")}
+    if key not in there:
+        raise PluginMissing(name, what, there)
     loaded: Instrument = load("calcore.instruments", key)
     _add_keywords(loaded)
     return loaded
@@ -152,22 +147,4 @@ def _add_keywords(loaded: Instrument) -> None:
         keywords.register(loaded.table("keywords")["keyword"], loaded.distribution)
 
 
-def _check_core(item: Found) -> None:
-    """Refuse a plugin that asks for another version of core, from its metadata alone."""
-    if item.distribution == "calcore":
-        return
-    from packaging.requirements import Requirement  # noqa: PLC0415 - only plugins need it
-
-    installed = version("calcore")
-    for text in item.requires:
-        requirement = Requirement(text)
-        if requirement.name == "calcore" and not requirement.specifier.contains(
-            installed, prereleases=True
-        ):
-            raise PluginBroken(
-                f"{item.source} needs calcore{requirement.specifier}, but {installed} is "
-                f"installed: pip install --upgrade calcore {item.distribution}"
-            )
-
-
-__all__ = ["Found", "forget", "found", "instrument", "load", "names"]
+__all__ = ["KINDS", "Found", "forget", "found", "instrument", "load", "names"]

@@ -92,8 +92,9 @@ def build_pipeline(
     if profile not in known:
         raise UnknownName("profile", profile, known)
     made = pipelines.build(base, layers, exposure_type=exposure_type, profile=profile)
+    owners: dict[str, str] = {}
     for plugin, content in _edits(manager, name, meta):
-        made = pipelines.edited(made, content, plugin)
+        made = pipelines.edited(made, content, plugin, owners)
     return made
 
 

@@ -9,7 +9,6 @@ from typing import Any
 from calcore import io
 from calcore.errors import (
     BadParameter,
-    BadPipeline,
     KeywordInvalid,
     PluginBroken,
     ReferenceInvalid,
@@ -25,6 +24,7 @@ from calcore.references.parameters import PREFIX
 from calcore.references.resolve import Choice, choose
 from calcore.references.suits import check_suits
 from calcore.registry import discovery
+from calcore.registry.steps import step_class
 from calcore.run.outcome import ReferenceChoice, SlotPlan, Value
 from calcore.step import Diet, Step, diet_of
 
@@ -166,9 +166,7 @@ def _build(
     slot: Slot, meta: Meta, find: Finder, overrides: Mapping[str, str], roles: frozenset[str]
 ) -> BuiltSlot:
     found = discovery.found("calcore.steps", slot.use)
-    kind = discovery.load("calcore.steps", slot.use)
-    if not (isinstance(kind, type) and issubclass(kind, Step)):
-        raise BadPipeline(f"step {slot.use!r} of {found.source} is not a calcore Step")
+    kind = step_class(slot.use)
     values, notes = _values(slot, kind)
     step = kind(**{name: value.value for name, value in values.items()})
     made = BuiltSlot(slot, found.source, step, values=values, notes=notes)

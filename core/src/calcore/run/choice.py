@@ -9,9 +9,11 @@ from calcore.pipeline import Pipeline, Slot
 from calcore.registry import discovery
 from calcore.registry.manager import manager
 from calcore.registry.questions import References, build_pipeline
+from calcore.registry.steps import step_class
 from calcore.run.graph import Job
 from calcore.run.request import Request
 from calcore.run.settings import (
+    packages_of,
     read_user_file,
     with_parameter_references,
     with_user_settings,
@@ -40,7 +42,7 @@ def choose_pipeline(job: Job, request: Request, only: str | None = None) -> Choi
     file = read_user_file(request.config)
     profile = file.profile if file.profile and request.profile == "default" else request.profile
     instrument = discovery.instrument(job.instrument)
-    plugins = manager(instrument.distribution, *request.packages)
+    plugins = manager(instrument.distribution, *packages_of(request, file))
     pipeline = build_pipeline(
         job.pipeline, instrument, job.meta, plugins, profile, job.meta.exposure_type
     )
@@ -60,7 +62,7 @@ def slots_with_state(job: Job, request: Request, only: str | None = None) -> tup
     try:
         slots = choose_pipeline(job, request, only).pipeline.slots
         used = {slot.name: slot.use for slot in slots if not slot.runs("skip", default=False)}
-        steps = {name: discovery.load("calcore.steps", use) for name, use in used.items()}
+        steps: dict[str, Any] = {name: step_class(use) for name, use in used.items()}
         return tuple(name for name, step in steps.items() if diet_of(step).state is not None)
     except (CalcoreError, TypeError):
         return ()

@@ -13,7 +13,7 @@ from calcore.errors import CalcoreError, FileInvalid, KeywordMissing, UnknownNam
 from calcore.model import Catalog, Ramp, Record
 from calcore.model.superstripes import taken_together
 from calcore.registry import discovery
-from calcore.registry.manager import manager
+from calcore.registry.manager import manager, named
 from calcore.registry.questions import stage_of
 from calcore.run.choice import slots_with_state
 from calcore.run.graph import STAGES, Job, Plan, graph
@@ -21,6 +21,7 @@ from calcore.run.inputs import Inventory, gather
 from calcore.run.make import make, plan_of
 from calcore.run.outcome import Outcome, ProductPlan, Progress, RunResult, Silence, Status
 from calcore.run.request import Request
+from calcore.run.settings import packages_of, read_user_file
 from calcore.run.states import add_state, in_order
 
 Inputs = str | PathLike[str] | Iterable[str | PathLike[str]]
@@ -126,10 +127,7 @@ def _request(inputs: Any, wishes: dict[str, Any]) -> Request:
     request = Request(inputs=paths, **wishes)
     if request.stage not in (*STAGES, "all"):
         raise UsageError(f"stage must be 1, 2, 3 or all, not {request.stage!r}")
-    known = {item.distribution for item in discovery.names("calcore.hooks")} - {"calcore"}
-    for package in request.packages:
-        if package not in known:
-            raise UnknownName("installed package with hooks", package, known)
+    named(request.packages)
     return request
 
 
@@ -225,7 +223,8 @@ def _run(request: Request, progress: Progress, only: str | None) -> RunResult:
             progress.product_finished(outcomes[-1])
     result = RunResult(tuple(outcomes), time.perf_counter() - begun)
     packages = {discovery.instrument(job.instrument).distribution for job in jobs if not job.error}
-    manager(*packages, *request.packages).hook.calcore_run_finished(result=result)
+    asked = packages_of(request, read_user_file(request.config))
+    manager(*packages, *asked).hook.calcore_run_finished(result=result)
     return result
 
 

@@ -18,6 +18,8 @@ from calcore.references.parameters import (
     switched_off,
 )
 from calcore.registry import discovery
+from calcore.registry.local import is_place
+from calcore.registry.manager import named
 from calcore.registry.questions import ALIASES
 from calcore.run.request import Request
 
@@ -31,6 +33,7 @@ class UserFile:
     ::
 
         profile = "reference"
+        with = ["acme", "./my_step.py"]
         references.dark = "my_dark.fits"
         [set.jump]
         rejection_threshold = 4.5
@@ -50,6 +53,7 @@ class UserFile:
     profile: str | None = None
     imported: Settings = field(default_factory=dict)
     imported_for: str | None = None
+    packages: tuple[str, ...] = ()
 
 
 def read_user_file(path: Path | None) -> UserFile:
@@ -73,7 +77,8 @@ def read_user_file(path: Path | None) -> UserFile:
         content = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise BadPipeline(f"{path}: cannot be read as TOML: {error}") from error
-    _check_keys(str(path), content, {"profile", "references", "set", "edit", "pipeline"})
+    packages = _packages(path, content.pop("with", []))
+    _check_keys(str(path), content, {*_TYPES, "with"})
     for kind, value in content.get("references", {}).items():
         _check_type(f"{path}: references.{kind}", value, str)
     pipelines = {}
@@ -87,6 +92,7 @@ def read_user_file(path: Path | None) -> UserFile:
         pipelines=pipelines,
         references=content.get("references", {}),
         profile=content.get("profile"),
+        packages=packages,
     )
 
 
@@ -94,6 +100,19 @@ _TYPES: Mapping[str, type] = {
     "profile": str, "references": dict, "set": dict, "edit": list, "pipeline": dict,
 }  # fmt: skip
 _SPELLED: Mapping[type, str] = {str: "a text", dict: "a table", list: "a list of tables"}
+
+
+def packages_of(request: Request, file: UserFile) -> tuple[str, ...]:
+    """Return the packages that the user's file and the command line name, by distribution."""
+    return named((*file.packages, *request.packages))
+
+
+def _packages(config: Path, words: Any) -> tuple[str, ...]:
+    """Return the packages that a user's file names; places of files are relative to it."""
+    if not (isinstance(words, list) and all(isinstance(word, str) for word in words)):
+        raise BadPipeline(f"{config}: with must be a list of packages or files, not {words!r}")
+    folder = config.absolute().parent
+    return tuple(str(folder / word) if is_place(word) else word for word in words)
 
 
 def _check_keys(where: str, content: Mapping[str, Any], known: set[str]) -> None:
