@@ -24,8 +24,11 @@ COMMANDS = {
     "simulate": ("calcore.cli.simulate:simulate", "Make raw exposures of a sky that is known."),
     "info": ("calcore.cli.info:info", "Show what a file holds and how it was made."),
     "steps": ("calcore.cli.steps:steps", "List steps, or one step's parameters."),
-    "references": ("calcore.cli.plan:references", "List the reference files that run would use."),
-    "plugins": ("calcore.cli.plugins:plugins", "List the packages that are installed."),
+    "references": (
+        "calcore.cli.references:references",
+        "List, fetch, check and bundle the reference files of a run.",
+    ),
+    "plugins": ("calcore.cli.plugins:plugins", "List, write and check packages."),
     "doctor": ("calcore.cli.doctor:doctor", "Check the installation."),
 }
 """Name, place and summary of core's own commands."""

@@ -1,4 +1,4 @@
-"""``calcore plan`` and ``calcore references``: what a run would do, before any pixel is read."""
+"""``calcore plan``: what a run would do, before any pixel is read."""
 
 from pathlib import Path
 from typing import Any
@@ -27,36 +27,10 @@ def plan(inputs: tuple[Path, ...], **options: Any) -> None:
         for line in lines_of(products, brief=quiet, docs=verbose):
             click.echo(line)
         click.echo()
-    _stop_if_wrong(plans)
+    stop_if_wrong(plans)
 
 
-@click.command()
-@request_options
-def references(inputs: tuple[Path, ...], **options: Any) -> None:
-    """List the reference files that run would use: type, file, who chose it."""
-    options.pop("quiet")
-    options.pop("verbose")
-    request = request_of(inputs, options)
-
-    from calcore.run import plan as make_plan
-
-    plans = make_plan(**request)
-    rows = sorted(
-        {
-            (kind, choice.path, choice.origin)
-            for product in plans
-            for slot in product.slots
-            if not slot.skip
-            for kind, choice in slot.references.items()
-        }
-    )
-    width = max((len(kind) for kind, _, _ in rows), default=0)
-    for kind, path, origin in rows:
-        click.echo(f"{kind:<{width}}  {path}  ({origin})")
-    _stop_if_wrong(plans)
-
-
-def _stop_if_wrong(plans: Any) -> None:
+def stop_if_wrong(plans: Any) -> None:
     """End with exit status 1 if a product cannot be made; each reason is one sentence."""
     wrong = [product for product in plans if product.error]
     say_failed((product.name, product.error) for product in wrong)

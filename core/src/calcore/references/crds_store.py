@@ -11,6 +11,7 @@ import re
 from collections.abc import Mapping
 from contextlib import redirect_stderr
 from io import StringIO
+from pathlib import Path
 from typing import Any
 
 from platformdirs import user_cache_path
@@ -54,6 +55,16 @@ class Crds:
         if key not in self._known:
             self._known[key] = _ask(type, parameters)
         return self._known[key]
+
+    def files(self) -> list[Path]:
+        """Return every file it has named so far, parameter references among them."""
+        return sorted({Path(path) for path in self._known.values() if path != "N/A"})
+
+
+def cache() -> Path:
+    """Return the folder of the local cache."""
+    _client()
+    return Path(os.environ["CRDS_PATH"])
 
 
 def context() -> tuple[str, str]:

@@ -26,6 +26,12 @@ class Choice:
         return not (isinstance(self.value, str) and self.value.upper() == NOT_APPLICABLE)
 
     @property
+    def file(self) -> Path | None:
+        """The file; None for N/A and for a record."""
+        is_file = self.applies and not isinstance(self.value, Reference)
+        return Path(self.value) if is_file else None
+
+    @property
     def absence(self) -> str:
         """Why there is no reference, for people to read."""
         return "nobody gives one" if self.origin == NOBODY else f"N/A by {self.origin}"

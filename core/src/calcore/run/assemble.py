@@ -154,7 +154,7 @@ def describe(built: BuiltSlot, meta: Meta) -> SlotPlan:
         source=built.source,
         settings=built.values,
         references={
-            kind: ReferenceChoice(choice.name, choice.origin)
+            kind: ReferenceChoice(choice.name, choice.origin, choice.file)
             for kind, choice in built.choices.items()
         },
         skip=built.skip,

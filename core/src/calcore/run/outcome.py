@@ -30,10 +30,11 @@ class Value:
 
 @dataclass(frozen=True)
 class ReferenceChoice:
-    """One reference file: its path (or ``N/A``) and who chose it."""
+    """One reference file: its name (or ``N/A``), who chose it, and where it lies, if it is a file."""
 
     path: str
     origin: str
+    file: Path | None = None
 
 
 @dataclass(frozen=True)
