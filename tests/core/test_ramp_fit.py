@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from calcore.errors import DataUnusable
+from calcore.errors import BadParameter, DataUnusable
 from calcore.flags import DQ
 from calcore.kernels.ramp_fit_ols import fit_ordinary
 from calcore.model import Meta, Ramp
@@ -258,6 +258,14 @@ def test_nothing_to_fit_is_said():
     lost[:, 3] = 0
     with pytest.raises(DataUnusable, match="1 groups are left after those that every pixel"):
         RampFit(trim="frame")(ramp.replace(groupdq=lost), **references)
+
+
+def test_a_joint_fit_says_that_it_has_nothing_more_to_save():
+    with pytest.raises(
+        BadParameter, match="nothing more to save; set joint to false for chi square"
+    ):
+        RampFit(algorithm="LIKELY", joint=True, save_opt=True)
+    assert RampFit(algorithm="OLS_C", joint=True, save_opt=True).save_opt
 
 
 class TestWithTheResetLevel(StepContract):

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 import numpy as np
 
-from calcore.errors import DataUnusable
+from calcore.errors import BadParameter, DataUnusable
 from calcore.model import Meta, Ramp, Reference, Window
 from calcore.model.reference import Gain, ReadNoise
 from calcore.model.usable_groups import Span, used_span, widened
@@ -42,7 +42,8 @@ class RampFit(Step):
         bool, Doc("Give no rate to an integration that has one good group.")
     ] = True
     save_opt: Annotated[
-        bool, Doc("Save what each part of a ramp gave (fitopt), or chi square (LIKELY).")
+        bool,
+        Doc("Save what each part of a ramp gave (fitopt), or chi square (LIKELY, not joint)."),
     ] = False
     firstgroup: Annotated[int | None, Doc("First group to fit, counted from 0.")] = None
     lastgroup: Annotated[int | None, Range(0), Doc("Last group to fit, counted from 0.")] = None
@@ -64,6 +65,14 @@ class RampFit(Step):
         Literal["none", "frame", "pixel"],
         Doc("Take unusable groups at either end away: never, where all pixels lost them, or each."),
     ] = "none"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.save_opt and self.joint and self.algorithm == "LIKELY":
+            raise BadParameter(
+                "RampFit.save_opt: a fit of all integrations together has nothing more to save; set joint "
+                "to false for chi square, or algorithm to OLS_C for what each part of a ramp gave"
+            )
 
     def rows(self, meta: Meta, references: Mapping[str, Reference]) -> Rows | None:
         """Every pixel is on its own; how many parts ramps have is known of the whole frame only."""
