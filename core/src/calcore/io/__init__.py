@@ -6,6 +6,7 @@ from calcore.io._products import KINDS, kind_of
 from calcore.io._read import open, open_lazy, read_meta, read_node  # noqa: A004
 from calcore.io._reference import open_reference, read_asdf_tree
 from calcore.io._section import Filled, Section
+from calcore.io._temporary import remove_leftovers
 from calcore.io._write import ProductWriter, write
 
 __all__ = [
@@ -22,6 +23,7 @@ __all__ = [
     "read_asdf_tree",
     "read_meta",
     "read_node",
+    "remove_leftovers",
     "write",
     "write_tree",
 ]

@@ -2,12 +2,12 @@
 
 import contextlib
 import errno
-import uuid
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from calcore.errors import OutputProblem
+from calcore.io._temporary import temporary_name
 from calcore.io._tree import merged, nested, tree_bytes
 from calcore.model import Catalog, Record
 from calcore.model.layout import Node, TableExtension, fields_of
@@ -76,8 +76,3 @@ def _replaced(path: Path, write: Callable[[Path], Any]) -> Path:
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
     return path
-
-
-def temporary_name(path: Path) -> Path:
-    """Return a name in the same folder that no other run uses."""
-    return path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.part")

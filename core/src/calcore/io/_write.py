@@ -16,11 +16,14 @@ from numpy.typing import NDArray
 from calcore.errors import OutputProblem
 from calcore.io._cards import BLOCK, Card, serialise
 from calcore.io._headers import cards_for, nameless
-from calcore.io._output import parts_of, reason, temporary_name, tree_of, write_asdf, write_catalog
+from calcore.io._output import parts_of, reason, tree_of, write_asdf, write_catalog
 from calcore.io._products import belongs, model_name
+from calcore.io._source import FileSource
 from calcore.io._storage import encoded, image_cards, storage
 from calcore.io._tables import table_cards
+from calcore.io._temporary import temporary_name
 from calcore.io._tree import merged, tree_bytes, tree_cards
+from calcore.io.content import SEAL, keep, seal_of
 from calcore.io.keywords import as_keywords
 from calcore.model import Carried, Catalog, Meta, Record, Window
 from calcore.model.layout import Array, Plane, TableExtension, fields_of
@@ -127,6 +130,7 @@ class ProductWriter:
         self._temporary = temporary_name(self.path)
         self._lock = threading.Lock()
         self._file = -1
+        self._seal = ""
         notes: Any = {**fields_of(kind, Plane), **fields_of(kind, Array)}
         self._planes = {name: note for name, note in notes.items() if name in shapes}
         self._shapes = {name: tuple(shapes[name]) for name in self._planes}
@@ -232,6 +236,7 @@ class ProductWriter:
             os.close(self._file)
             self._file = -1
             self._temporary.replace(self.path)
+        keep(self.path, self._seal)
         return self.path
 
     def abort(self) -> None:
@@ -323,7 +328,10 @@ class ProductWriter:
         for part in (tree_of(self._kind, nameless(meta), fields), record_tree):
             tree = merged(tree, part)
         content = tree_bytes(tree)
-        yield serialise(tree_cards(content)) + content + bytes(-len(content) % BLOCK)
+        written = FileSource(self._temporary)  # all that comes before
+        self._seal = seal_of(written, written.length, content)
+        head = [*tree_cards(content), Card(SEAL, self._seal, "of all but DATE and this header")]
+        yield serialise(head) + content + bytes(-len(content) % BLOCK)
 
     # Bytes.
 
