@@ -23,9 +23,10 @@ from calcore.step import diet_of
 
 @dataclass(frozen=True, eq=False)
 class Choice:
-    """A pipeline, and whom to ask for what its steps need."""
+    """A pipeline, the profile in force, and whom to ask for what its steps need."""
 
     pipeline: Pipeline
+    profile: str
     hook: Any
     find: References
     overrides: Mapping[str, str]
@@ -51,7 +52,8 @@ def choose_pipeline(job: Job, request: Request, only: str | None = None) -> Choi
     find = References(plugins)
     overrides = {**file.references, **request.references}
     pipeline = with_parameter_references(pipeline, job.meta, overrides, find)
-    return Choice(with_user_settings(pipeline, request, file), plugins.hook, find, overrides)
+    pipeline = with_user_settings(pipeline, request, file)
+    return Choice(pipeline, profile, plugins.hook, find, overrides)
 
 
 def slots_with_state(job: Job, request: Request, only: str | None = None) -> tuple[str, ...]:

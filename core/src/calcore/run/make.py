@@ -3,6 +3,7 @@
 import logging
 import os
 import time
+from functools import cached_property
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from calcore.errors import (
     FileInvalid,
     OutputProblem,
 )
+from calcore.io.content import content_of
 from calcore.io import files as names
 from calcore.model import Catalog, Group, Image, Meta, Ramp, Rate, Record
 from calcore.model.superstripes import integrations_together, taken_apart, taken_together
@@ -28,8 +30,9 @@ from calcore.run.graph import HANDED_ON, Job
 from calcore.run.memory import memory_kept
 from calcore.run.order import check_order
 from calcore.run.outcome import Figure, Outcome, ProductPlan, Progress, Silence, SlotOutcome, Status
-from calcore.run.record import NODE, keywords, record_tree, same_record
+from calcore.run.record import NODE, keywords, record_tree
 from calcore.run.request import Request
+from calcore.run.resume import why_again
 from calcore.run.states import files_left, keeps_state, source_of, with_states, write_states
 from calcore.step import diet_of
 
@@ -49,15 +52,22 @@ class Workshop:
     hook: Any
     pipeline: Pipeline
     slots: tuple[BuiltSlot, ...]
+    profile: str
     alone: bool = False
     written: list[Path] = field(default_factory=list)
     figures: list[Figure] = field(default_factory=list)
 
-    @property
+    @cached_property
     def tree(self) -> dict[str, Any]:
         """What the product's record says of how it was made."""
-        names = {slot: path.name for slot, path in self.states.items()}
-        return record_tree(self.pipeline, self.slots, self.profile, names)
+        job, request = self.job, self.request
+        return record_tree(job, request, self.pipeline, self.slots, self.profile, self.states)
+
+    @property
+    def main(self) -> Path:
+        """The product that is written last, and so tells that all are there."""
+        suffix = self.pipeline.suffix or HANDED_ON.get(self.job.stage, "i2d")
+        return names.product_path(self.job.folder, self.job.name, suffix)
 
     @property
     def states(self) -> dict[str, Path]:
@@ -67,11 +77,6 @@ class Workshop:
             for built in self.slots
             if keeps_state(built) and (path := source_of(built, self.job)) is not None
         }
-
-    @property
-    def profile(self) -> str:
-        """The profile in force."""
-        return self.request.profile
 
 
 def prepare(job: Job, request: Request, only: str | None = None) -> Workshop:
@@ -98,7 +103,9 @@ def prepare(job: Job, request: Request, only: str | None = None) -> Workshop:
         roles=frozenset(job.members),
     )
     check_order(pipeline, slots)
-    return Workshop(job, request, meta, chosen.hook, pipeline, slots, only is not None)
+    return Workshop(
+        job, request, meta, chosen.hook, pipeline, slots, chosen.profile, only is not None
+    )
 
 
 def plan_of(job: Job, request: Request, only: str | None = None) -> ProductPlan:
@@ -139,11 +146,13 @@ def make(
     slots: tuple[SlotOutcome, ...] = ()
     files: tuple[Path, ...] = ()
     status, reason, exit_status = Status.COMPLETE, "", 0
+    why: str | None = ""
     execution: Execution | None = None
     shop: Workshop | None = None
     try:
         shop = prepare(job, request, only)
-        if not request.overwrite and only is None and _is_there(shop):
+        why = "" if request.overwrite or only is not None else why_again(shop)
+        if why is None:
             status, files = Status.KEPT, tuple(p for p in _main_outputs(shop) if p.is_file())
         else:
             shop.slots = with_states(shop.slots, job)
@@ -171,6 +180,7 @@ def make(
         states=files_left(shop.slots, job) if shop and status is not Status.FAILED else {},
         reason=reason,
         exit_status=exit_status,
+        why=why or "",
     )
     progress.product_finished(outcome)
     return outcome
@@ -187,38 +197,6 @@ def _main_outputs(shop: Workshop) -> tuple[Path, ...]:
     job, own = shop.job, shop.pipeline.suffix
     suffixes = (own,) if own else {"1": ("rate", "rateints")}.get(job.stage, ("i2d",))
     return tuple(names.product_path(job.folder, job.name, suffix) for suffix in suffixes)
-
-
-def _is_there(shop: Workshop) -> bool:
-    """Tell whether the product was made already in just this way.
-
-    Raises
-    ------
-    OutputProblem
-        It is there, but was made otherwise.
-    """
-    suffix = shop.pipeline.suffix or HANDED_ON.get(shop.job.stage, "i2d")
-    path = names.product_path(shop.job.folder, shop.job.name, suffix)
-    left = files_left(shop.slots, shop.job)
-    there = os.path.isfile(path)  # noqa: PTH113 - False of a name that no file can have
-    if not there or path in shop.job.inputs or not all(p.is_file() for p in left):
-        return False
-    used = (*shop.job.inputs, *_own_references(shop), *shop.states.values())
-    if same_record(path, shop.pipeline.name, shop.tree, used):
-        return True
-    raise OutputProblem(
-        path, "was made with other settings or from newer inputs; use --overwrite to replace it"
-    )
-
-
-def _own_references(shop: Workshop) -> list[Path]:
-    """Return the reference files that somebody named; CRDS never changes one that it has."""
-    chosen = [choice for built in shop.slots for choice in built.choices.values()]
-    return [
-        Path(choice.value)
-        for choice in chosen
-        if choice.origin != "CRDS" and choice.applies and not isinstance(choice.value, Record)
-    ]
 
 
 def _execution(shop: Workshop, progress: Progress) -> Execution:
@@ -383,7 +361,10 @@ def _write(shop: Workshop, path: Path, record: Any) -> None:
     if isinstance(record, Record):
         made = keywords(record.meta, shop.pipeline, shop.slots, shop.job.association)
         record = record.replace(meta=record.meta.set({**made, "filename": path.name}))
-    io.write(record, path, record_tree={NODE: {shop.pipeline.name: shop.tree}})
+    tree = shop.tree
+    if path == shop.main:
+        tree = {**tree, "files": {other.name: content_of(other) for other in shop.written}}
+    io.write(record, path, record_tree={NODE: {shop.pipeline.name: tree}})
     shop.written.append(path)
     suffix = names.suffix_of(path)
     judged = shop.hook.calcore_diagnose(product=shop.job.name, suffix=suffix, record=record)

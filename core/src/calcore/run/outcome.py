@@ -101,7 +101,8 @@ class Outcome:
     """How one product ended.
 
     `states` are files of what steps keep for the detector's next exposure; for each the file that
-    it is to be added to, if the user named one.
+    it is to be added to, if the user named one. `why` tells why a product that was there already was
+    made again.
     """
 
     name: str
@@ -114,6 +115,7 @@ class Outcome:
     states: Mapping[Path, Path | None] = field(default_factory=dict)
     reason: str = ""
     exit_status: int = 0
+    why: str = ""
 
 
 @dataclass(frozen=True)

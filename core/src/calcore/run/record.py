@@ -1,50 +1,93 @@
 """What a product says of how it was made, so that it can be told whether it must be made again."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from calcore import __version__, io
+from calcore import __version__
 from calcore.associations.association import Association
-from calcore.errors import CalcoreError
-from calcore.model import Meta
+from calcore.io.content import content_of, content_of_record
+from calcore.io.files import exposure_root
+from calcore.model import Meta, Record
 from calcore.pipeline import Pipeline
+from calcore.references.resolve import Choice
 from calcore.run.assemble import BuiltSlot
+from calcore.run.graph import Job
+from calcore.run.request import Request
+from calcore.run.settings import command_line
 
 NODE = "calcore"
 """Name of the node of the ASDF tree; it holds one record for each pipeline a product went through."""
 
+Tree = dict[str, Any]
+_OWN = "default of the step"
+
 
 def record_tree(
-    pipeline: Pipeline, slots: Sequence[BuiltSlot], profile: str, states: Mapping[str, str]
-) -> dict[str, Any]:
+    job: Job,
+    request: Request,
+    pipeline: Pipeline,
+    slots: Sequence[BuiltSlot],
+    profile: str,
+    states: Mapping[str, Path],
+) -> Tree:
     """Return the record of one pipeline, for a product's ASDF tree.
 
-    `states` are the files of earlier exposures that slots have begun with.
+    It names files without their folders and says what they hold, so that it is the same wherever
+    the product is made. `states` are the files of earlier exposures that slots begin with.
+
+    Raises
+    ------
+    FileProblem
+        An input or a reference cannot be read.
     """
-    return {
+    tree: Tree = {
         "version": __version__,
         "pipeline": pipeline.name,
         "profile": profile,
-        "slots": [
-            {
-                "name": built.slot.name,
-                "use": built.slot.use,
-                "source": built.source,
-                "status": "skipped" if built.skip else "complete",
-                "reason": built.skip,
-                "settings": {name: _plain(value.value) for name, value in built.values.items()},
-                "references": {kind: choice.name for kind, choice in built.choices.items()},
-                **({"state": states[built.slot.name]} if built.slot.name in states else {}),
-            }
-            for built in slots
-        ],
+        "asked": asked(request, pipeline, slots, profile),
+        "inputs": {
+            role: [{"name": path.name, "content": content_of(path)} for path in paths]
+            for role, paths in job.members.items()
+        },
+        "slots": [_slot(built, states.get(built.slot.name)) for built in slots],
     }
+    if job.association is not None:
+        tree["association"] = _association(job.association, job.name)
+    if request.config is not None and request.config.suffix == ".toml":
+        tree["config"] = request.config.read_text(encoding="utf-8")
+    if any(choice.origin == "CRDS" for built in slots for choice in built.choices.values()):
+        tree["context"] = _context()[0]
+    return tree
+
+
+def asked(request: Request, pipeline: Pipeline, slots: Sequence[BuiltSlot], profile: str) -> Tree:
+    """Return what of a request has a say in a pipeline's products, and is not left as it is."""
+    here = {built.slot.name for built in slots}
+    wanted = {kind for built in slots for kind in built.choices}
+    settings = {
+        slot: own
+        for slot, values in command_line(request, pipeline.name).items()
+        if slot in here and (own := {k: _plain(v) for k, v in values.items() if k != "save"})
+    }
+    references = {
+        kind: _called(value) for kind, value in request.references.items() if kind in wanted
+    }
+    wishes = {
+        "profile": profile if profile != "default" else None,
+        "settings": settings,
+        "references": references,
+        "from": request.start,
+        "until": request.until,
+        "with": list(request.packages),
+        "config": str(request.config.absolute()) if request.config is not None else None,
+    }
+    return {name: value for name, value in wishes.items() if value}
 
 
 def keywords(
     meta: Meta, pipeline: Pipeline, slots: Sequence[BuiltSlot], association: Association | None
-) -> dict[str, Any]:
+) -> Tree:
     """Return the changes to a product's metadata that tell where it comes from."""
     changes = {name: value for name, value in pipeline.header.items() if name not in meta}
     changes["calibration_software_version"] = __version__
@@ -57,21 +100,77 @@ def keywords(
     elif pipeline.stage != "1":
         changes["asn.table_name"] = changes["asn.pool_name"] = "singleton"
     if any(choice.origin == "CRDS" for built in slots for choice in built.choices.values()):
-        from calcore.references.crds_store import context  # noqa: PLC0415 - heavy
-
-        changes["ref_file.crds.context_used"], changes["ref_file.crds.sw_version"] = context()
+        changes["ref_file.crds.context_used"], changes["ref_file.crds.sw_version"] = _context()
     return changes
 
 
-def same_record(path: Path, pipeline: str, tree: Mapping[str, Any], inputs: Sequence[Path]) -> bool:
-    """Tell whether a product was made as `tree` says, after the last change of its inputs."""
-    try:
-        made = path.stat().st_mtime
-        if any(source.exists() and source.stat().st_mtime > made for source in inputs):
-            return False
-        return bool(io.read_node(path, NODE).get(pipeline) == tree)
-    except (OSError, CalcoreError):
-        return False
+def differences(there: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[str]:
+    """Return in what two records of one pipeline differ, in words; nothing if in nothing.
+
+    Names of inputs, and who gave a setting its value, make no difference.
+    """
+    return [
+        *_of_inputs(there.get("inputs", {}), wanted.get("inputs", {})),
+        *_of_slots(there.get("slots", ()), wanted.get("slots", ())),
+    ]
+
+
+def _context() -> tuple[str, str]:
+    from calcore.references.crds_store import context  # noqa: PLC0415 - heavy
+
+    return context()
+
+
+def _association(association: Association, product: str) -> Tree:
+    """Return what is needed to write an association of one product again."""
+    members = next(
+        item.members
+        for item in association.products
+        if product in (item.name, *(exposure_root(member.file) for member in item.members))
+    )
+    return {
+        "name": association.path.name,
+        "type": association.type,
+        "identity": association.identity,
+        "pool": association.pool,
+        "members": [{"name": Path(item.file).name, "role": item.role} for item in members],
+    }
+
+
+def _slot(built: BuiltSlot, state: Path | None) -> Tree:
+    tree: Tree = {
+        "name": built.slot.name,
+        "use": built.slot.use,
+        "source": built.source,
+        "status": "skipped" if built.skip else "complete",
+        "reason": built.skip,
+        "settings": {name: _plain(value.value) for name, value in built.values.items()},
+        "origins": {n: v.origin for n, v in built.values.items() if v.origin != _OWN},
+        "references": {kind: choice.name for kind, choice in built.choices.items()},
+    }
+    contents = {kind: what for kind, choice in built.choices.items() if (what := _content(choice))}
+    if state is not None:
+        tree["state"] = state.name
+        contents["state"] = content_of(state)
+    if contents:
+        tree["contents"] = contents
+    if built.slot.runs("save"):
+        tree["saved"] = True
+    return tree
+
+
+def _content(choice: Choice) -> str:
+    """Return what a reference holds; nothing for N/A."""
+    if choice.file is not None:
+        return content_of(choice.file)
+    return content_of_record(choice.value) if choice.applies else ""
+
+
+def _called(value: Any) -> str:
+    """Return how a reference that the user gave is named."""
+    if isinstance(value, Record):
+        return f"<{type(value).__name__}>"
+    return "N/A" if str(value).upper() == "N/A" else str(Path(value).absolute())
 
 
 def _plain(value: Any) -> Any:
@@ -80,4 +179,60 @@ def _plain(value: Any) -> Any:
         return [_plain(item) for item in value]
     if isinstance(value, int) and not isinstance(value, bool):
         return int(value)
+    if isinstance(value, Path):
+        return str(value)
     return value
+
+
+def _of_inputs(there: Mapping[str, Any], wanted: Mapping[str, Any]) -> Iterator[str]:
+    for role in sorted({*there, *wanted}):
+        held = [item["content"] for item in there.get(role, ())]
+        if len(held) != len(wanted.get(role, ())):
+            yield f"it had {len(held)} {role} inputs, and has {len(wanted.get(role, ()))}"
+            continue
+        for content, item in zip(held, wanted.get(role, ()), strict=True):
+            if content != item["content"]:
+                yield f"the input {item['name']} has changed"
+
+
+def _of_slots(
+    there: Sequence[Mapping[str, Any]], wanted: Sequence[Mapping[str, Any]]
+) -> Iterator[str]:
+    before = {slot["name"]: slot for slot in there}
+    now = {slot["name"]: slot for slot in wanted}
+    for name in (*before, *(name for name in now if name not in before)):
+        if name not in now:
+            yield f"{name} is no longer done"
+        elif name not in before:
+            yield f"{name} is done as well"
+        else:
+            yield from _of_slot(name, before[name], now[name])
+    if list(before) != list(now) and before.keys() == now.keys():
+        yield "the steps are done in another order"
+
+
+def _of_slot(name: str, there: Mapping[str, Any], wanted: Mapping[str, Any]) -> Iterator[str]:
+    """Yield how one step would be done otherwise."""
+    for key, what in (("use", "was done by"), ("source", "was brought by")):
+        if there.get(key) != wanted[key]:
+            yield f"{name} {what} {there.get(key)}, and is by {wanted[key]}"
+    if there.get("status") != wanted["status"]:
+        reason = f" ({wanted['reason']})" if wanted["reason"] else ""
+        yield f"{name} was {there.get('status')}, and is {wanted['status']}{reason}"
+    if wanted.get("saved") and not there.get("saved"):
+        yield f"the result of {name} was not saved"
+    for key, what in (("settings", ""), ("references", " reference"), ("contents", "")):
+        old, new = there.get(key, {}), wanted.get(key, {})
+        for item in (*old, *(item for item in new if item not in old)):
+            if old.get(item) == new.get(item):
+                continue
+            if key != "contents":
+                was, now = (repr(values[item]) if item in values else "not there"
+                            for values in (old, new))  # fmt: skip
+                yield f"{name}.{item}{what} was {was}, and is {now}"
+            elif there["references"].get(item) == wanted["references"].get(item):
+                yield (
+                    f"the {item} reference of {name} has changed"
+                    if item != "state"
+                    else (f"what {name} goes on from has changed")
+                )

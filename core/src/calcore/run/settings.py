@@ -172,7 +172,7 @@ def with_user_settings(pipeline: Pipeline, request: Request, file: UserFile) -> 
         kept, notes = _known(pipeline, content.get("set", {}), file.origin)
         pipeline = edited(pipeline, {"set": kept}, file.origin)
         pipeline = replace(pipeline, notes=(*pipeline.notes, *notes))
-    settings, notes = _known(pipeline, _command_line(request, pipeline.name), COMMAND_LINE)
+    settings, notes = _known(pipeline, command_line(request, pipeline.name), COMMAND_LINE)
     pipeline = with_settings(pipeline, settings, COMMAND_LINE, given=True)
     return _between(replace(pipeline, notes=(*pipeline.notes, *notes)), request)
 
@@ -192,7 +192,7 @@ def _with_imported(pipeline: Pipeline, file: UserFile) -> Pipeline:
     return replace(pipeline, notes=(*pipeline.notes, *notes))
 
 
-def _command_line(request: Request, pipeline: str) -> dict[str, dict[str, Any]]:
+def command_line(request: Request, pipeline: str) -> dict[str, dict[str, Any]]:
     """Return ``--set``, ``--skip`` and ``--save`` as settings of slots."""
     settings: dict[str, dict[str, Any]] = {}
     for path, value in request.settings.items():
