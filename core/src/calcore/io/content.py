@@ -114,7 +114,7 @@ def content_of_record(record: Any) -> str:
         value = getattr(record, item.name)
         if isinstance(value, np.ndarray):
             digest.update(f"{item.name}{value.dtype}{value.shape}".encode())
-            digest.update(np.ascontiguousarray(value).view(np.uint8).reshape(-1))
+            digest.update(np.ascontiguousarray(value).tobytes())
     return _KIND + digest.hexdigest()
 
 
