@@ -18,6 +18,7 @@ from typing import Any
 
 from calcore.model import Kept, Meta, Record, Reference, Window
 from calcore.model.record import map_records
+from calcore.run.flagged import Flagged, added, joined
 from calcore.run.frames import Frames
 from calcore.step import ALONE, Room, Rows, Step, accepted, diet_of
 
@@ -90,18 +91,22 @@ class Revised(Exception):
 class Tally:
     """What bands leave beside what flows; safe to use from threads.
 
-    Counts and times of links are summed; what links keep for the next exposure is put together.
+    Counts, flags and times of links are summed; what links keep for the next exposure is put together.
     """
 
     def __init__(self) -> None:
         self.counts: dict[str, dict[str, int]] = {}
+        self.flagged: dict[str, Flagged] = {}
         self.seconds: dict[str, float] = {}
         self._kept: dict[str, Frames] = {}
         self._lock = threading.Lock()
 
-    def add(self, slot: str, counts: Mapping[str, int], seconds: float) -> None:
-        """Add one band's counts and time."""
+    def add(
+        self, slot: str, counts: Mapping[str, int], seconds: float, flagged: Flagged | None = None
+    ) -> None:
+        """Add one band's counts, time, and the flags it got."""
         with self._lock:
+            joined(self.flagged.setdefault(slot, {}), flagged or {})
             self.seconds[slot] = self.seconds.get(slot, 0.0) + seconds
             own = self.counts.setdefault(slot, {})
             for name, count in counts.items():
@@ -182,12 +187,14 @@ class Chain:
         for link in self.links:
             begun = time.perf_counter()
             link.confirm(_view(flow, window))
-            flow, kept = parted(link.apply(flow))
+            before = flow
+            flow, kept = parted(link.apply(before))
             if tally is not None:
                 if kept is not None:
                     tally.keep(link.slot, kept, window, self.frame)
                 counts = link.step.tally(_view(flow, window))
-                tally.add(link.slot, counts, time.perf_counter() - begun)
+                seconds = time.perf_counter() - begun
+                tally.add(link.slot, counts, seconds, added(before, flow, window))
         return flow
 
     def then(self, link: Link) -> "Chain":
@@ -310,6 +317,7 @@ def collect(
     def attempt() -> Any:
         frames = Frames(frame, memory_budget)
         tally.counts.clear()
+        tally.flagged.clear()
 
         def work(part: Window) -> None:
             tiles = list(part.tiles(tiling.rows, tiling.columns))

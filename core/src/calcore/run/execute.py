@@ -24,8 +24,10 @@ from calcore.run.bands import (
     parted,
     with_header,
 )
+from calcore.run.flagged import added, joined
 from calcore.run.outcome import Progress, SlotOutcome, Status
 from calcore.run.room import RunnersRoom
+from calcore.run.watch import at_work
 
 Save = Callable[[str, Any], None]
 _WRITTEN = 1 << 25
@@ -67,7 +69,7 @@ class Execution:
     kept: dict[str, Kept] = field(default_factory=dict)
     _chain: Chain | None = None
     _pending: list[BuiltSlot] = field(default_factory=list)
-    _tally: Tally = field(default_factory=Tally)
+    _ahead: dict[str, float] = field(default_factory=dict)
 
     def run(self, flow: Any, slots: tuple[BuiltSlot, ...]) -> Any:
         """Return what flows out of the last slot.
@@ -108,7 +110,9 @@ class Execution:
         with _named(slot.name, self.product):
             chain = self._chain or Chain(flow)
             self.hook.calcore_before_step(slot=slot.name, product=self.product, meta=chain.meta)
+            begun = time.perf_counter()
             self._chain = chain.then(link)
+            self._ahead[slot.name] = time.perf_counter() - begun
         self._pending.append(built)
         if step.planes(chain.meta) or slot.runs("save") or slot.name in self.watched:
             flow = self._flush(flow)
@@ -147,10 +151,12 @@ class Execution:
             with _named(last.slot.name, self.product):
                 wants = chain.links[-1].wants(last.step.finish)
                 whole = {name: getattr(result, name) for name in planes}
+                banded = result
                 result = result.replace(**last.step.finish(result.meta, whole, **wants))
                 tally.seconds[last.slot.name] += time.perf_counter() - begun
                 counts = tally.counts.setdefault(last.slot.name, {})
                 counts.update(counted(last.step, result, tiling))
+                joined(tally.flagged.setdefault(last.slot.name, {}), added(banded, result))
         for link in chain.links:
             result = with_header(result, link, tally)
         for built in pending:
@@ -176,13 +182,15 @@ class Execution:
         if built.skip:
             self._report(SlotOutcome(name, Status.SKIPPED, reason=built.skip))
             return
-        self._report(SlotOutcome(name, Status.COMPLETE, tally.seconds.get(name, 0.0)))
+        seconds = tally.seconds.get(name, 0.0) + self._ahead.pop(name, 0.0)
+        counts, flagged = tally.counts.get(name, {}), tally.flagged.get(name, {})
+        self._report(SlotOutcome(name, Status.COMPLETE, seconds, "", counts, flagged))
         seen = None if shared or name not in self.watched else result
         self.hook.calcore_after_step(
             slot=name,
             product=self.product,
             meta=_meta(result),
-            tally=tally.counts.get(name, {}),
+            tally=counts,
             record=seen,
         )
         if built.slot.runs("save") and not shared:
@@ -217,11 +225,13 @@ class Execution:
         result, kept = parted(result)
         if kept is not None:
             self.kept[slot.name] = kept
+        seconds = time.perf_counter() - begun
+        flagged = added(flow, result)
         result = _mark(result, built, "COMPLETE")
         result, aside = _parted(result, built)
         for name, record in aside.items():
             self.save(name, record)
-        self._report(SlotOutcome(slot.name, Status.COMPLETE, time.perf_counter() - begun))
+        self._report(SlotOutcome(slot.name, Status.COMPLETE, seconds, flagged=flagged))
         seen = result if slot.name in self.watched else None
         self.hook.calcore_after_step(
             slot=slot.name, product=self.product, meta=_meta(result), tally={}, record=seen
@@ -263,8 +273,9 @@ def _named(slot: str, product: str) -> Iterator[None]:
 
     Samples that are infinite or no numbers are not worth a warning: flags tell what became of them.
     """
+    quiet = np.errstate(divide="ignore", over="ignore", under="ignore", invalid="ignore")
     try:
-        with np.errstate(divide="ignore", over="ignore", under="ignore", invalid="ignore"):
+        with quiet, at_work(product, slot):
             yield
     except (StepFailed, StepSkipped, Revised):
         raise

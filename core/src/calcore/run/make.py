@@ -34,6 +34,7 @@ from calcore.run.record import NODE, keywords, record_tree
 from calcore.run.request import Request
 from calcore.run.resume import why_again
 from calcore.run.states import files_left, keeps_state, source_of, with_states, write_states
+from calcore.run.watch import Memory, Recorder, at_work, warnings_gathered
 from calcore.step import diet_of
 
 _LOG = logging.getLogger(__name__)
@@ -149,22 +150,25 @@ def make(
     why: str | None = ""
     execution: Execution | None = None
     shop: Workshop | None = None
-    try:
-        shop = prepare(job, request, only)
-        why = "" if request.overwrite or only is not None else why_again(shop)
-        if why is None:
-            status, files = Status.KEPT, tuple(p for p in _main_outputs(shop) if p.is_file())
-        else:
-            shop.slots = with_states(shop.slots, job)
-            check_folder(job.folder)
-            execution = _execution(shop, progress)
-            with memory_kept():
-                _carry(shop, execution, only)
-    except Exception as error:  # noqa: BLE001 - the other products are made all the same
-        _LOG.debug("%s failed", job.name, exc_info=error)
-        status, reason, exit_status = Status.FAILED, reason_of(error), exit_status_of(error)
-        if shop is not None:
-            _tell_failure(shop, error)
+    with warnings_gathered() as notices, Memory() as memory, at_work(job.name):
+        recorder = Recorder(progress, memory)
+        try:
+            shop = prepare(job, request, only)
+            why = "" if request.overwrite or only is not None else why_again(shop)
+            if why is None:
+                status, files = Status.KEPT, tuple(p for p in _main_outputs(shop) if p.is_file())
+            else:
+                shop.slots = with_states(shop.slots, job)
+                check_folder(job.folder)
+                execution = _execution(shop, recorder)
+                with memory_kept():
+                    _carry(shop, execution, only)
+                recorder.mark()
+        except Exception as error:  # noqa: BLE001 - the other products are made all the same
+            _LOG.debug("%s failed", job.name, exc_info=error)
+            status, reason, exit_status = Status.FAILED, reason_of(error), exit_status_of(error)
+            if shop is not None:
+                _tell_failure(shop, error)
     if execution is not None:
         slots = tuple(execution.outcomes)
     if shop is not None and shop.written:
@@ -181,6 +185,8 @@ def make(
         reason=reason,
         exit_status=exit_status,
         why=why or "",
+        chains=tuple(recorder.chains),
+        notices=tuple(notices),
     )
     progress.product_finished(outcome)
     return outcome

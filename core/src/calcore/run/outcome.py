@@ -72,12 +72,41 @@ class ProductPlan:
 
 @dataclass(frozen=True)
 class SlotOutcome:
-    """How one slot ended, with wall-clock time [s]."""
+    """How one slot ended.
+
+    `seconds` is the time that all threads together spent in it [s], frame-wide parts included.
+    `counts` is what the step itself counted; `flagged` how many ``"samples"`` and ``"pixels"`` got
+    which flag from it.
+    """
 
     name: str
     status: Status
     seconds: float = 0.0
     reason: str = ""
+    counts: Mapping[str, int] = field(default_factory=dict)
+    flagged: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class ChainOutcome:
+    """Slots that bands of rows passed together, or one that worked on whole frames.
+
+    `seconds` is the time that passed [s], `peak_memory` the most that the process held meanwhile
+    [byte]; None if the system does not tell. Without slots: what was written at the end.
+    """
+
+    slots: tuple[str, ...]
+    seconds: float = 0.0
+    peak_memory: int | None = None
+
+
+@dataclass(frozen=True)
+class Notice:
+    """A warning: what was said, by whom (a class of warnings, a logger), and during which slot."""
+
+    message: str
+    source: str
+    slot: str = ""
 
 
 @dataclass(frozen=True)
@@ -115,6 +144,8 @@ class Outcome:
     states: Mapping[Path, Path | None] = field(default_factory=dict)
     reason: str = ""
     exit_status: int = 0
+    chains: tuple[ChainOutcome, ...] = ()
+    notices: tuple[Notice, ...] = ()
     why: str = ""
 
 
