@@ -1,0 +1,191 @@
+"""What is noticed while a product is made: who is at work, warnings, time and memory."""
+
+import logging
+import sys
+import threading
+import time
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from pathlib import Path
+from typing import Any, Self
+
+from calcore.run.outcome import ChainOutcome, Notice, Outcome, Progress, SlotOutcome, Status
+
+AT_WORK: ContextVar[tuple[str, str]] = ContextVar("AT_WORK", default=("", ""))
+"""Product and step that the present thread works on; empty outside of one."""
+_EVERY = 0.02
+"""How often the memory is looked at [s]."""
+
+
+@contextmanager
+def at_work(product: str, slot: str = "") -> Iterator[None]:
+    """Say who is at work, for those who hear of something meanwhile."""
+    token = AT_WORK.set((product, slot))
+    try:
+        yield
+    finally:
+        AT_WORK.reset(token)
+
+
+@contextmanager
+def warnings_gathered() -> Iterator[list[Notice]]:
+    """Gather what Python warns of, and what calcore's log says from warnings on, each once.
+
+    All is shown as before besides, but for a process that only works for another: who gets the
+    outcome shows it. No logger gets another level, and the root logger stays as it is.
+    """
+    notices: list[Notice] = []
+    shown_before = warnings.showwarning
+    elsewhere = threading.current_thread() is threading.main_thread() and _is_helper()
+
+    def show(message: Any, category: type[Warning], *place: Any, **more: Any) -> None:
+        _note(notices, str(message), category.__name__)
+        if not elsewhere:
+            shown_before(message, category, *place, **more)
+
+    handler, ours = _Gatherer(notices), logging.getLogger("calcore")
+    propagating = ours.propagate
+    ours.addHandler(handler)
+    ours.propagate = propagating and not elsewhere
+    warnings.showwarning = show
+    try:
+        yield notices
+    finally:
+        warnings.showwarning = shown_before
+        ours.propagate = propagating
+        ours.removeHandler(handler)
+
+
+def _is_helper() -> bool:
+    """Tell whether this process was begun by another one to work for it."""
+    spawned = sys.modules.get("multiprocessing.process")
+    return spawned is not None and spawned.parent_process() is not None
+
+
+def _note(notices: list[Notice], message: str, source: str) -> None:
+    _, slot = AT_WORK.get()
+    notice = Notice(" ".join(message.split()), source, slot)
+    if notice not in notices:
+        notices.append(notice)
+
+
+class _Gatherer(logging.Handler):
+    """Takes records down, from warnings on."""
+
+    def __init__(self, notices: list[Notice]) -> None:
+        super().__init__(logging.WARNING)
+        self.notices = notices
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Take one record down."""
+        _note(self.notices, record.getMessage(), record.name)
+
+
+class Memory:
+    """The most memory that this process has held since it was last asked.
+
+    The system keeps the highest level ever; where that was not reached again, the answer is the highest
+    of what was seen by looking every 20 ms.
+    """
+
+    def __init__(self) -> None:
+        self._seen = self._high = 0
+        self._over = threading.Event()
+        self._watcher = threading.Thread(target=self._watch, name="memory", daemon=True)
+
+    def __enter__(self) -> Self:
+        self._high = _highest()
+        if _held():
+            self._watcher.start()
+        return self
+
+    def __exit__(self, *_failure: object) -> None:
+        self._over.set()
+        if self._watcher.is_alive():
+            self._watcher.join()
+
+    def take(self) -> int | None:
+        """Return the peak [byte], and begin anew; None where the system does not tell."""
+        high = _highest()
+        peak = high if high > self._high else max(self._seen, _held())
+        self._high, self._seen = high, 0
+        return peak or None
+
+    def _watch(self) -> None:
+        while not self._over.wait(_EVERY):
+            self._seen = max(self._seen, _held())
+
+
+def _held() -> int:
+    """Return the memory that the process holds now [byte]; 0 where the system does not tell."""
+    return _status("VmRSS")
+
+
+def _highest() -> int:
+    """Return the most that the process ever held [byte]; 0 where the system does not tell."""
+    found = _status("VmHWM")
+    if not found and sys.platform == "darwin":
+        import resource  # noqa: PLC0415 - not everywhere
+
+        found = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return found
+
+
+def _status(name: str) -> int:
+    try:
+        text = Path("/proc/self/status").read_text(encoding="ascii", errors="replace")
+    except OSError:
+        return 0
+    line = next((line for line in text.splitlines() if line.startswith(f"{name}:")), "")
+    return 1024 * int(line.split()[1]) if line else 0
+
+
+class Recorder:
+    """Progress that is passed on, and taken down by chains: steps that bands pass together."""
+
+    def __init__(self, progress: Progress, memory: Memory) -> None:
+        self.progress, self.memory = progress, memory
+        self.chains: list[ChainOutcome] = []
+        self._begun = time.perf_counter()
+        self._open = False
+
+    def slot_started(self, product: str, slot: str) -> None:
+        """Open a chain."""
+        self._open = True
+        self.progress.slot_started(product, slot)
+
+    def advanced(self, product: str, done: int, total: int) -> None:
+        """Pass it on."""
+        self.progress.advanced(product, done, total)
+
+    def slot_finished(self, product: str, outcome: SlotOutcome) -> None:
+        """Add the step to its chain."""
+        if outcome.status is not Status.SKIPPED:
+            if self._open or not self.chains:
+                self.mark(outcome.name)
+                self._open = False
+            else:
+                last = self.chains[-1]
+                slots = (*last.slots, outcome.name)
+                self.chains[-1] = ChainOutcome(slots, last.seconds, last.peak_memory)
+        self.progress.slot_finished(product, outcome)
+
+    def mark(self, *slots: str) -> None:
+        """End a chain here; one without slots is what was read and written outside of all."""
+        now = time.perf_counter()
+        self.chains.append(ChainOutcome(slots, now - self._begun, self.memory.take()))
+        self._begun = now
+
+    def planned(self, products: int) -> None:
+        """Pass it on."""
+        self.progress.planned(products)
+
+    def product_started(self, name: str, pipeline: str) -> None:
+        """Pass it on."""
+        self.progress.product_started(name, pipeline)
+
+    def product_finished(self, outcome: Outcome) -> None:
+        """Pass it on."""
+        self.progress.product_finished(outcome)
