@@ -1,11 +1,14 @@
 """In which order exposures are made whose steps go on from the previous one, and from which files."""
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated
 
 import numpy as np
 import pytest
+from filelock import FileLock
 from numpy.typing import NDArray
 
 from calcore import io
@@ -22,6 +25,7 @@ from calcore.model.layout import Plane
 from calcore.model.windows import Windows
 from calcore.pipeline import Pipeline, Setting, Slot
 from calcore.registry.manager import manager
+from calcore.run import states
 from calcore.run.assemble import BuiltSlot
 from calcore.run.execute import Execution
 from calcore.run.graph import Job
@@ -323,3 +327,29 @@ def test_a_step_with_state_works_on_one_record():
     check_order(own, slots[2:])
     with pytest.raises(BadPipeline, match="seen of own keeps something of one record for the next"):
         check_order(own, slots[::2])
+
+
+def test_runs_that_add_to_one_file_at_once_lose_nothing(tmp_path):
+    together = tmp_path / "windows.asdf"
+    paths = [
+        io.write_tree({name.upper(): {"exposure": name}}, tmp_path / f"{name}.asdf")
+        for name in "abcdefghijkl"
+    ]
+    begin = threading.Barrier(len(paths))
+
+    def add(path):
+        begin.wait()
+        add_state(path, together)
+
+    with ThreadPoolExecutor(len(paths)) as pool:
+        list(pool.map(add, paths))
+    assert set(io.read_asdf_tree(together)) == set("ABCDEFGHIJKL")
+
+
+def test_a_file_that_another_run_never_lets_go_of_is_told(tmp_path, monkeypatch):
+    monkeypatch.setattr(states, "_PATIENCE", 0.05)
+    own = io.write_tree({"ONE": {}}, tmp_path / "own.asdf")
+    message = r"another run has held .all.asdf.lock"
+    with FileLock(tmp_path / ".all.asdf.lock"), pytest.raises(OutputProblem, match=message):
+        add_state(own, tmp_path / "all.asdf")
+    assert not (tmp_path / "all.asdf").exists()

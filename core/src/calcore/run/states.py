@@ -11,6 +11,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from filelock import FileLock, Timeout
+
 from calcore import io
 from calcore.errors import CalcoreError, FileInvalid, KeywordInvalid, OutputProblem, StateInvalid
 from calcore.model import Kept, Window
@@ -21,6 +23,9 @@ from calcore.run.graph import Job
 
 NODE = "calcore"
 """Name of the node, within a detector's, that says who kept it; other writers' files have none."""
+
+_PATIENCE = 60.0
+"""How long to wait for another run that adds to the same file [s]."""
 
 
 def state_path(job: Job, slot: str) -> Path:
@@ -267,10 +272,20 @@ def write_states(kept: Mapping[str, Kept], slots: Iterable[BuiltSlot], job: Job)
 def add_state(path: Path, to: Path) -> None:
     """Add what a file holds of a detector to another file, in place of what that one has of it.
 
+    Runs that add to one file at the same time take turns.
+
     Raises
     ------
     OutputProblem, FileInvalid
-        The other file cannot be written, or is no ASDF file.
+        The other file cannot be written, or is no ASDF file; or another run does not let go of it.
     """
     make_folder(to.absolute().parent)
-    io.write_tree({**_gathered(to), **io.read_asdf_tree(path)}, to)
+    turn = to.with_name(f".{to.name}.lock")
+    try:
+        with FileLock(turn, timeout=_PATIENCE):
+            io.write_tree({**_gathered(to), **io.read_asdf_tree(path)}, to)
+    except Timeout as error:
+        reason = f"another run has held {turn.name} for {_PATIENCE:.0f} s; end it, and run again"
+        raise OutputProblem(to, reason) from error
+    except OSError as error:
+        raise OutputProblem(turn, f"cannot be written: {error.strerror or error}") from error
