@@ -3,10 +3,10 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from calcore.kernels._jit import F4x2, F4x4, F8x1, F8x2, I8x2, U1x2, U1x4, helper, kernel
+from calcore.kernels._jit import F4x2, F4x4, F8x1, F8x2, I8x2, U1x1, U1x2, U1x4, helper, kernel
 from calcore.kernels._networks import sorting_pairs
 
-_CHUNK = 256  # pixels side by side
+_CHUNK = 128  # pixels side by side
 
 
 @helper
@@ -23,7 +23,7 @@ def _median(value: F4x2, x: int, count: int) -> np.float32:
 @kernel
 def _deviations(
     data: F4x4, groupdq: U1x4, hidden: U1x2, gain: F4x2, variance: F4x2, pairs: I8x2, unusable: int,
-    out: F4x4, out_sorted: F4x2, out_room: F4x2,
+    out: F4x4, out_steps: F4x2, out_sorted: F4x2, out_room: F4x2, out_lost: U1x1,
 ) -> None:  # fmt: skip
     n_int, n_group, rows, columns = data.shape
     level, sigma, number = out_room[0], out_room[1], out_room[2]
@@ -31,42 +31,50 @@ def _deviations(
     bits = np.uint8(unusable)
     for y in range(rows):
         for left in range(0, columns, _CHUNK):
-            width = min(_CHUNK, columns - left)
+            right = min(left + _CHUNK, columns)
+            width = right - left
+            electrons, apart, noise = (
+                gain[y, left:right],
+                hidden[y, left:right],
+                variance[y, left:right],
+            )
             for x in range(width):
                 number[x] = zero
-            # Loops over few arrays each: only such are done for many pixels at once.
+            # Loops over few arrays each, indexed by x alone: only such are done for many pixels at once.
             for n in range(n_int):
                 for group in range(n_group - 1):
                     row = n * (n_group - 1) + group
+                    steps, line = out_steps[row], out_sorted[row]
+                    here, after = data[n, group, y, left:right], data[n, group + 1, y, left:right]
+                    dq, next_dq = (
+                        groupdq[n, group, y, left:right],
+                        groupdq[n, group + 1, y, left:right],
+                    )
                     for x in range(width):
-                        electrons = gain[y, left + x]
-                        step = data[n, group + 1, y, left + x] * electrons
-                        out_sorted[row, x] = step - data[n, group, y, left + x] * electrons
+                        out_lost[x] = ((dq[x] | next_dq[x]) & bits) | apart[x]
                     for x in range(width):
-                        flags = groupdq[n, group, y, left + x] | groupdq[n, group + 1, y, left + x]
-                        lost = (flags & bits) | hidden[y, left + x]
-                        step = out_sorted[row, x]
-                        out[n, group, y, left + x] = step if lost == 0 else nan
+                        step = after[x] * electrons[x] - here[x] * electrons[x]
+                        steps[x] = step if out_lost[x] == 0 else nan
                     for x in range(width):
-                        step = out[n, group, y, left + x]
-                        out_sorted[row, x] = step if step - step == zero else infinite
+                        line[x] = steps[x] if steps[x] - steps[x] == zero else infinite
                     for x in range(width):
-                        number[x] += one if out_sorted[row, x] < infinite else zero
+                        number[x] += one if line[x] < infinite else zero
             for pair in range(pairs.shape[0]):
-                i, j = pairs[pair, 0], pairs[pair, 1]
+                low, high = out_sorted[pairs[pair, 0]], out_sorted[pairs[pair, 1]]
                 for x in range(width):
-                    a, b = out_sorted[i, x], out_sorted[j, x]
-                    out_sorted[i, x] = min(b, a)
-                    out_sorted[j, x] = max(a, b)
+                    a, b = low[x], high[x]
+                    low[x] = min(b, a)
+                    high[x] = max(a, b)
             for x in range(width):
                 level[x] = _median(out_sorted, x, int(number[x]))
-                noise = np.sqrt(abs(level[x]) + variance[y, left + x])
-                sigma[x] = noise if noise > 0 else nan
+                spread = np.sqrt(abs(level[x]) + noise[x])
+                sigma[x] = spread if spread > 0 else nan
             for n in range(n_int):
                 for group in range(n_group - 1):
+                    steps = out_steps[n * (n_group - 1) + group]
+                    away = out[n, group, y, left:right]
                     for x in range(width):
-                        away = abs(out[n, group, y, left + x] - level[x])
-                        out[n, group, y, left + x] = away / sigma[x]
+                        away[x] = abs(steps[x] - level[x]) / sigma[x]
 
 
 @kernel
@@ -143,7 +151,8 @@ def deviations(
     _deviations(
         np.ascontiguousarray(data), np.ascontiguousarray(groupdq), hidden.view(np.uint8), gain,
         variance, sorting_pairs(length), unusable, out, np.empty((length, _CHUNK), np.float32),
-        np.empty((3, _CHUNK), np.float32),
+        np.empty((length, _CHUNK), np.float32), np.empty((3, _CHUNK), np.float32),
+        np.empty(_CHUNK, np.uint8),
     )  # fmt: skip
     return out
 

@@ -5,7 +5,7 @@ successive groups, as multiples of their noise, are averaged over a ring about e
 average stands out over a large area, an ellipse about the area is flagged for a while.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +16,8 @@ from calcore.flags import DQ
 from calcore.kernels._shower_rings import above, deviations
 from calcore.kernels.regions import Regions, find_regions
 
+Rows = tuple[slice, slice, slice]
+Each = Callable[[Callable[[Rows], None], Iterable[Rows]], None]
 GroupFlags = NDArray[np.uint8]
 Image = NDArray[np.float32]
 
@@ -57,6 +59,12 @@ class Showers:
     min_differences: int = 10
 
 
+def one_after_another(work: Callable[[Rows], None], items: Iterable[Rows]) -> None:
+    """Do some work for each item."""
+    for item in items:
+        work(item)
+
+
 def flag_showers(
     data: Any,
     groupdq: GroupFlags,
@@ -67,6 +75,7 @@ def flag_showers(
     n_frames: int = 1,
     max_change: Image | float = np.inf,
     settings: Showers,
+    each: Each = one_after_another,
 ) -> tuple[GroupFlags, int]:
     """Flag showers, and the groups in which they fade.
 
@@ -89,6 +98,8 @@ def flag_showers(
         A pixel keeps its new flags only if they change the mean of its differences by no more
         than this: showers are faint [electron].
     settings : Showers
+    each : callable
+        Does some work for each item of an iterable, perhaps on several threads.
 
     Returns
     -------
@@ -106,7 +117,7 @@ def flag_showers(
     out, count = groupdq.copy(), 0
     if _differences(groupdq) < settings.min_differences:
         return out, count
-    marked = _marked(data, groupdq, pixeldq, gain, readnoise, n_frames, settings)
+    marked = _marked(data, groupdq, pixeldq, gain, readnoise, n_frames, settings, each)
     for flags, integration in zip(out, marked, strict=True):
         for group, mask in enumerate(integration, start=1):
             regions = find_regions(mask, settings.min_area)
@@ -114,7 +125,7 @@ def flag_showers(
             _paint(flags[group:], regions, settings)
     if count:
         limit = np.broadcast_to(np.float32(max_change), pixeldq.shape)
-        _restore(data, groupdq, pixeldq, gain, limit, out)
+        _restore(data, groupdq, pixeldq, gain, limit, out, each)
     return out, count
 
 
@@ -158,7 +169,7 @@ def _ring(settings: Showers) -> NDArray[np.int64]:
     return np.array(runs, np.int64).reshape(-1, 3)
 
 
-def _blocks(rows: int, halo: int) -> Iterator[tuple[slice, slice, slice]]:
+def _blocks(rows: int, halo: int) -> Iterator[Rows]:
     """Yield rows, the same with a halo as far as the frame reaches, and their place therein."""
     for start in range(0, rows, _BLOCK):
         stop = min(start + _BLOCK, rows)
@@ -174,6 +185,7 @@ def _marked(
     readnoise: Image,
     n_frames: int,
     settings: Showers,
+    each: Each,
 ) -> NDArray[np.bool_]:
     """Return where averages over the ring stand out, (n_int, n_group - 1, ny, nx)."""
     n_int, n_group, rows, columns = groupdq.shape
@@ -181,13 +193,17 @@ def _marked(
     ring = _ring(settings)
     halo = int(abs(ring[:, 0]).max()) if ring.size else 0
     hidden = ((pixeldq & _HIDDEN) != 0) | (pixeldq == _REFERENCE)
-    for here, around, place in _blocks(rows, halo):
+
+    def mark(block: Rows) -> None:
+        here, around, place = block
         deviation = deviations(
             data[..., around, slice(0, columns)], groupdq[..., around, :], hidden[around],
             gain[around], (readnoise[around] * gain[around]) ** 2 / np.float32(n_frames),
             unusable=int(_HIDDEN),
         )  # fmt: skip
         out[..., here, :] = above(deviation, settings.min_ratio, ring)[..., place, :]
+
+    each(mark, _blocks(rows, halo))
     return out
 
 
@@ -198,14 +214,17 @@ def _restore(
     gain: Image,
     limit: Image,
     out: GroupFlags,
+    each: Each,
 ) -> None:
     """Give pixels their flags back whose mean difference the new ones change by too much."""
     reference = pixeldq == _REFERENCE
-    for here, _, _ in _blocks(pixeldq.shape[0], 0):
+
+    def restore(block: Rows) -> None:
+        here = block[0]
         new, old = out[..., here, :], groupdq[..., here, :]
         touched = (new != old).any(axis=1)
         if not touched.any():
-            continue
+            return
         signals = data[..., here, slice(0, pixeldq.shape[1])]
         for number, pixels in enumerate(touched):
             y, x = np.nonzero(pixels)
@@ -216,6 +235,8 @@ def _restore(
             # A mean that is not known is no small change.
             lost = ~(np.abs(after - before) <= limit[here][y, x])
             new[number][:, y[lost], x[lost]] = old[number][:, y[lost], x[lost]]
+
+    each(restore, _blocks(pixeldq.shape[0], 0))
 
 
 def _mean_difference(signal: Image, flags: GroupFlags) -> NDArray[np.float64]:

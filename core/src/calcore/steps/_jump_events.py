@@ -12,6 +12,7 @@ from calcore.kernels.snowball_halos import Signal
 from calcore.kernels.snowballs import flag_snowballs
 from calcore.model import Meta, Window
 from calcore.model.reference import Gain, ReadNoise
+from calcore.step import Room
 from calcore.steps._jump_settings import FaintEvents, LargeEvents
 from calcore.steps._stripes import Neighbours, windows_of
 
@@ -32,7 +33,7 @@ class Events(LargeEvents, FaintEvents, Neighbours):
         return ("groupdq",) if self.halo_limit is None else ("data", "groupdq")
 
     def events(
-        self, meta: Meta, planes: Mapping[str, Any], gain: Gain, readnoise: ReadNoise
+        self, meta: Meta, planes: Mapping[str, Any], gain: Gain, readnoise: ReadNoise, room: Room
     ) -> tuple[NDArray[np.uint8], int]:
         """Return flags (n_int, n_group, ny, nx) with large events, and how many there are.
 
@@ -56,6 +57,7 @@ class Events(LargeEvents, FaintEvents, Neighbours):
                 n_frames=meta.frames_per_group,
                 max_change=self.largest_change(meta, gain),
                 settings=self.showers(meta, self.max_extended_radius),
+                each=room.each,
             )
             count += showers
         return groupdq, count

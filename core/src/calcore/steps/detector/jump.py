@@ -12,7 +12,7 @@ from calcore.kernels.jump_spread import spread_jumps
 from calcore.model import Meta, Ramp, Reference, Window
 from calcore.model.reference import Gain, ReadNoise
 from calcore.model.usable_groups import count_usable, opening_rows, usable_groups, usable_of
-from calcore.step import Rows, Step
+from calcore.step import ALONE, Room, Rows, Step
 from calcore.steps._jump_events import Events
 from calcore.steps._jump_search import JumpPlan, Search
 from calcore.steps._jump_settings import Consequences
@@ -86,10 +86,16 @@ class Jump(Search, Consequences, Events, Step):
         return self.event_planes(meta)
 
     def finish(
-        self, meta: Meta, planes: Mapping[str, Any], *, gain: Gain, readnoise: ReadNoise
+        self,
+        meta: Meta,
+        planes: Mapping[str, Any],
+        *,
+        gain: Gain,
+        readnoise: ReadNoise,
+        room: Room = ALONE,
     ) -> dict[str, Any]:
         """Find snowballs, and flag their halos and cores; then showers."""
-        groupdq, count = self.events(meta, planes, gain, readnoise)
+        groupdq, count = self.events(meta, planes, gain, readnoise, room)
         return {"groupdq": groupdq, "meta": meta.set({_LARGE: count})}
 
     def tally(self, result: Ramp) -> Mapping[str, int]:
