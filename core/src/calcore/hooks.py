@@ -6,6 +6,7 @@ hook changes pixels: that is a step's job.
 """
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import pluggy
@@ -20,6 +21,15 @@ hookimpl = pluggy.HookimplMarker(PROJECT)
 @hookspec(firstresult=True)
 def calcore_find_reference(type: str, meta: Meta) -> Any:  # noqa: A002 - the name is published
     """Return a path, a Reference, or ``"N/A"``; None leaves the question to the next."""
+
+
+@hookspec
+def calcore_alter_reference(type: str, meta: Meta, reference: Any) -> Any:  # noqa: A002
+    """Return another `Reference` of the same class in place of one that was found; None keeps it.
+
+    Packages are asked one after the other, each with what the one before has left. Who has altered
+    a reference stands in the product beside the reference's name.
+    """
 
 
 @hookspec
@@ -39,10 +49,11 @@ def calcore_edit_pipeline(pipeline: str, meta: Meta) -> Mapping[str, Any] | None
 
 
 @hookspec
-def calcore_diagnose(product: str, suffix: str, record: Any) -> Sequence[Any] | None:
-    """Judge a product: figures, as `calcore.run.outcome.Figure` has them.
+def calcore_diagnose(product: str, suffix: str, record: Any, path: Path) -> Sequence[Any] | None:
+    """Judge a product that was written to `path`: figures, as `calcore.run.outcome.Figure` has them.
 
     Each is a tuple of name, value, lowest and highest value that is still good (None is no limit).
+    Plots and tables may be written beside the product.
     """
 
 
@@ -58,9 +69,12 @@ def calcore_before_step(slot: str, product: str, meta: Meta) -> None:
 
 @hookspec
 def calcore_after_step(
-    slot: str, product: str, meta: Meta, tally: Mapping[str, int], record: Any
+    slot: str, product: str, meta: Meta, tally: Mapping[str, int], record: Any, seconds: float
 ) -> None:
-    """A step has ended; `record` is what it returned if somebody watches the slot, else None."""
+    """A step has ended; `record` is what it returned if somebody watches the slot, else None.
+
+    `seconds` are those of all threads together where the step works on bands of rows.
+    """
 
 
 @hookspec

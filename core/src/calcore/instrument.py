@@ -6,7 +6,7 @@ A plugin says ``INSTRUMENT = Instrument(name="...", package=__name__)`` and brin
 
 import tomllib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from importlib.metadata import PackageNotFoundError, version
 from importlib.resources import files
@@ -20,10 +20,14 @@ from calcore.model.meta import Meta
 
 @dataclass(frozen=True)
 class Instrument:
-    """An instrument's name (as INSTRUME has it) and the package that brings its tables."""
+    """An instrument's name (as INSTRUME has it) and the package that brings its tables.
+
+    `more` are rows that other packages add to tables, by table and row.
+    """
 
     name: str
     package: str
+    more: Mapping[str, Mapping[str, Any]] = field(default_factory=dict, compare=False)
 
     @property
     def distribution(self) -> str:
@@ -48,9 +52,27 @@ class Instrument:
         """Return the content of ``tables/<name>.toml``."""
         path = self.file("tables", f"{name}.toml")
         try:
-            return tomllib.loads(path.read_text(encoding="utf-8"))
+            own = tomllib.loads(path.read_text(encoding="utf-8"))
         except (OSError, tomllib.TOMLDecodeError) as error:
             raise PluginBroken(f"{self.package}: table {name} cannot be read: {error}") from error
+        return {**self.more.get(name, {}), **own}
+
+    def with_rows(self, table: str, rows: Mapping[str, Any], source: str) -> "Instrument":
+        """Return the instrument with rows that another package adds to a table.
+
+        Raises
+        ------
+        PluginBroken
+            The instrument has a row of one of these names already.
+        """
+        taken = sorted(set(rows) & set(self.table(table)))
+        if taken:
+            raise PluginBroken(
+                f"{source} adds {', '.join(taken)} to the table {table} of {self.distribution}, "
+                "which has it already; give it another name"
+            )
+        rows = {**self.more.get(table, {}), **rows}
+        return replace(self, more={**self.more, table: rows})
 
     @cached_property
     def detectors(self) -> Mapping[str, Detector]:

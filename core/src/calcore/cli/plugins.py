@@ -1,6 +1,5 @@
 """``calcore plugins``: which packages are installed, what they bring; a new one; whether one is sound."""
 
-
 import click
 
 

@@ -15,10 +15,14 @@ NOBODY = "nobody"  # who says N/A of what CRDS does not have
 
 @dataclass(frozen=True, eq=False)
 class Choice:
-    """A reference that was chosen: a path, ``"N/A"`` or a record, and who chose it."""
+    """A reference that was chosen: a path, ``"N/A"`` or a record, and who chose it.
+
+    `altered` names the packages that have put another one in its place.
+    """
 
     value: Any
     origin: str
+    altered: tuple[str, ...] = ()
 
     @property
     def applies(self) -> bool:
@@ -38,13 +42,14 @@ class Choice:
 
     @property
     def name(self) -> str:
-        """What products call it: the file's name, as CRDS does, or N/A."""
+        """What products call it: the file's name, as CRDS does, or N/A; and who has altered it."""
         if not self.applies:
             return NOT_APPLICABLE
         if isinstance(self.value, Reference):
-            return str(self.value.meta.get("filename", f"<{type(self.value).__name__}>"))
-        prefix = "crds://" if self.origin == "CRDS" else ""
-        return f"{prefix}{Path(self.value).name}"
+            name = str(self.value.meta.get("filename", f"<{type(self.value).__name__}>"))
+        else:
+            name = f"{'crds://' if self.origin == 'CRDS' else ''}{Path(self.value).name}"
+        return " + ".join((name, *self.altered))
 
 
 def choose(

@@ -5,6 +5,7 @@ Versions come from `importlib.metadata`. A broken or doubled plugin is named wit
 """
 
 import logging
+import tomllib
 from collections.abc import Mapping
 from functools import cache
 from typing import Any
@@ -35,6 +36,7 @@ def forget() -> None:
     """Look at the installed distributions anew; for tests and long-lived sessions."""
     installed.packages.cache_clear()
     _everything.cache_clear()
+    _with_tables.cache_clear()
     local.forget()
 
 
@@ -137,6 +139,43 @@ def instrument(name: str, what: str = "the exposure") -> Instrument:
         raise PluginMissing(name, what, there)
     loaded: Instrument = load("calcore.instruments", key)
     _add_keywords(loaded)
+    return _with_tables(loaded)
+
+
+@cache
+def _with_tables(loaded: Instrument) -> Instrument:
+    """Add what packages bring as ``owner.<instrument>.exposure_types`` or ``….keywords``.
+
+    What cannot be added is left aside with a sentence: exposures that need it say what they lack.
+    """
+    for item in names("calcore.tables"):
+        try:
+            loaded = _extended(loaded, item)
+        except PluginBroken as error:
+            _say_once(str(error))
+    return loaded
+
+
+def _extended(loaded: Instrument, item: Found) -> Instrument:
+    """Return an instrument with what a package adds to its tables, if it is meant."""
+    _, _, place = item.name.partition(".")
+    key, _, table = place.partition(".")
+    if key != loaded.name.lower():
+        return loaded
+    if table not in {"exposure_types", "keywords"}:
+        raise PluginBroken(
+            f"table {item.name!r} of {item.source} adds to {table!r}, which takes no rows of others; "
+            "name it owner.instrument.exposure_types or owner.instrument.keywords"
+        )
+    try:
+        rows = tomllib.loads(load("calcore.tables", item.name).read_text(encoding="utf-8"))
+        if table == "exposure_types":
+            return loaded.with_rows(table, rows, item.source)
+        keywords.register(rows["keyword"], item.source)
+    except (OSError, KeyError, AttributeError, tomllib.TOMLDecodeError) as error:
+        raise PluginBroken(
+            f"table {item.name!r} of {item.source} cannot be read: {error}"
+        ) from error
     return loaded
 
 

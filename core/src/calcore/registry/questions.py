@@ -11,7 +11,7 @@ from calcore import pipeline as pipelines
 from calcore.errors import PluginBroken, UnknownName
 from calcore.instrument import Instrument
 from calcore.model.meta import Meta
-from calcore.model.reference import SceneMask, reference_types
+from calcore.model.reference import Reference, SceneMask, reference_types
 from calcore.references.resolve import NOBODY, NOT_APPLICABLE
 from calcore.registry import discovery
 
@@ -29,13 +29,9 @@ class References:
     """Asks the hooks for references, one plugin after the other, to know who answered."""
 
     def __init__(self, manager: pluggy.PluginManager) -> None:
-        self._callers = []
+        self._callers = _callers(manager, "calcore_find_reference")[::-1]
         self._masks = manager.hook.calcore_mask
-        plugins = manager.get_plugins()
-        for implementation in reversed(manager.hook.calcore_find_reference.get_hookimpls()):
-            others = [plugin for plugin in plugins if plugin is not implementation.plugin]
-            caller = manager.subset_hook_caller("calcore_find_reference", others)
-            self._callers.append((implementation.plugin_name, caller))
+        self._alter = _callers(manager, "calcore_alter_reference")
 
     def __call__(self, kind: str, meta: Meta) -> tuple[Any, str] | None:
         """Return the first answer and who gave it, or None.
@@ -51,6 +47,29 @@ class References:
                 return answer, name
         own = reference_types().get(kind)
         return None if own is None or own.in_crds else (NOT_APPLICABLE, NOBODY)
+
+    def altered(
+        self, kind: str, meta: Meta, reference: Reference
+    ) -> tuple[Reference, tuple[str, ...]]:
+        """Return a reference as packages have altered it, and which have.
+
+        Raises
+        ------
+        PluginBroken
+            One gives a reference of another class.
+        """
+        by: list[str] = []
+        for name, caller in self._alter:
+            for answer in caller(type=kind, meta=meta, reference=reference):
+                source = discovery.found("calcore.hooks", name).source
+                if not isinstance(answer, type(reference)):
+                    raise PluginBroken(
+                        f"calcore_alter_reference of {source} gives {type(answer).__name__} in "
+                        f"place of {type(reference).__name__}"
+                    )
+                reference = answer
+                by.append(source)
+        return reference, tuple(by)
 
     def _scene(self, meta: Meta) -> tuple[Any, str]:
         """Return where plugins expect light, or N/A if none does."""
@@ -118,14 +137,19 @@ def _definition(name: str) -> pipelines.Definition:
 def _edits(
     manager: pluggy.PluginManager, name: str, meta: Meta
 ) -> list[tuple[str, Mapping[str, Any]]]:
+    return [
+        (plugin, content)
+        for plugin, caller in _callers(manager, "calcore_edit_pipeline")
+        for content in caller(pipeline=name, meta=meta)
+        if content
+    ]
+
+
+def _callers(manager: pluggy.PluginManager, hook: str) -> list[tuple[str, Any]]:
+    """Return who answers a question, in the order they were registered in, and how to ask each."""
     plugins = manager.get_plugins()
     found = []
-    for implementation in manager.hook.calcore_edit_pipeline.get_hookimpls():
+    for implementation in getattr(manager.hook, hook).get_hookimpls():
         others = [plugin for plugin in plugins if plugin is not implementation.plugin]
-        caller = manager.subset_hook_caller("calcore_edit_pipeline", others)
-        found += [
-            (implementation.plugin_name, content)
-            for content in caller(pipeline=name, meta=meta)
-            if content
-        ]
+        found.append((implementation.plugin_name, manager.subset_hook_caller(hook, others)))
     return found

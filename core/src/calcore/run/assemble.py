@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +55,11 @@ IGNORED = frozenset(
 )
 
 Finder = Callable[[str, Meta], "tuple[Any, str] | None"]
+Alterer = Callable[[str, Meta, Reference], tuple[Reference, tuple[str, ...]]]
+
+
+def _as_it_is(_kind: str, _meta: Meta, reference: Reference) -> tuple[Reference, tuple[str, ...]]:
+    return reference, ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,6 +98,7 @@ def assemble(
     find: Finder,
     overrides: Mapping[str, str],
     roles: frozenset[str] = frozenset(),
+    alter: Alterer = _as_it_is,
 ) -> tuple[BuiltSlot, ...]:
     """Build every slot of a pipeline for one exposure.
 
@@ -108,6 +114,8 @@ def assemble(
         Reference type and path given by the user for all slots.
     roles : frozenset
         Roles that the association's members have.
+    alter : callable
+        Asks plugins for what is to be taken in place of a reference that was found.
 
     Raises
     ------
@@ -116,7 +124,7 @@ def assemble(
     """
     built = []
     for slot in pipeline.slots:
-        made = _build(slot, meta, find, overrides, roles)
+        made = _build(slot, meta, find, overrides, roles, alter)
         built.append(made)
         if made.step is not None and not made.skip:
             meta = made.step.outgoing(meta)
@@ -163,10 +171,19 @@ def describe(built: BuiltSlot, meta: Meta) -> SlotPlan:
 
 
 def _build(
-    slot: Slot, meta: Meta, find: Finder, overrides: Mapping[str, str], roles: frozenset[str]
+    slot: Slot,
+    meta: Meta,
+    find: Finder,
+    overrides: Mapping[str, str],
+    roles: frozenset[str],
+    alter: Alterer,
 ) -> BuiltSlot:
-    found = discovery.found("calcore.steps", slot.use)
-    kind = step_class(slot.use)
+    try:
+        kind, found = step_class(slot.use), discovery.found("calcore.steps", slot.use)
+    except PluginBroken as error:
+        if not slot.optional:
+            raise
+        return BuiltSlot(slot, slot.use, skip=str(error))
     values, notes = _values(slot, kind)
     step = kind(**{name: value.value for name, value in values.items()})
     made = BuiltSlot(slot, found.source, step, values=values, notes=notes)
@@ -177,7 +194,7 @@ def _build(
     absent = [role for _, role in diet.members.values() if role not in roles]
     if absent:
         return _with(made, skip=f"the association has no {absent[0]} members")
-    return _with_references(made, diet, meta, find, _overrides(slot, overrides))
+    return _with_references(made, diet, meta, find, _overrides(slot, overrides), alter)
 
 
 def _overrides(slot: Slot, overrides: Mapping[str, str]) -> dict[str, tuple[Any, str]]:
@@ -236,6 +253,7 @@ def _with_references(
     meta: Meta,
     find: Finder,
     overrides: Mapping[str, tuple[Any, str]],
+    alter: Alterer,
 ) -> BuiltSlot:
     assert made.step is not None
     wanted = made.step.wanted(meta)
@@ -249,7 +267,9 @@ def _with_references(
         choice = choose(kind, meta, overrides, find)
         choices[kind] = choice
         if choice.applies:
-            given[wish.argument] = _opened(choice, wish.kind, meta)
+            found, by = alter(kind, meta, _opened(choice, wish.kind, meta))
+            choices[kind] = replace(choice, altered=by)
+            given[wish.argument] = found
         elif kind in made.step.required:
             raise ReferenceMissing(
                 f"{made.slot.name} cannot work without a {kind} reference "

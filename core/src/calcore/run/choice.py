@@ -64,10 +64,18 @@ def slots_with_state(job: Job, request: Request, only: str | None = None) -> tup
     try:
         slots = choose_pipeline(job, request, only).pipeline.slots
         used = {slot.name: slot.use for slot in slots if not slot.runs("skip", default=False)}
-        steps: dict[str, Any] = {name: step_class(use) for name, use in used.items()}
-        return tuple(name for name, step in steps.items() if diet_of(step).state is not None)
-    except (CalcoreError, TypeError):
+    except CalcoreError:
         return ()
+    return tuple(name for name, use in used.items() if _has_state(use))
+
+
+def _has_state(use: str) -> bool:
+    """Tell whether a step has state; one that cannot be used has none."""
+    try:
+        step: Any = step_class(use)
+    except CalcoreError:
+        return False
+    return diet_of(step).state is not None
 
 
 def _only(pipeline: Pipeline, name: str) -> Pipeline:

@@ -192,6 +192,7 @@ class Execution:
             meta=_meta(result),
             tally=counts,
             record=seen,
+            seconds=tally.seconds.get(name, 0.0),
         )
         if built.slot.runs("save") and not shared:
             self.save(built.slot.runs("suffix", name), result)
@@ -232,9 +233,13 @@ class Execution:
         for name, record in aside.items():
             self.save(name, record)
         self._report(SlotOutcome(slot.name, Status.COMPLETE, seconds, flagged=flagged))
-        seen = result if slot.name in self.watched else None
         self.hook.calcore_after_step(
-            slot=slot.name, product=self.product, meta=_meta(result), tally={}, record=seen
+            slot=slot.name,
+            product=self.product,
+            meta=_meta(result),
+            tally={},
+            record=result if slot.name in self.watched else None,
+            seconds=seconds,
         )
         if slot.runs("save"):
             self.save(slot.runs("suffix", slot.name), result)

@@ -102,6 +102,7 @@ def prepare(job: Job, request: Request, only: str | None = None) -> Workshop:
         find=chosen.find,
         overrides=chosen.overrides,
         roles=frozenset(job.members),
+        alter=chosen.find.altered,
     )
     check_order(pipeline, slots)
     return Workshop(
@@ -373,5 +374,7 @@ def _write(shop: Workshop, path: Path, record: Any) -> None:
     io.write(record, path, record_tree={NODE: {shop.pipeline.name: tree}})
     shop.written.append(path)
     suffix = names.suffix_of(path)
-    judged = shop.hook.calcore_diagnose(product=shop.job.name, suffix=suffix, record=record)
+    judged = shop.hook.calcore_diagnose(
+        product=shop.job.name, suffix=suffix, record=record, path=path
+    )
     shop.figures.extend(Figure(*figure) for figures in judged for figure in figures or ())
