@@ -10,6 +10,8 @@ PYTHON ?= $(shell for next in 15 99; do \
   2>/dev/null && { echo $$p; break 2; }; done; done)
 PLUGINS := nircam nirspec niriss miri fgs
 PACKAGES := core $(PLUGINS:%=plugins/%)
+# What the tests stand on: all packages as they lie here, core with all that it can use.
+EDITABLE := -e './core[dask]' $(PLUGINS:%=-e ./plugins/%)
 # One thread for each process of the tests; calcore's own threads are tested where that is the point.
 ONE_THREAD := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 NUMBA_NUM_THREADS=2
 
@@ -68,14 +70,14 @@ $(USER_ENV)/.stamp: core/pyproject.toml plugins/miri/pyproject.toml $(SOURCES) |
 
 $(TEST_ENV)/.stamp: tests/requirements.txt tests/requirements-lint.txt $(PACKAGES:%=%/pyproject.toml) | python
 	@test -x $(TEST_ENV)/bin/python || $(PYTHON) -m venv $(TEST_ENV)
-	$(TEST_ENV)/bin/python -m pip install --quiet --disable-pip-version-check $(PACKAGES:%=-e ./%) -r tests/requirements.txt -r tests/requirements-lint.txt
+	$(TEST_ENV)/bin/python -m pip install --quiet --disable-pip-version-check $(EDITABLE) -r tests/requirements.txt -r tests/requirements-lint.txt
 	@touch $@
 
 # Every library at its lower bound. The bounds are read by a Python that has `packaging`.
 $(OLDEST_ENV)/.stamp: $(TEST_ENV)/.stamp tests/oldest.py | python
 	@test -x $(OLDEST_ENV)/bin/python || $(PYTHON) -m venv $(OLDEST_ENV)
 	$(TEST_ENV)/bin/python tests/oldest.py > $(OLDEST_ENV)/constraints.txt
-	$(OLDEST_ENV)/bin/python -m pip install --quiet --disable-pip-version-check -c $(OLDEST_ENV)/constraints.txt $(PACKAGES:%=-e ./%) -r tests/requirements.txt
+	$(OLDEST_ENV)/bin/python -m pip install --quiet --disable-pip-version-check -c $(OLDEST_ENV)/constraints.txt $(EDITABLE) -r tests/requirements.txt
 	@touch $@
 
 $(JWST_ENV)/.stamp: tests/requirements-jwst.txt | python

@@ -6,6 +6,7 @@
 import sys
 import tomllib
 from collections.abc import Iterable
+from itertools import chain
 from pathlib import Path
 
 from packaging.requirements import Requirement
@@ -18,6 +19,8 @@ PROJECTS = [ROOT / "core/pyproject.toml", *sorted(ROOT.glob("plugins/*/pyproject
 def lower_bounds(paths: Iterable[Path] = PROJECTS) -> dict[str, str]:
     """Return the lower bound of each library that the projects depend on, besides one another.
 
+    Those of extras are among them.
+
     Raises
     ------
     ValueError
@@ -28,7 +31,8 @@ def lower_bounds(paths: Iterable[Path] = PROJECTS) -> dict[str, str]:
     ours = {canonicalize_name(project["name"]) for project in projects}
     found: dict[str, str] = {}
     for project in projects:
-        for requirement in map(Requirement, project["dependencies"]):
+        extras = project.get("optional-dependencies", {}).values()
+        for requirement in map(Requirement, chain(project["dependencies"], *extras)):
             name = canonicalize_name(requirement.name)
             if name in ours or (requirement.marker and not requirement.marker.evaluate()):
                 continue

@@ -6,6 +6,7 @@ import sys
 import tomllib
 import zipfile
 from importlib.metadata import packages_distributions
+from itertools import chain
 from pathlib import Path
 
 import pytest
@@ -61,7 +62,8 @@ def test_all_packages_have_one_licence_and_one_python():
 @pytest.mark.parametrize(("folder", "package"), PACKAGES.items(), ids=PACKAGES.values())
 def test_every_library_that_is_imported_is_a_dependency(folder, package):
     project = tomllib.loads((ROOT / folder / "pyproject.toml").read_text())["project"]
-    declared = {canonicalize_name(Requirement(text).name) for text in project["dependencies"]}
+    asked = [*project["dependencies"], *chain(*project.get("optional-dependencies", {}).values())]
+    declared = {canonicalize_name(Requirement(text).name) for text in asked}
     owners = packages_distributions()
     imported = set()
     for path in (ROOT / folder / "src").rglob("*.py"):

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import calcore
-from calcore.errors import FileInvalid, NoScienceData, PluginMissing, UnknownName
+from calcore.errors import FileInvalid, NoScienceData, PluginMissing, UnknownName, UsageError
 from calcore.run import Status, plan, run, step
 
 pytestmark = pytest.mark.usefixtures("miri_references")
@@ -237,3 +237,31 @@ def test_hooks_are_told_and_may_judge(miri_visit, tmp_path, monkeypatch):
     assert frames["linearity"] == calcore.open(miri_visit.raw[0]).data.shape
     assert frames["jump"] is None
     assert "ramp_fit" in frames
+
+
+def test_a_cluster_makes_the_same_products(miri_products, miri_visit, tmp_path, monkeypatch):
+    """Workers elsewhere begin in other folders: names are made whole for them."""
+    import distributed
+
+    monkeypatch.chdir(miri_visit.folder)
+    with distributed.LocalCluster(
+        n_workers=1, threads_per_worker=1, dashboard_address=None, silence_logs=50
+    ) as cluster:
+        monkeypatch.chdir(miri_visit.folder.parent)
+        result = run(
+            miri_visit.folder.name,
+            stage="2",
+            output=tmp_path,
+            executor="dask",
+            scheduler=cluster.scheduler_address,
+        )
+    assert result.exit_status == 0, result
+    folder, _ = miri_products
+    one = calcore.open(folder / f"{ROOT}_cal.fits")
+    other = calcore.open(tmp_path / f"{ROOT}_cal.fits")
+    np.testing.assert_array_equal(one.data, other.data)
+
+
+def test_a_scheduler_needs_an_executor_that_takes_one(miri_visit):
+    with pytest.raises(UsageError, match="serial takes no scheduler; say --executor dask, too"):
+        run(miri_visit.raw[0], scheduler="tcp://127.0.0.1:9")

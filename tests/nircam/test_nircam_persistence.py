@@ -64,22 +64,27 @@ def flagged(folder, number):
 
 def test_order_and_executors_change_nothing(visit, references, tmp_path):
     raw = raw_of(visit)
-    given = {"serial": raw, "processes": [raw[2], raw[0], raw[3], raw[1]]}
+    given = {
+        "serial": raw,
+        "processes": [raw[2], raw[0], raw[3], raw[1]],
+        "dask": [raw[3], raw[2], raw[1], raw[0]],
+    }
     for executor, paths in given.items():
         result = run(
             paths, stage="1", output=tmp_path / executor, executor=executor, jobs=2,
             settings=SETTINGS,
         )  # fmt: skip
         assert result.exit_status == 0, [made.reason for made in result.products]
-    serial, processes = (products(tmp_path / executor) for executor in given)
-    assert serial.keys() == processes.keys()
+    serial, *others = (products(tmp_path / executor) for executor in given)
     assert len(serial) == 8
-    for name, content in serial.items():
-        if isinstance(content, bytes):
-            assert content == processes[name]
-        else:
-            for one, other in zip(content, processes[name], strict=True):
-                np.testing.assert_array_equal(one, other)
+    for other in others:
+        assert serial.keys() == other.keys()
+        for name, content in serial.items():
+            if isinstance(content, bytes):
+                assert content == other[name]
+            else:
+                for one, two in zip(content, other[name], strict=True):
+                    np.testing.assert_array_equal(one, two)
     for number, path in enumerate(sorted((tmp_path / "serial").glob("*_rate.fits"))):
         slots = io.read_node(path, "calcore")["detector1"]["slots"]
         (slot,) = [slot for slot in slots if slot["name"] == "persistence"]

@@ -185,3 +185,13 @@ class StepFailed(CalcoreError):
     def __init__(self, slot: str, what: str, cause: BaseException) -> None:
         self.slot = slot
         super().__init__(f"{what}: step {slot} failed: {explained(cause)}")
+
+
+class WorkerDied(CalcoreError):
+    """The process or machine that worked on a product died, every time it was tried."""
+
+    def __init__(self, what: str, tries: int) -> None:
+        super().__init__(
+            f"the process that made {what} died {tries} times, perhaps for want of memory; run "
+            "again with fewer --jobs"
+        )

@@ -9,13 +9,21 @@ from pathlib import Path
 from typing import Any
 
 from calcore import io
-from calcore.errors import CalcoreError, FileInvalid, KeywordMissing, UnknownName, UsageError
+from calcore.errors import (
+    CalcoreError,
+    FileInvalid,
+    KeywordMissing,
+    UnknownName,
+    UsageError,
+    WorkerDied,
+)
 from calcore.model import Catalog, Ramp, Record
 from calcore.model.superstripes import taken_together
 from calcore.registry import discovery
 from calcore.registry.manager import manager, named
 from calcore.registry.questions import stage_of
 from calcore.run.choice import slots_with_state
+from calcore.run.executors import cores
 from calcore.run.graph import STAGES, Job, Plan, graph
 from calcore.run.inputs import Inventory, gather
 from calcore.run.make import make, plan_of
@@ -23,6 +31,7 @@ from calcore.run.outcome import Outcome, ProductPlan, Progress, RunResult, Silen
 from calcore.run.request import Request
 from calcore.run.settings import packages_of, read_user_file
 from calcore.run.states import add_state, in_order
+from calcore.step import accepted
 
 Inputs = str | PathLike[str] | Iterable[str | PathLike[str]]
 
@@ -124,6 +133,8 @@ def _request(inputs: Any, wishes: dict[str, Any]) -> Request:
         wishes[name] = (given,) if isinstance(given, str) or not _is_many(given) else tuple(given)
     if "stage" in wishes:
         wishes["stage"] = str(wishes["stage"])
+    if wishes.get("scheduler") is not None:
+        paths, wishes = _everywhere(paths, wishes)
     request = Request(inputs=paths, **wishes)
     if request.stage not in (*STAGES, "all"):
         raise UsageError(f"stage must be 1, 2, 3 or all, not {request.stage!r}")
@@ -135,6 +146,22 @@ def _path(name: str, value: Any) -> Path:
     if not isinstance(value, str | PathLike):
         raise UsageError(f"{name} must be a path, not {value!r}")
     return Path(value)
+
+
+def _everywhere(
+    paths: tuple[Path, ...], wishes: dict[str, Any]
+) -> tuple[tuple[Path, ...], dict[str, Any]]:
+    """Return paths that mean the same to workers elsewhere, which begin in other folders."""
+    named = {
+        name: wishes[name].absolute()
+        for name in ("output", "config")
+        if wishes.get(name) is not None
+    }
+    references = dict(wishes.get("references", {}))
+    for kind, given in references.items():
+        if isinstance(given, str | PathLike) and Path(given).is_file():
+            references[kind] = str(Path(given).absolute())
+    return tuple(path.absolute() for path in paths), {**wishes, **named, "references": references}
 
 
 def _is_many(value: Any) -> bool:
@@ -198,6 +225,7 @@ def _run(request: Request, progress: Progress, only: str | None) -> RunResult:
             raise UsageError(f"step {only} has nothing to work on in {places}; name exposures")
     jobs = in_order(jobs, lambda job: slots_with_state(job, request, only))
     executor = discovery.load("calcore.executors", request.executor)
+    cluster = _cluster(executor, request)
     progress.planned(len(jobs) + len(found.problems))
     outcomes: list[Outcome] = []
     for path, problem in found.problems:
@@ -208,9 +236,10 @@ def _run(request: Request, progress: Progress, only: str | None) -> RunResult:
     left = {job.key: job for job in jobs}
     work = _Work(request, only, failed, progress if here else None)
     try:
-        for job, made in executor(jobs, work, request.jobs or 2):
+        for job, made in executor(jobs, work, request.jobs or cores(), **cluster):
             del left[job.key]
-            outcome = _with_states_added(made)
+            died = isinstance(made, WorkerDied)
+            outcome = _failure(job, str(made)) if died else _with_states_added(made)
             if outcome.status is Status.FAILED:
                 failed[job.key] = f"{job.pipeline} of {job.name}"
             if not here:
@@ -226,6 +255,24 @@ def _run(request: Request, progress: Progress, only: str | None) -> RunResult:
     asked = packages_of(request, read_user_file(request.config))
     manager(*packages, *asked).hook.calcore_run_finished(result=result)
     return result
+
+
+def _cluster(executor: Any, request: Request) -> dict[str, str]:
+    """Return the address of a scheduler for an executor that takes one.
+
+    Raises
+    ------
+    UsageError
+        The user names a scheduler, and the executor takes none.
+    """
+    if request.scheduler is None:
+        return {}
+    given = accepted(executor, {"scheduler": request.scheduler})
+    if not given:
+        raise UsageError(
+            f"the executor {request.executor} takes no scheduler; say --executor dask, too"
+        )
+    return given
 
 
 def _with_states_added(outcome: Outcome) -> Outcome:

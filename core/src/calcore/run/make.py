@@ -1,7 +1,6 @@
 """Make one product: read its members, carry them through the pipeline, write what comes out."""
 
 import logging
-import os
 import time
 from functools import cached_property
 from dataclasses import dataclass, field, fields
@@ -24,6 +23,7 @@ from calcore.run import header
 from calcore.run.assemble import BuiltSlot, assemble, describe
 from calcore.run.choice import choose_pipeline
 from calcore.run.execute import Execution
+from calcore.run.executors import cores
 from calcore.run.failure import exit_status_of, reason_of
 from calcore.run.folders import check_folder, make_folder
 from calcore.run.graph import HANDED_ON, Job
@@ -233,10 +233,9 @@ def _execution(shop: Workshop, progress: Progress) -> Execution:
 
 
 def _threads(request: Request) -> int:
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     if request.executor != "serial":
         return 1  # the cores belong to the other products
-    return request.jobs or cores or 1
+    return request.jobs or cores()
 
 
 def _carry(shop: Workshop, execution: Execution, only: str | None) -> None:

@@ -10,7 +10,7 @@ from calcore.errors import UsageError
 from calcore.model import Record
 
 _TEXT = (str, type(None))
-_WORDS = ("pipeline", "instrument", "start", "until")
+_WORDS = ("pipeline", "instrument", "start", "until", "scheduler")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,7 +44,9 @@ class Request:
     packages : tuple of str
         Packages whose edits of pipelines are wanted (``--with``).
     executor : str
-        Who runs the products: ``"serial"``, ``"processes"`` or one that a plugin brings.
+        Who runs the products: ``"serial"``, ``"processes"``, ``"dask"`` or one that a plugin brings.
+    scheduler : str, optional
+        Address of the dask cluster to use; one on this machine by default.
     jobs : int, optional
         Threads or processes; all cores by default.
     band_rows : int, optional
@@ -73,6 +75,7 @@ class Request:
     profile: str = "default"
     packages: tuple[str, ...] = ()
     executor: str = "serial"
+    scheduler: str | None = None
     jobs: int | None = None
     band_rows: int | None = None
     overwrite: bool = False
