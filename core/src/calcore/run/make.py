@@ -142,7 +142,7 @@ def make(
     job: Job, request: Request, progress: Progress | None = None, only: str | None = None
 ) -> Outcome:
     """Make a product; what goes wrong is in the outcome, not raised."""
-    progress = progress or Silence()
+    here, progress = progress is not None, progress or Silence()
     progress.product_started(job.name, job.pipeline or only or "")
     begun = time.perf_counter()
     slots: tuple[SlotOutcome, ...] = ()
@@ -151,7 +151,7 @@ def make(
     why: str | None = ""
     execution: Execution | None = None
     shop: Workshop | None = None
-    with warnings_gathered() as notices, Memory() as memory, at_work(job.name):
+    with warnings_gathered(job.name, shown=here) as notices, Memory() as memory, at_work(job.name):
         recorder = Recorder(progress, memory)
         try:
             shop = prepare(job, request, only)
