@@ -6,8 +6,9 @@ import threading
 import time
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from contextvars import ContextVar
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
@@ -29,58 +30,94 @@ def at_work(product: str, slot: str = "") -> Iterator[None]:
         AT_WORK.reset(token)
 
 
-@contextmanager
-def warnings_gathered() -> Iterator[list[Notice]]:
-    """Gather what Python warns of, and what calcore's log says from warnings on, each once.
+@dataclass
+class _Gathering:
+    """What is gathered for one product."""
 
-    All is shown as before besides, but for a process that only works for another: who gets the
-    outcome shows it. No logger gets another level, and the root logger stays as it is.
-    """
-    notices: list[Notice] = []
-    shown_before = warnings.showwarning
-    elsewhere = threading.current_thread() is threading.main_thread() and _is_helper()
-
-    def show(message: Any, category: type[Warning], *place: Any, **more: Any) -> None:
-        _note(notices, str(message), category.__name__)
-        if not elsewhere:
-            shown_before(message, category, *place, **more)
-
-    handler, ours = _Gatherer(notices), logging.getLogger("calcore")
-    propagating = ours.propagate
-    ours.addHandler(handler)
-    ours.propagate = propagating and not elsewhere
-    warnings.showwarning = show
-    try:
-        yield notices
-    finally:
-        warnings.showwarning = shown_before
-        ours.propagate = propagating
-        ours.removeHandler(handler)
-
-
-def _is_helper() -> bool:
-    """Tell whether this process was begun by another one to work for it."""
-    spawned = sys.modules.get("multiprocessing.process")
-    return spawned is not None and spawned.parent_process() is not None
-
-
-def _note(notices: list[Notice], message: str, source: str) -> None:
-    _, slot = AT_WORK.get()
-    notice = Notice(" ".join(message.split()), source, slot)
-    if notice not in notices:
-        notices.append(notice)
+    product: str
+    shown: bool
+    notices: list[Notice] = field(default_factory=list)
 
 
 class _Gatherer(logging.Handler):
-    """Takes records down, from warnings on."""
+    """Takes down what Python warns of, and calcore's log from warnings on, for each product its own.
 
-    def __init__(self, notices: list[Notice]) -> None:
+    There is one for all, since several products may be made at once, and Python has one hook only.
+    """
+
+    def __init__(self) -> None:
         super().__init__(logging.WARNING)
-        self.notices = notices
+        self.open: list[_Gathering] = []
+        self._shown_before: Any = None
+
+    def begin(self, gathering: _Gathering) -> None:
+        """Begin to gather for a product."""
+        with self.lock or nullcontext():
+            if not self.open:
+                self._shown_before, warnings.showwarning = warnings.showwarning, self.show
+                logging.getLogger("calcore").addHandler(self)
+            self.open.append(gathering)
+
+    def end(self, gathering: _Gathering) -> None:
+        """Gather no more for a product."""
+        with self.lock or nullcontext():
+            self.open.remove(gathering)
+            if not self.open:
+                warnings.showwarning = self._shown_before
+                logging.getLogger("calcore").removeHandler(self)
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Take one record down."""
-        _note(self.notices, record.getMessage(), record.name)
+        """Take one record down, and do what Python would where nobody else listens."""
+        concerned = self.note(record.getMessage(), record.name)
+        last = logging.lastResort
+        if last is not None and self._shown(concerned) and not self._heard(record.name):
+            last.handle(record)
+
+    def show(self, message: Any, category: type[Warning], *place: Any, **more: Any) -> None:
+        """Take a warning down, and show it unless somebody else will."""
+        if self._shown(self.note(str(message), category.__name__)):
+            self._shown_before(message, category, *place, **more)
+
+    def _heard(self, name: str) -> bool:
+        """Tell whether anybody else takes a logger's records."""
+        logger: logging.Logger | None = logging.getLogger(name)
+        while logger is not None:
+            if any(handler is not self for handler in logger.handlers):
+                return True
+            logger = logger.parent if logger.propagate else None
+        return False
+
+    @staticmethod
+    def _shown(concerned: list[_Gathering]) -> bool:
+        return not concerned or any(gathering.shown for gathering in concerned)
+
+    def note(self, message: str, source: str) -> list[_Gathering]:
+        """Add a notice to what is gathered for the product at work, and return whose that is."""
+        product, slot = AT_WORK.get()
+        notice = Notice(" ".join(message.split()), source, slot)
+        own = [gathering for gathering in self.open if product in {"", gathering.product}]
+        for gathering in own:
+            if notice not in gathering.notices:
+                gathering.notices.append(notice)
+        return own
+
+
+_GATHERER = _Gatherer()
+
+
+@contextmanager
+def warnings_gathered(product: str, *, shown: bool = True) -> Iterator[list[Notice]]:
+    """Gather what Python warns of, and what calcore's log says from warnings on, each once.
+
+    No logger gets another level, and the root logger stays as it is. Python's warnings are `shown`
+    as before besides, unless whoever gets the outcome does so.
+    """
+    gathering = _Gathering(product, shown)
+    _GATHERER.begin(gathering)
+    try:
+        yield gathering.notices
+    finally:
+        _GATHERER.end(gathering)
 
 
 class Memory:
