@@ -1,7 +1,7 @@
 """The files users have: FITS with the standard extensions, and ASDF."""
 
 from calcore.io._hdu import Contents, contents
-from calcore.io._output import write_tree
+from calcore.io._output import write_text, write_tree
 from calcore.io._products import KINDS, kind_of
 from calcore.io._read import open, open_lazy, read_meta, read_node  # noqa: A004
 from calcore.io._reference import open_reference, read_asdf_tree
@@ -25,5 +25,6 @@ __all__ = [
     "read_node",
     "remove_leftovers",
     "write",
+    "write_text",
     "write_tree",
 ]

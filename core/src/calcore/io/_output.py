@@ -64,6 +64,17 @@ def write_tree(tree: Mapping[str, Any], path: Path) -> Path:
     return _replaced(path, lambda name: name.write_bytes(tree_bytes(tree)))
 
 
+def write_text(text: str, path: Path) -> Path:
+    """Write a text.
+
+    Raises
+    ------
+    OutputProblem
+        The file cannot be written.
+    """
+    return _replaced(path, lambda name: name.write_text(text, encoding="utf-8"))
+
+
 def _replaced(path: Path, write: Callable[[Path], Any]) -> Path:
     """Write a file under a temporary name and give it its own when it is whole."""
     temporary = temporary_name(path)

@@ -27,6 +27,7 @@ from calcore.run.executors import cores
 from calcore.run.graph import STAGES, Job, Plan, graph
 from calcore.run.inputs import Inventory, gather
 from calcore.run.make import make, plan_of
+from calcore.run.manifest import Manifest
 from calcore.run.outcome import Outcome, ProductPlan, Progress, RunResult, Silence, Status
 from calcore.run.request import Request
 from calcore.run.settings import packages_of, read_user_file
@@ -225,11 +226,15 @@ def _run(request: Request, progress: Progress, only: str | None) -> RunResult:
             raise UsageError(f"step {only} has nothing to work on in {places}; name exposures")
     jobs = in_order(jobs, lambda job: slots_with_state(job, request, only))
     executor = discovery.load("calcore.executors", request.executor)
+    for folder in {job.folder for job in jobs}:
+        io.remove_leftovers(folder)
+    manifest = Manifest(request, only, jobs)
     cluster = _cluster(executor, request)
     progress.planned(len(jobs) + len(found.problems))
     outcomes: list[Outcome] = []
     for path, problem in found.problems:
         outcomes.append(_unreadable(path, problem))
+        manifest.add("", outcomes[-1])
         progress.product_finished(outcomes[-1])
     here = request.executor == "serial"
     failed: dict[str, str] = {}
@@ -245,12 +250,18 @@ def _run(request: Request, progress: Progress, only: str | None) -> RunResult:
             if not here:
                 progress.product_finished(outcome)
             outcomes.append(outcome)
+            manifest.add(job.key, outcome)
     except BrokenExecutor:
         reason = "a process died, perhaps for want of memory; run again with fewer --jobs"
         for job in left.values():
             outcomes.append(_failure(job, reason))
+            manifest.add(job.key, outcomes[-1])
             progress.product_finished(outcomes[-1])
-    result = RunResult(tuple(outcomes), time.perf_counter() - begun)
+    except BaseException:
+        manifest.close(time.perf_counter() - begun, "interrupted")
+        raise
+    seconds = time.perf_counter() - begun
+    result = RunResult(tuple(outcomes), seconds, manifest.close(seconds))
     packages = {discovery.instrument(job.instrument).distribution for job in jobs if not job.error}
     asked = packages_of(request, read_user_file(request.config))
     manager(*packages, *asked).hook.calcore_run_finished(result=result)

@@ -2,8 +2,8 @@
 
 import logging
 import time
-from functools import cached_property
 from dataclasses import dataclass, field, fields
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +13,13 @@ from calcore.errors import (
     FileInvalid,
     OutputProblem,
 )
-from calcore.io.content import content_of
 from calcore.io import files as names
 from calcore.model import Catalog, Group, Image, Meta, Ramp, Rate, Record
 from calcore.model.superstripes import integrations_together, taken_apart, taken_together
 from calcore.pipeline import Pipeline
 from calcore.registry import discovery
 from calcore.run import header
+from calcore.run.account import account_of
 from calcore.run.assemble import BuiltSlot, assemble, describe
 from calcore.run.choice import choose_pipeline
 from calcore.run.execute import Execution
@@ -32,7 +32,7 @@ from calcore.run.order import check_order
 from calcore.run.outcome import Figure, Outcome, ProductPlan, Progress, Silence, SlotOutcome, Status
 from calcore.run.record import NODE, keywords, record_tree
 from calcore.run.request import Request
-from calcore.run.resume import why_again
+from calcore.run.resume import files_with, why_again
 from calcore.run.states import files_left, keeps_state, source_of, with_states, write_states
 from calcore.run.watch import Memory, Recorder, at_work, warnings_gathered
 from calcore.step import diet_of
@@ -186,6 +186,7 @@ def make(
         reason=reason,
         exit_status=exit_status,
         why=why or "",
+        account=account_of(shop, slots) if shop is not None else {},
         chains=tuple(recorder.chains),
         notices=tuple(notices),
     )
@@ -369,7 +370,7 @@ def _write(shop: Workshop, path: Path, record: Any) -> None:
         record = record.replace(meta=record.meta.set({**made, "filename": path.name}))
     tree = shop.tree
     if path == shop.main:
-        tree = {**tree, "files": {other.name: content_of(other) for other in shop.written}}
+        tree = {**tree, "files": files_with(shop.written)}
     io.write(record, path, record_tree={NODE: {shop.pipeline.name: tree}})
     shop.written.append(path)
     suffix = names.suffix_of(path)

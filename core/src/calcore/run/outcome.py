@@ -131,7 +131,7 @@ class Outcome:
 
     `states` are files of what steps keep for the detector's next exposure; for each the file that
     it is to be added to, if the user named one. `why` tells why a product that was there already was
-    made again.
+    made again. `account` is what the run's manifest says of how it was made.
     """
 
     name: str
@@ -147,14 +147,16 @@ class Outcome:
     chains: tuple[ChainOutcome, ...] = ()
     notices: tuple[Notice, ...] = ()
     why: str = ""
+    account: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class RunResult:
-    """How a run ended: `products` in the order they were made."""
+    """How a run ended: `products` in the order they were made, and the manifest that tells more."""
 
     products: tuple[Outcome, ...]
     seconds: float = 0.0
+    manifest: Path | None = None
 
     @property
     def exit_status(self) -> int:

@@ -1,7 +1,7 @@
 """What of a product is there already, and whether it must be made again."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -77,15 +77,20 @@ def why_again(shop: Prepared) -> str | None:
     return _some(found) if found else None
 
 
-def _amiss(path: Path, held: str) -> str:
-    """Return what is wrong with a file that was made with a product; nothing if nothing is.
+def files_with(paths: Iterable[Path]) -> dict[str, str]:
+    """Return what is told of the files that are made with a product: names, and what they hold.
 
-    Files that say themselves what they hold may have been replaced since by another product's.
+    Nothing is told of what those hold that say it themselves: another product's may replace them.
     """
+    return {path.name: "" if sealed(path) else content_of(path) for path in paths}
+
+
+def _amiss(path: Path, held: str) -> str:
+    """Return what is wrong with a file that was made with a product; nothing if nothing is."""
     if not path.is_file():
         return f"{path.name} is missing"
     try:
-        whole = is_whole(path) if sealed(path) else content_of(path) == held
+        whole = content_of(path) == held if held else is_whole(path)
     except CalcoreError:
         whole = False
     return "" if whole else f"{path.name} is damaged"
