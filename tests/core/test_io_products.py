@@ -40,6 +40,7 @@ from calcore.model import (
     Segmentation,
     Window,
 )
+from calcore.step import Room
 
 NY, NX = 24, 40
 META = {
@@ -471,6 +472,34 @@ class TestBandByBand:
             raise ZeroDivisionError
         assert [path.name for path in tmp_path.iterdir()] == ["a.fits"]
         assert (tmp_path / "a.fits").read_text() == "old"
+
+
+class TestPiecesEncodedAhead:
+    """Threads encode pieces of planes while others are written."""
+
+    @pytest.fixture(autouse=True)
+    def small_pieces(self, monkeypatch):
+        monkeypatch.setattr("calcore.io._write._PIECE", 7 * 4 * NX)
+        monkeypatch.setattr("calcore.io._write._READ", 3 * 4 * NX + 12)
+
+    @pytest.mark.parametrize("threads", [1, 2, 5])
+    @pytest.mark.parametrize("lazy", [False, True])
+    def test_the_same_planes_are_written(self, rng, tmp_path, threads, lazy):
+        rate = rate_of(rng, (3, NY, NX))
+        flow = rate
+        if lazy:
+            flow = io.open_lazy(io.write(rate, tmp_path / "a_rateints.fits"), Rate)
+        path = io.write(flow, tmp_path / "b_rateints.fits", ahead=Room(threads).ahead)
+        same_planes(io.open(path), rate, TestBandByBand.PLANES)
+
+    def test_a_full_disk_leaves_nothing_behind(self, rng, tmp_path, monkeypatch):
+        def full(*_):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+        monkeypatch.setattr(os, "pwrite", full)
+        with pytest.raises(OutputProblem, match=r"a_rate.fits: .*No space left"):
+            io.write(rate_of(rng), tmp_path / "a_rate.fits", ahead=Room(2).ahead)
+        assert list(tmp_path.iterdir()) == []
 
 
 class TestOutputProblems:

@@ -1,12 +1,14 @@
 """Ramp fitting by least squares: ramps whose slopes are known, and the step."""
 
+import weakref
+
 import numpy as np
 import pytest
 
 from calcore.errors import BadParameter, DataUnusable
 from calcore.flags import DQ
 from calcore.kernels.ramp_fit_ols import fit_ordinary
-from calcore.model import Meta, Ramp
+from calcore.model import Meta, Ramp, Window
 from calcore.model.reference import Gain, ReadNoise
 from calcore.steps._reset_level import reset_level
 from calcore.steps.detector.ramp_fit import RampFit
@@ -319,6 +321,23 @@ def test_where_no_ramp_shows_the_level_its_noise_is_that_given():
     ramp, references = settled(1)
     level = reset_level([ramp], **references, noise_electron=28.0)
     assert (level.mean_dn, level.noise_dn) == (0.0, 14.0)
+
+
+def test_no_part_is_kept_while_the_next_is_made():
+    ramp, references = settled(3)
+    made, alive = [], []
+
+    def parts():
+        for start in range(0, 48, 8):
+            alive.append(sum(part() is not None for part in made))
+            part = ramp.cut(Window(start, start + 8, 0, 64, 48, 64))
+            made.append(weakref.ref(part))
+            yield part
+            del part
+
+    step = RampFit(algorithm="LIKELY", joint=True, reset_prior=2)
+    assert step.prepare(ramp.meta, parts(), **references).level is not None
+    assert alive == [0] * 6
 
 
 def test_ramps_saturated_early_have_a_rate_if_asked_for():

@@ -4,7 +4,7 @@ import contextlib
 import math
 import os
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
@@ -31,6 +31,12 @@ from calcore.model.layout import Array, Plane, TableExtension, fields_of
 _SPARE = 2
 """Header blocks kept free for keywords that are only known at the end."""
 _PIECE = 1 << 22
+"""Bytes of a plane that are written at a time."""
+_READ = 1 << 25
+"""The same of a plane that is read from a file, which may have a part of each image in many places."""
+
+Ahead = Callable[[Callable[[Any], Any], Iterable[Any]], Iterator[Any]]
+"""Yields what some work gives for each item, in order, as `map` does."""
 
 
 def write(
@@ -38,6 +44,7 @@ def write(
     path: Path | str,
     *,
     record_tree: Mapping[str, Any] | None = None,
+    ahead: Ahead = map,
 ) -> Path:
     """Write a product under its final name once it is whole.
 
@@ -49,6 +56,8 @@ def write(
         Where; the file appears when everything is in it, and replaces an older one.
     record_tree : mapping, optional
         Nodes for the ASDF tree, such as the record of what was done.
+    ahead : callable
+        Encodes pieces of planes on other threads while others are written.
 
     Returns
     -------
@@ -81,7 +90,7 @@ def write(
         spare=0,
     ) as product:
         for name, plane in planes.items():
-            product.put_plane(name, plane)
+            product.put_plane(name, plane, ahead=ahead)
         product.close(fields=parts_of(record), record_tree=record_tree)
     return path
 
@@ -171,17 +180,19 @@ class ProductWriter:
             rows, columns = window.within(record.frame)
             self._put(name, np.asarray(plane[..., rows, columns]), window)
 
-    def put_plane(self, name: str, plane: Any) -> None:
-        """Write a whole plane, which may be a lazy section, in pieces."""
-        shape = self._shapes[name]
-        if len(shape) < 2:
-            with self._said():
-                self._write(self._offsets[name], encoded(np.asarray(plane), self._stored[name]))
-            return
-        stored, row_bytes = self._stored[name], int(shape[-1]) * 4
-        position = self._offsets[name]
-        for piece in _pieces(shape[:-1], max(1, _PIECE // max(1, row_bytes))):
-            values = encoded(np.asarray(plane[piece]), stored)
+    def put_plane(self, name: str, plane: Any, *, ahead: Ahead = map) -> None:
+        """Write a whole plane, which may be a lazy section, in pieces.
+
+        `ahead` may begin with pieces before they are asked for.
+        """
+        stored, position = self._stored[name], self._offsets[name]
+        size = _PIECE if isinstance(plane, np.ndarray) else _READ
+
+        def encode(piece: tuple[slice, ...]) -> NDArray[Any]:
+            return encoded(np.asarray(plane[piece]), stored)
+
+        pieces = _pieces(self._shapes[name], max(1, size // stored[0].itemsize))
+        for values in ahead(encode, pieces):
             with self._said():
                 self._write(position, values)
             position += values.nbytes
@@ -354,15 +365,15 @@ class ProductWriter:
             raise OutputProblem(self.path, reason(error)) from error
 
 
-def _pieces(shape: tuple[int, ...], rows: int) -> Iterator[tuple[slice, ...]]:
-    """Yield indices of parts with at most so many rows, in the order in which they lie in a file."""
+def _pieces(shape: tuple[int, ...], most: int) -> Iterator[tuple[slice, ...]]:
+    """Yield indices of parts of at most so many elements, in the order in which they lie in a file."""
     first, *rest = shape
     inner = math.prod(rest)
-    if rest and inner > rows:
+    if rest and inner > most:
         for place in range(first):
-            for piece in _pieces(tuple(rest), rows):
+            for piece in _pieces(tuple(rest), most):
                 yield slice(place, place + 1), *piece
         return
-    step = max(1, rows // max(1, inner))
+    step = max(1, most // max(1, inner))
     for start in range(0, first, step):
         yield (slice(start, min(start + step, first)),)

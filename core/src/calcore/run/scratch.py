@@ -5,6 +5,7 @@ import tempfile
 import threading
 import weakref
 from collections.abc import Iterator
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -66,10 +67,10 @@ class ScratchPlane:
     def lay_out(self, rows: int) -> "ScratchPlane":
         """Make room for bands of so many rows, which images fill one after another."""
         height, width = self.shape[-2:]
-        images = int(np.prod(self.shape[:-2])) * self.dtype.itemsize
+        images = prod(self.shape[:-2]) * self.dtype.itemsize
         for window in Window.whole(height, width).tiles(rows, width):
             self._parts.append((window, self._end))
-            self._end += images * int(np.prod(window.shape))
+            self._end += images * prod(window.shape)
         return self
 
     def __getitem__(self, key: Any) -> NDArray[Any]:
@@ -80,34 +81,35 @@ class ScratchPlane:
         starts, sizes, axes = self._bounds(key)
         *lead, rows, columns = sizes
         wanted = self._window(starts, sizes)
-        out = np.empty((int(np.prod(lead)), rows, columns), self.dtype)
+        out = np.empty((prod(lead), rows, columns), self.dtype)
         found = [
             (window, place, common)
             for window, place in self._parts
             if (common := window.common(wanted)) is not None
         ]
-        if sum(int(np.prod(common.shape)) for _, _, common in found) < rows * columns:
+        if sum(prod(common.shape) for _, _, common in found) < rows * columns:
             out[:] = 0
+        runs = list(_runs(starts[:-2], lead, self.shape[:-2]))
         for window, place, common in found:
-            target = out[:, *common.within(wanted)]
-            for first, number, images in _runs(starts[:-2], lead, self.shape[:-2]):
-                at = place + first * int(np.prod(window.shape)) * self.dtype.itemsize
+            target, own = out[:, *common.within(wanted)], common.within(window)
+            for first, number, images in runs:
+                at = place + first * prod(window.shape) * self.dtype.itemsize
                 if common == window and target[images].flags.c_contiguous:
                     self._read(target[images], at)
                     continue
                 held = np.empty((number, *window.shape), self.dtype)
                 self._read(held, at)
-                target[images] = held[:, *common.within(window)]
+                target[images] = held[:, *own]
         return out.reshape(sizes)[tuple(slice(None) if kept else 0 for kept in axes)]
 
     def __setitem__(self, place: int | tuple[int, ...], values: NDArray[Any]) -> None:
         """Write one integration, or one group of it, in all parts there are."""
         first = place if isinstance(place, tuple) else (place,)
-        count = int(np.prod(self.shape[len(first) : -2]))
+        count = prod(self.shape[len(first) : -2])
         number = int(np.ravel_multi_index(first, self.shape[: len(first)])) * count
         images = values.reshape(count, *self.shape[-2:])
         for window, start in self._parts:
-            size = int(np.prod(window.shape)) * self.dtype.itemsize
+            size = prod(window.shape) * self.dtype.itemsize
             self._write(images[:, window.rows, window.columns], start + number * size)
 
     def __array__(
@@ -173,7 +175,7 @@ def _runs(
     while together > 0 and sizes[together - 1] == shape[together - 1]:
         together -= 1
     together = max(together - 1, 0)  # a part of one axis is still a run
-    number = int(np.prod(sizes[together:]))
+    number = prod(sizes[together:])
     for run, place in enumerate(np.ndindex(*sizes[:together])):
         at = [start + step for start, step in zip(starts, place, strict=False)]
         at += starts[together:]

@@ -40,14 +40,17 @@ def reset_level(
     own errors, and whatever else neighbouring reads have in common.
     """
     levels, variances, gains = [], [], []
-    for part in parts:
+
+    def look(part: Ramp) -> None:
         slope = gain.cut(part.frame).data
         gains.append(slope[slope > 0])
-        if part.data.shape[1] < 2:
-            continue
-        level, variance = _extended(part, slope, readnoise.cut(part.frame).data)
-        levels.append(level)
-        variances.append(variance)
+        if part.data.shape[1] > 1:
+            level, variance = _extended(part, slope, readnoise.cut(part.frame).data)
+            levels.append(level)
+            variances.append(variance)
+
+    for _ in map(look, parts):  # keeps no part while the next is made
+        pass
     found = np.concatenate(levels) if levels else np.zeros(0)
     if found.size < _FEWEST:
         typical = float(np.median(np.concatenate(gains))) if any(g.size for g in gains) else 1.0
@@ -67,8 +70,8 @@ def _extended(
     early, late = (float(np.minimum.outer(t, t).mean()) for t in (reads[0], reads[last]))
     lever = start / (stop - start)
     good = (part.groupdq == 0).all(axis=1) & (part.pixeldq == 0) & (gain > 0) & (noise > 0)
-    some = np.nonzero(good)
-    some = tuple(places[:: 1 + places.size // _MOST] for places in some)
+    places = np.flatnonzero(good)
+    some = np.unravel_index(places[:: 1 + places.size // _MOST], good.shape)
     first, end = (part.data[:, group][some].astype(float) for group in (0, last))
     electrons, read = (plane[some[1:]].astype(float) for plane in (gain, noise))
     rate = np.maximum((end - first) / (stop - start), 0) / electrons

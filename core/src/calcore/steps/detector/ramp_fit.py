@@ -92,7 +92,9 @@ class RampFit(Step):
         """Find the groups at either end that every pixel has lost, in all likelihood."""
         span, level = Span(0, None), None
         if self.reset_prior > 0:
-            parts, again = tee(parts)
+            again = parts
+            if self.trim == "frame":  # which looks at a part or two; all would be kept for it
+                parts, again = tee(parts)
             level = reset_level(again, gain, readnoise, self.reset_noise)
         if self.trim == "frame":
             span = used_span(parts, enough=2)
