@@ -35,7 +35,7 @@ from calcore.run.request import Request
 from calcore.run.resume import files_with, why_again
 from calcore.run.states import files_left, keeps_state, source_of, with_states, write_states
 from calcore.run.watch import Memory, Recorder, at_work, warnings_gathered
-from calcore.step import diet_of
+from calcore.step import Room, diet_of
 
 _LOG = logging.getLogger(__name__)
 
@@ -371,7 +371,8 @@ def _write(shop: Workshop, path: Path, record: Any) -> None:
     tree = shop.tree
     if path == shop.main:
         tree = {**tree, "files": files_with(shop.written)}
-    io.write(record, path, record_tree={NODE: {shop.pipeline.name: tree}})
+    ahead = Room(_threads(shop.request)).ahead
+    io.write(record, path, record_tree={NODE: {shop.pipeline.name: tree}}, ahead=ahead)
     shop.written.append(path)
     suffix = names.suffix_of(path)
     judged = shop.hook.calcore_diagnose(
