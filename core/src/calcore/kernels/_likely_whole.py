@@ -1,7 +1,7 @@
-"""Count rates of greatest likelihood for ramps that are whole: many pixels side by side.
+"""Rates of greatest likelihood of many pixels side by side; broken ramps are put in one by one.
 
-See `calcore.kernels.ramp_fit_likelihood` for the method; every operation on a pixel is the same as
-there, in the same order, so that the bits are.
+See `calcore.kernels.ramp_fit_likelihood` for the method; every operation on a pixel is the same as in
+`calcore.kernels._likely_broken`, in the same order, so that the bits are.
 """
 
 import numpy as np
@@ -13,20 +13,20 @@ from calcore.kernels._jit import (
     F8x1,
     F8x2,
     I8x2,
-    U1x1,
     U1x2,
     U1x4,
     U4x2,
     U4x3,
     helper,
     kernel,
+    unsigned,
 )  # fmt: skip
-from calcore.kernels._whole import whole_span
+from calcore.kernels._likely_broken import NO_PHOTONS, gather, hits_alone, rise_of
+from calcore.kernels._whole import run_width, whole_span
 
-NO_PHOTONS = 1e-9
 CHUNK = 128  # pixels side by side
-ROOM = 23  # rows of numbers for each pixel, besides the weights
-_DNU = np.uint8(DQ.DO_NOT_USE)
+ROOM = 27  # rows of numbers for each pixel, besides the weights
+_DNU, _JUMP = np.uint8(DQ.DO_NOT_USE), np.uint8(DQ.JUMP_DET)
 _NOTHING = np.uint8(0)
 _UNUSABLE = np.uint32(DQ.DO_NOT_USE | DQ.SATURATED)
 
@@ -122,95 +122,114 @@ def _write(
 
 
 @kernel
-def fit_whole(
+def fit_rows(
     data: F4x4, flags: U1x4, pixeldq: U4x2, gain: F4x2, noise: F4x2, dark: F4x2, group_time: float,
     spread: float, first_group: int, stop_group: int, start: int, stop: int, out_rate: F4x4,
     out_rate_dq: U4x2, out_ints: F4x4, out_ints_dq: U4x3, out_odd: U1x2, out_room: F8x2,
-    out_weight: F8x2, out_mark: U1x1, out_span: I8x2,
+    out_weight: F8x2, out_one: F8x2, out_state: U1x2, out_span: I8x2,
 ) -> None:  # fmt: skip
-    """Fit the pixels whose ramps are whole in every integration; mark the others in `out_odd`.
+    """Fit all pixels; a rate that no difference tells is NaN.
 
-    The marks are the flags that break ramps, DO_NOT_USE among them for whatever is not a flag. The last four arguments are room.
+    `out_odd` is 0 for pixels without a flag, JUMP_DET for those with nothing but hits, and DO_NOT_USE
+    where others have to say what has a rate, and what its flags are. The last five arguments are room.
     """
     integrations, _, rows, columns = data.shape
-    known, rate, value, all_value = out_room[0:3], out_room[3], out_room[4], out_room[19]
-    covariance, weighed, together = out_room[5:10], out_room[10:14], out_room[15:20]
-    spare, electrons, read, background = out_room[20:23], known[0], known[1], known[2]
-    mark = out_mark
+    known, rate, value, all_value = out_room[0:3], out_room[3], out_room[4], out_room[18]
+    covariance, weighed, together = out_room[5:10], out_room[10:14], out_room[14:19]
+    own, spare, counted = out_room[19:23], out_room[23:26], out_room[26]
+    electrons, read, background = known[0], known[1], known[2]
+    lone_weight, lone_part, lone = out_one[0], out_one[1], out_one[2, :5]
+    mark = out_state[integrations]
+    step = run_width(columns, CHUNK)
     for y in range(rows):
-        for left in range(0, columns, CHUNK):
-            width = min(CHUNK, columns - left)
-            for x in range(width):
-                electrons[x], rate[x] = np.float64(gain[y, left + x]), 0.0
-                background[x] = np.float64(dark[y, left + x]) * electrons[x]
-                read[x] = np.float64(noise[y, left + x]) * np.float64(noise[y, left + x])
-                sound = (electrons[x] > 0) & (read[x] > 0) & np.isfinite(background[x])
-                mark[x] = (not sound) | (pixeldq[y, left + x] & _UNUSABLE != 0)
-                out_rate_dq[y, left + x] = pixeldq[y, left + x]
-            counted = 0
+        for left in range(0, columns, step):
+            width = min(step, columns - left)
+            at, wide = unsigned(left), unsigned(width)
+            for x in range(wide):
+                electrons[x] = gain[y, at + x]
+                background[x] = dark[y, at + x] * electrons[x]
+                read[x] = np.float64(noise[y, at + x]) * np.float64(noise[y, at + x])
+                sound = (electrons[x] > 0) & (read[x] > 0)
+                rate[x], counted[x] = 0.0 if sound else np.nan, 0.0
+                mark[x] = _DNU if pixeldq[y, at + x] & _UNUSABLE else _NOTHING
             for m in range(integrations):
                 begin, end = max(start, first_group), min(stop, stop_group)
                 begin, end = whole_span(flags, m, y, left, width, begin, end)
                 out_span[m, 0], out_span[m, 1] = begin, end - begin - 1
+                state, length = out_state[m], float(end - begin - 1)
+                for x in range(wide):
+                    state[x] = _NOTHING if end - begin > 1 else _DNU
                 for group in range(start, stop):
                     allowed = np.uint8(0 if begin <= group < end else _DNU)
-                    for x in range(width):
-                        mark[x] |= flags[m, group, y, left + x] & ~allowed
+                    for x in range(wide):
+                        state[x] |= flags[m, group, y, at + x] & ~allowed
+                for group in range(begin, end):
+                    for x in range(wide):
+                        finite = np.isfinite(data[m, group, y, at + x])
+                        state[x] |= _NOTHING if finite else _DNU
+                for x in range(wide):
+                    rise = np.float64(data[m, end - 1, y, at + x])
+                    rise -= np.float64(data[m, begin, y, at + x])
+                    rate[x] += rise if state[x] == 0 else 0.0
+                    counted[x] += length if state[x] == 0 else 0.0
+                for x in range(wide):
+                    out_ints_dq[m, y, at + x] = pixeldq[y, at + x] | (state[x] & _JUMP)
                 for x in range(width):
-                    out_ints_dq[m, y, left + x] = pixeldq[y, left + x]
-                if end - begin < 2:
-                    for x in range(width):
-                        mark[x] = 1
-                    continue
-                counted += end - begin - 1
-                for x in range(width):
-                    rise = np.float64(data[m, end - 1, y, left + x])
-                    rate[x] += rise - np.float64(data[m, begin, y, left + x])
-            for x in range(width):
-                rate[x] /= max(counted, 1) * group_time
+                    if state[x] != 0:
+                        total, count = rise_of(data, flags, m, y, left + x, first_group, stop_group)
+                        rate[x] += total
+                        counted[x] += count
+                        hit = state[x] == _JUMP and hits_alone(flags, m, y, left + x, start, stop)
+                        mark[x] |= _JUMP if hit else _DNU
+            for x in range(wide):
+                rate[x] /= max(counted[x], 1.0) * group_time
+                out_rate_dq[y, at + x] = pixeldq[y, at + x] | (mark[x] & _JUMP)
             # End to end, then with the noise of that rate, then with that of the rate found.
             for turn in range(2):
                 _noise(
-                    rate, electrons, background, read, group_time, spread, width, covariance
+                    rate, electrons, background, read, group_time, spread, wide, covariance
                 )  # fmt: skip
                 for k in range(5):
-                    for x in range(width):
+                    for x in range(wide):
                         together[k, x] = 0.0
                 length = 0
-                for m in range(integrations + turn):
-                    last = m == integrations
-                    if not last:
-                        begin, count = out_span[m, 0], out_span[m, 1]
-                        if count < 1:
-                            continue
-                        if count != length:
-                            _weigh(count, width, read, covariance, weighed, out_weight)
-                            length = count
-                        for x in range(width):
-                            value[x] = 0.0
-                        for k in range((count + 1) // 2):
-                            late, early = begin + count - k, begin + k
-                            for x in range(width):
-                                rise = np.float64(data[m, late, y, left + x])
-                                rise -= np.float64(data[m, early, y, left + x])
-                                value[x] += out_weight[k, x] * rise
-                        if turn == 0 and count % 2 == 0:
-                            # The middle sample counts for nothing, but must be a number.
-                            for x in range(width):
-                                value[x] += 0.0 * data[m, begin + count // 2, y, left + x]
-                        for x in range(width):
-                            all_value[x] += value[x]
-                        for k in range(4):
-                            for x in range(width):
-                                together[k, x] += weighed[k, x]
+                for m in range(integrations):
+                    begin, count = out_span[m, 0], out_span[m, 1]
+                    if count > 0 and count != length:
+                        _weigh(count, wide, read, covariance, weighed, out_weight)
+                        length = count
+                    for x in range(wide):
+                        value[x] = 0.0
+                    for k in range((count + 1) // 2):
+                        late, early = begin + count - k, begin + k
+                        for x in range(wide):
+                            rise = np.float64(data[m, late, y, at + x])
+                            rise -= np.float64(data[m, early, y, at + x])
+                            value[x] += out_weight[k, x] * rise
+                    for k in range(4):
+                        for x in range(wide):
+                            own[k, x] = weighed[k, x]
+                    for x in range(width):
+                        if out_state[m, x] != 0:
+                            gather(
+                                data, flags, m, y, left + x, first_group, stop_group, read[x],
+                                covariance[0, x], covariance[2, x], covariance[3, x], lone_weight,
+                                lone_part, lone,
+                            )  # fmt: skip
+                            for k in range(4):
+                                own[k, x] = lone[k]
+                            value[x] = lone[4]
+                    for k in range(4):
+                        for x in range(wide):
+                            together[k, x] += own[k, x]
+                    for x in range(wide):
+                        all_value[x] += value[x]
                     if turn == 1:
                         _write(
-                            together if last else weighed, all_value if last else value, known,
-                            group_time, spread, 0 if last else m, y, left, width,
-                            out_rate if last else out_ints, spare,
-                        )  # fmt: skip
-                for x in range(width):
+                            own, value, known, group_time, spread, m, y, at, wide, out_ints, spare
+                        )
+                for x in range(wide):
                     rate[x] = all_value[x] / (together[0, x] * group_time)
-            for x in range(width):
-                # Samples that are infinite are left out where pixels are looked at one by one.
-                out_odd[y, left + x] = mark[x] | (_NOTHING if np.isfinite(rate[x]) else _DNU)
+            _write(together, all_value, known, group_time, spread, 0, y, at, wide, out_rate, spare)
+            for x in range(wide):
+                out_odd[y, at + x] = mark[x] | (_NOTHING if np.isfinite(rate[x]) else _DNU)

@@ -9,6 +9,13 @@ _DNU = np.uint8(DQ.DO_NOT_USE)
 
 
 @helper
+def run_width(columns: int, most: int) -> int:
+    """Return how wide runs of at most so many pixels are that a row is evenly cut into."""
+    runs = max((columns + most - 1) // most, 1)
+    return (columns + runs - 1) // runs
+
+
+@helper
 def whole_span(
     groupdq: U1x4, integration: int, y: int, left: int, width: int, begin: int, end: int
 ) -> tuple[int, int]:
