@@ -1,8 +1,6 @@
 """The command line: what it passes on, what it says, and its exit status."""
 
-import logging
 import sys
-import warnings
 from importlib import import_module
 from pathlib import Path
 
@@ -14,7 +12,6 @@ from rich.console import Console
 import calcore.run
 import calcore.simulate.visit
 from calcore.cli.app import COMMANDS, commands
-from calcore.cli.log import listening
 from calcore.cli.options import value_of
 from calcore.cli.plans import grouped, lines_of
 from calcore.cli.progress import Lines, summary
@@ -174,6 +171,7 @@ def test_run_passes_everything_on(ask, runner, tmp_path):
         "skip": ("ipc", "jump"), "save": ("refpix",), "start": "dq_init", "until": "ramp_fit",
         "references": {"dark": "a=b.fits", "flat": "N/A"}, "config": Path("mine.toml"),
         "profile": "reference", "packages": ("acme",), "executor": "processes", "overwrite": True,
+        "scheduler": None,
     }  # fmt: skip
     assert set(asked.asked) - {"given"} <= set(calcore.run.Request.__dataclass_fields__)
 
@@ -260,8 +258,9 @@ def test_one_line_a_step_under_each_product_s_heading(console):
             lines.slot_finished(name, SlotOutcome("jump", Status.COMPLETE, 1.25))
         lines.product_finished(outcome(name="one"))
     assert [line.split() for line in written(console).splitlines()] == [
-        ["one", "detector1"], ["jump", "complete", "1.25", "s"],
-        ["two", "detector1"], ["jump", "complete", "1.25", "s"], ["jump", "complete", "1.25", "s"],
+        ["one", "detector1", "(1", "of", "2)"], ["jump", "complete", "1.25", "s"],
+        ["two", "detector1", "(1", "of", "2)"],
+        ["jump", "complete", "1.25", "s"], ["jump", "complete", "1.25", "s"],
     ]  # fmt: skip
 
 
@@ -435,26 +434,3 @@ def test_an_instrument_that_cannot_be_simulated_says_so(ask, monkeypatch):
     assert shown.exit_code == 1
     assert shown.stderr.endswith("cannot simulate FGS exposures\n")
     assert ask("simulate", "--instrument", "hst", "-o", "visit").exit_code == 2
-
-
-@pytest.mark.filterwarnings("always")
-def test_logs_and_warnings_are_lines_of_the_console_while_it_listens(console):
-    with listening(console, verbose=False):
-        logging.getLogger("tweakwcs").warning("too few stars")
-        logging.getLogger("calcore.run").debug("a detail")
-        logging.getLogger("CRDS").error("no server\nat all")
-        for _ in range(2):
-            warnings.warn("odd\n  header", UserWarning, stacklevel=1)
-    logging.getLogger("calcore").warning("afterwards")
-    text = written(console)
-    assert text.splitlines() == ["    note: too few stars", "    note: odd header (UserWarning)"]
-
-
-def test_a_verbose_console_shows_tracebacks(console):
-    with listening(console, verbose=True):
-        try:
-            int("the reason")
-        except ValueError as error:
-            logging.getLogger("calcore.run").debug("it failed", exc_info=error)
-    assert "note: it failed\nTraceback" in written(console)
-    assert "'the reason'" in written(console)

@@ -5,11 +5,19 @@ from pathlib import Path
 from typing import Any, Self
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    ProgressColumn,
+    Task,
+    TextColumn,
+    TimeElapsedColumn,
+)
 from rich.progress import Progress as Bars
 from rich.text import Text
 
-from calcore.run import Outcome, RunResult, SlotOutcome, Status
+from calcore.cli.timeleft import TimeLeft, spoken
+from calcore.run import Outcome, Progress, RunResult, SlotOutcome, Status
 
 _STYLES = {
     Status.COMPLETE: "green",
@@ -22,23 +30,27 @@ _STYLES = {
 class Lines:
     """Writes one line when a step has ended, under a heading for each product.
 
-    On a terminal, bars below show how far the product and the whole run are. Of products made in
-    other processes nothing is heard until they have ended; their lines come then.
+    On a terminal, bars below show how far the product and the whole run are, and how long it will
+    still take; elsewhere that stands in the headings. Of products made in other processes nothing is
+    heard until they have ended; their lines come then.
     """
 
     def __init__(self, console: Console) -> None:
         self.console = console
         self.when_made: Callable[[Outcome], object] = lambda _outcome: None
+        self.heard: Callable[[Outcome], object] = lambda _outcome: None
         self.heading = ""
         self.pipelines: dict[str, str] = {}
         self.tasks: dict[str, Any] = {}
         self.told: set[str] = set()
         self.whole: Any = None
+        self.left = TimeLeft()
         self.bars = Bars(
             TextColumn("{task.description}"),
             BarColumn(),
             MofNCompleteColumn(),
             TimeElapsedColumn(),
+            _Left(self),
             console=console,
             transient=True,
             disable=not console.is_terminal,
@@ -53,10 +65,12 @@ class Lines:
 
     def planned(self, products: int) -> None:
         """Open the bar of the whole run."""
+        self.left.start(products)
         self.whole = self.bars.add_task("products", total=products)
 
     def product_started(self, name: str, pipeline: str) -> None:
         """Open the product's bar."""
+        self.left.started(name, pipeline)
         self.pipelines[name] = pipeline
         self.tasks[name] = self.bars.add_task(name, total=None)
 
@@ -67,6 +81,7 @@ class Lines:
 
     def advanced(self, product: str, done: int, total: int) -> None:
         """Move the product's bar."""
+        self.left.advanced(product, done, total)
         if product in self.tasks:
             self.bars.update(self.tasks[product], completed=done, total=total)
 
@@ -83,7 +98,8 @@ class Lines:
         self._write(line)
 
     def product_finished(self, outcome: Outcome) -> None:
-        """Close the product's bar, and call `when_made` if it was made."""
+        """Close the product's bar, pass on what it warned of, and call `when_made` if it was made."""
+        self.heard(outcome)
         self.pipelines[outcome.name] = outcome.pipeline
         if outcome.name not in self.told:
             for slot in outcome.slots:
@@ -94,6 +110,8 @@ class Lines:
         if outcome.status is Status.KEPT:
             self._head(outcome.name)
             self._write(Text("    nothing to do: the products are there already", style="cyan"))
+        made = outcome.status is not Status.KEPT
+        self.left.finished(outcome.name, outcome.pipeline, made=made)
         if outcome.name in self.tasks:
             self.bars.remove_task(self.tasks.pop(outcome.name))
         if self.whole is not None:
@@ -103,11 +121,67 @@ class Lines:
         heading = f"{product}  {self.pipelines.get(product, '')}".rstrip()
         if heading != self.heading:
             self.heading = heading
-            self._write(Text(heading, style="bold"))
+            line = Text(heading, style="bold")
+            if self.left.products > 1 and not self.console.is_terminal:
+                words = f"{self.left.ended + 1} of {self.left.products}", spoken(self.left.seconds)
+                line.append(f"  ({', '.join(word for word in words if word)})")
+            self._write(line)
 
     def _write(self, text: Text) -> None:
         text.rstrip()
         self.console.print(text, soft_wrap=True, highlight=False)
+
+
+class _Left(ProgressColumn):
+    """Says beside the bar of the whole run how long it will still take."""
+
+    max_refresh = 1.0
+
+    def __init__(self, lines: Lines) -> None:
+        super().__init__()
+        self.lines = lines
+
+    def render(self, task: Task) -> Text:
+        """Return the time left."""
+        whole = task.id == self.lines.whole
+        return Text(spoken(self.lines.left.seconds) if whole else "", style="cyan")
+
+
+class Several:
+    """Progress that several watch."""
+
+    def __init__(self, *watchers: Progress) -> None:
+        self.watchers = watchers
+
+    def planned(self, products: int) -> None:
+        """Tell all."""
+        for watcher in self.watchers:
+            watcher.planned(products)
+
+    def product_started(self, name: str, pipeline: str) -> None:
+        """Tell all."""
+        for watcher in self.watchers:
+            watcher.product_started(name, pipeline)
+
+    def slot_started(self, product: str, slot: str) -> None:
+        """Tell all."""
+        for watcher in self.watchers:
+            watcher.slot_started(product, slot)
+
+    def advanced(self, product: str, done: int, total: int) -> None:
+        """Tell all."""
+        for watcher in self.watchers:
+            watcher.advanced(product, done, total)
+
+    def slot_finished(self, product: str, outcome: SlotOutcome) -> None:
+        """Tell all."""
+        for watcher in self.watchers:
+            watcher.slot_finished(product, outcome)
+
+    def product_finished(self, outcome: Outcome) -> None:
+        """Tell all."""
+        for watcher in self.watchers:
+            watcher.product_finished(outcome)
 
 
 def summary(console: Console, result: RunResult, pictures: dict[Path, Path]) -> None:

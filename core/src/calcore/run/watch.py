@@ -123,8 +123,8 @@ def warnings_gathered(product: str, *, shown: bool = True) -> Iterator[list[Noti
 class Memory:
     """The most memory that this process has held since it was last asked.
 
-    The system keeps the highest level ever; where that was not reached again, the answer is the highest
-    of what was seen by looking every 20 ms.
+    The system keeps the highest level ever; where that was not reached again, the answer is the
+    highest of what was seen by looking every 20 ms.
     """
 
     def __init__(self) -> None:

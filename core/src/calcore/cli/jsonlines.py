@@ -1,0 +1,94 @@
+"""The log for machines: one JSON object a line."""
+
+import json
+import logging
+from datetime import UTC, datetime
+from typing import Any, TextIO
+
+from calcore.cli.log import Said
+from calcore.run import Outcome, SlotOutcome, Status
+
+
+class JsonLines:
+    """Writes what a run says and how far it is.
+
+    Each line has ``time`` (UTC), ``level``, ``exposure``, ``step``, ``message`` and ``event``: ``log``,
+    or what has happened (``run_started``, ``product_started``, ``step_finished``, ``product_finished``),
+    which has more to tell, such as ``status`` and ``seconds``.
+    """
+
+    def __init__(self, stream: TextIO) -> None:
+        self.stream = stream
+        self._told: set[str] = set()
+
+    def write(
+        self,
+        event: str,
+        message: str,
+        *,
+        level: int = logging.INFO,
+        exposure: str = "",
+        step: str = "",
+        **more: Any,
+    ) -> None:
+        """Write one line."""
+        line = {
+            "time": datetime.now(UTC).isoformat(timespec="milliseconds"),
+            "level": logging.getLevelName(level).lower(),
+            "exposure": exposure,
+            "step": step,
+            "message": message,
+            "event": event,
+            **more,
+        }
+        self.stream.write(json.dumps(line, default=str) + "\n")
+        self.stream.flush()
+
+    def say(self, said: Said) -> None:
+        """Write what was said."""
+        more = {"trace": said.trace} if said.trace else {}
+        self.write(
+            "log", said.message, level=said.level, exposure=said.exposure, step=said.step,
+            source=said.source, **more,
+        )  # fmt: skip
+
+    def planned(self, products: int) -> None:
+        """Write how much there is to do."""
+        self.write("run_started", f"{products} products", products=products)
+
+    def product_started(self, name: str, pipeline: str) -> None:
+        """Write that a product is begun."""
+        self._told.add(name)
+        self.write("product_started", "begun", exposure=name, pipeline=pipeline)
+
+    def slot_started(self, product: str, slot: str) -> None:
+        """Write nothing: when it ends there is more to say."""
+
+    def advanced(self, product: str, done: int, total: int) -> None:
+        """Write nothing: that is for people who wait."""
+
+    def slot_finished(self, product: str, outcome: SlotOutcome) -> None:
+        """Write how a step ended."""
+        status = outcome.status.value
+        self.write(
+            "step_finished", f"{status}: {outcome.reason}" if outcome.reason else status,
+            level=_level(outcome.status), exposure=product, step=outcome.name, status=status,
+            seconds=round(outcome.seconds, 3), flagged=outcome.flagged,
+        )  # fmt: skip
+
+    def product_finished(self, outcome: Outcome) -> None:
+        """Write how a product ended; of one that was made elsewhere, its steps too."""
+        if outcome.name not in self._told:
+            for slot in outcome.slots:
+                self.slot_finished(outcome.name, slot)
+        self._told.discard(outcome.name)
+        status = outcome.status.value
+        self.write(
+            "product_finished", outcome.reason or status, level=_level(outcome.status),
+            exposure=outcome.name, pipeline=outcome.pipeline, status=status,
+            seconds=round(outcome.seconds, 3), files=[str(path) for path in outcome.files],
+        )  # fmt: skip
+
+
+def _level(status: Status) -> int:
+    return logging.ERROR if status is Status.FAILED else logging.INFO
