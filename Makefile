@@ -47,12 +47,13 @@ unexport PYTHONPATH PYTHONHOME
 export PIP_USER := 0
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format unit oldest parity truth bench python clean
+.PHONY: help demo test lint docs format unit oldest parity truth bench python clean
 
 help:
 	@echo 'make demo    set up .venv, simulate a small imaging visit and calibrate it'
-	@echo 'make test    linters, types and all tests, in environments of their own'
+	@echo 'make test    linters, types, pages and all tests, in environments of their own'
 	@echo 'make lint    linters and types only'
+	@echo 'make docs    the pages of docs/ as a site, in build/docs; a warning is an error'
 	@echo 'make unit    tests that need neither the reference pipeline nor much time'
 	@echo 'make oldest  a part of the tests with the oldest libraries that calcore works with'
 	@echo 'make bench   speed and memory beside the reference pipeline'
@@ -68,9 +69,9 @@ $(USER_ENV)/.stamp: core/pyproject.toml plugins/miri/pyproject.toml $(SOURCES) |
 	$(USER_ENV)/bin/python -m pip install --quiet --disable-pip-version-check ./core ./plugins/miri
 	@touch $@
 
-$(TEST_ENV)/.stamp: tests/requirements.txt tests/requirements-lint.txt $(PACKAGES:%=%/pyproject.toml) | python
+$(TEST_ENV)/.stamp: tests/requirements.txt tests/requirements-lint.txt docs/requirements.txt $(PACKAGES:%=%/pyproject.toml) | python
 	@test -x $(TEST_ENV)/bin/python || $(PYTHON) -m venv $(TEST_ENV)
-	$(TEST_ENV)/bin/python -m pip install --quiet --disable-pip-version-check $(EDITABLE) -r tests/requirements.txt -r tests/requirements-lint.txt
+	$(TEST_ENV)/bin/python -m pip install --quiet --disable-pip-version-check $(EDITABLE) -r tests/requirements.txt -r tests/requirements-lint.txt -r docs/requirements.txt
 	@touch $@
 
 # Every library at its lower bound. The bounds are read by a Python that has `packaging`.
@@ -101,6 +102,9 @@ lint: $(TEST_ENV)/.stamp
 	$(TEST_ENV)/bin/mypy $(PACKAGES:%=%/src)
 	$(TEST_ENV)/bin/lint-imports
 
+docs: $(TEST_ENV)/.stamp
+	$(TEST_ENV)/bin/sphinx-build -W --keep-going -q -E docs build/docs
+
 format: $(TEST_ENV)/.stamp
 	$(TEST_ENV)/bin/ruff check --fix .
 	$(TEST_ENV)/bin/ruff format .
@@ -119,7 +123,7 @@ parity: $(TEST_ENV)/.stamp $(JWST_ENV)/.stamp
 truth: $(TEST_ENV)/.stamp
 	$(PYTEST) -m truth
 
-test: lint oldest $(JWST_ENV)/.stamp
+test: lint docs oldest $(JWST_ENV)/.stamp
 	$(PEER_PYTHON) $(PYTEST)
 
 bench: $(TEST_ENV)/.stamp $(JWST_ENV)/.stamp

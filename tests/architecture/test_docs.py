@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from calcore.cli.app import COMMANDS
+from calcore.cli.app import COMMANDS, commands
 from calcore.step import Step
 
 ROOT = Path(__file__).parents[2]
@@ -65,13 +65,18 @@ def test_examples_are_python_and_toml(page):
         tomllib.loads(block)
 
 
-def test_options_in_the_pages_exist():
-    from calcore.cli.run import run
-    from calcore.cli.simulate import simulate
+def options_of(command):
+    """Return the options of a command and of those below it."""
+    for parameter in command.params:
+        yield from (*parameter.opts, *parameter.secondary_opts)
+    for below in getattr(command, "commands", {}).values():
+        yield from options_of(below)
 
-    known = {"--help", "--version", "--no-pictures", "--no-references"}
-    for command in (run, simulate):
-        known |= {option for parameter in command.params for option in parameter.opts}
+
+def test_options_in_the_pages_exist():
+    known = {"--help", "--version"}
+    for name in COMMANDS:
+        known |= set(options_of(commands.get_command(None, name)))
     for page in PAGES:
         lines = [line for line in page.read_text().splitlines() if "towncrier" not in line]
         found = set(re.findall(r"(?<![\w-])--[a-z][a-z-]*", "\n".join(lines)))
