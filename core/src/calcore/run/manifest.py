@@ -43,8 +43,9 @@ _LOG = logging.getLogger(__name__)
 class Manifest:
     """The manifest of a run that is going on.
 
-    Nothing is written before a product was begun. A folder that cannot be written gets no manifest,
-    and a line in the log; the products are none the worse for it.
+    Nothing is written before a product was made: a run that makes none leaves nothing behind, unless
+    all products are there, and no manifest is. A folder that cannot be written gets no manifest, and
+    the log a line; the products are none the worse for it.
 
     Parameters
     ----------
@@ -77,19 +78,21 @@ class Manifest:
         """Add how a product ended."""
         self._waiting.pop(key, None)
         self._products.append(_told(outcome))
-        if any(told["status"] != Status.KEPT.value and told["steps"] for told in self._products):
+        if outcome.status is Status.COMPLETE:
             self._write("running")
 
     def close(self, seconds: float, status: str = "done") -> Path | None:
-        """Write how the run ended; return the manifest, or None if none was needed.
-
-        One that only found all products in place needs none if there is another.
-        """
-        begun = any(told["steps"] for told in self._products)
-        news = any(told["status"] != Status.KEPT.value for told in self._products)
-        if begun and (news or not any(_is_done(path) for path in self.path.parent.glob("*.json"))):
+        """Write how the run ended; return the manifest, if there is one."""
+        ended = {told["status"] for told in self._products}
+        made = Status.COMPLETE.value in ended
+        if made or (ended == {Status.KEPT.value} and not self._others()):
             self._write(status, seconds)
-        return self.path if self.path.is_file() else None
+            return None if self._off else self.path
+        return None
+
+    def _others(self) -> bool:
+        """Tell whether another run left a manifest of all that it did."""
+        return any(_is_done(path) for path in self.path.parent.glob("*.json"))
 
     def _write(self, status: str, seconds: float | None = None) -> None:
         """Write the manifest, unless it was written a moment ago."""
