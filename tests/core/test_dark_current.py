@@ -49,6 +49,36 @@ def test_frames_are_averaged_like_the_exposure(detector_ramp, frames, gap):
     np.testing.assert_allclose(-result.data[0, :, 4, 4], 2 * middle, rtol=1e-6)
 
 
+class Filed:
+    """A plane in a file, which notes what is read of it."""
+
+    def __init__(self, values, seen):
+        self.values, self.seen = values, seen
+        self.shape, self.ndim, self.dtype = values.shape, values.ndim, values.dtype
+
+    def within(self, rows, columns):
+        return Filed(self.values[..., rows, columns], self.seen)
+
+    def __getitem__(self, index):
+        part = self.values[index]
+        self.seen.append(part.size)
+        return part
+
+
+@pytest.mark.parametrize(
+    ("axes", "integrations", "frames", "needed"), [(3, 2, 1, 5), (4, 1, 1, 5), (4, 3, 4, 48)]
+)
+def test_only_what_is_needed_is_read(detector_ramp, rng, axes, integrations, frames, needed):
+    """Of a long dark in a file; the third integration takes the second's."""
+    values = rng.normal(size=(2, 40, *SHAPE)[4 - axes :]).astype(np.float32)
+    gap, seen = int(frames > 1), []
+    ramp = detector_ramp(np.zeros((integrations, 5, *SHAPE)), frames=frames, gap=gap)
+    expected = DarkCurrent()(ramp, dark=reference(values)).data
+    filed = reference(values).replace(data=Filed(values, seen))
+    np.testing.assert_array_equal(DarkCurrent()(ramp, dark=filed).data, expected)
+    assert sum(seen) == needed * np.prod(SHAPE)
+
+
 def test_what_was_subtracted_is_saved(detector_ramp):
     """Group by group, as the exposure averages; the ramp is the same."""
     ramp = detector_ramp(np.full((2, 3, *SHAPE), 100.0), frames=4, gap=1)

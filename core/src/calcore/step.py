@@ -274,6 +274,8 @@ class Step:
     """
 
     required: ClassVar[frozenset[str]] = frozenset()
+    unread: ClassVar[frozenset[str]] = frozenset()
+    """Types of references of which `apply` indexes what it needs: planes may be left in files."""
 
     def __post_init__(self) -> None:
         kind: Any = type(self)
@@ -311,6 +313,16 @@ class Step:
         del meta
         return ()
 
+    def cut(self, given: Mapping[str, Any], window: Window) -> dict[str, Any]:
+        """Return what `apply` is given beside the flow, for a part of the frame."""
+
+        def part(value: Any) -> Any:
+            left = isinstance(value, Reference) and value.type in self.unread
+            return value.unread(window) if left else value.cut(window)
+
+        kept = Reference | Kept
+        return {name: part(v) if isinstance(v, kept) else v for name, v in given.items()}
+
     def __call__(self, flow: Any, **given: Any) -> Any:
         """Do all parts of the step on whole frames, and return what the pipeline would give."""
         if not isinstance(flow, Record):
@@ -329,11 +341,7 @@ class Step:
             wants = accepted(self.prepare, given)
             prepared = self.prepare(flow.meta, parts, **wants)
             given[diet.prepared] = self.revised(prepared, flow)
-        cut = {
-            name: value.cut(frame) if isinstance(value, Reference | Kept) else value
-            for name, value in given.items()
-        }
-        result = self.apply(flow, **cut)
+        result = self.apply(flow, **self.cut(given, frame))
         names = self.planes(flow.meta)
         if names:
             whole = {name: getattr(result, name) for name in names}

@@ -1,5 +1,7 @@
 """Frames averaged into groups as the on-board electronics does it."""
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -84,13 +86,14 @@ def continue_frames(frames: NDArray[np.float32], wanted: int) -> NDArray[np.floa
     return np.nan_to_num(longer)
 
 
-def dark_rate(frames: NDArray[np.float32], group_time_s: float) -> NDArray[np.float32]:
+def dark_rate(frames: Any, group_time_s: float) -> NDArray[np.float32]:
     """Return by how much a dark rises in a second.
 
     Parameters
     ----------
     frames : float32 ([n_int,] n_group, ny, nx)
         Signal of every group [DN]; at least two. The last integration counts, which has settled.
+        Indexed by integration and group only.
     group_time_s : float
         Time from one group to the next [s].
 
@@ -99,7 +102,7 @@ def dark_rate(frames: NDArray[np.float32], group_time_s: float) -> NDArray[np.fl
     float32 (ny, nx)
         Mean slope [DN/s]; 0 where it is NaN or falls.
     """
-    settled = frames if frames.ndim == 3 else frames[-1]
-    slope = (settled[-1] - settled[0]) / np.float32(group_time_s * (len(settled) - 1))
+    first, last = (frames[(-1,) * (len(frames.shape) - 3) + (group,)] for group in (0, -1))
+    slope = (last - first) / np.float32(group_time_s * (frames.shape[-3] - 1))
     rate: NDArray[np.float32] = np.maximum(np.nan_to_num(slope), np.float32(0))
     return rate

@@ -1,9 +1,14 @@
 """Images and ramps subtracted from ramps, such as a bias, a dark or what a reset leaves."""
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
-from calcore.kernels._jit import F4x2, F4x3, F4x4, I8x1, kernel
+from calcore.kernels._jit import F4x2, F4x3, F4x4, kernel
+
+_PIECE = 1 << 19
+"""Bytes of a ramp that are subtracted at a time [byte]: they stay in the processor's cache."""
 
 
 @kernel
@@ -20,22 +25,18 @@ def _subtract_image(data: F4x3, image: F4x2, keep_zero: bool, out: F4x3) -> None
 
 
 @kernel
-def _subtract_ramp(data: F4x4, ramp: F4x4, which: I8x1, out: F4x4) -> None:
-    integrations, groups, rows, columns = data.shape
-    for i in range(integrations):
-        r = which[i]
-        for g in range(groups):
-            if g >= ramp.shape[1]:
-                for y in range(rows):
-                    for x in range(columns):
-                        out[i, g, y, x] = data[i, g, y, x]
-                continue
+def _subtract_groups(
+    data: F4x4, groups: F4x3, first: int, stop: int, begin: int, out: F4x4
+) -> None:
+    rows, columns = groups.shape[1:]
+    for i in range(first, stop):
+        for g in range(groups.shape[0]):
             for y in range(rows):
                 for x in range(columns):
-                    level = ramp[r, g, y, x]
+                    level = groups[g, y, x]
                     if level != level:  # noqa: PLR0124 - NaN
                         level = np.float32(0)
-                    out[i, g, y, x] = data[i, g, y, x] - level
+                    out[i, begin + g, y, x] = data[i, begin + g, y, x] - level
 
 
 def subtract_image(
@@ -62,9 +63,7 @@ def subtract_image(
     return out
 
 
-def subtract_ramp(
-    data: NDArray[np.float32], ramp: NDArray[np.float32], first: int = 0
-) -> NDArray[np.float32]:
+def subtract_ramp(data: NDArray[np.float32], ramp: Any, first: int = 0) -> NDArray[np.float32]:
     """Subtract a ramp, group by group, from every integration.
 
     Parameters
@@ -73,7 +72,8 @@ def subtract_ramp(
         Signal [DN].
     ramp : float32 ([n_int',] n_group', ny, nx)
         What is subtracted [DN]; nothing where it is NaN, nor from groups beyond its last. The last
-        of its integrations stands for all that follow.
+        of its integrations stands for all that follow. Indexed as ``ramp[[integration,] groups]``
+        only, for few groups at a time: it may lie in a file.
     first : int
         Which integration of `ramp` belongs to the first one of `data`.
 
@@ -81,8 +81,17 @@ def subtract_ramp(
     -------
     float32, shape of `data`
     """
-    stack = ramp if ramp.ndim == 4 else ramp[None]
-    which = np.minimum(np.arange(data.shape[0]) + first, stack.shape[0] - 1).astype(np.int64)
     out = np.empty_like(data)
-    _subtract_ramp(data, stack, which, out)
+    n_int, n_group, rows, columns = data.shape
+    *stack, known = ramp.shape[:-2]
+    known = min(known, n_group)
+    some = max(1, _PIECE // max(1, 4 * rows * columns))
+    which = np.minimum(np.arange(n_int) + first, stack[0] - 1 if stack else 0)
+    for begin in range(0, known, some):
+        groups = slice(begin, min(begin + some, known))
+        for number in np.unique(which):
+            own = np.flatnonzero(which == number)
+            levels = np.ascontiguousarray(ramp[number, groups] if stack else ramp[groups])
+            _subtract_groups(data, levels, int(own[0]), int(own[-1]) + 1, begin, out)
+    out[:, known:] = data[:, known:]
     return out

@@ -92,8 +92,25 @@ class Record:
         ShapesDisagree
             The window is of a frame of another size.
         """
+        return self._cut(window, lambda plane, where: np.ascontiguousarray(plane[..., *where]))
+
+    def unread(self, window: Window) -> Self:
+        """Return the record with all planes cut to `window`; those in a file stay there.
+
+        They are read where they are indexed. Otherwise it is as `cut`.
+        """
+
+        def part(plane: Any, where: tuple[slice, slice]) -> Any:
+            return plane.within(*where) if hasattr(plane, "within") else plane[..., *where]
+
+        return self._cut(window, part)
+
+    def _cut(self, window: Window, part: Callable[[Any, tuple[slice, slice]], Any]) -> Self:
+        """Return the record with a part of each plane, if there are any."""
         kind: Any = type(self)
-        if all(getattr(self, name) is None for name in fields_of(kind, Plane)):
+        planes = {name: getattr(self, name) for name in fields_of(kind, Plane)}
+        planes = {name: plane for name, plane in planes.items() if plane is not None}
+        if not planes:
             return self
         own = self.frame
         if (own.frame_rows, own.frame_columns) != (window.frame_rows, window.frame_columns):
@@ -102,12 +119,8 @@ class Record:
                 f"where {window.frame_rows} x {window.frame_columns} are needed; give one that "
                 "covers just the exposure"
             )
-        rows, columns = window.within(own)
-        cuts: dict[str, Any] = {
-            name: np.ascontiguousarray(plane[..., rows, columns])
-            for name in fields_of(kind, Plane)
-            if (plane := getattr(self, name)) is not None
-        }
+        where = window.within(own)
+        cuts: dict[str, Any] = {name: part(plane, where) for name, plane in planes.items()}
         return dataclasses.replace(self, window=window, **cuts)
 
     def fetched(self, window: Window) -> Self:

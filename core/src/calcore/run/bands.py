@@ -45,11 +45,7 @@ class Link:
             return map_records(
                 flow, lambda part: self.apply(part) if isinstance(part, wanted) else part
             )
-        arguments = {
-            name: value.cut(flow.frame) if isinstance(value, Reference | Kept) else value
-            for name, value in self.given.items()
-        }
-        return self.step.apply(flow, **arguments)
+        return self.step.apply(flow, **self.step.cut(self.given, flow.frame))
 
     def wants(self, part: Callable[..., Any]) -> dict[str, Any]:
         """Return what a frame-wide part of the step, `prepare` or `finish`, asks for."""

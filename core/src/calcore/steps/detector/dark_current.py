@@ -35,6 +35,8 @@ class DarkCurrent(Step):
     a pixel, is not propagated.
     """
 
+    unread = frozenset({"dark"})  # it may have many more groups than the exposure
+
     average_dark_current: Annotated[
         float | None,
         Range(0),
@@ -78,26 +80,18 @@ class DarkCurrent(Step):
 
     def apply(self, ramp: Ramp, *, dark: Dark, gain: Gain | None = None) -> Ramp | DarkResult:
         """Subtract the dark of each integration."""
-        meta = ramp.meta
-        first = 0
-        signal = dark.data
-        if signal.ndim == 4:
-            # The first integrations differ; a later segment of an exposure begins behind them.
-            first = min(meta.first_integration, signal.shape[0]) - 1
-            signal = signal[first : first + ramp.data.shape[0]]
-        signal = np.ascontiguousarray(signal)
-        flags = dark.dq
+        flags = dark.dq[...]
         if flags.ndim > 2:
             flags = np.bitwise_or.reduce(flags.reshape(-1, *flags.shape[-2:]), axis=0)
         result = ramp.replace(
-            data=_subtract(ramp, signal, dark.meta),
+            data=_subtract(ramp, dark),
             pixeldq=ramp.pixeldq | flags,
             average_dark_current=self._current(ramp, dark, gain),
         )
         if not self.save_dark:
             return result
         nothing = ramp.replace(data=np.zeros_like(ramp.data))
-        subtracted = -_subtract(nothing, signal, dark.meta)
+        subtracted = -_subtract(nothing, dark)
         return DarkResult(result, Layer(meta=ramp.meta, data=subtracted))
 
     def _current(self, ramp: Ramp, dark: Dark, gain: Gain | None) -> Float:
@@ -106,7 +100,7 @@ class DarkCurrent(Step):
         if self.average_dark_current is not None:
             return np.full(shape, self.average_dark_current, np.float32)
         if self.dark_current_map and dark.average_dark_current is not None:
-            return np.maximum(dark.average_dark_current, np.float32(0))
+            return np.maximum(dark.average_dark_current[...], np.float32(0))
         if self.dark_current_map and gain is not None and dark.data.shape[-3] > 1:
             frames, gap = _pattern(dark.meta, ramp.meta)
             return dark_rate(dark.data, ramp.meta.frame_time_s * (frames + gap)) * gain.data
@@ -122,18 +116,21 @@ def _pattern(dark: Meta, exposure: Meta) -> tuple[int, int]:
     )
 
 
-def _subtract(ramp: Ramp, signal: NDArray[np.float32], dark: Meta) -> NDArray[np.float32]:
+def _subtract(ramp: Ramp, dark: Dark) -> NDArray[np.float32]:
     """Subtract the dark in groups like those of the exposure."""
-    meta, groups = ramp.meta, ramp.data.shape[1]
-    wanted = meta.frames_per_group, meta.group_gap
-    same = _pattern(dark, meta) == wanted
+    meta, signal, (n_int, groups) = ramp.meta, dark.data, ramp.data.shape[:2]
+    # The first integrations differ; a later segment of an exposure begins behind them.
+    first = min(meta.first_integration, signal.shape[0]) - 1 if signal.ndim == 4 else 0
+    frames, gap = meta.frames_per_group, meta.group_gap
+    same = _pattern(dark.meta, meta) == (frames, gap)
     if same and signal.shape[-3] >= groups:
-        return subtract_ramp(ramp.data, signal)
-    stack = signal if signal.ndim == 4 else signal[None]
+        return subtract_ramp(ramp.data, signal, first)
+    needed = slice((groups - 1) * (frames + gap) + frames)
+    stack = signal[first : first + n_int, needed] if signal.ndim == 4 else signal[needed][None]
     if same:
-        longer = np.stack([continue_frames(frames, groups) for frames in stack])
-        which = np.minimum(np.arange(ramp.data.shape[0]), stack.shape[0] - 1)
+        longer = np.stack([continue_frames(one, groups) for one in stack])
+        which = np.minimum(np.arange(n_int), stack.shape[0] - 1)
         remains: Float = (ramp.data - longer[which]).astype(np.float32)
         return remains
-    averages = np.stack([average_frames(frames, groups, *wanted) for frames in stack])
-    return subtract_ramp(ramp.data, averages)
+    averages = [average_frames(np.ascontiguousarray(one), groups, frames, gap) for one in stack]
+    return subtract_ramp(ramp.data, np.stack(averages))

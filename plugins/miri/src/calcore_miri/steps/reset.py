@@ -3,8 +3,6 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-import numpy as np
-
 from calcore.kernels.pedestal import subtract_ramp
 from calcore.model import Meta, Ramp, Reference
 from calcore.model.reference import Reset as ResetReference
@@ -20,6 +18,8 @@ class Reset(Step):
     reference is NaN nothing is subtracted. Its flags are added to the pixels'.
     """
 
+    unread = frozenset({"reset"})  # it may have many more groups than the exposure
+
     def rows(self, meta: Meta, references: Mapping[str, Reference]) -> Rows:
         """Every pixel is on its own."""
         del meta, references
@@ -28,8 +28,7 @@ class Reset(Step):
     def apply(self, ramp: Ramp, *, reset: ResetReference) -> Ramp:
         """Subtract group by group."""
         first = min(ramp.meta.first_integration, reset.data.shape[0]) - 1
-        signal = reset.data[first : first + ramp.data.shape[0], : ramp.data.shape[1]]
         return ramp.replace(
-            data=subtract_ramp(ramp.data, np.ascontiguousarray(signal)),
-            pixeldq=ramp.pixeldq | reset.dq,
+            data=subtract_ramp(ramp.data, reset.data, first),
+            pixeldq=ramp.pixeldq | reset.dq[...],
         )
