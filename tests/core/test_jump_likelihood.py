@@ -153,6 +153,7 @@ def test_looking_at_many_pixels_at_once_changes_nothing(
     data = (data + rng.normal(0, 9, shape)).astype(np.float32)
     flags = rng.choice(np.array([0] * 60 + [1, 2, 4], np.uint8), shape)
     flags[1, 0] = 1  # one integration is shorter
+    flags[1, 0, 3, 40:44] = 3
     data[0, 2, 3, 5] = np.nan
     gain = np.ones(shape[2:], np.float32)
     gain[0, :7] = [np.nan, 0, -1, 1, 1, 2, 3]

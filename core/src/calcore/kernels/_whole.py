@@ -21,19 +21,19 @@ def whole_span(
 ) -> tuple[int, int]:
     """Return first group and end of what a run of pixels has in common.
 
-    Groups at either end that carry DO_NOT_USE, and nothing else, in all `width` pixels from `left`
-    on are left out; one group is always left.
+    Groups at either end that carry DO_NOT_USE in all `width` pixels from `left` on are left out; one
+    group is always left. What else they carry is for the caller to look at.
     """
     while begin < end - 1:
         x = 0
-        while x < width and groupdq[integration, begin, y, left + x] == _DNU:
+        while x < width and groupdq[integration, begin, y, left + x] & _DNU:
             x += 1
         if x < width:
             break
         begin += 1
     while end > begin + 1:
         x = 0
-        while x < width and groupdq[integration, end - 1, y, left + x] == _DNU:
+        while x < width and groupdq[integration, end - 1, y, left + x] & _DNU:
             x += 1
         if x < width:
             break

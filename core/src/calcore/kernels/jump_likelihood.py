@@ -13,23 +13,20 @@ from numpy.typing import NDArray
 from calcore.flags import DQ
 from calcore.kernels._elimination import backward, forward, pivots
 from calcore.kernels._jit import (
-    B1x1,
     B1x2,
-    B1x3,
-    F4x2,
-    F4x4,
+    F4x1,
+    F4x3,
     F8x1,
     F8x2,
-    F8x3,
     I4x2,
     I8x1,
-    I8x2,
     U1x3,
     U1x4,
     helper,
     kernel,
 )  # fmt: skip
-from calcore.kernels._networks import sorting_pairs
+from calcore.kernels._known_jumps import known_jumps
+from calcore.kernels._singled_out import pieces, pixels_of
 from calcore.kernels.jump_screen import may_jump
 
 # How far a difference that is left out moves the rate, for each sigma that it deviates: up to the
@@ -37,28 +34,50 @@ from calcore.kernels.jump_screen import may_jump
 _LIGHT, _HEAVY = 0.5, 1.0
 # Of the information in a difference, what is left where it alone tells the rate: rounding errors.
 _ALONE = 1e-9
+_ALMOST = 1 - 1e-9  # of a limit: below it is not rounding that decides
 _UNUSABLE = np.uint8(DQ.DO_NOT_USE | DQ.SATURATED)
-_PIECE = 32  # pixels whose differences are gathered together
 _JUMP = np.uint8(DQ.JUMP_DET)
-_NOT_JUMP = np.uint8(0xFF ^ DQ.JUMP_DET)
 
 
 @helper
-def _median(value: F8x1, usable: B1x1, out_sorted: F8x1) -> float:
-    """Return the median of the usable differences."""
-    count = 0
-    for k in range(value.size):
-        if usable[k]:
-            item = value[k]
-            j = count
-            while j > 0 and out_sorted[j - 1] > item:
-                out_sorted[j] = out_sorted[j - 1]
-                j -= 1
-            out_sorted[j] = item
-            count += 1
-    low, high = out_sorted[(count - 1) // 2], out_sorted[count // 2]
-    middle: float = 0.5 * (low + high)
+def _middle(ranked: F8x2, n: int, count: int) -> float:
+    """Return the median of so many sorted values."""
+    middle: float = 0.5 * (ranked[n, (count - 1) // 2] + ranked[n, count // 2])
     return middle
+
+
+@helper
+def _sort(value: F8x2, usable: B1x2, out_sorted: F8x2, out_medians: F8x2) -> None:
+    """Sort the usable differences of each integration; write their median, and how many they are."""
+    for n in range(value.shape[0]):
+        count = 0
+        for k in range(value.shape[1]):
+            if usable[n, k]:
+                item = value[n, k]
+                j = count
+                while j > 0 and out_sorted[n, j - 1] > item:
+                    out_sorted[n, j] = out_sorted[n, j - 1]
+                    j -= 1
+                out_sorted[n, j] = item
+                count += 1
+        out_medians[n, 1] = count
+        if count > 0:
+            out_medians[n, 0] = _middle(out_sorted, n, count)
+
+
+@helper
+def _take_away(item: float, n: int, out_sorted: F8x2, out_medians: F8x2) -> None:
+    """Take a difference away from the sorted ones of an integration."""
+    count = int(out_medians[n, 1]) - 1
+    j = count
+    while out_sorted[n, j] > item:
+        j -= 1
+    while j < count:
+        out_sorted[n, j] = out_sorted[n, j + 1]
+        j += 1
+    if count > 0:
+        out_medians[n, 0] = _middle(out_sorted, n, count)
+    out_medians[n, 1] = count
 
 
 @helper
@@ -91,46 +110,40 @@ def _level(medians: F8x2) -> tuple[float, int]:
 
 @helper
 def _worst(
-    value: F8x1, usable: B1x1, known_pivots: F8x2, diagonal: float, beside: float, prior: float,
-    pull: float, limit: float, heavy: float, falling: float, out: F8x2, out_sums: F8x1,
-    out_best: F8x1,
+    value: F8x2, usable: B1x2, n: int, weight: float, rate: float, limit: float, heavy: float,
+    falling: float, solved: F8x2, out_best: F8x1,
 ) -> int:  # fmt: skip
-    """Return the difference whose loss improves the fit most, or -1 if none does by its limit.
+    """Return the difference of an integration whose loss improves the fit most, or -1.
 
-    Nor is any returned that is no worse than `out_best`, its square and value. Of several that are
-    equally bad, as two differences always are, the larger one is returned. `prior` is the weight of
-    what other integrations say of the rate, `pull` that weight times their rate.
+    The latter where none improves it by its limit, or none is worse than `out_best`, its square and
+    value. Of several that are equally bad, as two differences always are, the larger one is
+    returned. `weight` is that of `rate`, what other integrations say of it included.
     """
-    weight = out_sums[0] + prior
-    rate = (out_sums[1] + pull) / weight
-    known = pull * pull / prior if prior > 0 else 0.0
-    if out_sums[2] + known - rate * (out_sums[1] + pull) <= limit * limit:
-        return -1  # no part of chi square is larger than the whole
-    forward(value, usable, known_pivots, out, out_sums)
-    backward(usable, diagonal, beside, out)
     where = -1
-    for k in range(value.size):
-        if usable[k]:
-            deviation = out[1, k] - rate * out[0, k]
-            own = out[2, k] - out[0, k] * out[0, k] / weight
-            if own <= _ALONE * out[2, k]:
+    for k in range(value.shape[1]):
+        if usable[n, k]:
+            deviation = solved[1, k] - rate * solved[0, k]
+            own = solved[2, k] - solved[0, k] * solved[0, k] / weight
+            if own <= _ALONE * solved[2, k]:
                 continue  # nothing else tells the rate
+            if deviation * deviation < _ALMOST * limit * limit * own:
+                continue  # most of them, without a division
             square = deviation * deviation / own
-            lever = out[0, k] / np.sqrt(weight * own)
+            lever = solved[0, k] / np.sqrt(weight * own)
             least = _limit(lever, deviation > 0, limit, heavy, falling)
             if square <= least * least:
                 continue
             best = out_best[0]
             alike = best > 0 and abs(square - best) <= 1e-6 * best
-            if (alike and value[k] > out_best[1]) or (square > best and not alike):
-                out_best[0], out_best[1], where = square, value[k], k
+            if (alike and value[n, k] > out_best[1]) or (square > best and not alike):
+                out_best[0], out_best[1], where = square, value[n, k], k
     return where
 
 
 @helper
 def _search(
     value: F8x2, usable: B1x2, group_time: float, spread: float, read: float, thresholds: F8x1,
-    heavy: float, falling: float, change: float, out_found: I8x1, out_sorted: F8x1,
+    heavy: float, falling: float, change: float, out_found: I8x1, out_sorted: F8x2,
     out_solved: F8x2, out_pivots: F8x2, out_sums: F8x2, out_medians: F8x2, out_best: F8x1,
 ) -> int:  # fmt: skip
     """Take the worst difference of some integrations away until none is left that deviates.
@@ -139,6 +152,7 @@ def _search(
     of `out_medians` hold each integration's median difference, and how many are usable.
     """
     n_int, length = value.shape
+    _sort(value, usable, out_sorted, out_medians)
     jumps = 0
     while True:
         level, left = _level(out_medians)
@@ -150,27 +164,33 @@ def _search(
         limit = thresholds[0] if left >= 4 else thresholds[4 - left]
         variance = change * level * change * level
         pivots(diagonal, beside, out_pivots)
+        forward(value, usable, 0, n_int, out_pivots, out_solved, out_sums)
         # The weight of the mean of integrations' rates, and that weight times the mean.
-        weight, total = 0.0, 0.0
+        all_weight, all_total = 0.0, 0.0
         for n in range(n_int):
-            forward(value[n], usable[n], out_pivots, out_solved, out_sums[n])
             shrink = 1 / (1 + variance * out_sums[n, 0])
-            weight += out_sums[n, 0] * shrink
-            total += out_sums[n, 1] * shrink
+            all_weight += out_sums[n, 0] * shrink
+            all_total += out_sums[n, 1] * shrink
         out_best[0], worst = 0.0, -1
         for n in range(n_int):
-            prior, pull = 0.0, 0.0
+            weight, total, square = out_sums[n, 0], out_sums[n, 1], out_sums[n, 2]
             if n_int > 1:
-                if out_sums[n, 0] == 0:
+                if weight == 0:
                     continue
                 # What the others say: their mean, with its error and the scatter of rates.
-                shrink = 1 / (1 + variance * out_sums[n, 0])
-                others = max(weight - out_sums[n, 0] * shrink, 0.0)
+                shrink = 1 / (1 + variance * weight)
+                others = max(all_weight - weight * shrink, 0.0)
                 known = 1 / (1 + variance * others)
-                prior, pull = others * known, (total - out_sums[n, 1] * shrink) * known
+                prior, pull = others * known, (all_total - total * shrink) * known
+                square += pull * pull / prior if prior > 0 else 0.0
+                weight, total = weight + prior, total + pull
+            rate = total / weight
+            if square - rate * total <= limit * limit:
+                continue  # no part of chi square is larger than the whole
+            forward(value, usable, n, n + 1, out_pivots, out_solved, out_sums)
+            backward(usable, n, diagonal, beside, out_pivots, out_solved)
             where = _worst(
-                value[n], usable[n], out_pivots, diagonal, beside, prior, pull, limit, heavy,
-                falling, out_solved, out_sums[n], out_best,
+                value, usable, n, weight, rate, limit, heavy, falling, out_solved, out_best
             )  # fmt: skip
             if where >= 0:
                 worst = n * length + where
@@ -178,93 +198,38 @@ def _search(
             return jumps
         n = worst // length
         usable[n, worst % length] = False
-        out_medians[n, 1] -= 1
-        if out_medians[n, 1] > 0:
-            out_medians[n, 0] = _median(value[n], usable[n], out_sorted)
+        _take_away(value[n, worst % length], n, out_sorted, out_medians)
         out_found[jumps] = worst
         jumps += 1
 
 
-@helper
-def _gather(
-    data: F4x4, groupdq: U1x4, gain: F4x2, pairs: I8x2, first: int, y: int, place: I8x1,
-    pixels: int, out_value: F8x3, out_usable: B1x3, out_medians: F8x3, out_ranked: F8x2,
-) -> None:  # fmt: skip
-    """Lay out differences [electron] of pixels of a row, and find the median of each integration.
-
-    Samples lie far apart: those of several pixels are fetched together, and sorted side by side.
-    """
-    for m in range(out_value.shape[1]):
-        n = first + m
-        for i in range(pixels):
-            out_medians[i, m, 1] = 0.0
-        for k in range(out_value.shape[2]):
-            for i in range(pixels):
-                x = place[i]
-                bad = (groupdq[n, k, y, x] | groupdq[n, k + 1, y, x]) & _UNUSABLE
-                step = np.float64(data[n, k + 1, y, x]) - np.float64(data[n, k, y, x])
-                step *= np.float64(gain[y, x])
-                usable = bad == 0 and np.isfinite(step)
-                out_value[i, m, k], out_usable[i, m, k] = step, usable
-                out_ranked[k, i] = step if usable else np.inf
-                out_medians[i, m, 1] += 1.0 if usable else 0.0
-        for pair in range(pairs.shape[0]):
-            a, b = pairs[pair, 0], pairs[pair, 1]
-            for i in range(_PIECE):
-                low, high = out_ranked[a, i], out_ranked[b, i]
-                out_ranked[a, i] = min(high, low)
-                out_ranked[b, i] = max(low, high)
-        for i in range(pixels):
-            count = int(out_medians[i, m, 1])
-            if count > 0:
-                low, high = out_ranked[(count - 1) // 2, i], out_ranked[count // 2, i]
-                out_medians[i, m, 0] = 0.5 * (low + high)
-
-
 @kernel
 def _find(
-    data: F4x4, groupdq: U1x4, gain: F4x2, noise: F4x2, group_time: float, spread: float,
-    thresholds: F8x1, heavy: float, falling: float, change: float, suspect: U1x3, pairs: I8x2, out: U1x4,
-    out_count: I4x2, out_value: F8x3, out_usable: B1x3, out_found: I8x1, out_sorted: F8x1,
-    out_solved: F8x2, out_pivots: F8x2, out_sums: F8x2, out_medians: F8x3, out_best: F8x1,
-    out_place: I8x1, out_ranked: F8x2,
+    data: F4x3, groupdq: U1x3, gain: F4x1, noise: F4x1, places: I8x1, first: int, group_time: float,
+    spread: float, thresholds: F8x1, heavy: float, falling: float, change: float, out: U1x4,
+    out_count: I4x2, out_value: F8x2, out_usable: B1x2, out_found: I8x1, out_sorted: F8x2,
+    out_solved: F8x2, out_pivots: F8x2, out_sums: F8x2, out_medians: F8x2, out_best: F8x1,
 ) -> None:  # fmt: skip
-    n_int, n_group, rows, columns = data.shape
-    length, together = n_group - 1, out_value.shape[1]
-    for y in range(rows):
-        for n in range(n_int):
-            for group in range(n_group):
-                for x in range(columns):
-                    flag = groupdq[n, group, y, x]
-                    out[n, group, y, x] = flag & _NOT_JUMP if flag & _UNUSABLE else flag
-                for x in range(columns):
-                    out_count[y, x] += np.int32((out[n, group, y, x] & _JUMP) != 0)
-        for first in range(0, n_int, together):
-            x = 0
-            while x < columns:
-                pixels = 0
-                while x < columns and pixels < _PIECE:
-                    read = np.float64(noise[y, x]) * np.float64(noise[y, x])
-                    if suspect[first // together, y, x] and gain[y, x] > 0 and read > 0:
-                        out_place[pixels] = x
-                        pixels += 1
-                    x += 1
-                _gather(
-                    data, groupdq, gain, pairs, first, y, out_place, pixels, out_value, out_usable,
-                    out_medians, out_ranked,
-                )  # fmt: skip
-                for i in range(pixels):
-                    j = out_place[i]
-                    read = np.float64(noise[y, j]) * np.float64(noise[y, j])
-                    jumps = _search(
-                        out_value[i], out_usable[i], group_time, spread, read, thresholds, heavy,
-                        falling, change, out_found, out_sorted, out_solved, out_pivots, out_sums,
-                        out_medians[i], out_best,
-                    )  # fmt: skip
-                    for jump in range(jumps):
-                        n, k = first + out_found[jump] // length, out_found[jump] % length
-                        out_count[y, j] += np.int32((out[n, k + 1, y, j] & _JUMP) == 0)
-                        out[n, k + 1, y, j] |= _JUMP
+    """Flag the jumps of pixels whose samples lie side by side, from integration `first` on."""
+    length, columns = out_value.shape[1], out.shape[3]
+    for pixel in range(places.size):
+        y, x = places[pixel] // columns, places[pixel] % columns
+        electrons = np.float64(gain[pixel])
+        read = np.float64(noise[pixel]) * np.float64(noise[pixel])
+        for n in range(out_value.shape[0]):
+            for k in range(length):
+                bad = (groupdq[pixel, n, k] | groupdq[pixel, n, k + 1]) & _UNUSABLE
+                step = np.float64(data[pixel, n, k + 1]) - np.float64(data[pixel, n, k])
+                step *= electrons
+                out_value[n, k], out_usable[n, k] = step, bad == 0 and np.isfinite(step)
+        jumps = _search(
+            out_value, out_usable, group_time, spread, read, thresholds, heavy, falling, change,
+            out_found, out_sorted, out_solved, out_pivots, out_sums, out_medians, out_best,
+        )  # fmt: skip
+        for jump in range(jumps):
+            n, group = first + out_found[jump] // length, out_found[jump] % length + 1
+            out_count[y, x] += np.int32((out[n, group, y, x] & _JUMP) == 0)
+            out[n, group, y, x] |= _JUMP
 
 
 def find_jumps(
@@ -329,8 +294,7 @@ def find_jumps(
     to `heavy`.
     """
     n_int, n_group = data.shape[:2]
-    out = np.empty_like(groupdq)
-    count = np.zeros(data.shape[2:], np.int32)
+    out, count = known_jumps(groupdq)
     noise = readnoise * gain / np.float32(np.sqrt(2 * n_frames))
     n = max(n_group - 1, 1)
     spread = frame_time_s * (n_frames**2 - 1) / (6 * n_frames)
@@ -339,11 +303,18 @@ def find_jumps(
         data, groupdq, gain, noise, shared=spread / group_time_s, rising=min(thresholds),
         falling=max(min(thresholds), falling), rate_change=rate_change,
     )  # fmt: skip
-    _find(
-        data, groupdq, gain, noise, group_time_s, spread, np.array(thresholds, np.float64), heavy,
-        falling, change, suspect, sorting_pairs(n_group - 1), out, count, np.empty((_PIECE, together, n)),
-        np.empty((_PIECE, together, n), bool), np.empty(together * n, np.int64), np.empty(n),
-        np.empty((4, n)), np.empty((3, n)), np.zeros((together, 3)), np.empty((_PIECE, together, 2)),
-        np.empty(2), np.empty(_PIECE, np.int64), np.zeros((n, _PIECE)),
+    sound = (gain > 0) & (np.abs(noise) > 0)
+    room = (
+        np.empty((together, n)), np.empty((together, n), bool), np.empty(together * n, np.int64),
+        np.empty((together, n)), np.empty((4, n)), np.empty((4, n)), np.empty((together, 3)),
+        np.empty((together, 2)), np.empty(2),
     )  # fmt: skip
+    for first in range(0, n_int, together):
+        part = slice(first, first + together)
+        for places in pieces(suspect[first // together] * sound, together * n_group):
+            _find(
+                pixels_of(data[part], places), pixels_of(groupdq[part], places),
+                gain.ravel()[places], noise.ravel()[places], places, first, group_time_s, spread,
+                np.array(thresholds, np.float64), heavy, falling, change, out, count, *room,
+            )  # fmt: skip
     return out, count
