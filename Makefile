@@ -47,7 +47,7 @@ unexport PYTHONPATH PYTHONHOME
 export PIP_USER := 0
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint docs format unit oldest parity truth bench python clean
+.PHONY: help demo test lint docs format unit alone oldest parity truth bench python clean
 
 help:
 	@echo 'make demo    set up .venv, simulate a small imaging visit and calibrate it'
@@ -55,6 +55,7 @@ help:
 	@echo 'make lint    linters and types only'
 	@echo 'make docs    the pages of docs/ as a site, in build/docs; a warning is an error'
 	@echo 'make unit    tests that need neither the reference pipeline nor much time'
+	@echo 'make alone   the tests of one plugin, with core and that plugin only: PLUGIN=miri'
 	@echo 'make oldest  a part of the tests with the oldest libraries that calcore works with'
 	@echo 'make bench   speed and memory beside the reference pipeline'
 	@echo 'make clean   remove environments and what the demo made'
@@ -111,6 +112,16 @@ format: $(TEST_ENV)/.stamp
 
 unit: $(TEST_ENV)/.stamp
 	$(PYTEST) -m 'not parity and not truth'
+
+# One plugin with core and no other of ours: it can be tested, and so released, on its own.
+PLUGIN ?= miri
+$(TEST_ENV)-$(PLUGIN)/.stamp: tests/requirements.txt core/pyproject.toml plugins/$(PLUGIN)/pyproject.toml | python
+	@test -x $(TEST_ENV)-$(PLUGIN)/bin/python || $(PYTHON) -m venv $(TEST_ENV)-$(PLUGIN)
+	$(TEST_ENV)-$(PLUGIN)/bin/python -m pip install --quiet --disable-pip-version-check -e './core[dask]' -e ./plugins/$(PLUGIN) -r tests/requirements.txt
+	@touch $@
+
+alone: $(TEST_ENV)-$(PLUGIN)/.stamp
+	$(call PYTEST_IN,$(TEST_ENV)-$(PLUGIN)) tests/$(PLUGIN)
 
 oldest: $(OLDEST_ENV)/.stamp
 	$(call PYTEST_IN,$(OLDEST_ENV)) $(OLDEST_TESTS)

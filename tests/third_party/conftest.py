@@ -81,6 +81,20 @@ def clean(libraries: Path, tmp_path_factory: pytest.TempPathFactory) -> Environm
 
 
 @pytest.fixture(scope="session")
+def shadowed(
+    clean: Environment, tmp_path_factory: pytest.TempPathFactory
+) -> Callable[..., Environment]:
+    """Return a function that puts packages before those that are installed already."""
+
+    def put(*packages: Path) -> Environment:
+        folder = tmp_path_factory.mktemp("shadowing")
+        install(folder, *packages)
+        return Environment((folder, *clean.folders))
+
+    return put
+
+
+@pytest.fixture(scope="session")
 def stranger(clean: Environment, tmp_path_factory: pytest.TempPathFactory) -> Environment:
     """The same, with a stranger's package."""
     folder = tmp_path_factory.mktemp("stranger")
