@@ -7,6 +7,7 @@ Regan 2007, JWST-STScI-001212), variances from the median rate, parts combined b
 
 from dataclasses import dataclass
 from functools import cache
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,7 +29,6 @@ from calcore.kernels._jit import (
     unsigned,
 )  # fmt: skip
 from calcore.kernels._networks import sorting_pairs
-from calcore.kernels._singled_out import pieces, pixels_of, put_back
 from calcore.kernels._whole import whole_span
 from calcore.kernels.ramp_fit_parts import fit_odd
 
@@ -36,7 +36,7 @@ _DNU = np.uint8(DQ.DO_NOT_USE)
 _UNUSABLE = np.uint8(DQ.DO_NOT_USE | DQ.SATURATED)
 _HUGE = 1e6  # [(DN/s)^2]; the reference pipeline writes 0 for larger variances
 _CLASSES = 6
-_CHUNK = 128  # pixels side by side
+_CHUNK, _FEW = 128, 64  # pixels side by side, and those of them that are odd
 
 
 @helper
@@ -319,20 +319,19 @@ def fit_ordinary(
         np.empty((3, n_group, _CHUNK), np.float32), np.empty((n_int + 4, _CHUNK)),
         np.empty((2, _CHUNK), np.uint8), np.empty(n_int, np.int64),
     )  # fmt: skip
-    room = (
-        np.empty((n_int, n_group)), np.empty(n_group), np.empty((n_int, n_group), np.uint8),
-        np.empty((2, n_int), np.int64), np.empty(n_int),
+    length, places = stop - start, np.flatnonzero(odd)
+    middle = sorting_pairs(max(length - 1, 1), ((length - 2) // 2, (length - 1) // 2))
+    fit_odd(
+        _flat(data), _flat(groupdq), _flat(pixeldq), _flat(gain), _flat(noise), _flat(dark),
+        _flat(zeroframe), places, weights, middle, group_time_s, (n_frames + 1) / 2 * frame_time_s,
+        frame_time_s, suppress_one_group, trim_each, first_group, last_group, start, stop,
+        _flat(rate), _flat(dq), _flat(integrations), _flat(integrations_dq),
+        np.empty((n_group, _FEW)), np.empty((n_group, _FEW)), np.empty((n_int + 1, _FEW)),
+        np.empty((n_int + 1, _FEW), np.uint8), np.empty((2, n_group)), np.empty(n_group, np.uint8),
     )  # fmt: skip
-    results = rate, dq, integrations, integrations_dq
-    for places in pieces(odd, n_int * n_group):
-        fitted = [np.empty_like(pixels_of(plane, places)) for plane in results]
-        fit_odd(
-            pixels_of(data, places), pixels_of(groupdq, places), pixels_of(pixeldq, places),
-            pixels_of(gain, places), pixels_of(noise, places), pixels_of(dark, places),
-            pixels_of(zeroframe, places), weights, group_time_s,
-            (n_frames + 1) / 2 * frame_time_s, frame_time_s, suppress_one_group, first_group,
-            last_group, start, stop, trim_each, fitted[0], fitted[1], fitted[2], fitted[3], *room,
-        )  # fmt: skip
-        for pixels, plane in zip(fitted, results, strict=True):
-            put_back(pixels, places, plane)
     return RampFit(rate[0], rate[1], rate[2], rate[3], dq, integrations, integrations_dq)
+
+
+def _flat(planes: NDArray[Any]) -> NDArray[Any]:
+    """Return contiguous planes (..., ny, nx) as (..., n_pixel), without a copy."""
+    return planes.reshape(*planes.shape[:-2], planes.shape[-2] * planes.shape[-1])

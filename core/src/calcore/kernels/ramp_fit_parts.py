@@ -6,13 +6,16 @@ See `calcore.kernels.ramp_fit_ols` for the method.
 import numpy as np
 
 from calcore.flags import DQ
+from calcore.kernels._differences import median_of
 from calcore.kernels._jit import (
     F4x1,
     F4x2,
     F4x3,
     F8x1,
     F8x2,
+    I8x1,
     I8x2,
+    U1x1,
     U1x2,
     U1x3,
     U4x1,
@@ -21,6 +24,12 @@ from calcore.kernels._jit import (
     kernel,
 )  # fmt: skip
 
+Limits = tuple[int, int, int, int]
+"""First and last group to fit; first group and end of those that exist."""
+Options = tuple[bool, bool]
+"""Whether one good group is none; whether to trim each ramp."""
+Times = tuple[float, float, float]
+"""Of a group, of a first group since the reset, of a read [s]."""
 Fitted = tuple[float, float, float, float]
 """A rate [DN/s] and the inverses of its read, photon and total variance."""
 
@@ -32,7 +41,7 @@ _MATTERS = np.uint8(0xFF ^ DQ.PERSISTENCE)
 _NOT_LOST = np.uint8(0xFF ^ (DQ.CHARGELOSS | DQ.DO_NOT_USE))
 _NO_GAIN = np.uint32(DQ.NO_GAIN_VALUE | DQ.DO_NOT_USE)
 _HUGE = 1e6  # [(DN/s)^2]; the reference pipeline writes 0 for larger variances
-_RAMP, _NOTHING, _ZERO = 0, 1, 2
+_RAMP, _NOTHING, _ZERO, _SINGLE = 0, 1, 2, 3
 
 
 @helper
@@ -44,53 +53,46 @@ def snr_class(ratio: float) -> int:
 
 
 @helper
-def _median(value: F8x1, length: int) -> float:
-    """Return the median of the first `length` values; sorts them."""
-    gap = 1
-    while gap < length // 3:
-        gap = 3 * gap + 1
-    while gap > 0:
-        for i in range(gap, length):
-            item = value[i]
-            j = i
-            while j >= gap and value[j - gap] > item:
-                value[j] = value[j - gap]
-                j -= gap
-            value[j] = item
-        gap //= 3
-    middle: float = 0.5 * (value[(length - 1) // 2] + value[length // 2])
-    return middle
-
-
-@helper
 def _slope(
-    signal: F8x2, n: int, first: int, length: int, noise: float, gain: float, weights: F8x2
+    signal: F8x1, first: int, length: int, noise: float, gain: float, weights: F8x2
 ) -> float:
     """Return the slope [DN per group] of `length` samples from `first` on."""
-    rise = (signal[n, first + length - 1] - signal[n, first]) * gain
+    rise = (signal[first + length - 1] - signal[first]) * gain
     variance = noise * noise + rise
     row = length * 6 + (snr_class(rise / np.sqrt(variance)) if variance > 0 else 0)
     slope = 0.0
     for k in range(length // 2):
-        slope += weights[row, k] * (signal[n, first + length - 1 - k] - signal[n, first + k])
+        slope += weights[row, k] * (signal[first + length - 1 - k] - signal[first + k])
     return slope
 
 
 @helper
-def next_part(flags: U1x2, n: int, start: int, n_group: int) -> tuple[int, int]:
+def next_part(flags: U1x1, start: int, n_group: int) -> tuple[int, int]:
     """Return first group and end of the next unbroken part at or after `start` (0, 0 if none)."""
     group = start
-    while group < n_group and flags[n, group] & _MATTERS:
+    while group < n_group and flags[group] & _MATTERS:
         group += 1
     if group == n_group:
         return 0, 0
     end = group
-    while end < n_group and not flags[n, end] & _MATTERS:
+    while end < n_group and not flags[end] & _MATTERS:
         end += 1
     # The group where a jump shows is the first of what follows.
-    if group > 0 and flags[n, group - 1] & _MATTERS == _JUMP:
+    if group > 0 and flags[group - 1] & _MATTERS == _JUMP:
         group -= 1
     return group, end
+
+
+@helper
+def _inverse_variances(
+    length: int, noise: float, gain: float, level: float, group_time: float
+) -> tuple[float, float, float]:
+    """Return the inverses of the read, photon and total variance of a part's rate."""
+    scale = group_time * gain
+    per_sample = (scale / noise) * (scale / noise)
+    read = (length * length * length - length) / 12 * per_sample
+    photon = scale * (length - 1) / level if level > 0 else 0.0
+    return read, photon, 1 / (1 / read + level / (scale * (length - 1)))
 
 
 @helper
@@ -104,63 +106,50 @@ def _single(value: float, time: float, noise: float, gain: float, level: float) 
 
 
 @helper
-def _median_rate(
-    signal: F8x2, flags: U1x2, n: int, count: int, value: F8x1, group_time: float
-) -> float:
+def _median_rate(signal: F8x1, flags: U1x1, count: int, group_time: float, value: F8x1) -> float:
     """Return the median rate of a ramp [DN/s]; that of its first sample, or 0, if it has none."""
     found = 0
     for group in range(1, count):
-        if (flags[n, group] | flags[n, group - 1]) & _UNUSABLE or flags[n, group] & _JUMP:
+        if (flags[group] | flags[group - 1]) & _UNUSABLE or flags[group] & _JUMP:
             continue
-        value[found] = signal[n, group] - signal[n, group - 1]
+        value[found] = signal[group] - signal[group - 1]
         found += 1
     if found > 0:
-        return _median(value, found) / group_time
-    return 0.0 if flags[n, 0] & _UNUSABLE else signal[n, 0] / group_time
+        return median_of(value, found) / group_time
+    return 0.0 if flags[0] & _UNUSABLE else signal[0] / group_time
 
 
 @helper
 def _integration(
-    signal: F8x2,
-    flags: U1x2,
-    n: int,
-    count: int,
-    noise: float,
-    gain: float,
-    level: float,
-    group_time: float,
-    single_time: float,
-    weights: F8x2,
-) -> Fitted:
+    signal: F8x1, flags: U1x1, count: int, noise: float, gain: float, level: float,
+    group_time: float, single_time: float, weights: F8x2,
+) -> Fitted:  # fmt: skip
     """Return the rate of a ramp [DN/s] and the inverses of its read, photon and total variance.
 
     The rate is NaN if there is none. It is 0, without variances, if no group is good but some are
     neither saturated nor unusable, as in the reference pipeline.
     """
-    if flags[n, 0] & _SAT:
+    if flags[0] & _SAT:
         return np.nan, 0.0, 0.0, 0.0
     slope, read, photon, both, lonely = 0.0, 0.0, 0.0, 0.0, -1
-    scale = group_time * gain
-    per_sample = (scale / noise) * (scale / noise)
-    begin, end = next_part(flags, n, 0, count)
+    begin, end = next_part(flags, 0, count)
     while end > 0:
         length = end - begin
         if length > 1:
-            weight = (length * length * length - length) / 12 * per_sample
-            counts = scale * (length - 1) / level if level > 0 else 0.0
-            slope += weight * _slope(signal, n, begin, length, noise, gain, weights)
-            read += weight
-            photon += counts
-            both += 1 / (1 / weight + level / (scale * (length - 1)))
+            part = _inverse_variances(length, noise, gain, level, group_time)
+            slope += part[0] * _slope(signal, begin, length, noise, gain, weights)
+            read += part[0]
+            photon += part[1]
+            both += part[2]
         elif lonely < 0:
             lonely = begin
-        begin, end = next_part(flags, n, end, count)
+        begin, end = next_part(flags, end, count)
     if read != 0:
         return slope / (read * group_time), read, photon, both
     if lonely >= 0:
-        return _single(signal[n, lonely], single_time, noise, gain, level)
+        return _single(signal[lonely], single_time, noise, gain, level)
     for group in range(count):
-        if not flags[n, group] & _UNUSABLE:
+        if not flags[group] & _UNUSABLE:
             return 0.0, 0.0, 0.0, 0.0
     return np.nan, 0.0, 0.0, 0.0
 
@@ -171,153 +160,211 @@ def _variance(inverse: float) -> float:
     return 0.0 if inverse == 0 or 1 / inverse > _HUGE else 1 / inverse
 
 
+@helper
+def _copy(
+    data: F4x3, groupdq: U1x3, n: int, pixel: int, limits: Limits, options: Options,
+    zero: float, times: Times, out_signal: F8x1, out_flags: U1x1,
+) -> tuple[int, int, np.uint8, float, float]:  # fmt: skip
+    """Copy a ramp and see what it is.
+
+    Returns how many groups it has, its kind, all its flags, the time of its first group since the
+    reset [s], and the time that a lone sample's signal has gathered for [s].
+    """
+    first_group, last_group, start, stop = limits
+    suppress, trim_pixel = options
+    group_time, one_group_time, frame_time = times
+    first, end = start, stop
+    if trim_pixel:
+        while first < end and groupdq[n, first, pixel] & _DNU:
+            first += 1
+        while end > first and groupdq[n, end - 1, pixel] & _DNU:
+            end -= 1
+    exact, usable, saturated, seen = 0, 0, 0, np.uint8(0)
+    for group in range(first, end):
+        flag, sample = groupdq[n, group, pixel], data[n, group, pixel]
+        alone = (flag & _MATTERS) == 0
+        if group == first and first > 0:
+            flag &= ~_JUMP  # nothing is left that it could have jumped from
+            alone |= trim_pixel and (flag & _MATTERS) == 0
+        seen |= flag
+        if not (first_group <= group <= last_group and np.isfinite(sample)):
+            flag |= _DNU
+            alone = False
+        out_signal[group - first], out_flags[group - first] = sample, flag
+        exact += flag == 0
+        usable += alone
+        saturated += (flag & _SAT) != 0
+    reset_time = (first - start) * group_time + one_group_time
+    count, n_group = end - first, data.shape[1]
+    if count == 0 or (suppress and n_group > 1 and usable == 1):
+        return count, _NOTHING, seen, reset_time, group_time
+    if not suppress and usable == 0 and saturated > 0 and zero != 0:
+        return count, _ZERO, seen, reset_time, frame_time
+    if n_group == 1 or (not suppress and exact == 1 and out_flags[0] == 0):
+        return count, _SINGLE, seen, reset_time, reset_time if exact == 1 else group_time
+    return count, _RAMP, seen, reset_time, group_time
+
+
+@helper
+def _errors(read: float, photon: float, both: float) -> tuple[float, float, float]:
+    """Return the error, and the photon and read variance, of an integration's rate."""
+    small = both != 0 and not 0 < photon < 1 / _HUGE
+    return np.sqrt(1 / both) if small else 0.0, _variance(photon), _variance(read)
+
+
 @kernel
 def fit_odd(
-    data: F4x3,
-    groupdq: U1x3,
-    pixeldq: U4x1,
-    gain: F4x1,
-    noise: F4x1,
-    dark: F4x1,
-    zeroframe: F4x2,
-    weights: F8x2,
-    group_time: float,
-    one_group_time: float,
-    frame_time: float,
-    suppress: bool,
-    first_group: int,
-    last_group: int,
-    start: int,
-    stop: int,
-    trim_pixel: bool,
-    out_rate: F4x2,
-    out_rate_dq: U4x1,
-    out_ints: F4x3,
-    out_ints_dq: U4x2,
-    out_sample: F8x2,
-    out_value: F8x1,
-    out_flags: U1x2,
-    out_count: I8x2,
-    out_time: F8x1,
-) -> None:
-    """Fit pixels (n_pixel, n_int, n_group), whatever their flags; the last five arguments are room."""
-    pixels, n_int, n_group = data.shape
-    signal, flags, single_time = out_sample, out_flags, out_time
-    count_of, kind = out_count[0], out_count[1]
-    for pixel in range(pixels):
-        electrons, sigma = np.float64(gain[pixel]), np.float64(noise[pixel])
-        known = pixeldq[pixel]
-        if not 0 < electrons < np.inf:
-            known |= _NO_GAIN
-        level, lost = 0.0, False
-        for integration in range(n_int):
-            first, end = start, stop
-            if trim_pixel:
-                while first < end and groupdq[pixel, integration, first] & _DNU:
-                    first += 1
-                while end > first and groupdq[pixel, integration, end - 1] & _DNU:
-                    end -= 1
-            count, exact, usable, saturated = 0, 0, 0, 0
-            seen = np.uint8(0)
-            for group in range(first, end):
-                flag = groupdq[pixel, integration, group]
-                alone = (flag & _MATTERS) == 0
-                if group == first and first > 0:
-                    flag &= ~_JUMP  # nothing is left that it could have jumped from
-                    alone |= trim_pixel and (flag & _MATTERS) == 0
-                seen |= flag & _KEPT
-                sample = data[pixel, integration, group]
-                if not (first_group <= group <= last_group and np.isfinite(sample)):
-                    flag |= _DNU
-                    alone = False
-                signal[integration, count] = sample
-                flags[integration, count] = flag
-                count += 1
-                exact += flag == 0
-                usable += alone
-                saturated += (flag & _SAT) != 0
-                lost |= (flag & _LOSS) != 0
-            count_of[integration] = count
-            out_ints_dq[pixel, integration] = known | seen
-            reset_time = (first - start) * group_time + one_group_time
-            single_time[integration] = group_time
-            kind[integration] = _RAMP
-            if count == 0 or (suppress and n_group > 1 and usable == 1):
-                kind[integration] = _NOTHING
-            elif (
-                not suppress
-                and usable == 0
-                and saturated > 0
-                and zeroframe[pixel, integration] != 0
-            ):
-                kind[integration] = _ZERO
-                single_time[integration] = frame_time
-                level += zeroframe[pixel, integration] / frame_time
-            elif n_group == 1:
-                single_time[integration] = reset_time if exact == 1 else group_time
-                level += (
-                    np.nan
-                    if flags[integration, 0] & _SAT
-                    else (signal[integration, 0] / reset_time)
+    data: F4x3, groupdq: U1x3, pixeldq: U4x1, gain: F4x1, noise: F4x1, dark: F4x1, zeroframe: F4x2,
+    places: I8x1, weights: F8x2, pairs: I8x2, group_time: float, one_group_time: float,
+    frame_time: float, suppress: bool, trim_pixel: bool, first_group: int, last_group: int,
+    start: int, stop: int, out_rate: F4x2, out_rate_dq: U4x1, out_ints: F4x3, out_ints_dq: U4x2,
+    out_signal: F8x2, out_ranked: F8x2, out_slope: F8x2, out_state: U1x2, out_ramp: F8x2,
+    out_flags: U1x1,
+) -> None:  # fmt: skip
+    """Fit the pixels at `places` of planes (..., n_pixel), whatever their flags.
+
+    Medians of ramps without a flag are found side by side. The last six arguments are room, a run of
+    pixels wide.
+    """
+    n_int, chunk = data.shape[0], out_slope.shape[1]
+    limits, options = (first_group, last_group, start, stop), (suppress, trim_pixel)
+    times = group_time, one_group_time, frame_time
+    ramp, spare, level, lost = out_ramp[0], out_ramp[1], out_slope[n_int], out_state[n_int]
+    length = stop - start
+    low, high = (length - 2) // 2, (length - 1) // 2
+    sides = length > 1 and first_group <= start and stop <= last_group + 1
+    for left in range(0, places.size, chunk):
+        width = min(chunk, places.size - left)
+        for x in range(width):
+            pixel = places[left + x]
+            known = pixeldq[pixel]
+            if not 0 < gain[pixel] < np.inf:
+                known |= _NO_GAIN
+            sound = sides and known & _UNUSABLE == 0 and 0 < noise[pixel] < np.inf
+            out_rate_dq[pixel], level[x], lost[x] = known, 0.0, 0
+            for n in range(n_int):
+                out_state[n, x] = not sound
+        for n in range(n_int):
+            whole = 0
+            for group in range(start, stop):
+                for x in range(width):
+                    sample = data[n, group, places[left + x]]
+                    flagged = groupdq[n, group, places[left + x]] != 0
+                    out_signal[group - start, x] = sample
+                    out_state[n, x] |= np.uint8(flagged | (not np.isfinite(sample)))
+            for x in range(width):
+                whole += out_state[n, x] == 0
+            if whole > 0:
+                for k in range(length - 1):
+                    for x in range(width):
+                        out_ranked[k, x] = out_signal[k + 1, x] - out_signal[k, x]
+                for pair in range(pairs.shape[0]):
+                    i, j = pairs[pair, 0], pairs[pair, 1]
+                    for x in range(width):
+                        a, b = out_ranked[i, x], out_ranked[j, x]
+                        out_ranked[i, x] = min(b, a)
+                        out_ranked[j, x] = max(a, b)
+            for x in range(width):
+                pixel = places[left + x]
+                electrons, sigma = np.float64(gain[pixel]), np.float64(noise[pixel])
+                if out_state[n, x] == 0:
+                    level[x] += 0.5 * (out_ranked[low, x] + out_ranked[high, x]) / group_time
+                    out_ints_dq[n, pixel] = out_rate_dq[pixel]
+                    for k in range(length):
+                        ramp[k] = out_signal[k, x]
+                    out_slope[n, x] = _slope(ramp, 0, length, sigma, electrons, weights)
+                    continue
+                zero = np.float64(zeroframe[n, pixel])
+                count, kind, seen, reset_time, _ = _copy(
+                    data, groupdq, n, pixel, limits, options, zero, times, ramp, out_flags
                 )
-            elif not suppress and exact == 1 and flags[integration, 0] == 0:
-                single_time[integration] = reset_time
-                level += signal[integration, 0] / reset_time
-            else:
-                level += _median_rate(signal, flags, integration, count, out_value, group_time)
-        level = level / n_int if np.isfinite(level) else 0.0
-        level = max(level, 0.0) + dark[pixel]
-        total_slope, total_read, total_photon, total_regained = 0.0, 0.0, 0.0, 0.0
-        empty, summary, dropped = False, np.uint32(0), True
-        for integration in range(n_int):
-            count, time = count_of[integration], single_time[integration]
-            slope, read, photon, both = np.nan, 0.0, 0.0, 0.0
-            if known & _UNUSABLE or kind[integration] == _NOTHING:
-                pass
-            elif kind[integration] == _ZERO:
-                slope, read, photon, both = _single(
-                    np.float64(zeroframe[pixel, integration]), time, sigma, electrons, level
-                )
-            else:
-                slope, read, photon, both = _integration(
-                    signal, flags, integration, count, sigma, electrons, level, group_time,
-                    time, weights,
-                )  # fmt: skip
-            if np.isnan(read):
-                slope = np.nan  # without a read noise there are no weights
-            if read != 0:
-                total_slope += slope * read
-                total_read += read
-                total_photon += photon
-            empty |= slope == 0 and read == 0
-            if lost:
-                if kind[integration] != _ZERO:
-                    for group in range(count):
-                        if flags[integration, group] & _LOSS:
-                            flags[integration, group] &= _NOT_LOST
-                    read = _integration(
-                        signal, flags, integration, count, sigma, electrons, level, group_time,
-                        time, weights,
-                    )[1]  # fmt: skip
-                total_regained += read
-            out_ints[pixel, 0, integration] = slope
-            small = both != 0 and not 0 < photon < 1 / _HUGE
-            out_ints[pixel, 1, integration] = np.sqrt(1 / both) if small else 0.0
-            out_ints[pixel, 2, integration] = _variance(photon)
-            out_ints[pixel, 3, integration] = _variance(read)
-            if np.isnan(slope):
-                out_ints_dq[pixel, integration] |= _DNU
-            else:
-                dropped = False
-            summary |= out_ints_dq[pixel, integration]
-        out_rate[pixel, 0] = (
-            total_slope / total_read if total_read != 0 else 0.0 if empty else np.nan
-        )
-        out_rate[pixel, 2] = _variance(total_photon)
-        out_rate[pixel, 3] = _variance(total_read)
-        out_rate[pixel, 1] = np.sqrt(_variance(total_photon) + _variance(total_read))
-        if lost:
-            out_rate[pixel, 3] = _variance(total_regained)
-        if not dropped and not known & _DNU:
-            summary &= ~np.uint32(1)
-        out_rate_dq[pixel] = summary
+                out_ints_dq[n, pixel] = out_rate_dq[pixel] | (seen & _KEPT)
+                lost[x] |= seen & _LOSS
+                if kind == _ZERO:
+                    level[x] += zero / frame_time
+                elif kind == _SINGLE:
+                    level[x] += np.nan if out_flags[0] & _SAT else ramp[0] / reset_time
+                elif kind == _RAMP:
+                    level[x] += _median_rate(ramp, out_flags, count, group_time, spare)
+        for x in range(width):
+            pixel = places[left + x]
+            electrons, sigma = np.float64(gain[pixel]), np.float64(noise[pixel])
+            known = out_rate_dq[pixel]
+            rate = level[x] / n_int if np.isfinite(level[x]) else 0.0
+            rate = max(rate, 0.0) + dark[pixel]
+            whole_read, whole_photon, both = _inverse_variances(
+                length, sigma, electrons, rate, group_time
+            )
+            whole_errors = _errors(whole_read, whole_photon, both)
+            total_slope, total_read, total_photon, total_regained = 0.0, 0.0, 0.0, 0.0
+            empty, summary, dropped = False, np.uint32(0), True
+            for n in range(n_int):
+                if out_state[n, x] == 0:
+                    slope = whole_read * out_slope[n, x] / (whole_read * group_time)
+                    read, photon, regained, errors = (
+                        whole_read,
+                        whole_photon,
+                        whole_read,
+                        whole_errors,
+                    )
+                else:
+                    zero = np.float64(zeroframe[n, pixel])
+                    count, kind, _, _, time = _copy(
+                        data, groupdq, n, pixel, limits, options, zero, times, ramp, out_flags
+                    )
+                    slope, read, photon, both = np.nan, 0.0, 0.0, 0.0
+                    if known & _UNUSABLE == 0 and kind == _ZERO:
+                        slope, read, photon, both = _single(zero, time, sigma, electrons, rate)
+                    elif known & _UNUSABLE == 0 and kind != _NOTHING:
+                        slope, read, photon, both = _integration(
+                            ramp,
+                            out_flags,
+                            count,
+                            sigma,
+                            electrons,
+                            rate,
+                            group_time,
+                            time,
+                            weights,
+                        )
+                    if np.isnan(read):
+                        slope = np.nan  # without a read noise there are no weights
+                    regained = read
+                    if lost[x] and kind != _ZERO:
+                        for k in range(count):
+                            if out_flags[k] & _LOSS:
+                                out_flags[k] &= _NOT_LOST
+                        regained = _integration(
+                            ramp,
+                            out_flags,
+                            count,
+                            sigma,
+                            electrons,
+                            rate,
+                            group_time,
+                            time,
+                            weights,
+                        )[1]
+                    errors = _errors(regained, photon, both)
+                if read != 0:
+                    total_slope += slope * read
+                    total_read += read
+                    total_photon += photon
+                total_regained += regained
+                empty |= slope == 0 and read == 0
+                out_ints[0, n, pixel] = slope
+                out_ints[1, n, pixel], out_ints[2, n, pixel], out_ints[3, n, pixel] = errors
+                if np.isnan(slope):
+                    out_ints_dq[n, pixel] |= _DNU
+                else:
+                    dropped = False
+                summary |= out_ints_dq[n, pixel]
+            out_rate[0, pixel] = (
+                total_slope / total_read if total_read != 0 else 0.0 if empty else np.nan
+            )
+            out_rate[2, pixel] = _variance(total_photon)
+            out_rate[3, pixel] = _variance(total_regained if lost[x] else total_read)
+            out_rate[1, pixel] = np.sqrt(_variance(total_photon) + _variance(total_read))
+            if not dropped and not known & _DNU:
+                summary &= ~np.uint32(1)
+            out_rate_dq[pixel] = summary

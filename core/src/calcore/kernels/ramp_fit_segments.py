@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calcore.flags import DQ
-from calcore.kernels._jit import F4x2, F4x4, F8x1, I8x1, U1x2, U1x4, helper, kernel
+from calcore.kernels._jit import F4x2, F4x4, F8x1, I8x1, U1x1, U1x4, helper, kernel
 from calcore.kernels.ramp_fit_ols import fit_ordinary
 from calcore.kernels.ramp_fit_parts import next_part, snr_class
 
@@ -58,17 +58,17 @@ def _line(
 
 
 @helper
-def _flag(data: F4x4, flags: U1x4, n: int, y: int, x: int, used: I8x1, out: U1x2) -> None:
+def _flag(data: F4x4, flags: U1x4, n: int, y: int, x: int, used: I8x1, out: U1x1) -> None:
     """Copy a ramp's flags; samples that are no numbers or not used are unusable."""
     for group in range(flags.shape[1]):
         flag = flags[n, group, y, x]
         if not (used[0] <= group <= used[1] and np.isfinite(data[n, group, y, x])):
             flag |= _DNU
-        out[0, group] = flag
+        out[group] = flag
 
 
 @kernel
-def _count(data: F4x4, flags: U1x4, used: I8x1, out_most: I8x1, out_flags: U1x2) -> None:
+def _count(data: F4x4, flags: U1x4, used: I8x1, out_most: I8x1, out_flags: U1x1) -> None:
     """Find the largest numbers of parts, and of jumps, that a ramp has."""
     n_int, n_group, rows, columns = data.shape
     for n in range(n_int):
@@ -76,10 +76,10 @@ def _count(data: F4x4, flags: U1x4, used: I8x1, out_most: I8x1, out_flags: U1x2)
             for x in range(columns):
                 _flag(data, flags, n, y, x, used, out_flags)
                 parts, jumps = 0, 0
-                begin, end = next_part(out_flags, 0, 0, n_group)
+                begin, end = next_part(out_flags, 0, n_group)
                 while end > 0:
                     parts += int(end - begin > 1)
-                    begin, end = next_part(out_flags, 0, end, n_group)
+                    begin, end = next_part(out_flags, end, n_group)
                 for group in range(1, n_group):
                     jumps += int(flags[n, group, y, x] & _JUMP != 0)
                 out_most[0] = max(out_most[0], parts)
@@ -89,7 +89,7 @@ def _count(data: F4x4, flags: U1x4, used: I8x1, out_most: I8x1, out_flags: U1x2)
 @kernel
 def _describe(
     data: F4x4, flags: U1x4, gain: F4x2, noise: F4x2, rates: F4x4, group_time: float, used: I8x1,
-    out: F4x4, out_jumps: F4x4, out_flags: U1x2, out_line: F8x1,
+    out: F4x4, out_jumps: F4x4, out_flags: U1x1, out_line: F8x1,
 ) -> None:  # fmt: skip
     """Fill `out`: for each integration and part the seven quantities, one after the other."""
     n_int, n_group, rows, columns = data.shape
@@ -113,7 +113,7 @@ def _describe(
                 electrons, read = np.float64(gain[y, x]), np.float64(noise[y, x])
                 _flag(data, flags, n, y, x, used, out_flags)
                 part, intervals = 0, 0
-                begin, end = next_part(out_flags, 0, 0, n_group)
+                begin, end = next_part(out_flags, 0, n_group)
                 while end > 0:
                     length = end - begin
                     if length > 1:
@@ -129,7 +129,7 @@ def _describe(
                         out[n, 6 * most + part, y, x] = 1 / variance
                         intervals += length - 1
                         part += 1
-                    begin, end = next_part(out_flags, 0, end, n_group)
+                    begin, end = next_part(out_flags, end, n_group)
                 for k in range(part):
                     out[n, 2 * most + k, y, x] = (
                         rates[2, n, y, x] * intervals / out[n, 2 * most + k, y, x]
@@ -201,7 +201,7 @@ def describe_segments(
     )  # fmt: skip
     noise = readnoise * gain / np.float32(np.sqrt(2 * n_frames))
     limits, counts = np.array([first, last]), np.array([1, 0])
-    flags = np.empty((1, n_group), np.uint8)
+    flags = np.empty(n_group, np.uint8)
     _count(data, groupdq, limits, counts, flags)
     out = np.empty((n_int, 7 * counts[0], rows, columns), np.float32)
     crmag = np.empty((n_int, counts[1], rows, columns), np.float32)
