@@ -7,10 +7,9 @@ import pytest
 
 from calcore.errors import BadParameter
 from calcore.flags import DQ
+from calcore.kernels.clipped_means import clipped_means, single_precision_means
 from calcore.kernels.reference_pixels import (
-    clipped_means,
     running_median,
-    single_precision_means,
 )
 from calcore.model.readout import Readout
 from calcore.steps.detector.refpix import RefPix
@@ -168,6 +167,24 @@ def test_means_in_single_precision_are_near_those_in_double(rng):
     assert np.any(rough != exact)
     nothing = single_precision_means(values, ~good, kind, 2)
     assert np.isnan(nothing).all()
+
+
+@pytest.mark.parametrize("count", [1, 7, 8, 127, 129, 256, 1000, 5003])
+@pytest.mark.parametrize("sigma", [0.0, 3.0])
+def test_means_in_single_precision_are_numpys(rng, count, sigma):
+    values = rng.normal(12000, 6, (3, 2, 1, count)).astype(np.float32)
+    values[rng.random(values.shape) < 0.02] += 300
+    values[rng.random(values.shape) < 0.02] = np.nan
+    values[1, 1] = 12000.1
+    good, kind = np.ones((1, count), bool), np.zeros((1, count), np.int64)
+    found = single_precision_means(values, good, kind, 1, sigma)
+    for place in np.ndindex(3, 2):
+        kept = values[place][~np.isnan(values[place])]
+        mean, before = np.float32(np.nan), 0
+        while kept.size != before:
+            before, mean, reach = kept.size, kept.mean(), np.float32(sigma) * kept.std()
+            kept = kept[np.abs(kept - mean) <= reach] if reach > 0 else kept
+        np.testing.assert_array_equal(found[*place, 0], mean)
 
 
 @pytest.mark.parametrize("length", [1, 4, 7])

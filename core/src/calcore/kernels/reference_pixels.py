@@ -13,111 +13,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from calcore.kernels._jit import B1x2, F4x4, F8x1, F8x2, F8x3, F8x4, I8x1, I8x2, helper, kernel
+from calcore.kernels._jit import F4x4, F8x1, F8x2, F8x3, F8x4, I8x1, helper, kernel, unsigned
+from calcore.kernels.clipped_means import SIGMA, clipped_means, single_precision_means
 
 Float = NDArray[np.float32]
 Double = NDArray[np.float64]
-SIGMA = 3.0
-
-
-@helper
-def _clipped_mean(buffer: F8x1, count: int, sigma: float) -> float:
-    """Return the mean without outliers of the first `count` values. Changes the buffer."""
-    while count > 0:
-        mean = 0.0
-        for k in range(count):
-            mean += buffer[k]
-        mean /= count
-        spread = 0.0
-        for k in range(count):
-            spread += (buffer[k] - mean) * (buffer[k] - mean)
-        spread = np.sqrt(spread / count)
-        if spread == 0:
-            return mean
-        kept = 0
-        for k in range(count):
-            if mean - sigma * spread <= buffer[k] <= mean + sigma * spread:
-                buffer[kept] = buffer[k]
-                kept += 1
-        if kept == count:
-            return mean
-        count = kept
-    return np.nan
-
-
-@kernel
-def _clipped_means(values: F4x4, good: B1x2, kind: I8x2, sigma: float, out: F8x3,
-                   out_buffer: F8x1) -> None:  # fmt: skip
-    integrations, groups, lines, columns = values.shape
-    for i in range(integrations):
-        for g in range(groups):
-            for which in range(out.shape[2]):
-                count = 0
-                for line in range(lines):
-                    for x in range(columns):
-                        value = values[i, g, line, x]
-                        if kind[line, x] == which and good[line, x] and value == value:  # noqa: PLR0124
-                            out_buffer[count] = value
-                            count += 1
-                out[i, g, which] = _clipped_mean(out_buffer, count, sigma)
-
-
-def clipped_means(
-    values: Float,
-    good: NDArray[np.bool_],
-    kind: NDArray[np.int64],
-    kinds: int,
-    sigma: float = SIGMA,
-) -> Double:
-    """Return the mean of each kind of pixels without outliers.
-
-    Parameters
-    ----------
-    values : float32 (n_int, n_group, n_line, n_column)
-        Signal [DN]; NaN does not count.
-    good : bool (n_line, n_column)
-        True for pixels that count.
-    kind : int64 (n_line, n_column)
-        Kind of each pixel, from 0.
-    kinds : int
-        Number of kinds.
-    sigma : float
-        Limit of the outliers [standard deviations].
-
-    Returns
-    -------
-    float64 (n_int, n_group, n_kind)
-        Mean of the values not farther than `sigma` standard deviations from the mean, found by
-        iteration; NaN for a kind without good pixels.
-    """
-    out = np.empty((*values.shape[:2], kinds), np.float64)
-    buffer = np.empty(good.size, np.float64)
-    _clipped_means(
-        np.ascontiguousarray(values), np.ascontiguousarray(good), np.ascontiguousarray(kind),
-        sigma, out, buffer,
-    )  # fmt: skip
-    return out
-
-
-def single_precision_means(
-    values: Float,
-    good: NDArray[np.bool_],
-    kind: NDArray[np.int64],
-    kinds: int,
-    sigma: float = SIGMA,
-) -> Float:
-    """Return what `clipped_means` does, from sums in single precision (numpy's, pairwise)."""
-    out = np.full((*values.shape[:2], kinds), np.nan, np.float32)
-    for which in range(kinds):
-        chosen = values[..., good & (kind == which)]
-        for place in np.ndindex(*chosen.shape[:2]):
-            kept, count = chosen[place][~np.isnan(chosen[place])], 0
-            while kept.size != count:
-                count, mean, reach = kept.size, kept.mean(), np.float32(sigma) * kept.std()
-                out[*place, which] = mean
-                if reach > 0:
-                    kept = kept[(kept >= mean - reach) & (kept <= mean + reach)]
-    return out
 
 
 def column_levels(
@@ -337,14 +237,22 @@ def _subtract(data: F4x4, first: F8x4, second: F8x4, which: I8x1, across: bool,
     integrations, groups, rows, columns = data.shape
     for i in range(integrations):
         for g in range(groups):
-            for y in range(rows):
-                for x in range(columns):
-                    if across:
-                        level = second[i, g, which[x], y]
+            if not across:
+                for y in range(rows):
+                    level, part = first[i, g, y, 0], which[y]
+                    for x in range(unsigned(columns)):
+                        out[i, g, y, x] = data[i, g, y, x] - level - second[i, g, part, x]
+                continue
+            stop = 0
+            while stop < columns:  # neighbours that take the same level
+                start, part = stop, which[stop]
+                while stop < columns and which[stop] == part:
+                    stop += 1
+                for y in range(rows):
+                    level = second[i, g, part, y]
+                    for k in range(unsigned(stop - start)):
+                        x = unsigned(start) + k
                         out[i, g, y, x] = data[i, g, y, x] - first[i, g, 0, x] - level
-                    else:
-                        level = second[i, g, which[y], x]
-                        out[i, g, y, x] = data[i, g, y, x] - first[i, g, y, 0] - level
 
 
 def subtract_levels(

@@ -5,7 +5,9 @@ connected jumps that have a freshly saturated core are enlarged; cores are enlar
 flagged for a while in the next integration, where their charge decays.
 """
 
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -73,6 +75,7 @@ def flag_snowballs(
     settings: Snowballs,
     signal: Signal | None = None,
     out: GroupFlags | None = None,
+    in_order: Callable[[Callable[[int], Any], Iterable[int]], Iterable[Any]] = map,
 ) -> tuple[GroupFlags, int]:
     """Enlarge snowballs and their cores.
 
@@ -85,6 +88,8 @@ def flag_snowballs(
         The ramps, for `halo_limit`.
     out : uint8 (n_int, n_group, ny, nx), optional
         Where the result goes, integration after integration; may be `groupdq` itself.
+    in_order : callable
+        Gives what the search finds in each integration, in their order.
 
     Returns
     -------
@@ -95,38 +100,51 @@ def flag_snowballs(
         Snowballs found.
     """
     out = np.empty_like(groupdq) if out is None else out
-    n_int, n_group, rows, columns = groupdq.shape
-    later, count = np.zeros((rows, columns), np.uint8), 0
-    for integration in range(n_int):
+    cores, count = np.zeros(groupdq.shape[2:], bool), 0
+
+    def search(integration: int) -> tuple[GroupFlags, NDArray[np.bool_], int]:
         flags = np.array(groupdq[integration])
-        before, later = later, np.zeros((rows, columns), np.uint8)
-        for group in range(1, n_group):
-            # Jumps are sought where no earlier core has grown, whatever this group's cores do.
-            jumps = find_regions(flags[group] & np.uint8(_JUMP), settings.min_jump_area)
-            cores: list[Regions] = []
-            if settings.sat_required:
-                cores = [
-                    _fresh(flags, number, settings)
-                    for number in range(group, min(group + 2, n_group))
-                ]
-                _grow_cores(flags[group:], cores[0], settings, later)
-            for number in _snowballs(jumps, cores, (rows, columns), settings):
-                count += 1
-                if (
-                    signal is not None
-                    and settings.halo_limit is not None
-                    and _flag_halo(flags, jumps, number, integration, group, settings, signal)
-                ):
-                    continue
-                minor = float(jumps.minor[number])
-                major = float(jumps.major[number]) + (settings.expand_factor - 1) * minor
-                limit = settings.max_extended_radius
-                jumps.ellipse(
-                    number, min(major, limit), min(settings.expand_factor * minor, limit)
-                ).paint(flags[group], _JUMP, unless=_SAT)
-        flags[1 : settings.next_groups, before != 0] |= np.uint8(_JUMP)
-        out[integration] = flags
+        return flags, *_enlarge(flags, integration, settings, signal)
+
+    for integration, (flags, later, found) in enumerate(in_order(search, range(len(groupdq)))):
+        flags[1 : settings.next_groups, cores] |= np.uint8(_JUMP)
+        out[integration], cores = flags, later
+        count += found
     return out, count
+
+
+def _enlarge(
+    flags: GroupFlags, integration: int, settings: Snowballs, signal: Signal | None
+) -> tuple[NDArray[np.bool_], int]:
+    """Enlarge the snowballs of an integration; return where cores were, and how many there are."""
+    shape, count = flags.shape[1:], 0
+    grown = np.zeros(shape, np.uint8)
+    fresh: Regions | None = None
+    for group in range(1, len(flags)):
+        # Jumps are sought where no earlier core has grown, whatever this group's cores do.
+        jumps = find_regions(flags[group] & np.uint8(_JUMP), settings.min_jump_area)
+        cores: list[Regions] = []
+        if settings.sat_required:
+            cores = [_fresh(flags, group, settings) if fresh is None else fresh]
+            if group + 1 < len(flags):
+                cores.append(_fresh(flags, group + 1, settings))
+            # What grows may reach into the next group's cores.
+            fresh = None if _grow_cores(flags[group:], cores[0], settings, grown) else cores[-1]
+        for number in _snowballs(jumps, cores, shape, settings):
+            count += 1
+            if (
+                signal is not None
+                and settings.halo_limit is not None
+                and _flag_halo(flags, jumps, number, integration, group, settings, signal)
+            ):
+                continue
+            minor = float(jumps.minor[number])
+            major = float(jumps.major[number]) + (settings.expand_factor - 1) * minor
+            limit = settings.max_extended_radius
+            jumps.ellipse(
+                number, min(major, limit), min(settings.expand_factor * minor, limit)
+            ).paint(flags[group], _JUMP, unless=_SAT)
+    return grown != 0, count
 
 
 def _flag_halo(
@@ -170,10 +188,14 @@ def _fresh(flags: GroupFlags, group: int, settings: Snowballs) -> Regions:
     return find_regions(fresh, settings.min_sat_area)
 
 
-def _grow_cores(flags: GroupFlags, cores: Regions, settings: Snowballs, before: GroupFlags) -> None:
-    """Enlarge cores in all groups given; mark their pixels before they grew in `before`."""
+def _grow_cores(flags: GroupFlags, cores: Regions, settings: Snowballs, before: GroupFlags) -> bool:
+    """Enlarge cores in all groups given; mark their pixels before they grew in `before`.
+
+    Returns whether there are any that grow.
+    """
     limit, grown = settings.max_extended_radius, settings.sat_expand
-    for number in np.flatnonzero(2 * cores.minor > settings.min_sat_diameter_extend):
+    large = np.flatnonzero(2 * cores.minor > settings.min_sat_diameter_extend)
+    for number in large:
         major, minor = float(cores.major[number]), float(cores.minor[number])
         ellipse = cores.ellipse(number, min(major + grown, limit), min(minor + grown, limit))
         for group in flags:
@@ -182,6 +204,7 @@ def _grow_cores(flags: GroupFlags, cores: Regions, settings: Snowballs, before: 
             else:
                 ellipse.paint(group, _SAT, drop=0xFF)
         cores.ellipse(number, major, minor).paint(before, 1)
+    return large.size > 0
 
 
 def _snowballs(

@@ -8,6 +8,7 @@ to tiles there, which have a halo on all sides. Files hold whole rows, so what s
 read at once, and waits in memory as the file has it.
 """
 
+import math
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -148,6 +149,12 @@ class Chain:
         return self.source.meta
 
     @property
+    def bytes_per_pixel(self) -> int:
+        """What one pixel of a ramp holds, in float32 and flags."""
+        shape = getattr(self.source, "data").shape  # noqa: B009 - every record that flows has data
+        return 5 * int(math.prod(shape[:-2]))
+
+    @property
     def halo(self) -> int:
         """Rows that the links together look beyond a band."""
         return sum(link.rows.halo for link in self.links)
@@ -208,9 +215,14 @@ class Chain:
     def _prepared(self, link: Link) -> Any:
         step = link.step
         regions = step.regions(self.meta, self.frame)
-        room = link.room if isinstance(regions, Sequence) else ALONE
+        room = self._waiting(regions, link.room) if isinstance(regions, Sequence) else ALONE
         with closing(room.ahead(self.read, regions)) as parts:
             return step.prepare(self.meta, parts, **link.wants(step.prepare))
+
+    def _waiting(self, regions: Sequence[Window], room: Room) -> Room:
+        """Return room for parts that wait until they are asked for; large ones do not."""
+        pixels = max((math.prod(window.shape) for window in regions), default=1)
+        return Room(min(room.threads, _WAITING // (self.bytes_per_pixel * pixels)))
 
     def settled(self, work: Callable[[], Any]) -> Any:
         """Return what `work` returns, done again as long as it finds that links need revision."""
@@ -229,6 +241,7 @@ class Chain:
 _CACHE = 6 << 20
 _BAND = 1 << 23
 _HELD = 1 << 25
+_WAITING = 1 << 27
 _LOW, _NARROW = 16, 64
 
 

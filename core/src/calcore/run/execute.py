@@ -1,6 +1,5 @@
 """Carry a record through built slots: bands where steps work by rows, whole frames elsewhere."""
 
-import math
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -174,7 +173,7 @@ class Execution:
         frame = chain.frame
         if self.height:
             return Tiling.bands(frame, self.height)
-        size = _bytes_per_pixel(chain)
+        size = chain.bytes_per_pixel
         return Tiling.of(frame, size, chain.halo, whole_rows=chain.whole_rows)
 
     def _ended(self, built: BuiltSlot, result: Any, tally: Tally, *, shared: bool) -> None:
@@ -346,12 +345,6 @@ def _mark(flow: Any, built: BuiltSlot, status: str) -> Any:
     if isinstance(flow, Record):
         return marked(flow)
     return map_records(flow, marked)
-
-
-def _bytes_per_pixel(chain: Chain) -> int:
-    """Return how much of a ramp one pixel holds, in float32 and flags."""
-    shape = getattr(chain.source, "data").shape  # noqa: B009 - every record that flows has data
-    return 5 * int(math.prod(shape[:-2]))
 
 
 __all__ = ["Execution", "Save"]

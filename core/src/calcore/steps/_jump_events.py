@@ -46,7 +46,7 @@ class Events(LargeEvents, FaintEvents, Neighbours):
             signal = None
             if self.halo_limit is not None:
                 signal = Signal(planes["data"], gain.data, readnoise.data, meta.frames_per_group)
-            groupdq, count = self._snowballs(meta, groupdq, signal)
+            groupdq, count = self._snowballs(meta, groupdq, signal, room)
         if "pixeldq" in planes:
             groupdq, showers = flag_showers(
                 planes["data"],
@@ -63,7 +63,7 @@ class Events(LargeEvents, FaintEvents, Neighbours):
         return groupdq, count
 
     def _snowballs(
-        self, meta: Meta, groupdq: NDArray[np.uint8], signal: Signal | None
+        self, meta: Meta, groupdq: NDArray[np.uint8], signal: Signal | None, room: Room
     ) -> tuple[NDArray[np.uint8], int]:
         """Find snowballs in each part of the frame whose pixels are neighbours."""
         settings, frame = self.snowballs(meta), Window.whole(*groupdq.shape[2:])
@@ -71,12 +71,11 @@ class Events(LargeEvents, FaintEvents, Neighbours):
         if not parts:
             # What is kept in a file is changed there, one integration after the other.
             out = None if isinstance(groupdq, np.ndarray) else groupdq
-            return flag_snowballs(groupdq, settings, signal, out)
+            return flag_snowballs(groupdq, settings, signal, out, room.ahead)
         flags, count = np.array(groupdq), 0
         for part in parts:
             where = ..., part.rows, part.columns
-            flags[where], found = flag_snowballs(
-                np.ascontiguousarray(groupdq[where]), settings, signal and signal.cut(where)
-            )
+            here = np.ascontiguousarray(groupdq[where]), settings, signal and signal.cut(where)
+            flags[where], found = flag_snowballs(*here, in_order=room.ahead)
             count += found
         return flags, count

@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calcore.flags import DQ
-from calcore.kernels.reference_pixels import single_precision_means
+from calcore.kernels.clipped_means import single_precision_means
 from calcore.model import Meta, Ramp, Window
 from calcore.model.readout import Readout
 from calcore.model.stripes import Stripes

@@ -13,9 +13,9 @@ from calcore.kernels.reference_pixels import subtract_levels
 from calcore.model import Meta, Ramp, Reference, Window
 from calcore.model.readout import Readout
 from calcore.model.reference import Gain, ReadNoise
-from calcore.step import Rows, Step
+from calcore.step import ALONE, Room, Rows, Step
 
-_ROWS, _SAMPLES = 32, 1 << 25
+_ROWS, _SAMPLES = 32, 1 << 23
 """Largest parts that are looked at together: rows, and samples of all integrations."""
 _DARK = 5.0
 """Percentage of pixels that are taken to show no source."""
@@ -64,7 +64,13 @@ class LineNoise(Step):
         ]
 
     def prepare(
-        self, meta: Meta, parts: Iterator[Ramp], *, gain: Gain, readnoise: ReadNoise
+        self,
+        meta: Meta,
+        parts: Iterator[Ramp],
+        *,
+        gain: Gain,
+        readnoise: ReadNoise,
+        room: Room = ALONE,
     ) -> LineOffsets:
         """Measure the offsets of all lines."""
         found: LineSums | None = None
@@ -80,13 +86,13 @@ class LineNoise(Step):
             rise = found.add(
                 part.data, part.groupdq, (part.pixeldq & _UNUSABLE) == 0, gain.cut(frame).data,
                 noise, amplifier[frame.columns if along_x else frame.rows],
-                first_line=frame.row_start, along_x=along_x,
+                first_line=frame.row_start, along_x=along_x, each=room.each,
             )  # fmt: skip
             rises.append(rise[np.isfinite(rise)])
         assert found is not None
         known = np.concatenate(rises)
         dark = float(np.percentile(known, _DARK)) if known.size else 0.0
-        return LineOffsets(line_offsets(found.sums, dark))
+        return LineOffsets(line_offsets(found.sums, dark, room.each))
 
     def apply(self, ramp: Ramp, *, offsets: LineOffsets, gain: Gain, readnoise: ReadNoise) -> Ramp:
         """Subtract the offsets of the band's lines."""

@@ -84,7 +84,8 @@ class RampFit(Step):
         del meta
         rows, step = (8, max(frame.frame_rows // 8, 8)) if self.reset_prior > 0 else (32, 32)
         starts = range(0, frame.frame_rows, step)
-        return (frame.with_rows(row, min(row + rows, frame.frame_rows)) for row in starts)
+        parts = (frame.with_rows(row, min(row + rows, frame.frame_rows)) for row in starts)
+        return tuple(parts) if self.reset_prior > 0 else parts
 
     def prepare(
         self, meta: Meta, parts: Iterator[Ramp], *, gain: Gain, readnoise: ReadNoise

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from calcore.errors import StepSkipped
 from calcore.flags import DQ
-from calcore.kernels.reference_pixels import single_precision_means
+from calcore.kernels.clipped_means import single_precision_means
 from calcore.model import Meta, Ramp, Reference, Window
 from calcore.model.border import Border
 from calcore.parameters import Doc
