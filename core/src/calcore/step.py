@@ -44,6 +44,7 @@ from typing import Annotated, Any, ClassVar, TypeVar, Union, get_args, get_origi
 
 import numpy as np
 
+from calcore.citing import Citing
 from calcore.model import Group, Kept, Meta, Record, Reference, Window
 from calcore.model.record import map_records
 from calcore.parameters import parameters_of
@@ -267,11 +268,8 @@ def accepted(function: Callable[..., Any], given: Mapping[str, Any]) -> dict[str
 
 
 @dataclass(frozen=True, kw_only=True)
-class Step:
-    """Base of all steps; see the module's description.
-
-    A subclass is a frozen, keyword-only dataclass. Its parameters are checked when it is built.
-    """
+class Step(Citing):
+    """Base of all steps: frozen, keyword-only dataclasses; parameters are checked when one is built."""
 
     required: ClassVar[frozenset[str]] = frozenset()
     unread: ClassVar[frozenset[str]] = frozenset()

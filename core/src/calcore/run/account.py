@@ -99,6 +99,8 @@ def _step(slot: Mapping[str, Any], built: BuiltSlot, outcome: SlotOutcome | None
         },
         "references": references,
     }
+    if built.step is not None and not slot["reason"] and built.step.cited:
+        step["cites"] = list(built.step.cited)
     if "state" in slot:
         step["state"] = {"name": slot["state"], "content": contents["state"]}
     if outcome is not None:
@@ -106,4 +108,6 @@ def _step(slot: Mapping[str, Any], built: BuiltSlot, outcome: SlotOutcome | None
         step["seconds"] = round(outcome.seconds, 4)
         if outcome.reason:
             step["reason"] = outcome.reason
+        if outcome.flagged:
+            step["flagged"] = dict(outcome.flagged)
     return step

@@ -183,7 +183,7 @@ class Execution:
             return
         seconds = tally.seconds.get(name, 0.0) + self._ahead.pop(name, 0.0)
         counts, flagged = tally.counts.get(name, {}), tally.flagged.get(name, {})
-        self._report(SlotOutcome(name, Status.COMPLETE, seconds, "", counts, flagged))
+        self._report(SlotOutcome(name, Status.COMPLETE, seconds, flagged=flagged))
         seen = None if shared or name not in self.watched else result
         self.hook.calcore_after_step(
             slot=name,

@@ -214,6 +214,18 @@ def _told(outcome: Outcome) -> dict[str, Any]:
         ],
         "inputs": {},
         "steps": [],
+        "chains": [
+            {
+                "steps": list(chain.slots),
+                "seconds": round(chain.seconds, 4),
+                "peak_memory": chain.peak_memory,
+            }
+            for chain in outcome.chains
+        ],
+        "warnings": [
+            {"message": notice.message, "source": notice.source, "step": notice.slot}
+            for notice in outcome.notices
+        ],
         **outcome.account,
     }
 

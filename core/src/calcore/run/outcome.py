@@ -75,15 +75,13 @@ class SlotOutcome:
     """How one slot ended.
 
     `seconds` is the time that all threads together spent in it [s], frame-wide parts included.
-    `counts` is what the step itself counted; `flagged` how many ``"samples"`` and ``"pixels"`` got
-    which flag from it.
+    `flagged` tells how many ``"samples"`` and ``"pixels"`` got which flag from it.
     """
 
     name: str
     status: Status
     seconds: float = 0.0
     reason: str = ""
-    counts: Mapping[str, int] = field(default_factory=dict)
     flagged: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
 
 

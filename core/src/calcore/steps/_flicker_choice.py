@@ -3,12 +3,15 @@
 from dataclasses import fields
 from typing import Any
 
+from calcore.citing import Work
 from calcore.kernels.flicker_noise import whole_flat
 from calcore.kernels.flicker_scene import SceneLimits, scene_figures
 from calcore.model import Meta, Ramp
 from calcore.model.readout import Readout
 from calcore.model.reference import Flat, Gain, ReadNoise
 from calcore.steps.scene import rates_of
+
+WORKS = (Work("Rauscher 2024, PASP 136, 015001", fit_method="fft"),)
 
 
 def limits_of(meta: Meta) -> SceneLimits | None:

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from calcore.citing import Work
 from calcore.flags import DQ
 from calcore.kernels.ramp_fit_anchored import ResetLevel, anchor
 from calcore.kernels.ramp_fit_differences import fit_each
@@ -19,6 +20,11 @@ from calcore.model.usable_groups import Span
 
 _SEGMENTS, _IMAGE = "RampFitOutputModel", "ImageModel"  # what jwst calls these products
 _LEAST = 4  # groups that LIKELY needs to look for jumps
+WORKS: tuple[Work | str, ...] = (
+    Work("Fixsen et al. 2000, PASP 112, 1350", algorithm="OLS_C"),
+    Work("Regan 2007, JWST-STScI-001212", algorithm="OLS_C"),
+    Work("Brandt 2024, PASP 136, 045004", algorithm="LIKELY"),
+)
 
 
 @dataclass(frozen=True, eq=False)

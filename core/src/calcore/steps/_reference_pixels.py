@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from calcore.citing import Work
 from calcore.errors import ReferenceInvalid
 from calcore.flags import DQ
 from calcore.kernels import reference_pixels as kernels
@@ -17,6 +18,11 @@ from calcore.model.reference import SirsKernel
 Levels = NDArray[np.float64]
 Signal = NDArray[np.float32]
 Pixels = NDArray[np.bool_]
+WORKS: tuple[Work | str, ...] = (
+    "Moseley et al. 2010, Proc. SPIE 7742, 77421B",
+    "Rauscher et al. 2011, PASP 123, 953",
+    Work("Rauscher et al. 2022, JATIS 8, 028002", refpix_algorithm="sirs"),
+)
 
 
 @dataclass(frozen=True, eq=False)

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
+from calcore.citing import Work
 from calcore.kernels.sources import Finder, Search
 from calcore.parameters import Doc, Range, Unit
 from calcore.step import Step
@@ -11,6 +12,11 @@ from calcore.step import Step
 @dataclass(frozen=True, kw_only=True)
 class SearchingStep(Step):
     """Base of steps that look for sources; steps set their own defaults."""
+
+    cites = (
+        "Bertin & Arnouts 1996, A&AS 117, 393",
+        Work("Stetson 1987, PASP 99, 191", starfinder="dao"),
+    )
 
     starfinder: Annotated[Finder, Doc("Stars by DAOFIND or starfind, or segments of any shape.")]
     snr_threshold: Annotated[float, Range(0), Doc("Threshold over the background's noise.")]

@@ -19,6 +19,7 @@ class AssignWcs(ApproximatingStep):
     """
 
     required = frozenset({"distortion"})
+    cites = ("Cox & Lallo 2017, JWST-STScI-001550",)
 
     def apply(
         self, image: Image, *, distortion: Distortion, filter_offset: FilterOffset | None = None

@@ -32,6 +32,8 @@ class OutlierDetection(Step):
     explain is flagged OUTLIER and DO_NOT_USE. Fewer than two exposures cannot be compared.
     """
 
+    cites = ("Fruchter & Hook 2002, PASP 114, 144",)
+
     weight_type: Annotated[WeightType, Doc("Inverse variance by read noise, or exposure time.")] = (
         "ivm"
     )

@@ -41,6 +41,7 @@ class Resample(Step):
     as if they were not.
     """
 
+    cites = ("Fruchter & Hook 2002, PASP 114, 144",)
     pixfrac: Annotated[float, Range(0, 1), Doc("Side of the drop over that of its pixel.")] = 1.0
     kernel: Annotated[Shape, Doc("Shape of the drop.")] = "square"
     fillval: Annotated[str, Doc("Value where nothing fell: NAN, INDEF (also NaN) or a number.")] = (

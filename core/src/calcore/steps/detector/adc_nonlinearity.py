@@ -24,6 +24,8 @@ class AdcNonlinearity(Step):
     0, which stands for an unusable value, stays 0.
     """
 
+    cites = ("arXiv 2606.11983",)
+
     def rows(self, meta: Meta, references: Mapping[str, Reference]) -> Rows:
         """Every pixel is on its own."""
         del meta, references

@@ -43,6 +43,8 @@ class ChargeMigration(Neighbours, Step):
     neighbours, would spoil its rate.
     """
 
+    cites = ("Goudfrooij et al. 2024, PASP 136, 014503",)
+
     method: Annotated[
         Literal["threshold", "curvature"],
         Doc("By a threshold of the signal, or by how ramps bend with their neighbours' contrast."),

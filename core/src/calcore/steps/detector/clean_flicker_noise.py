@@ -19,7 +19,7 @@ from calcore.model.reference import (
 )
 from calcore.parameters import Doc, Range, Unit
 from calcore.step import Step
-from calcore.steps._flicker_choice import chosen, limits_of
+from calcore.steps._flicker_choice import WORKS, chosen, limits_of
 from calcore.steps._flicker_noise import (
     FlickerResult,
     check_settings,
@@ -45,7 +45,7 @@ class CleanFlickerNoise(Step):
     """
 
     required = frozenset({"gain", "readnoise"})
-
+    cites = WORKS
     autoparam: Annotated[
         bool, Doc("Choose background, flat and amplifiers by the data, where known how.")
     ] = False

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from calcore.citing import Work
 from calcore.errors import StepSkipped
 from calcore.flags import DQ
 from calcore.kernels.jump_spread import spread_jumps
@@ -34,6 +35,12 @@ class Jump(Search, Consequences, Events, Step):
     """
 
     required = frozenset({"gain", "readnoise"})
+    cites = (
+        "Anderson & Gordon 2011, PASP 123, 1237",
+        Work("Brandt 2024, PASP 136, 045005", test="likelihood"),
+        Work("Regan 2023, JWST-STScI-008545", expand_large_events=True),
+        Work("Regan 2023, JWST-STScI-008545", find_showers=True),
+    )
 
     def check(self, meta: Meta, references: Mapping[str, Reference]) -> None:
         """Two differences are the least that can be compared."""

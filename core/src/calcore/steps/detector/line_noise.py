@@ -38,6 +38,8 @@ class LineNoise(Step):
     integrations have in common stays, and so does the mean of all integrations.
     """
 
+    cites = ("Schlawin et al. 2020, AJ 160, 231",)
+
     required = frozenset({"gain", "readnoise"})
 
     def check(self, meta: Meta, references: Mapping[str, Reference]) -> None:

@@ -38,6 +38,8 @@ class Persistence(Step):
     kept for the next one of the detector.
     """
 
+    cites = ("Leisenring et al. 2016, Proc. SPIE 9915, 99152N",)
+
     persistence_time: Annotated[
         float | None, Range(1, 1e8), Unit("s"), Doc("How long a pixel's samples are flagged.")
     ] = None

@@ -13,7 +13,7 @@ from calcore.model.reference import Gain, ReadNoise
 from calcore.model.usable_groups import Span, used_span, widened
 from calcore.parameters import Doc, Range, Unit
 from calcore.step import Rows, Step
-from calcore.steps._ramp_fit import Known, Method, RampFitResult, fitted
+from calcore.steps._ramp_fit import WORKS, Known, Method, RampFitResult, fitted
 from calcore.steps._reset_level import reset_level
 
 
@@ -26,6 +26,7 @@ class RampFit(Step):
     """
 
     required = frozenset({"gain", "readnoise"})
+    cites = WORKS
 
     algorithm: Annotated[
         Literal["OLS_C", "LIKELY"],

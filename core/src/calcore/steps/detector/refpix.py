@@ -14,7 +14,7 @@ from calcore.model.reference import SirsKernel
 from calcore.model.stripes import Stripes
 from calcore.parameters import Doc, Range, Unit
 from calcore.step import Rows, Step
-from calcore.steps._reference_pixels import Drifts, Sides, by_amplifier, common, line_kernels
+from calcore.steps._reference_pixels import WORKS, Drifts, Sides, by_amplifier, common, line_kernels
 from calcore.steps._reference_stripes import by_stripe, reference_windows
 
 Signal = NDArray[np.float32]
@@ -25,12 +25,12 @@ class RefPix(Step):
     """Subtract the levels of amplifiers, of even and odd columns, and of rows from every group.
 
     A frame that all amplifiers read takes the level of each amplifier's columns from the reference
-    pixels at the first and last lines, and that of each line from those at its ends, smoothed
-    along the lines: by a running median, or in full frames by the kernels that are best for the
-    detector. A sub-array that one amplifier reads takes one level from all it has, one that is
-    read in stripes one for each amplifier. Reference pixels that are DO_NOT_USE are left out.
+    pixels at the first and last lines, and that of each line from those at its ends: by a running
+    median, or in full frames by the kernels that are best for the detector. Sub-arrays take a level
+    of all pixels that an amplifier reads. Reference pixels that are DO_NOT_USE are left out.
     """
 
+    cites = WORKS
     odd_even_columns: Annotated[
         bool, Doc("Take even and odd columns on their own; they have electronics of their own.")
     ] = True

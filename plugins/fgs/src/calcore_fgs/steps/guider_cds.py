@@ -41,6 +41,7 @@ class GuiderCds(Step):
     """
 
     required: ClassVar[frozenset[str]] = frozenset({"gain", "readnoise"})
+    cites = ("Fowler & Gatley 1990, ApJ 353, L33",)
 
     standard_errors: Annotated[
         bool,

@@ -37,6 +37,7 @@ class EmiCorr(Step):
     in.
     """
 
+    cites = ("Lomb 1976, Ap&SS 39, 447", "Zechmeister & Kürster 2009, A&A 496, 577")
     algorithm: Annotated[
         Literal["joint", "sequential"],
         Doc(

@@ -32,6 +32,11 @@ class Rscd(Step):
     the effect.)
     """
 
+    cites = (
+        "Argyriou et al. 2023, A&A 680, A96",
+        "Morrison et al. 2023, PASP 135, 075004",
+    )
+
     def rows(self, meta: Meta, references: Mapping[str, Reference]) -> Rows:
         """Every pixel is on its own."""
         del meta, references

@@ -33,6 +33,8 @@ class RefPix(CoreRefPix):
     reference pixels, which the frame holds until then, are left out of the result.
     """
 
+    cites = (*CoreRefPix.cites, "Rauscher et al. 2017, PASP 129, 105003")
+
     ovr_corr_mitigation_ftr: Annotated[
         float, Range(0), Unit("sigma"), Doc("IRS2: odder pairs of reference pixels are replaced.")
     ] = 3.0
