@@ -9,8 +9,8 @@ Press 1992, ApJ 398, 169), so that where no pixel is unlit nothing is made up.
 from collections.abc import Callable
 
 import numpy as np
+from numpy.fft import irfft, rfft
 from numpy.typing import NDArray
-from scipy.fft import irfft, next_fast_len, rfft
 
 Pixels = NDArray[np.bool_]
 Values = NDArray[np.float32]
@@ -136,6 +136,8 @@ def series_frequencies(image: Values, good: Pixels) -> Values:
     as 1/f, the expectation of s is the solution of ``(v / P + W) s = W d``, found by conjugate
     gradients; W is 1 at unlit pixels and 0 elsewhere. P is scaled to what the unlit pixels show.
     """
+    from scipy.fft import next_fast_len  # noqa: PLC0415 - loads half of scipy
+
     lines, width = image.shape
     size = next_fast_len(2 * lines * (width + _LINE_OVERHEAD), real=True)
     values, seen = np.zeros(size), np.zeros(size)
