@@ -29,6 +29,11 @@ def pieces(odd: NDArray[np.uint8], samples: int) -> Iterator[NDArray[np.intp]]:
         yield places[start : start + step]
 
 
+def flat(planes: NDArray[Any]) -> NDArray[Any]:
+    """Return contiguous planes (..., ny, nx) as (..., n_pixel), without a copy."""
+    return planes.reshape(*planes.shape[:-2], planes.shape[-2] * planes.shape[-1])
+
+
 def pixels_of(planes: NDArray[Any], places: NDArray[np.intp]) -> NDArray[Any]:
     """Return pixels (n_pixel, ...) of planes (..., ny, nx), each with its samples side by side."""
     lead = planes.shape[:-2]

@@ -6,7 +6,7 @@ before the first group (a normal prior for the intercept of the fit; Brandt 2024
 section 6, has the flat one). So does the first read, where it was kept besides the average.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,19 +14,21 @@ from numpy.typing import NDArray
 from calcore.flags import DQ
 from calcore.kernels._jit import (
     B1x1,
+    B1x2,
+    F4x1,
     F4x2,
     F4x3,
-    F4x4,
     F8x1,
     F8x2,
+    I8x1,
     U1x1,
-    U1x2,
-    U1x4,
-    U4x2,
+    U1x3,
+    U4x1,
     helper,
     kernel,
 )  # fmt: skip
 from calcore.kernels._resultants import ROOM, fit_steps, group_reads, steps_of, without_zero
+from calcore.kernels._singled_out import flat
 from calcore.kernels.ramp_fit_ols import RampFit
 
 AGREES = 25.0
@@ -55,15 +57,15 @@ class ResetLevel:
 
 
 @helper
-def _follows(flags: U1x4, n: int, group: int, y: int, x: int) -> bool:
+def _follows(flags: U1x3, n: int, group: int, pixel: int) -> bool:
     """Tell whether a group and the one before it make a usable difference."""
-    before = flags[n, group - 1, y, x] & _MATTERS & ~_JUMP
-    return bool(before == 0 and flags[n, group, y, x] & _MATTERS == 0)
+    before = flags[n, group - 1, pixel] & _MATTERS & ~_JUMP
+    return bool(before == 0 and flags[n, group, pixel] & _MATTERS == 0)
 
 
 @helper
 def _anchoring(
-    flags: U1x4, zeroframe: F4x3, n: int, y: int, x: int, first: int, last: int, most: int
+    flags: U1x3, zeroframe: F4x2, n: int, pixel: int, first: int, last: int, most: int
 ) -> int:
     """Return how an integration is to be tied to the level at the reset.
 
@@ -71,26 +73,26 @@ def _anchoring(
     """
     count = 0
     for group in range(first + 1, last + 1):
-        if count < most and _follows(flags, n, group, y, x):
+        if count < most and _follows(flags, n, group, pixel):
             count += 1
-    start = flags[n, 0, y, x] & _MATTERS
+    start = flags[n, 0, pixel] & _MATTERS
     if count >= most or first > 0 or start & ~_LOST:
         return 0
-    if zeroframe.shape[0] > 0 and zeroframe[n, y, x] != 0 and np.isfinite(zeroframe[n, y, x]):
+    if zeroframe.shape[0] > 0 and zeroframe[n, pixel] != 0 and np.isfinite(zeroframe[n, pixel]):
         return _ZERO
     return _GROUP if start == 0 else 0
 
 
 @helper
 def _lay_out(
-    data: F4x4, flags: U1x4, zeroframe: F4x3, n: int, y: int, x: int, first: int, last: int,
+    data: F4x3, flags: U1x3, zeroframe: F4x2, n: int, pixel: int, first: int, last: int,
     n_frames: int, anchoring: int, level: float, electrons: float, spacing: F8x1, out_step: F8x1,
     out_usable: B1x1,
 ) -> int:  # fmt: skip
     """Lay out an integration's differences [electron/s]; return how many are usable."""
     zero: float = 0.0
     if anchoring == _ZERO:
-        zero = np.float64(zeroframe[n, y, x])
+        zero = np.float64(zeroframe[n, pixel])
     shift = int(anchoring == _ZERO)
     count = 0
     for k in range(spacing.size):
@@ -98,13 +100,13 @@ def _lay_out(
         out_usable[k] = False
         before, after = level, zero
         if group >= 1:
-            out_usable[k] = first < group <= last and _follows(flags, n, group, y, x)
-            before = np.float64(data[n, group - 1, y, x])
+            out_usable[k] = first < group <= last and _follows(flags, n, group, pixel)
+            before = np.float64(data[n, group - 1, pixel])
         elif anchoring > 0:
-            out_usable[k] = group < 0 or flags[n, 0, y, x] & _MATTERS == 0
+            out_usable[k] = group < 0 or flags[n, 0, pixel] & _MATTERS == 0
             before = zero if group == 0 and shift == 1 else level
         if group >= 0:
-            after = np.float64(data[n, group, y, x])
+            after = np.float64(data[n, group, pixel])
         if shift == 1 and group == 0:
             after = without_zero(after, zero, n_frames)
         if shift == 1 and group == 1:
@@ -116,95 +118,95 @@ def _lay_out(
 
 @kernel
 def _anchor(
-    data: F4x4, flags: U1x4, suspect: U1x2, pixeldq: U4x2, zeroframe: F4x3, gain: F4x2,
-    noise: F4x2, dark: F4x2,
-    level: float, level_noise: float, spacing: F8x1, shape: F8x2, zero_spacing: F8x1,
-    zero_shape: F8x2, first: int, last: int, n_frames: int, most: int, out_rate: F4x4,
-    out_done: U1x2, out_kind: U1x1, out_step: F8x1, out_usable: B1x1, out_room: F8x2, out_sums: F8x1,
+    data: F4x3, flags: U1x3, suspect: B1x2, places: I8x1, pixeldq: U4x1, zeroframe: F4x2, gain: F4x1,
+    noise: F4x1, dark: F4x1, level: float, level_noise: float, spacing: F8x1, shape: F8x2,
+    zero_spacing: F8x1, zero_shape: F8x2, first: int, last: int, n_frames: int, most: int,
+    out_rate: F4x3, out_done: B1x1, out_kind: U1x1, out_step: F8x1, out_usable: B1x1,
+    out_room: F8x2, out_sums: F8x1,
 ) -> None:  # fmt: skip
-    """Fit pixels one of whose integrations is short; the last set is all integrations together."""
-    n_int, _, rows, columns = data.shape
-    for y in range(rows):
-        for x in range(columns):
-            out_done[y, x] = 0
-            if not suspect[y, x]:
-                continue
-            electrons = np.float64(gain[y, x])
-            read = np.float64(noise[y, x]) * np.float64(noise[y, x])
-            if pixeldq[y, x] & _UNTRUSTED or not (electrons > 0 and read > 0):
-                continue
-            anchored = 0
-            for n in range(n_int):
-                out_kind[n] = _anchoring(flags, zeroframe, n, y, x, first, last, most)
+    """Fit pixels, at `places`, that have short integrations; the last set is all together."""
+    n_int = data.shape[0]
+    for i in range(places.size):
+        pixel = places[i]
+        out_done[i] = False
+        electrons = np.float64(gain[pixel])
+        read = np.float64(noise[pixel]) * np.float64(noise[pixel])
+        if pixeldq[pixel] & _UNTRUSTED or not (electrons > 0 and read > 0):
+            continue
+        anchored = 0
+        for n in range(n_int):
+            out_kind[n] = 0
+            if suspect[n, pixel]:
+                out_kind[n] = _anchoring(flags, zeroframe, n, pixel, first, last, most)
                 anchored |= out_kind[n]
-            if anchored == 0:
+        if anchored == 0:
+            continue
+        extra = level_noise * electrons * level_noise * electrons
+        current = max(np.float64(dark[pixel]), 0.0) * electrons
+        found = False
+        for n in range(n_int + 1):
+            begin, end = (0, n_int) if n == n_int else (n, n + 1)
+            if n < n_int and out_kind[n] == 0:
                 continue
-            extra = level_noise * electrons * level_noise * electrons
-            current = max(np.float64(dark[y, x]), 0.0) * electrons
-            found = False
-            for n in range(n_int + 1):
-                begin, end = (0, n_int) if n == n_int else (n, n + 1)
-                if n < n_int and out_kind[n] == 0:
-                    continue
-                if n == n_int == 1:
-                    for k in range(4):
-                        out_rate[k, 1, y, x] = out_rate[k, 0, y, x]
-                    continue
-                photons, best, variance, quiet = 0.0, np.nan, 0.0, 0.0
-                # End to end, then with the noise of the rate found, then errors at that rate.
-                for turn in range(5):
-                    total, weight, by_photons, by_others, chi_square = 0.0, 0.0, 0.0, 0.0, 0.0
-                    for m in range(begin, end):
-                        kind = out_kind[m]
-                        times = zero_spacing if kind == _ZERO else spacing
-                        step, usable = out_step[: times.size], out_usable[: times.size]
-                        if _lay_out(
-                            data, flags, zeroframe, m, y, x, first, last, n_frames, kind, level,
-                            electrons, times, step, usable,
-                        ) == 0:  # fmt: skip
-                            continue
-                        if turn == 0:
-                            for k in range(times.size):
-                                if usable[k]:
-                                    total += step[k] * times[k]
-                                    weight += times[k]
-                            continue
-                        start = extra / (times[0] * times[0])
-                        fit_steps(
-                            step, usable, photons, read, start,
-                            zero_shape if kind == _ZERO else shape, out_room, out_sums,
-                        )  # fmt: skip
-                        own = out_sums[1]
-                        total += out_sums[0] * own
-                        weight += own
-                        by_photons += out_sums[3] * own * own
-                        by_others += out_sums[4] * own * own
-                        if n < n_int and turn < 4:
-                            chi_square = out_sums[2]
-                    if weight == 0 or chi_square > AGREES:
-                        best = np.nan
-                        if n < n_int:
-                            out_kind[n] = 0
-                        break
-                    if turn == 4:
-                        quiet = 1 / weight  # read and reset noise alone
-                        break
-                    if turn < 3:
-                        best = total / weight
-                    photons = max(best, 0.0) + current
-                    if turn == 3:
-                        variance = (photons * by_photons + by_others) / (weight * weight)
-                        photons = 0.0
-                if not np.isfinite(best):
-                    continue
-                found = True
-                scale = 1 / (electrons * electrons)
-                quiet = min(quiet, variance)
-                out_rate[0, n, y, x] = best / electrons
-                out_rate[1, n, y, x] = np.sqrt(variance * scale)
-                out_rate[2, n, y, x] = (variance - quiet) * scale
-                out_rate[3, n, y, x] = quiet * scale
-            out_done[y, x] = found
+            if n == n_int == 1:
+                for k in range(4):
+                    out_rate[k, 1, i] = out_rate[k, 0, i]
+                continue
+            photons, best, variance, quiet = 0.0, np.nan, 0.0, 0.0
+            # End to end, then with the noise of the rate found, then errors at that rate.
+            for turn in range(5):
+                total, weight, by_photons, by_others, chi_square = 0.0, 0.0, 0.0, 0.0, 0.0
+                for m in range(begin, end):
+                    kind = out_kind[m]
+                    times = zero_spacing if kind == _ZERO else spacing
+                    step, usable = out_step[: times.size], out_usable[: times.size]
+                    if _lay_out(
+                        data, flags, zeroframe, m, pixel, first, last, n_frames, kind, level,
+                        electrons, times, step, usable,
+                    ) == 0:  # fmt: skip
+                        continue
+                    if turn == 0:
+                        for k in range(times.size):
+                            if usable[k]:
+                                total += step[k] * times[k]
+                                weight += times[k]
+                        continue
+                    start = extra / (times[0] * times[0])
+                    fit_steps(
+                        step, usable, photons, read, start,
+                        zero_shape if kind == _ZERO else shape, out_room, out_sums,
+                    )  # fmt: skip
+                    own = out_sums[1]
+                    total += out_sums[0] * own
+                    weight += own
+                    by_photons += out_sums[3] * own * own
+                    by_others += out_sums[4] * own * own
+                    if n < n_int and turn < 4:
+                        chi_square = out_sums[2]
+                if weight == 0 or chi_square > AGREES:
+                    best = np.nan
+                    if n < n_int:
+                        out_kind[n] = 0
+                    break
+                if turn == 4:
+                    quiet = 1 / weight  # read and reset noise alone
+                    break
+                if turn < 3:
+                    best = total / weight
+                photons = max(best, 0.0) + current
+                if turn == 3:
+                    variance = (photons * by_photons + by_others) / (weight * weight)
+                    photons = 0.0
+            if not np.isfinite(best):
+                continue
+            found = True
+            scale = 1 / (electrons * electrons)
+            quiet = min(quiet, variance)
+            out_rate[0, n, i] = best / electrons
+            out_rate[1, n, i] = np.sqrt(variance * scale)
+            out_rate[2, n, i] = (variance - quiet) * scale
+            out_rate[3, n, i] = quiet * scale
+        out_done[i] = found
 
 
 def anchor(
@@ -272,33 +274,28 @@ def anchor(
     noise = readnoise * gain / np.float32(np.sqrt(2))
     first, last = used or (0, n_group - 1)
     # Where no flag is in the first groups there are differences enough.
-    suspect = (groupdq[:, : most + 1] != 0).any(axis=(0, 1)) | (last < most)
-    rates = np.empty((4, n_int + 1, rows, columns), np.float32)
-    rates[:, :n_int] = fitted.integrations
-    rates[:, n_int] = fitted.rate, fitted.err, fitted.var_poisson, fitted.var_rnoise
-    done = np.empty((rows, columns), np.uint8)
+    suspect = (groupdq[:, : most + 1] != 0).any(axis=1) | (last < most)
+    places = np.flatnonzero(suspect.any(axis=0))
+    rates = np.full((4, n_int + 1, places.size), np.nan, np.float32)
+    done = np.empty(places.size, np.bool_)
     n = n_group + 1
     _anchor(
-        data, groupdq, suspect.astype(np.uint8), pixeldq, zeroframe, gain, noise,
-        np.zeros((rows, columns), np.float32) if dark is None else dark,
+        flat(data), flat(groupdq), flat(suspect), places, flat(pixeldq), flat(zeroframe), flat(gain),
+        flat(noise), flat(np.zeros((rows, columns), np.float32) if dark is None else dark),
         level.mean_dn, level.noise_dn, plain.spacing, plain.shape, zeroed.spacing, zeroed.shape,
         first, last, n_frames, most, rates, done, np.empty(n_int, np.uint8),
         np.empty(n), np.empty(n, bool), np.empty((ROOM, n)), np.empty(5),
     )  # fmt: skip
     if not done.any():
         return fitted
-    found = np.isfinite(rates[0]) & (done != 0)
-    integrations_dq = np.where(
-        found[:n_int], fitted.integrations_dq & ~_NO_RATE, fitted.integrations_dq
-    )
-    rate, err, var_poisson, var_rnoise = (np.ascontiguousarray(plane) for plane in rates[:, n_int])
-    return replace(
-        fitted,
-        rate=rate,
-        err=err,
-        var_poisson=var_poisson,
-        var_rnoise=var_rnoise,
-        dq=np.where(found[n_int], fitted.dq & ~_NO_RATE, fitted.dq),
-        integrations=np.ascontiguousarray(rates[:, :n_int]),
-        integrations_dq=integrations_dq,
-    )
+    places, rates = places[done], rates[..., done]
+    whole = np.stack([fitted.rate, fitted.err, fitted.var_poisson, fitted.var_rnoise])
+    integrations = fitted.integrations.copy()
+    before = np.concatenate([flat(integrations)[..., places], flat(whole)[:, None, places]], axis=1)
+    rates = np.where(np.isnan(rates[0]), before, rates)
+    flat(integrations)[..., places], flat(whole)[:, places] = rates[:, :n_int], rates[:, n_int]
+    known = np.where(np.isfinite(rates[0]), ~_NO_RATE, ~np.uint32(0))
+    integrations_dq, dq = fitted.integrations_dq.copy(), fitted.dq.copy()
+    flat(integrations_dq)[:, places] &= known[:n_int]
+    flat(dq)[places] &= known[n_int]
+    return RampFit(whole[0], whole[1], whole[2], whole[3], dq, integrations, integrations_dq)

@@ -7,7 +7,6 @@ Regan 2007, JWST-STScI-001212), variances from the median rate, parts combined b
 
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,6 +28,7 @@ from calcore.kernels._jit import (
     unsigned,
 )  # fmt: skip
 from calcore.kernels._networks import sorting_pairs
+from calcore.kernels._singled_out import flat
 from calcore.kernels._whole import whole_span
 from calcore.kernels.ramp_fit_parts import fit_odd
 
@@ -322,16 +322,11 @@ def fit_ordinary(
     length, places = stop - start, np.flatnonzero(odd)
     middle = sorting_pairs(max(length - 1, 1), ((length - 2) // 2, (length - 1) // 2))
     fit_odd(
-        _flat(data), _flat(groupdq), _flat(pixeldq), _flat(gain), _flat(noise), _flat(dark),
-        _flat(zeroframe), places, weights, middle, group_time_s, (n_frames + 1) / 2 * frame_time_s,
+        flat(data), flat(groupdq), flat(pixeldq), flat(gain), flat(noise), flat(dark),
+        flat(zeroframe), places, weights, middle, group_time_s, (n_frames + 1) / 2 * frame_time_s,
         frame_time_s, suppress_one_group, trim_each, first_group, last_group, start, stop,
-        _flat(rate), _flat(dq), _flat(integrations), _flat(integrations_dq),
+        flat(rate), flat(dq), flat(integrations), flat(integrations_dq),
         np.empty((n_group, _FEW)), np.empty((n_group, _FEW)), np.empty((n_int + 1, _FEW)),
         np.empty((n_int + 1, _FEW), np.uint8), np.empty((2, n_group)), np.empty(n_group, np.uint8),
     )  # fmt: skip
     return RampFit(rate[0], rate[1], rate[2], rate[3], dq, integrations, integrations_dq)
-
-
-def _flat(planes: NDArray[Any]) -> NDArray[Any]:
-    """Return contiguous planes (..., ny, nx) as (..., n_pixel), without a copy."""
-    return planes.reshape(*planes.shape[:-2], planes.shape[-2] * planes.shape[-1])
