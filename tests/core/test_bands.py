@@ -182,6 +182,23 @@ def test_frames_beyond_the_memory_budget_lie_in_a_file_and_read_the_same(ramp, d
     assert np.array_equal(again.rate.data, Fit().apply(kept).rate.data)
 
 
+def test_small_planes_stay_in_memory(ramp):
+    # Four bytes of a sample are in `data`, one is in `groupdq`.
+    size = ramp.data.nbytes + ramp.groupdq.nbytes
+    for budget, in_files in (
+        (size + ramp.pixeldq.nbytes, []),
+        (size - 1, ["data"]),
+        (9, ["data", "groupdq"]),
+    ):
+        whole = collect(Chain(ramp), rows(6), 1, Tally(), memory_budget=budget)
+        planes = {name: getattr(whole, name) for name in ("data", "groupdq", "pixeldq")}
+        assert [
+            name for name, plane in planes.items() if isinstance(plane, ScratchPlane)
+        ] == in_files
+        for name, plane in planes.items():
+            assert np.array_equal(plane, getattr(ramp, name))
+
+
 class TestScratchPlanes:
     @pytest.fixture
     def values(self, rng):

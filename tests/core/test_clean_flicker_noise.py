@@ -20,6 +20,8 @@ from calcore.model import ExposureType, Facts, Meta
 from calcore.model.reference import Flat, Gain, ReadNoise, SceneMask, UserMask
 from calcore.registry.manager import manager
 from calcore.registry.questions import References
+from calcore.run.room import RunnersRoom
+from calcore.run.scratch import ScratchPlane
 from calcore.steps._flicker_noise import FlickerResult
 from calcore.steps.detector.clean_flicker_noise import CleanFlickerNoise
 from calcore.testing.contract import Case, StepContract
@@ -211,6 +213,23 @@ def test_a_time_series_tells_its_scene_from_the_noise(detector_ramp, rng):
     np.testing.assert_allclose(
         rise.mean(axis=(1, 2)), (20 + (scene - 20) * brighter[:, 0]).mean(axis=(1, 2)), rtol=0.02
     )
+
+
+@pytest.mark.parametrize("background", ["median", "model", "median_image"])
+def test_frames_in_files_give_the_same_bits(detector_ramp, rng, background):
+    ramp, _ = striped(detector_ramp, rng)
+    ramp.data[0, 2, 5, 6] = np.nan
+    step = CleanFlickerNoise(background_method=background, save_noise=True)
+    expected = step(ramp, **references((48, 64)))
+    data = RunnersRoom(budget=0).plane(ramp.data.shape, np.float32)
+    for place in np.ndindex(ramp.data.shape[:2]):
+        data[place] = ramp.data[place]
+    room = RunnersRoom(budget=0)
+    found = step(ramp.replace(data=data), **references((48, 64)), room=room)
+    assert isinstance(found.ramp.data, ScratchPlane)
+    np.testing.assert_array_equal(np.asarray(found.ramp.data), expected.ramp.data)
+    np.testing.assert_array_equal(found.flicker_noise.data, expected.flicker_noise.data)
+    np.testing.assert_array_equal(expected.flicker_noise.data, ramp.data - expected.ramp.data)
 
 
 def test_a_series_without_a_source_or_without_a_rate_has_no_excess(rng):

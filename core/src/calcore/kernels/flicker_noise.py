@@ -53,13 +53,15 @@ def clean(
     flat: Values | None = None,
     scene: MedianScene | None = None,
     keep: bool = False,
+    out: Values | None = None,
 ) -> Cleaned:
     """Take flicker noise out of ramps.
 
     Parameters
     ----------
     data : float32 (n_int, n_group, ny, nx)
-        Signal [DN]. A sample that is not finite stays so, and leaves those after it alone.
+        Signal [DN], asked for by integration and group. A sample that is not finite stays so, and
+        leaves those after it alone.
     groupdq : uint8 (n_int, n_group, ny, nx)
         Flags; a sample with DO_NOT_USE or JUMP_DET tells nothing of the noise of its group.
     usable : bool (1 or n_int, ny, nx)
@@ -79,6 +81,8 @@ def clean(
         Background of each difference, in place of one found from it.
     keep : bool
         Return background and noise as well.
+    out : float32 (n_int, n_group, ny, nx), optional
+        Where the ramps go, group after group.
 
     Returns
     -------
@@ -86,37 +90,43 @@ def clean(
         The first group of each integration is as it was. A group without a pixel that counts is
         given the noise of the last one that has some.
     """
-    out = data.copy()
-    levels = np.zeros_like(data) if keep else None
+    cleaned = np.empty(data.shape, np.float32) if out is None else out
+    levels, noises = (np.zeros(data.shape, np.float32) if keep else None for _ in range(2))
     for integration in range(data.shape[0]):
         counted = usable[min(integration, usable.shape[0] - 1)]
-        raw, new = data[integration], out[integration]
-        lost, last = np.zeros(raw.shape[1:], np.float32), 0
-        for group in range(1, raw.shape[0]):
-            difference = raw[group] - raw[last]
+        before = after = cleaned[integration, 0] = data[integration, 0]
+        lost, last = np.zeros(before.shape, np.float32), 0
+        if noises is not None:
+            noises[integration, 0] = before - before  # no number stays none
+        for group in range(1, data.shape[1]):
+            raw = data[integration, group]
+            difference = raw - before
             if flat is not None:
                 difference /= flat
             good = counted & np.isfinite(difference)
             good &= (groupdq[integration, group] & _SPOILT) == 0
-            if not good.any():
-                np.subtract(raw[group], lost, out=new[group])
-                continue
-            known = None if scene is None else scene.difference(integration, last, group)
-            if known is not None and flat is not None:
-                known /= flat
-            level, noise = _parts(difference, good, find_noise, n_sigma, known, background, box)
-            rest = ((difference - level) - noise) + level
-            if flat is not None:
-                rest *= flat
-                noise = noise * flat
-            lost += noise
-            np.add(new[last], rest, out=new[group])
-            last = group
-            # A sample that is no number must not spoil the groups that follow.
-            np.copyto(new[group], raw[group] - lost, where=~np.isfinite(new[group]))
-            if levels is not None:
-                levels[integration, group] = level
-    return Cleaned(out, levels, data - out if keep else None)
+            if good.any():
+                known = None if scene is None else scene.difference(integration, last, group)
+                if known is not None and flat is not None:
+                    known /= flat
+                level, noise = _parts(difference, good, find_noise, n_sigma, known, background, box)
+                rest = ((difference - level) - noise) + level
+                if flat is not None:
+                    rest *= flat
+                    noise = noise * flat
+                lost += noise
+                new = after + rest
+                # A sample that is no number must not spoil the groups that follow.
+                np.copyto(new, raw - lost, where=~np.isfinite(new))
+                before, after, last = raw, new, group
+                if levels is not None:
+                    levels[integration, group] = level
+            else:
+                new = raw - lost
+            cleaned[integration, group] = new
+            if noises is not None:
+                noises[integration, group] = raw - new
+    return Cleaned(cleaned, levels, noises)
 
 
 def whole_flat(flat: Values) -> Values:

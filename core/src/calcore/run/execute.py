@@ -78,12 +78,13 @@ class Execution:
         StepFailed
             A step raised an error; what was written before it stays.
         """
-        for built in slots:
+        for number, built in enumerate(slots):
             if built.skip:
                 self._skipped(built)
                 flow = _mark(flow, built, "SKIPPED") if self._chain is None else flow
                 continue
-            flow = self._do(flow, built)
+            after = next((later for later in slots[number + 1 :] if not later.skip), None)
+            flow = self._do(flow, built, after)
         return self._flush(flow, only_written=True)
 
     def _skipped(self, built: BuiltSlot) -> None:
@@ -96,7 +97,8 @@ class Execution:
         self.outcomes.append(outcome)
         self.progress.slot_finished(self.product, outcome)
 
-    def _do(self, flow: Any, built: BuiltSlot) -> Any:
+    def _do(self, flow: Any, built: BuiltSlot, after: BuiltSlot | None) -> Any:
+        """Do a slot, or add it to the chain; `after` is the next one that will be done."""
         assert built.step is not None
         slot, step = built.slot, built.step
         rows = None
@@ -114,7 +116,7 @@ class Execution:
             self._ahead[slot.name] = time.perf_counter() - begun
         self._pending.append(built)
         if step.planes(chain.meta) or slot.runs("save") or slot.name in self.watched:
-            flow = self._flush(flow)
+            flow = self._flush(flow, in_parts=after is not None and after.diet.room is not None)
         return flow
 
     def _flush(self, flow: Any, *, only_written: bool = False, in_parts: bool = False) -> Any:

@@ -12,9 +12,16 @@ from calcore.model import Record, Window
 from calcore.model.layout import Plane, fields_of
 from calcore.run.scratch import ScratchPlane
 
+_SMALL = 3
+"""A plane that takes less than this part of the memory there is stays there."""
+
 
 class Frames:
-    """Whole frames that fill up part by part, in memory or, if they are too big, in a file."""
+    """Whole frames that fill up part by part, in memory or, if they are too big, in files.
+
+    Planes of samples that need more than `memory_budget` [byte] in all are kept in files, but for
+    small ones.
+    """
 
     def __init__(self, frame: Window, memory_budget: int | None) -> None:
         self._frame, self._budget = frame, memory_budget
@@ -43,10 +50,12 @@ class Frames:
             (path, name): ((*values.shape[:-2], *size), values.dtype)
             for path, name, values in _planes(result)
         }
-        total = sum(math.prod(shape) * dtype.itemsize for shape, dtype in shapes.values())
-        spill = self._budget is not None and total > self._budget
+        sizes = {key: math.prod(shape) * dtype.itemsize for key, (shape, dtype) in shapes.items()}
+        least = math.inf
+        if self._budget is not None and sum(sizes.values()) > self._budget:
+            least = self._budget / _SMALL
         for key, (shape, dtype) in shapes.items():
-            if spill and len(shape) > 2:
+            if sizes[key] > least and len(shape) > 2:
                 self._planes[key] = ScratchPlane(shape, dtype)
             else:
                 self._planes[key] = np.empty(shape, dtype)

@@ -56,6 +56,9 @@ class ScratchPlane:
             ) from error
         weakref.finalize(self, self._file.close)
 
+    def __len__(self) -> int:
+        return self.shape[0]
+
     def put(self, values: NDArray[Any], window: Window) -> None:
         """Write a part of the plane that has not been written yet."""
         with self._lock:

@@ -18,7 +18,7 @@ from calcore.model.reference import (
     UserMask,
 )
 from calcore.parameters import Doc, Range, Unit
-from calcore.step import Step
+from calcore.step import ALONE, Room, Step
 from calcore.steps._flicker_choice import WORKS, chosen, limits_of
 from calcore.steps._flicker_noise import (
     FlickerResult,
@@ -116,6 +116,7 @@ class CleanFlickerNoise(Step):
         mask: UserMask | None = None,
         scene: SceneMask | None = None,
         traces: SpectralTraces | None = None,
+        room: Room = ALONE,
     ) -> Ramp | FlickerResult:
         """Return the ramp without the noise [DN], and what is to be saved."""
         own = replace(self, **chosen(ramp, gain, readnoise, flat)) if self.autoparam else self
@@ -128,17 +129,17 @@ class CleanFlickerNoise(Step):
                 ramp, gain, readnoise, n_sigma=self.n_sigma, each=not self.single_mask, scene=scene,
                 fit_histogram=self.fit_histogram, science=science, traces=traces, response=response,
             )  # fmt: skip
-        method, series = own.background_method, None
-        if method == "median_image":
-            series = series_of(ramp, gain, readnoise)
+        method = own.background_method
+        series = series_of(ramp, gain, readnoise) if method == "median_image" else None
         noise = noise_finder(
             ramp, frequencies=self.fit_method == "fft", by_amplifier=own.fit_by_channel,
             displaced=self.displaced_smoothing,
         )  # fmt: skip
+        keep = self.save_background or self.save_noise
         cleaned = clean(
             ramp.data, ramp.groupdq, usable, noise, n_sigma=self.n_sigma, flat=response,
-            background=None if method == "median_image" else method, scene=series,
-            box=self.background_box_size, keep=self.save_background or self.save_noise,
+            background=None if method == "median_image" else method, scene=series, keep=keep,
+            box=self.background_box_size, out=room.plane(ramp.data.shape, np.float32),
         )  # fmt: skip
         plane = (usable if len(usable) > 1 else usable[0]).astype(np.float32)
         return with_layers(
