@@ -6,7 +6,7 @@ import pytest
 from calcore.errors import StepSkipped
 from calcore.flags import DQ
 from calcore.kernels.line_noise import LineSums, line_offsets
-from calcore.model import Meta
+from calcore.model import Meta, Window
 from calcore.model.reference import Gain, ReadNoise
 from calcore.steps.detector.line_noise import LineNoise
 from calcore.testing.contract import Case, StepContract
@@ -115,6 +115,20 @@ def test_bands_add_up(rng):
     whole = summed(data)
     parts = [summed(data[:, :, rows]) for rows in (slice(0, 10), slice(10, 24))]
     np.testing.assert_array_equal(np.concatenate(parts, axis=-1), whole)
+
+
+@pytest.mark.parametrize("axes", [(1, 2), (2, 1)])
+def test_tiles_of_long_series_give_the_same_bits(detector_ramp, rng, monkeypatch, axes):
+    _, data = exposure(rng, shape=(40, 64))
+    ramp = detector_ramp(data, axes=axes, border=0, outputs=2)
+    given, frame, step = references((40, 64)), Window.whole(40, 64), LineNoise()
+    whole = step.prepare(ramp.meta, iter([ramp]), **given)
+    monkeypatch.setattr("calcore.steps.detector.line_noise._NARROW", 7)
+    monkeypatch.setattr("calcore.steps.detector.line_noise._SAMPLES", 20 * 64)
+    tiles = step.regions(ramp.meta, frame)
+    assert {tile.shape for tile in tiles} == {(32, 7), (32, 1), (8, 7), (8, 1)}
+    parts = map(ramp.cut, tiles)
+    np.testing.assert_array_equal(step.prepare(ramp.meta, parts, **given).values, whole.values)
 
 
 def test_flagged_samples_bad_pixels_and_nan_do_not_count(rng):

@@ -79,7 +79,7 @@ class LineSums:
         along_x: bool,
         each: Each = in_turn,
     ) -> Values:
-        """Add the pixels of a band of rows.
+        """Add the pixels of a part of the frame.
 
         Parameters
         ----------
@@ -93,10 +93,10 @@ class LineSums:
         gain, noise : float32 (ny, nx)
             Gain [electron/DN], and noise of the difference of two groups without light [DN]; a pixel
             without a positive one of either does not count.
-        amplifier : int64 (nx, or ny of the band)
+        amplifier : int64 (nx or ny)
             Which amplifier reads each place along a line.
         first_line : int
-            Line of the band's first row where lines are rows.
+            Line of the first row where lines are rows, else of the first column.
         along_x : bool
             True if lines are rows, else columns.
         each : callable
@@ -111,11 +111,12 @@ class LineSums:
         with np.errstate(invalid="ignore"):
             known = good & (gain > 0) & (noise > 0)
         rows, columns = data.shape[2:]
+        wide = min(_COLUMNS, -(-columns // 2))
 
         def work(start: int) -> None:
             part = start, min(start + _ROWS, rows), 0, columns
             if not along_x:
-                part = 0, rows, start, min(start + _COLUMNS, columns)
+                part = 0, rows, start, min(start + wide, columns)
             width = part[3] - part[2]
             room = np.empty((len(data), width), np.float32), np.empty((4, width))
             _add(
@@ -123,7 +124,7 @@ class LineSums:
                 self.sums, rises, *room,
             )  # fmt: skip
 
-        each(work, range(0, rows, _ROWS) if along_x else range(0, columns, _COLUMNS))
+        each(work, range(0, rows, _ROWS) if along_x else range(0, columns, wide))
         return rises
 
 
@@ -234,18 +235,18 @@ def _sum_along(steps: F4x2, rise: F8x1, weight: F8x1, limit: F8x1, amplifier: I8
 
 @helper
 def _sum_across(steps: F4x2, rise: F8x1, weight: F8x1, limit: F8x1, i: int, g: int, part: int,
-                left: int, out_sums: F8x5) -> None:  # fmt: skip
+                first_line: int, out_sums: F8x5) -> None:  # fmt: skip
     """Add the pixels of a row to the sums of the lines that cross it."""
     for k in range(unsigned(rise.size)):
-        x = unsigned(left) + k
+        line = unsigned(first_line) + k
         rest = steps[i, k] - rise[k]
         counts = abs(rest) <= limit[k]
         own, shown = weight[k] if counts else 0.0, rest if counts else 0.0
-        out_sums[_WEIGHT, i, g, part, x] += own
-        out_sums[_RISE, i, g, part, x] += own * rise[k]
-        out_sums[_REST, i, g, part, x] += own * shown
-        out_sums[_RISE_RISE, i, g, part, x] += own * rise[k] * rise[k]
-        out_sums[_RISE_REST, i, g, part, x] += own * rise[k] * shown
+        out_sums[_WEIGHT, i, g, part, line] += own
+        out_sums[_RISE, i, g, part, line] += own * rise[k]
+        out_sums[_REST, i, g, part, line] += own * shown
+        out_sums[_RISE_RISE, i, g, part, line] += own * rise[k] * rise[k]
+        out_sums[_RISE_REST, i, g, part, line] += own * rise[k] * shown
 
 
 @kernel
@@ -279,5 +280,5 @@ def _add(data: F4x4, groupdq: U1x4, good: B1x2, gain: F4x2, noise: F4x2, amplifi
                         out_steps, rise, weight, limit, amplifier, i, g, line, left, out_sums
                     )
                 else:
-                    part = amplifier[y]
-                    _sum_across(out_steps, rise, weight, limit, i, g, part, left, out_sums)
+                    part, line = amplifier[y], first_line + left
+                    _sum_across(out_steps, rise, weight, limit, i, g, part, line, out_sums)

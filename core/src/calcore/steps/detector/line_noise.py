@@ -17,6 +17,8 @@ from calcore.step import ALONE, Room, Rows, Step
 
 _ROWS, _SAMPLES = 32, 1 << 23
 """Largest parts that are looked at together: rows, and samples of all integrations."""
+_NARROW = 64
+"""Fewest columns of tiles, which steps before may have to look beyond."""
 _DARK = 5.0
 """Percentage of pixels that are taken to show no source."""
 _UNUSABLE = np.uint32(DQ.DO_NOT_USE | DQ.REFERENCE_PIXEL)
@@ -56,14 +58,12 @@ class LineNoise(Step):
         return Rows()
 
     def regions(self, meta: Meta, frame: Window) -> Iterable[Window]:
-        """All rows; a few at a time need little memory."""
-        rows, columns = frame.frame_rows, frame.frame_columns
-        high = _SAMPLES // (meta.n_integrations * meta.n_groups * columns)
-        high = min(max(high, 1), _ROWS)
-        return [
-            Window(start, min(start + high, rows), 0, columns, rows, columns)
-            for start in range(0, rows, high)
-        ]
+        """All pixels: a few rows at a time, or tiles where these would be very few."""
+        samples = meta.n_integrations * meta.n_groups
+        rows, columns = min(_SAMPLES // (samples * frame.frame_columns), _ROWS), frame.frame_columns
+        if 2 * rows < min(_ROWS, frame.frame_rows):
+            rows, columns = _ROWS, max(_SAMPLES // (samples * _ROWS), _NARROW)
+        return list(frame.tiles(rows, columns))
 
     def prepare(
         self,
@@ -88,7 +88,8 @@ class LineNoise(Step):
             rise = found.add(
                 part.data, part.groupdq, (part.pixeldq & _UNUSABLE) == 0, gain.cut(frame).data,
                 noise, amplifier[frame.columns if along_x else frame.rows],
-                first_line=frame.row_start, along_x=along_x, each=room.each,
+                first_line=frame.row_start if along_x else frame.column_start,
+                along_x=along_x, each=room.each,
             )  # fmt: skip
             rises.append(rise[np.isfinite(rise)])
         assert found is not None
