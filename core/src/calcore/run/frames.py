@@ -12,8 +12,8 @@ from calcore.model import Record, Window
 from calcore.model.layout import Plane, fields_of
 from calcore.run.scratch import ScratchPlane
 
-_SMALL = 3
-"""A plane that takes less than this part of the memory there is stays there."""
+_SMALL = 1 << 26
+"""Planes that take less [byte], and less than a third of the memory there is, stay there."""
 
 
 class Frames:
@@ -53,7 +53,7 @@ class Frames:
         sizes = {key: math.prod(shape) * dtype.itemsize for key, (shape, dtype) in shapes.items()}
         least = math.inf
         if self._budget is not None and sum(sizes.values()) > self._budget:
-            least = self._budget / _SMALL
+            least = min(self._budget / 3, _SMALL)
         for key, (shape, dtype) in shapes.items():
             if sizes[key] > least and len(shape) > 2:
                 self._planes[key] = ScratchPlane(shape, dtype)
