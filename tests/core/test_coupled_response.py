@@ -103,6 +103,23 @@ def test_saturated_samples_and_nan_neither_give_nor_change():
     assert not np.array_equal(result, alone)
 
 
+def test_it_may_be_written_over_what_is_corrected():
+    measured = ramp_of(shared(bent(star())))
+    alone, result = corrected(measured)
+    flags, area = np.zeros(measured.shape, np.uint8), (0, SIZE, 0, SIZE)
+    over = share_linearly(measured, alone, flags, polynomials(), UNDOES, area, out=alone)
+    assert over is alone
+    np.testing.assert_array_equal(over, result)
+
+
+@pytest.mark.parametrize("beside", [(10, 12), (12, 12), (11, 11), (11, 13)])
+def test_a_neighbour_that_is_no_number_hides_no_contrast(beside):
+    measured = ramp_of(shared(bent(star())))
+    measured[0, 0][beside] = np.nan
+    alone, result = corrected(measured)
+    assert result[0, 0, 11, 12] > alone[0, 0, 11, 12]
+
+
 class TestSharedLinearity(StepContract):
     @pytest.fixture(autouse=True)
     def given(self, detector_ramp, rng):

@@ -12,83 +12,84 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calcore.flags import DQ
-from calcore.kernels._jit import F4x2, F4x3, F4x4, F8x2, I8x1, U1x1, U1x2, U1x4, helper, kernel
+from calcore.kernels._jit import F4x1, F4x4, F8x3, I8x1, U1x1, U1x4, helper, kernel, unsigned
 
-_SATURATED = int(DQ.SATURATED)
+_SATURATED = np.uint8(DQ.SATURATED)
+_PIECE = 32  # pixels that are looked at together for whether any differs from a neighbour
 
 
 @helper
 def _contrasts(
-    plane: F4x2, flags: U1x2, area: I8x1, least: float, y: int, out_near: U1x1, out_place: I8x1
-) -> int:
-    """List the pixels of a row that differ from a neighbour by `least`; return how many."""
-    left, last, limit = area[2], area[3] - 1, np.float32(least)
-    lower, upper = max(y - 1, area[0]), min(y + 1, area[1] - 1)
-    # A look at many at once: few are left, and among them whatever is no number.
-    for x in range(plane.shape[1] - 2):
-        here = plane[y, x + 1]
-        calm = (abs(plane[y, x] - here) < limit) & (abs(plane[y, x + 2] - here) < limit)
-        calm &= (abs(plane[lower, x + 1] - here) < limit) & (
-            abs(plane[upper, x + 1] - here) < limit
-        )
-        out_near[x + 1] = not calm
-    out_near[left], out_near[last] = 1, 1
-    count = 0
-    for x in range(left, last + 1):
-        if out_near[x]:
-            here = plane[y, x]
-            before, after = plane[y, max(x - 1, left)], plane[y, min(x + 1, last)]
-            below, above = plane[lower, x], plane[upper, x]
-            most = max(abs(before - here), abs(after - here), abs(below - here), abs(above - here))
-            if most >= least and not flags[y, x] & _SATURATED:
-                out_place[count] = x
-                count += 1
+    measured: F4x4, groupdq: U1x4, area: I8x1, least: float, i: int, g: int, y: int, count: int,
+    out_near: U1x1, out_place: I8x1,
+) -> int:  # fmt: skip
+    """Add the pixels of a row that differ from a neighbour by `least` to a list; return its length.
+
+    NaN differs from nothing. Saturated pixels are not listed.
+    """
+    at, after, width = unsigned(area[2]), unsigned(area[2] + 1), area[3] - area[2]
+    lower, upper, limit = max(y - 1, area[0]), min(y + 1, area[1] - 1), np.float32(least)
+    for x in range(unsigned(width)):
+        here = measured[i, g, y, at + x]
+        near = abs(measured[i, g, lower, at + x] - here) >= limit
+        out_near[x] = near | (abs(measured[i, g, upper, at + x] - here) >= limit)
+    for x in range(unsigned(width - 1)):
+        step = measured[i, g, y, after + x] - measured[i, g, y, at + x]
+        out_near[x] |= np.uint8(abs(step) >= limit)
+    for x in range(unsigned(width - 1)):
+        step = measured[i, g, y, after + x] - measured[i, g, y, at + x]
+        out_near[np.uint64(1) + x] |= np.uint8(abs(step) >= limit)
+    for first in range(0, width, _PIECE):
+        some, size = np.uint8(0), min(_PIECE, width - first)
+        for x in range(unsigned(size)):
+            some |= out_near[unsigned(first) + x]
+        for x in range(unsigned(size if some else 0)):
+            # Without a branch, which could not be foretold.
+            column = unsigned(first) + x
+            saturated = groupdq[i, g, y, at + column] & _SATURATED != 0
+            out_place[unsigned(count)] = y * measured.shape[3] + area[2] + np.int64(column)
+            count += int(np.int64(out_near[column]) & np.int64(not saturated))
     return count
 
 
 @kernel
 def _correct(
-    measured: F4x4, groupdq: U1x4, coefficients: F4x3, weights: F4x4, area: I8x1, least: float,
-    linear: F4x4, out: F4x4, out_near: U1x1, out_place: I8x1, out_room: F8x2,
+    measured: F4x4, groupdq: U1x4, terms: F8x3, weights: F4x4, area: I8x1, least: float,
+    linear: F4x4, out: F4x4, out_near: U1x1, out_place: I8x1, out_value: F4x1,
 ) -> None:  # fmt: skip
-    integrations, groups, rows, columns = measured.shape
+    """Write what changes, one plane after the other; `out` may be `linear`."""
+    integrations, groups, _, columns = measured.shape
     height, width, each, _ = weights.shape
-    slope, total = out_room[0], out_room[1]
     for i in range(integrations):
         for g in range(groups):
-            raw, flat, flags = measured[i, g], linear[i, g], groupdq[i, g]
-            for y in range(rows):
-                for x in range(columns):
-                    out[i, g, y, x] = flat[y, x]
-                if y < area[0] or y >= area[1] or area[2] >= area[3]:
-                    continue
-                count = _contrasts(raw, flags, area, least, y, out_near, out_place)
-                for n in range(count):
-                    x = out_place[n]
-                    signal = np.float64(raw[y, x])
-                    # The derivative of the pixel's polynomial.
-                    slope[n], total[n] = 0.0, 0.0
-                    for k in range(coefficients.shape[0] - 1, 0, -1):
-                        slope[n] = slope[n] * signal + k * coefficients[k, y, x]
-                for j in range(height):
-                    v = y - (j - height // 2)
-                    if not area[0] <= v < area[1]:
-                        continue
-                    for k in range(width):
-                        for n in range(count):
-                            x = out_place[n]
-                            u = x - (k - width // 2)
-                            inside = area[2] <= u < area[3]
-                            u = u if inside else x
-                            step = (flat[v, u] - np.float64(flat[y, x])) - slope[n] * (
-                                raw[v, u] - raw[y, x]
-                            )
-                            weight = weights[j, k, y, x] if each > 1 else weights[j, k, 0, 0]
-                            gives = inside and not flags[v, u] & _SATURATED and np.isfinite(step)
-                            total[n] -= weight * step if gives else 0.0
-                for n in range(count):
-                    x = out_place[n]
-                    out[i, g, y, x] = np.float64(flat[y, x]) + total[n]
+            count = 0
+            for y in range(area[0], area[1]):
+                known = count
+                count = _contrasts(
+                    measured, groupdq, area, least, i, g, y, count, out_near, out_place
+                )  # fmt: skip
+                lowest = max(0, y + height // 2 - area[1] + 1)
+                highest = min(height, y + height // 2 - area[0] + 1)
+                for n in range(known, count):
+                    place = out_place[n] - y * columns
+                    x = unsigned(place)
+                    bent, flat = measured[i, g, y, x], np.float64(linear[i, g, y, x])
+                    slope, total = 0.0, 0.0
+                    for k in range(terms.shape[0]):
+                        slope = slope * bent + terms[k, y, x]
+                    first = max(0, place + width // 2 - area[3] + 1)
+                    end = min(width, place + width // 2 - area[2] + 1)
+                    w, z = (unsigned(y), x) if each > 1 else (unsigned(0), unsigned(0))
+                    for j in range(lowest, highest):
+                        v = unsigned(y + height // 2 - j)
+                        for k in range(first, end):
+                            u = unsigned(place + width // 2 - k)
+                            step = linear[i, g, v, u] - flat - slope * (measured[i, g, v, u] - bent)
+                            gives = (groupdq[i, g, v, u] & _SATURATED == 0) & (step - step == 0)
+                            total -= weights[j, k, w, z] * step if gives else 0.0
+                    out_value[n] = flat + total
+            for n in range(count):
+                out[i, g, out_place[n] // columns, out_place[n] % columns] = out_value[n]
 
 
 def share_linearly(
@@ -100,6 +101,7 @@ def share_linearly(
     area: tuple[int, int, int, int],
     *,
     least: float = 500.0,
+    out: NDArray[np.float32] | None = None,
 ) -> NDArray[np.float32]:
     """Return the linear signals that pixels would share if their response were linear.
 
@@ -119,15 +121,24 @@ def share_linearly(
     least : float
         Pixels whose neighbours differ by less stay as they are: below a hundredth of a DN [DN].
 
+    out : float32 (n_int, n_group, ny, nx), optional
+        Where the result is to be; it may be `linear` itself, which saves a copy.
+
     Returns
     -------
     float32 (n_int, n_group, ny, nx)
     """
-    out, columns = np.empty_like(linear), linear.shape[-1]
+    if out is None:
+        out = np.empty_like(linear)
+    if out is not linear:
+        out[...] = linear
     if weights.ndim == 2:
         weights = np.ascontiguousarray(weights[:, :, None, None])
+    powers = np.arange(len(coefficients) - 1, 0, -1.0)[:, None, None]
+    pixels, columns = linear[0, 0].size, linear.shape[-1]
     _correct(
-        measured, groupdq, coefficients, weights, np.array(area, np.int64), least, linear, out,
-        np.empty(columns, np.uint8), np.empty(columns, np.int64), np.empty((2, columns)),
+        measured, groupdq, powers * coefficients[:0:-1], weights, np.array(area, np.int64), least,
+        linear, out, np.empty(columns, np.uint8), np.empty(pixels + 1, np.int64),
+        np.empty(pixels, np.float32),
     )  # fmt: skip
     return out

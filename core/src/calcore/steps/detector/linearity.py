@@ -112,7 +112,7 @@ class Linearity(Neighbours, Step):
                 part: Ramp, raw: Float, linear: Float, groupdq: GroupFlags, terms: Float
             ) -> Float:
                 area, kernel = kernel_in(part, ipc)
-                return share_linearly(raw, linear, groupdq, terms, kernel, area)
+                return share_linearly(raw, linear, groupdq, terms, kernel, area, out=linear)
 
             data = self.on_stripes(shared, ramp, ramp.data, data, ramp.groupdq, forward)
         zeroframe = ramp.zeroframe
