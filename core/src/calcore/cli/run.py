@@ -36,6 +36,12 @@ def _telling(function: F) -> F:
 
 @click.command(epilog=_EXAMPLES)
 @request_options
+@click.option(
+    "--replay",
+    type=click.Path(path_type=Path, readable=False),
+    metavar="FILE",
+    help="Do a run again as its manifest, or one of its products, tells.",
+)
 @_telling
 def run(inputs: tuple[Path, ...], **options: Any) -> None:
     """Calibrate exposures, from raw ramps to mosaics.

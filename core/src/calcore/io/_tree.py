@@ -27,6 +27,8 @@ _TAG = re.compile(rb"![<\w][\w:./,@>-]*")
 _PLAIN_TAG = re.compile(
     rb"!(?:core/|<tag:stsci\.edu:asdf/core/)(?:asdf|software|extension_metadata)-[\d.]+>?"
 )
+_EXTENSION = re.compile(rb" *- !core/extension_metadata-[\d.]+\n(?:    .*\n)+")
+_EXTENSIONS = re.compile(rb"(?:" + _EXTENSION.pattern + rb")+")
 _HEADER = b"#ASDF 1.0.0\n#ASDF_STANDARD 1.6.0\n%YAML 1.1\n%TAG ! tag:stsci.edu:asdf/\n--- !core/asdf-1.1.0\n"
 _END = b"\n...\n"
 _INTERNAL = frozenset({"asdf_library", "_fits_hash", "extra_fits"})
@@ -276,7 +278,12 @@ def tree_bytes(tree: Mapping[str, Any]) -> bytes:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         asdf.AsdfFile(dict(tree)).write_to(buffer)
-    return buffer.getvalue()
+    return _EXTENSIONS.sub(_sorted, buffer.getvalue(), count=1)
+
+
+def _sorted(listed: re.Match[bytes]) -> bytes:
+    """Return the list of asdf's extensions in order: asdf has another order in each process."""
+    return b"".join(sorted(_EXTENSION.findall(listed[0])))
 
 
 def tree_cards(content: bytes) -> list[Card]:

@@ -38,6 +38,9 @@ def account_of(shop: Prepared, ended: Sequence[SlotOutcome]) -> Tree:
         for slot, built in zip(tree["slots"], shop.slots, strict=True)
     ]
     kept = {name: tree[name] for name in _KEPT if name in tree}
+    if shop.job.association is not None:
+        place = str(shop.job.association.path.absolute())
+        kept["association"] = {**tree["association"], "path": place}
     return {**kept, "inputs": _inputs(tree["inputs"], shop.job.members), "steps": steps}
 
 

@@ -11,6 +11,7 @@ from calcore.registry.manager import manager
 from calcore.registry.questions import References, build_pipeline
 from calcore.registry.steps import step_class
 from calcore.run.graph import Job
+from calcore.run.pinned import as_it_was
 from calcore.run.request import Request
 from calcore.run.settings import (
     packages_of,
@@ -53,6 +54,9 @@ def choose_pipeline(job: Job, request: Request, only: str | None = None) -> Choi
     overrides = {**file.references, **request.references}
     pipeline = with_parameter_references(pipeline, job.meta, overrides, find)
     pipeline = with_user_settings(pipeline, request, file)
+    record = request.pinned.get(f"{job.name}:{pipeline.name}")
+    if record is not None:
+        pipeline = as_it_was(pipeline, record)
     return Choice(pipeline, profile, plugins.hook, find, overrides)
 
 

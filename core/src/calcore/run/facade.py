@@ -1,5 +1,6 @@
 """The three things users ask for: run, plan, and one step on one file."""
 
+import logging
 import time
 from collections.abc import Iterable
 from concurrent.futures import BrokenExecutor
@@ -29,11 +30,13 @@ from calcore.run.inputs import Inventory, gather
 from calcore.run.make import make, plan_of
 from calcore.run.manifest import Manifest
 from calcore.run.outcome import Outcome, ProductPlan, Progress, RunResult, Silence, Status
+from calcore.run.replay import FREE, replayed
 from calcore.run.request import Request
 from calcore.run.settings import packages_of, read_user_file
 from calcore.run.states import add_state, in_order
 from calcore.step import accepted
 
+_LOG = logging.getLogger(__name__)
 Inputs = str | PathLike[str] | Iterable[str | PathLike[str]]
 
 
@@ -47,7 +50,9 @@ def run(inputs: Inputs = ".", *, progress: Progress | None = None, **wishes: Any
     progress : Progress, optional
         Who wants to be told how far the run is.
     **wishes
-        Everything else that `Request` names.
+        Everything else that `Request` names. Or ``replay``, the manifest or a product of a run that
+        is to be done again, with what has no say in what products hold; inputs are then files and
+        folders to look in, too.
 
     Returns
     -------
@@ -59,6 +64,9 @@ def run(inputs: Inputs = ".", *, progress: Progress | None = None, **wishes: Any
     UsageError, FileInvalid, NoScienceData
         The request as a whole cannot be carried out.
     """
+    replay = wishes.pop("replay", None)
+    if replay is not None:
+        return _again(_path("replay", replay), inputs, wishes, progress or Silence())
     request = _request(inputs, wishes)
     return _run(request, progress or Silence(), only=None)
 
@@ -284,6 +292,32 @@ def _cluster(executor: Any, request: Request) -> dict[str, str]:
             f"the executor {request.executor} takes no scheduler; say --executor dask, too"
         )
     return given
+
+
+def _again(path: Path, inputs: Any, wishes: dict[str, Any], progress: Progress) -> RunResult:
+    """Do a run again, and say what is otherwise than it was."""
+    asked = _request(inputs, wishes)
+    usual = Request()
+    chosen = {
+        item.name
+        for item in fields(Request)
+        if item.name not in FREE and getattr(asked, item.name) != getattr(usual, item.name)
+    }
+    if chosen:
+        raise UsageError(
+            f"{' and '.join(sorted(chosen))} cannot be chosen beside a replay: {path.name} tells"
+        )
+    free = {name: value for name in FREE - {"inputs"} if (value := getattr(asked, name)) is not None
+            and value != getattr(usual, name)}  # fmt: skip
+    with replayed(path, asked.inputs, free) as replay:
+        for words in replay.differences:
+            _LOG.warning("otherwise than in the run replayed: %s", words)
+        request = replace(replay.request, pinned=replay.records)
+        result = _run(request, progress, replay.step)
+        otherwise = replay.otherwise(result.products)
+        for words in otherwise[len(replay.differences) :]:
+            _LOG.warning("otherwise than in the run replayed: %s", words)
+        return replace(result, differences=otherwise)
 
 
 def _with_states_added(outcome: Outcome) -> Outcome:

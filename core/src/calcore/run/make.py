@@ -44,7 +44,7 @@ _LOG = logging.getLogger(__name__)
 class Workshop:
     """A job with its pipeline built: plugins asked, settings in place, references opened.
 
-    `alone` tells that the pipeline is a single step, whose result tells not how all was made.
+    `only` is the single step that was asked for, if one was: its result tells not how all was made.
     """
 
     job: Job
@@ -54,7 +54,7 @@ class Workshop:
     pipeline: Pipeline
     slots: tuple[BuiltSlot, ...]
     profile: str
-    alone: bool = False
+    only: str | None = None
     written: list[Path] = field(default_factory=list)
     figures: list[Figure] = field(default_factory=list)
 
@@ -62,7 +62,9 @@ class Workshop:
     def tree(self) -> dict[str, Any]:
         """What the product's record says of how it was made."""
         job, request = self.job, self.request
-        return record_tree(job, request, self.pipeline, self.slots, self.profile, self.states)
+        return record_tree(
+            job, request, self.pipeline, self.slots, self.profile, self.states, self.only
+        )
 
     @property
     def main(self) -> Path:
@@ -105,9 +107,7 @@ def prepare(job: Job, request: Request, only: str | None = None) -> Workshop:
         alter=chosen.find.altered,
     )
     check_order(pipeline, slots)
-    return Workshop(
-        job, request, meta, chosen.hook, pipeline, slots, chosen.profile, only is not None
-    )
+    return Workshop(job, request, meta, chosen.hook, pipeline, slots, chosen.profile, only)
 
 
 def plan_of(job: Job, request: Request, only: str | None = None) -> ProductPlan:
@@ -357,7 +357,7 @@ def _check_free(shop: Workshop, path: Path) -> None:
         The file is there, or the folder cannot be made.
     """
     make_folder(path.parent)
-    if shop.alone and path.exists() and not shop.request.overwrite:
+    if shop.only is not None and path.exists() and not shop.request.overwrite:
         raise OutputProblem(path, "is there already; use --overwrite to replace it")
 
 

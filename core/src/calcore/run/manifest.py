@@ -13,7 +13,7 @@ import secrets
 import sys
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import fields
+from dataclasses import asdict, fields
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
@@ -146,6 +146,8 @@ def asked(request: Request) -> dict[str, Any]:
     """Return a request as plain values; places of files do not depend on where it was made."""
     told: dict[str, Any] = {}
     for item in fields(request):
+        if item.name == "pinned":
+            continue
         value = getattr(request, item.name)
         if item.name == "inputs":
             value = [str(path.absolute()) for path in value]
@@ -208,10 +210,7 @@ def _told(outcome: Outcome) -> dict[str, Any]:
         "why": outcome.why,
         "seconds": round(outcome.seconds, 4),
         "files": [str(path.absolute()) for path in outcome.files],
-        "figures": [
-            {"name": figure.name, "value": figure.value, "low": figure.low, "high": figure.high}
-            for figure in outcome.figures
-        ],
+        "figures": [asdict(figure) for figure in outcome.figures],
         "inputs": {},
         "steps": [],
         "chains": [

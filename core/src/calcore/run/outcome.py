@@ -150,11 +150,15 @@ class Outcome:
 
 @dataclass(frozen=True)
 class RunResult:
-    """How a run ended: `products` in the order they were made, and the manifest that tells more."""
+    """How a run ended: `products` in the order they were made, and the manifest that tells more.
+
+    `differences` are what was otherwise than in the run that this one is a replay of.
+    """
 
     products: tuple[Outcome, ...]
     seconds: float = 0.0
     manifest: Path | None = None
+    differences: tuple[str, ...] = ()
 
     @property
     def exit_status(self) -> int:

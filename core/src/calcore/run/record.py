@@ -30,11 +30,13 @@ def record_tree(
     slots: Sequence[BuiltSlot],
     profile: str,
     states: Mapping[str, Path],
+    step: str | None = None,
 ) -> Tree:
     """Return the record of one pipeline, for a product's ASDF tree.
 
     It names files without their folders and says what they hold, so that it is the same wherever
-    the product is made. `states` are the files of earlier exposures that slots begin with.
+    the product is made. `states` are the files of earlier exposures that slots begin with; `step`
+    is the single step that was asked for.
 
     Raises
     ------
@@ -52,6 +54,8 @@ def record_tree(
         },
         "slots": [_slot(built, states.get(built.slot.name)) for built in slots],
     }
+    if step is not None:
+        tree["step"] = step
     if job.association is not None:
         tree["association"] = _association(job.association, job.name)
     if request.config is not None and request.config.suffix == ".toml":
@@ -123,13 +127,14 @@ def _context() -> tuple[str, str]:
 
 def _association(association: Association, product: str) -> Tree:
     """Return what is needed to write an association of one product again."""
-    members = next(
-        item.members
+    name, members = next(
+        (item.name, item.members)
         for item in association.products
         if product in (item.name, *(exposure_root(member.file) for member in item.members))
     )
     return {
         "name": association.path.name,
+        "product": name,
         "type": association.type,
         "identity": association.identity,
         "pool": association.pool,

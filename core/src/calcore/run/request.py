@@ -53,6 +53,8 @@ class Request:
         Rows of a band; chosen from the size of the exposure by default. Results do not depend on it.
     overwrite : bool
         Make products again even if their record differs.
+    pinned : mapping
+        Records of products that are to be made as they were, by ``name:pipeline``; see `replay`.
 
     Raises
     ------
@@ -79,6 +81,7 @@ class Request:
     jobs: int | None = None
     band_rows: int | None = None
     overwrite: bool = False
+    pinned: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Refuse what would only be found out, or misread, much later."""
