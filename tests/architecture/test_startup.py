@@ -29,8 +29,9 @@ def cpu_seconds(*command):
     [
         ("import calcore", 0.2),
         ("import calcore.cli.app as app; app.commands(['--help'])", 0.3),
+        ("import calcore.cli.app as app; app.commands(['plugins', 'list'])", 1.0),
     ],
-    ids=["import", "help"],
+    ids=["import", "help", "plugins"],
 )
 def test_it_starts_at_once(code, limit_s):
     assert cpu_seconds("-c", code) < limit_s
@@ -42,8 +43,9 @@ def test_it_starts_at_once(code, limit_s):
         "import calcore",
         "import calcore.cli.app as app\ntry: app.commands(['--help'])\nexcept SystemExit: pass",
         "import calcore.cli.app as app\ntry: app.commands(['run', '-h'])\nexcept SystemExit: pass",
+        "import calcore.cli.app as app\ntry: app.commands(['plugins'])\nexcept SystemExit: pass",
     ],
-    ids=["import", "help", "run-help"],
+    ids=["import", "help", "run-help", "plugins"],
 )
 def test_nothing_heavy_is_imported(code):
     ask = (
@@ -51,6 +53,25 @@ def test_nothing_heavy_is_imported(code):
     )
     done = subprocess.run([sys.executable, "-c", ask], check=True, capture_output=True, text=True)
     assert not HEAVY & set(done.stderr.split())
+
+
+def test_pytest_loads_no_more_of_calcore_than_fixtures():
+    code = "import sys, pytest; before = set(sys.modules); import calcore.testing.fixtures\n"
+    code += "print(*sorted(set(sys.modules) - before))"
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    assert done.stdout.split() == ["calcore", "calcore.testing", "calcore.testing.fixtures"]
+
+
+def test_listing_packages_imports_none():
+    code = (
+        "import calcore.cli.app as app, sys\n"
+        "try: app.commands(['plugins', 'list', '-v'])\nexcept SystemExit: pass\n"
+        "print(*sys.modules, file=sys.stderr)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    assert "calcore-miri" in done.stdout
+    parts = ("calcore.steps", "calcore.step", "calcore_", "calcore.kernels", "calcore.io")
+    assert not [name for name in done.stderr.split() if name.startswith(parts)]
 
 
 def test_steps_of_stage_1_import_nothing_that_few_exposures_need():

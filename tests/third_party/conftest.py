@@ -4,15 +4,21 @@ No network is needed: the libraries are those of the environment that runs the t
 links; our own packages, which are installed there too, are left out.
 """
 
+import json
 import os
+import re
+import shutil
 import subprocess
 import sys
 import sysconfig
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
+from astropy.io import fits
 
 ROOT = Path(__file__).parents[2]
 HERE = Path(__file__).parent
@@ -36,13 +42,14 @@ class Environment:
     folders: tuple[Path, ...]
 
     def python(
-        self, *words: str | Path, cwd: Path, cache: Path | None = None
+        self, *words: str | Path, cwd: Path, cache: Path | None = None, **variables: str
     ) -> subprocess.CompletedProcess[str]:
         """Run Python there, with the reference files of `cache` if there is one."""
         kept = {k: v for k, v in os.environ.items() if not k.startswith(("PYTHON", "CRDS"))}
         if cache is not None:
             kept |= {"CRDS_PATH": str(cache), "CRDS_SERVER_URL": NO_SERVER}
             kept |= {"CRDS_OBSERVATORY": "jwst", "CRDS_READONLY_CACHE": "1"}
+        kept |= variables
         path = os.pathsep.join(map(str, self.folders))
         return subprocess.run(
             [sys.executable, "-S", *map(str, words)],
@@ -50,10 +57,19 @@ class Environment:
         )  # fmt: skip
 
     def calcore(
-        self, *words: str | Path, cwd: Path, cache: Path | None = None
+        self, *words: str | Path, cwd: Path, cache: Path | None = None, **variables: str
     ) -> subprocess.CompletedProcess[str]:
         """Run the command line there."""
-        return self.python("-c", COMMAND, *words, cwd=cwd, cache=cache)
+        return self.python("-c", COMMAND, *words, cwd=cwd, cache=cache, **variables)
+
+    def run(
+        self, visit: Path, *words: str | Path, cwd: Path, **variables: str
+    ) -> subprocess.CompletedProcess[str]:
+        """Calibrate a visit there, without pictures, into the folder ``out``."""
+        return self.calcore(
+            "run", visit, "-o", "out", "--no-pictures", *words,
+            cwd=cwd, cache=visit / "crds_cache", **variables,
+        )  # fmt: skip
 
     def with_folder(self, folder: Path) -> "Environment":
         """Return an environment that sees one more folder."""
@@ -95,6 +111,16 @@ def shadowed(
 
 
 @pytest.fixture(scope="session")
+def alone(clean: Environment, tmp_path_factory: pytest.TempPathFactory) -> Environment:
+    """Core, and nothing else of ours."""
+    folder = tmp_path_factory.mktemp("alone")
+    for path in clean.folders[0].glob("calcore*"):
+        if path.name == "calcore" or path.name.startswith("calcore-"):
+            (folder / path.name).symlink_to(path)
+    return Environment((folder, *clean.folders[1:]))
+
+
+@pytest.fixture(scope="session")
 def stranger(clean: Environment, tmp_path_factory: pytest.TempPathFactory) -> Environment:
     """The same, with a stranger's package."""
     folder = tmp_path_factory.mktemp("stranger")
@@ -102,25 +128,29 @@ def stranger(clean: Environment, tmp_path_factory: pytest.TempPathFactory) -> En
     return clean.with_folder(folder)
 
 
-@pytest.fixture
-def package(tmp_path: Path) -> Callable[..., Path]:
-    """Return a function that writes a tiny installed package and returns its folder."""
+@pytest.fixture(scope="session")
+def broken(clean: Environment, tmp_path_factory: pytest.TempPathFactory) -> Environment:
+    """Core, one instrument, and a package that is broken in every way."""
+    folder = tmp_path_factory.mktemp("broken")
+    install(folder, HERE / "broken")
+    return clean.with_folder(folder)
 
-    def write(
-        name: str, points: str, module: str = "", *, requires: str = "", version: str = "1.0"
-    ) -> Path:
-        folder = tmp_path / f"site-{name}"
-        info = folder / f"{name}-{version}.dist-info"
-        info.mkdir(parents=True)
-        needs = f"Requires-Dist: {requires}\n" if requires else ""
-        (info / "METADATA").write_text(
-            f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n{needs}"
-        )
-        (info / "entry_points.txt").write_text(points)
-        (folder / f"{name}_module.py").write_text(module)
-        return folder
 
-    return write
+@pytest.fixture(scope="session")
+def rivals(stranger: Environment, broken: Environment) -> Environment:
+    """Both strangers' packages, one of which claims a name of the other."""
+    return stranger.with_folder(broken.folders[-1])
+
+
+@pytest.fixture(scope="session")
+def outdated(clean: Environment, tmp_path_factory: pytest.TempPathFactory) -> Environment:
+    """Core, one instrument, and a stranger's package that was made for another core."""
+    source, folder = (tmp_path_factory.mktemp(name) for name in ("source", "outdated"))
+    shutil.copytree(HERE / "acme", source / "acme")
+    project = source / "acme" / "pyproject.toml"
+    project.write_text(project.read_text().replace("calcore>=0.1,<0.2", "calcore>=7,<8"))
+    install(folder, source / "acme")
+    return clean.with_folder(folder)
 
 
 @pytest.fixture(scope="session")
@@ -133,3 +163,56 @@ def visit(clean: Environment, tmp_path_factory: pytest.TempPathFactory) -> Path:
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     return folder / "raw"
+
+
+@dataclass(frozen=True)
+class Done:
+    """A run that has ended: its folder, what it said, and what the stranger's hooks have seen."""
+
+    folder: Path
+    said: str
+    seen: list[dict[str, Any]]
+
+    def one(self, pattern: str) -> Path:
+        """Return the first product of a pattern, by name."""
+        return min(self.folder.glob(pattern))
+
+    def has(self, path: Path) -> bool:
+        """Tell whether a product is here with the same bytes, but for the times of writing.
+
+        The checksum of a mosaic's content is left out, since it holds its members' times.
+        """
+        times = rb"20\d\d-\d\d-\d\dT\d\d:\d\d:\d\d[.]\d+|CONTENT = '[^']*'"
+        there = self.folder / path.name
+        one, other = (re.sub(times, b"", file.read_bytes()) for file in (path, there))
+        return one == other
+
+    def has_pixels(self, path: Path) -> bool:
+        """Tell whether a product is here with the same pixels, whatever its record says."""
+        with fits.open(path) as one, fits.open(self.folder / path.name) as other:
+            names = [hdu.name for hdu in one if hdu.is_image and hdu.data is not None]
+            return all(np.array_equal(one[n].data, other[n].data, equal_nan=True) for n in names)
+
+
+def finished(place: Environment, visit: Path, folder: Path, *words: str) -> Done:
+    """Calibrate a visit, all stages."""
+    report = folder / "report.json"
+    done = place.run(visit, *words, cwd=folder, ACME_REPORT=str(report))
+    assert done.returncode == 0, done.stderr
+    seen = json.loads(report.read_text()) if report.is_file() else []
+    return Done(folder / "out", done.stdout + done.stderr, seen)
+
+
+@pytest.fixture(scope="session")
+def plain(clean: Environment, visit: Path, tmp_path_factory: pytest.TempPathFactory) -> Done:
+    """The visit, where nothing of a stranger is installed."""
+    return finished(clean, visit, tmp_path_factory.mktemp("plain"))
+
+
+@pytest.fixture(scope="session")
+def named(stranger: Environment, visit: Path, tmp_path_factory: pytest.TempPathFactory) -> Done:
+    """The visit, with the stranger's package installed and named."""
+    words = ("--with", "acme", "--set", "jump.rejection_threshold=7", "-v",
+             "--set", "level.save_scatter=true", "--set", "clean_flicker_noise.skip=false",
+             "--set", "clean_flicker_noise.fit_method=median")  # fmt: skip
+    return finished(stranger, visit, tmp_path_factory.mktemp("named"), *words)

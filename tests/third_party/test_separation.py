@@ -62,7 +62,7 @@ def test_asking_for_another_instrument_says_what_to_install(clean, tmp_path):
 
 
 def test_every_part_can_be_loaded(clean, tmp_path):
-    done = clean.calcore("plugins", cwd=tmp_path)
+    done = clean.calcore("plugins", "list", "--check", cwd=tmp_path)
     assert (done.returncode, done.stderr) == (0, "")
     assert "calcore-miri" in done.stdout
     assert "nircam" not in done.stdout
@@ -72,3 +72,13 @@ def test_core_s_data_travels_in_the_wheel(clean, tmp_path):
     done = clean.calcore("steps", "dark_current", cwd=tmp_path)
     assert (done.returncode, done.stderr) == (0, "")
     assert "reference dark" in done.stdout
+
+
+def test_core_alone_lists_itself_and_its_steps(alone, tmp_path):
+    listed = alone.calcore("plugins", "list", cwd=tmp_path)
+    assert (listed.returncode, listed.stderr) == (0, "")
+    packages = [line for line in listed.stdout.splitlines() if not line.startswith(" ")]
+    assert packages == ["calcore 0.1.0"]
+    steps = alone.calcore("steps", cwd=tmp_path)
+    assert (steps.returncode, steps.stderr) == (0, "")
+    assert "ramp_fit" in steps.stdout

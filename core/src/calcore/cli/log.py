@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 from rich.console import Console
 
-_RAISING = ("CRDS", "stevedore.extension")
+_RAISING = ("CRDS", "stevedore.extension", "stevedore.named")
 """Libraries that log errors which they also raise."""
 
 

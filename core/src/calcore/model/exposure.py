@@ -182,6 +182,20 @@ class Group(Generic[R]):
         """Return the same product made of other (changed) exposures."""
         return Group(self.name, tuple(members), self.association)
 
+    def in_time_order(self) -> list[tuple[int, R]]:
+        """Return the exposures, and segments of them, from first to last, with their places in `members`.
+
+        Raises
+        ------
+        KeywordMissing, KeywordInvalid
+            One does not say when it began.
+        """
+        begun = [
+            (member.meta.number("exposure.start_time"), member.meta.first_integration, place)
+            for place, member in enumerate(self.members)
+        ]
+        return [(place, self.members[place]) for _, _, place in sorted(begun)]
+
 
 __all__ = [
     "Catalog",

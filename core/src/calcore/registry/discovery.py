@@ -107,7 +107,7 @@ def load(group: str, name: str) -> Any:
         return DriverManager(group, name, on_load_failure_callback=remember).driver
     except (Exception, SystemExit) as error:  # noqa: BLE001 - a module may raise anything
         cause = failures[0] if failures else error
-        missing = installed.lacking(item.requires)
+        missing = installed.lacking(item.requires) if isinstance(cause, ImportError) else []
         remedy = (
             f"it needs {' and '.join(missing)}: pip install {' '.join(map(repr, missing))}"
             if missing

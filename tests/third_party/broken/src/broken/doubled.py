@@ -1,0 +1,3 @@
+"""Things under names that others have."""
+
+raise AssertionError("what claims the name of another must not even be imported")
