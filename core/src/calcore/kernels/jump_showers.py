@@ -17,7 +17,7 @@ from calcore.kernels._shower_rings import above, deviations
 from calcore.kernels.regions import Regions, find_regions
 
 Rows = tuple[slice, slice, slice]
-Each = Callable[[Callable[[Rows], None], Iterable[Rows]], None]
+Each = Callable[[Callable[[Any], None], Iterable[Any]], None]
 GroupFlags = NDArray[np.uint8]
 Image = NDArray[np.float32]
 
@@ -59,7 +59,7 @@ class Showers:
     min_differences: int = 10
 
 
-def one_after_another(work: Callable[[Rows], None], items: Iterable[Rows]) -> None:
+def one_after_another(work: Callable[[Any], None], items: Iterable[Any]) -> None:
     """Do some work for each item."""
     for item in items:
         work(item)
@@ -105,7 +105,8 @@ def flag_showers(
     -------
     groupdq : uint8 (n_int, n_group, ny, nx)
         Flags with JUMP_DET in the ellipses about showers. Samples with SATURATED, and what
-        follows them, get none, nor do ramps of which nothing would be left.
+        follows them, get none, nor do ramps of which nothing would be left. The flags that were
+        given, if there is no shower.
     count : int
         Showers found.
 
@@ -114,18 +115,23 @@ def flag_showers(
     The noise of a difference is as in `calcore.kernels.jump_twopoint.find_jumps`, with the median of
     all usable differences of the pixel. Beyond the frame deviations are 0.
     """
-    out, count = groupdq.copy(), 0
     if _differences(groupdq) < settings.min_differences:
-        return out, count
+        return groupdq, 0
     marked = _marked(data, groupdq, pixeldq, gain, readnoise, n_frames, settings, each)
-    for flags, integration in zip(out, marked, strict=True):
-        for group, mask in enumerate(integration, start=1):
-            regions = find_regions(mask, settings.min_area)
-            count += len(regions)
-            _paint(flags[group:], regions, settings)
-    if count:
-        limit = np.broadcast_to(np.float32(max_change), pixeldq.shape)
-        _restore(data, groupdq, pixeldq, gain, limit, out, each)
+    found: dict[tuple[int, ...], Regions] = {}
+
+    def find(place: tuple[int, ...]) -> None:
+        found[place] = find_regions(marked[place], settings.min_area)
+
+    each(find, np.ndindex(marked.shape[:2]))
+    count = sum(len(regions) for regions in found.values())
+    if not count:
+        return groupdq, 0
+    out = groupdq.copy()
+    for (integration, difference), regions in sorted(found.items()):
+        _paint(out[integration, difference + 1 :], regions, settings)
+    limit = np.broadcast_to(np.float32(max_change), pixeldq.shape)
+    _restore(data, groupdq, pixeldq, gain, limit, out, each)
     return out, count
 
 

@@ -12,7 +12,7 @@ has a ramp of its own.
 import numpy as np
 from numpy.typing import NDArray
 
-from calcore.kernels._jit import B1x2, F4x3, F4x4, F8x2, F8x3, I8x2, U1x1, U1x3, kernel
+from calcore.kernels._jit import B1x2, F4x1, F4x3, F4x4, F8x2, F8x3, I8x2, U1x1, U1x3, kernel
 
 Double = NDArray[np.float64]
 AMPLIFIERS = 4
@@ -171,7 +171,8 @@ def add_wave(
                     position = (place[y, s] + start[i, g]) * n_phase
                     k = int(position)
                     rest = position - k
-                    k %= n_phase
+                    while k >= n_phase:
+                        k -= n_phase
                     value = shape[k, 0] + rest * (shape[k, 1] + rest * shape[k, 2])
                     value = shape[k, 3] + rest * value
                     out_sums[i, g, which[y, s]] += amplitude[i, 0] * count[i, y, s] * value
@@ -179,8 +180,9 @@ def add_wave(
 
 @kernel
 def subtract_wave(
-    data: F4x4, first: int, place: F8x2, start: F8x2, shape: F8x2, amplitude: F8x2, out: F4x4
-) -> None:
+    data: F4x4, first: int, place: F8x2, start: F8x2, shape: F8x2, amplitude: F8x2, out: F4x4,
+    out_wave: F4x1,
+) -> None:  # fmt: skip
     """Subtract a wave from a ramp.
 
     Parameters
@@ -199,22 +201,26 @@ def subtract_wave(
         Factor of the wave in each integration.
     out : float32 (n_int, n_group, ny, nx)
         Signal without the wave [DN]; overwritten.
+    out_wave : float32 (n_sample)
+        Room for the wave in a row [DN]; overwritten.
     """
     n_int, n_group, ny, nx = data.shape
     n_phase = shape.shape[0]
     for i in range(n_int):
         for g in range(n_group):
             for y in range(ny):
+                line, clean = data[i, g, y], out[i, g, y]
                 for s in range(place.shape[1]):
                     position = (place[y, s] + start[i, g]) * n_phase
                     k = int(position)
                     rest = position - k
-                    k %= n_phase
+                    while k >= n_phase:  # once at most; a remainder takes as long as all else
+                        k -= n_phase
                     value = shape[k, 0] + rest * (shape[k, 1] + rest * shape[k, 2])
                     value = shape[k, 3] + rest * value
-                    wave = np.float32(amplitude[i, 0] * value)
-                    for x in range(max(4 * s - first, 0), min(4 * s - first + 4, nx)):
-                        out[i, g, y, x] = data[i, g, y, x] - wave
+                    out_wave[s] = np.float32(amplitude[i, 0] * value)
+                for x in range(nx):
+                    clean[x] = line[x] - out_wave[(first + x) // AMPLIFIERS]
 
 
 def spline(wave: Double) -> Double:
