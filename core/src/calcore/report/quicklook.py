@@ -26,7 +26,7 @@ Float = NDArray[np.float32]
 
 _PIXELS = 1000
 """Size that images are averaged down to [pixel]."""
-_NOT_A_VALUE = "#8c8c8c"
+NOT_A_VALUE = "#8c8c8c"
 """Grey, which the colour map does not contain."""
 _SCREEN_DPI = 110
 
@@ -186,14 +186,14 @@ def _draw(record: Any, title: str, catalog: Any) -> Figure:
     axes.set_ylabel("y [pixel]")
     extent = (-0.5, -0.5 + nx, -0.5, -0.5 + ny)
     if labels:
-        shown = _shuffled(image[::factor, ::factor])
+        shown = shuffled(image[::factor, ::factor])
         axes.imshow(
             shown, origin="lower", extent=extent, interpolation="nearest", cmap=_map("turbo"),
             norm=Normalize(0, 1), aspect="equal",
         )  # fmt: skip
         axes.set_title(f"{title}\n{int(image.max(initial=0))} sources", fontsize=10)
     else:
-        seen = _usable(record, image)
+        seen = usable(record, image)
         missing = float(np.mean(~np.isfinite(seen)))
         shown = average_down(seen, factor)
         stretch = stretch_of(shown)
@@ -216,7 +216,7 @@ def _draw(record: Any, title: str, catalog: Any) -> Figure:
     return figure
 
 
-def _usable(record: Any, image: NDArray[Any]) -> Float:
+def usable(record: Any, image: NDArray[Any]) -> Float:
     """Return the image with NaN where pixels are flagged DO_NOT_USE."""
     dq = getattr(record, "dq", None)
     values = np.array(image, np.float32)
@@ -226,7 +226,7 @@ def _usable(record: Any, image: NDArray[Any]) -> Float:
     return values
 
 
-def _shuffled(labels: NDArray[Any]) -> Float:
+def shuffled(labels: NDArray[Any]) -> Float:
     """Return labels as numbers in 0 to 1 that differ between neighbours; 0 becomes NaN."""
     golden = 0.6180339887498949
     colour = np.asarray((labels * golden) % 1.0, np.float32)
@@ -235,4 +235,4 @@ def _shuffled(labels: NDArray[Any]) -> Float:
 
 def _map(name: str) -> Any:
     """Return a colour map that shows NaN in grey."""
-    return colormaps[name].with_extremes(bad=_NOT_A_VALUE)
+    return colormaps[name].with_extremes(bad=NOT_A_VALUE)
