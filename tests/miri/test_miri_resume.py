@@ -1,0 +1,205 @@
+"""The same command again: what is there, whole and made of the same, stays; all else is made again."""
+
+import os
+import shutil
+import time
+
+import numpy as np
+import pytest
+from astropy.io import fits
+
+from calcore import io
+from calcore.io.content import content_of, is_whole
+from calcore.registry.installed import Found
+from calcore.run import Status, run
+
+pytestmark = pytest.mark.usefixtures("miri_references")
+ROOT = "jw01234001001_02101_00001_mirimage"
+
+
+@pytest.fixture
+def made_once(miri_products):
+    """The folder of products that nobody touches."""
+    return miri_products[0]
+
+
+@pytest.fixture
+def made(made_once, miri_visit, tmp_path):
+    """A folder with one exposure's raw file and rates, and who makes these again."""
+    folder = tmp_path / "made"
+    folder.mkdir()
+    for path in (
+        miri_visit.raw[0],
+        *(made_once / f"{ROOT}_{s}.fits" for s in ("rate", "rateints")),
+    ):
+        shutil.copy(path, folder)
+
+    def again(**wishes):
+        (outcome,) = run(folder, **{"stage": "1", **wishes}).products
+        return outcome
+
+    return folder, again
+
+
+def test_a_copied_and_touched_folder_is_left_as_it_is(made):
+    folder, again = made
+    later = time.time() + 100
+    os.utime(folder / f"{ROOT}_uncal.fits", (later, later))
+    before = content_of(folder / f"{ROOT}_rate.fits")
+    assert again().status is Status.KEPT
+    assert content_of(folder / f"{ROOT}_rate.fits") == before
+
+
+def test_a_changed_input_is_told_and_calibrated_anew(made):
+    folder, again = made
+    before = content_of(folder / f"{ROOT}_rate.fits")
+    with fits.open(folder / f"{ROOT}_uncal.fits", mode="update") as raw:
+        raw["SCI"].data[0, -1, 20:40] += 50
+    outcome = again()
+    assert outcome.status is Status.COMPLETE
+    assert outcome.why == f"the input {ROOT}_uncal.fits has changed"
+    assert content_of(folder / f"{ROOT}_rate.fits") != before
+    assert again().status is Status.KEPT
+
+
+def flipped(path):
+    with path.open("r+b") as file:
+        file.seek(40000)
+        octet = file.read(1)
+        file.seek(40000)
+        file.write(bytes([octet[0] ^ 1]))
+
+
+def cut(path):
+    os.truncate(path, path.stat().st_size // 2)
+
+
+def emptied(path):
+    path.write_bytes(b"")
+
+
+@pytest.mark.parametrize("suffix", ["rate", "rateints"])
+@pytest.mark.parametrize("harm", [flipped, cut, emptied])
+def test_a_damaged_product_is_made_again(made, made_once, harm, suffix):
+    folder, again = made
+    name = f"{ROOT}_{suffix}.fits"
+    harm(folder / name)
+    outcome = again()
+    assert (outcome.status, outcome.why) == (Status.COMPLETE, f"{name} is damaged")
+    assert content_of(folder / name) == content_of(made_once / name)
+    assert is_whole(folder / name)
+
+
+def test_a_missing_product_is_made_again(made, made_once):
+    folder, again = made
+    (folder / f"{ROOT}_rateints.fits").unlink()
+    assert again().why == f"{ROOT}_rateints.fits is missing"
+    (folder / f"{ROOT}_rate.fits").unlink()
+    outcome = again()
+    assert (outcome.status, outcome.why) == (Status.COMPLETE, "")
+    for name in (f"{ROOT}_rate.fits", f"{ROOT}_rateints.fits"):
+        assert content_of(folder / name) == content_of(made_once / name)
+
+
+def test_another_version_of_who_brings_a_step_makes_it_again(made, monkeypatch):
+    _, again = made
+    newer = property(lambda self: f"{self.distribution} 9.9")
+    with monkeypatch.context() as patch:
+        patch.setattr(Found, "source", newer)
+        outcome = again()
+        assert outcome.status is Status.COMPLETE
+        assert "group_scale was brought by calcore 0.1.0, and is by calcore 9.9" in outcome.why
+        assert again().status is Status.KEPT
+    assert again().status is Status.COMPLETE
+
+
+def test_a_result_that_was_not_saved_before_is_missing(made):
+    folder, again = made
+    assert again(save=("linearity",)).why == "the result of linearity was not saved"
+    assert (folder / f"{ROOT}_linearity.fits").is_file()
+    assert again(save=("linearity",)).status is Status.KEPT
+    assert again().status is Status.KEPT
+
+
+def test_what_was_asked_for_in_another_way_stays_and_is_told(made):
+    folder, again = made
+    before = content_of(folder / f"{ROOT}_rate.fits")
+    refused = again(settings={"jump.rejection_threshold": 5.5}, skip=("ipc",))
+    assert refused.status is Status.FAILED
+    assert "was made otherwise: jump.rejection_threshold was " in refused.reason
+    assert "and is 5.5; use --overwrite to replace it" in refused.reason
+    assert content_of(folder / f"{ROOT}_rate.fits") == before
+
+
+def test_a_wish_that_changes_nothing_is_no_other_way(made):
+    _, again = made
+    record = io.read_node(made[0] / f"{ROOT}_rate.fits", "calcore")["detector1"]
+    jump = next(slot for slot in record["slots"] if slot["name"] == "jump")
+    same = {"jump.rejection_threshold": jump["settings"]["rejection_threshold"]}
+    assert again(settings=same).status is Status.KEPT
+
+
+def test_a_file_of_settings_that_changed_makes_it_again(miri_visit, tmp_path):
+    config = tmp_path / "mine.toml"
+
+    def again(threshold):
+        config.write_text(f"[set.jump]\nrejection_threshold = {threshold}\n")
+        wishes = {"stage": "1", "config": config, "output": tmp_path / "out"}
+        return run(miri_visit.raw[0], **wishes).products[0]
+
+    assert again(5.0).status is Status.COMPLETE
+    assert again(5.0).status is Status.KEPT
+    outcome = again(6.0)
+    assert outcome.status is Status.COMPLETE
+    assert outcome.why == "jump.rejection_threshold was 5.0, and is 6.0"
+
+
+def test_what_calcore_did_not_make_is_not_replaced(made):
+    folder, again = made
+    with fits.open(folder / f"{ROOT}_rate.fits") as product:
+        theirs = fits.HDUList([hdu.copy() for hdu in product if hdu.name != "ASDF"])
+    theirs.writeto(folder / f"{ROOT}_rate.fits", overwrite=True)
+    refused = again()
+    assert refused.status is Status.FAILED
+    assert "is no product of this pipeline; use --overwrite" in refused.reason
+
+
+def test_only_what_is_missing_and_what_is_made_of_it_is_done(miri_products, miri_visit, tmp_path):
+    folder = tmp_path / "out"
+    shutil.copytree(miri_products[0], folder)
+    (folder / f"{ROOT}_cal.fits").unlink()
+    result = run(miri_visit.folder, instrument="miri", output=folder)
+    made = {(o.name, o.pipeline) for o in result.products if o.status is Status.COMPLETE}
+    assert made == {(ROOT, "image2")}  # what is made of it holds the same, so all else stays
+    assert [o.reason for o in result.products if o.reason] == []
+
+
+def test_a_product_says_of_what_it_was_made(made):
+    folder, _ = made
+    tree = io.read_node(folder / f"{ROOT}_rate.fits", "calcore")["detector1"]
+    (raw,) = tree["inputs"]["science"]
+    assert raw["name"] == f"{ROOT}_uncal.fits"
+    assert raw["content"] == content_of(folder / f"{ROOT}_uncal.fits")
+    dark = next(slot for slot in tree["slots"] if slot["name"] == "dark_current")
+    assert dark["references"]["dark"].startswith("crds://")
+    assert dark["contents"]["dark"].startswith("xxh3:")
+    assert dark["source"].startswith("calcore ")
+    assert tree["context"] == "jwst_0001.pmap"
+    assert set(tree["files"]) == {f"{ROOT}_rateints.fits"}
+
+
+def test_large_files_are_read_once(made, monkeypatch):
+    from calcore.io import content
+
+    folder, again = made
+    monkeypatch.setattr(content, "_LARGE", 1)
+    monkeypatch.setattr(content, "user_cache_path", lambda _name: folder / "cache")
+    content._KNOWN.clear()
+    assert again().status is Status.KEPT
+    content._KNOWN.clear()  # as in another process
+    monkeypatch.setattr(content, "_read", lambda path: pytest.fail(f"{path} is read again"))
+    assert again().status is Status.KEPT
+    values = np.frombuffer((folder / f"{ROOT}_uncal.fits").read_bytes(), np.uint8)
+    (folder / f"{ROOT}_uncal.fits").write_bytes(values.tobytes())
+    with pytest.raises(pytest.fail.Exception, match="is read again"):
+        content.content_of(folder / f"{ROOT}_uncal.fits")
