@@ -7,7 +7,7 @@ from math import atan2, pi
 import numpy as np
 from numpy.typing import NDArray
 
-from calcore.kernels._jit import F8x2, I4x1, I4x2, U1x1, U1x2, helper, kernel
+from calcore.kernels._jit import F8x2, I4x1, I4x2, U1x1, U1x2, helper, kernel, unsigned
 
 Mask = NDArray[np.bool_]
 
@@ -60,8 +60,8 @@ def _regions(least: float, out_mask: U1x2, out_pixels: I4x2, out_regions: I4x2) 
             if x % _STRIDE == 0 and x + _STRIDE <= width:
                 # Most pixels are not marked: look at a few at once.
                 any_here = np.uint8(0)
-                for u in range(_STRIDE):
-                    any_here |= out_mask[y, x + u]
+                for u in range(unsigned(_STRIDE)):
+                    any_here |= out_mask[y, unsigned(x) + u]
                 if any_here == 0:
                     x += _STRIDE - 1
                     continue

@@ -107,7 +107,8 @@ def flag_snowballs(
         return flags, *_enlarge(flags, integration, settings, signal)
 
     for integration, (flags, later, found) in enumerate(in_order(search, range(len(groupdq)))):
-        flags[1 : settings.next_groups, cores] |= np.uint8(_JUMP)
+        if cores.any():
+            flags[1 : settings.next_groups, cores] |= np.uint8(_JUMP)
         out[integration], cores = flags, later
         count += found
     return out, count

@@ -85,12 +85,11 @@ def _extended(
 def _fitted(level: Numbers, variance: Numbers) -> ResetLevel:
     """Return mean and scatter beyond the known variances, hits and bad pixels left out."""
     low, mean, high = np.percentile(level, _MIDDLE)
-    noise = (high - low) / 2
+    noise, usual = (high - low) / 2, np.median(variance)
     for _ in range(_ROUNDS):
         spread = np.sqrt(noise**2 + variance)
         near = np.abs(level - mean) < _FAR * spread
         mean = np.average(level[near], weights=spread[near] ** -2)
-        low, _, high = np.percentile((level - mean) / spread, _MIDDLE)
-        usual = np.median(variance)
+        low, high = np.percentile((level - mean) / spread, _MIDDLE[::2])
         noise = np.sqrt(max(((high - low) / 2) ** 2 * (noise**2 + usual) - usual, 0.0))
     return ResetLevel(float(mean), float(noise))

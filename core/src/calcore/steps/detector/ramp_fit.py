@@ -16,6 +16,9 @@ from calcore.step import Rows, Step
 from calcore.steps._ramp_fit import WORKS, Known, Method, RampFitResult, fitted
 from calcore.steps._reset_level import reset_level
 
+_RAMPS = 100_000
+"""Ramps of a part that tell the level of a reset, bad ones among them."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class RampFit(Step):
@@ -82,8 +85,10 @@ class RampFit(Step):
 
     def regions(self, meta: Meta, frame: Window) -> Iterable[Window]:
         """Read rows until some pixel has groups to fit; some everywhere for the reset level."""
-        del meta
-        rows, step = (8, max(frame.frame_rows // 8, 8)) if self.reset_prior > 0 else (32, 32)
+        rows = step = 32
+        if self.reset_prior > 0:
+            rows = min(8, -(-_RAMPS // (meta.n_integrations * frame.frame_columns)))
+            step = max(frame.frame_rows // 8, 8)
         starts = range(0, frame.frame_rows, step)
         parts = (frame.with_rows(row, min(row + rows, frame.frame_rows)) for row in starts)
         return tuple(parts) if self.reset_prior > 0 else parts
