@@ -131,19 +131,19 @@ def test_zero_frame_replaces_a_saturated_ramp():
 
 
 def test_nan_and_bad_pixels():
-    data = lines([5.0] * 5, 6).copy()
+    data = lines([5.0] * 6, 6).copy()
     data[0, 2, 0, 0] = np.nan
     data[0, :, 0, 1] = np.nan
-    pixeldq = np.zeros((1, 5), np.uint32)
+    pixeldq = np.zeros((1, 6), np.uint32)
     pixeldq[0, 2] = DQ.DO_NOT_USE | DQ.DEAD
-    gain = np.array([[2, 2, 2, 0, np.nan]], np.float32)
+    gain = np.array([[2, 2, 2, 0, np.nan, np.inf]], np.float32)
     result = fit_ordinary(
-        data, np.zeros(data.shape, np.uint8), pixeldq, gain, np.full((1, 5), 6, np.float32), **TIMES
+        data, np.zeros(data.shape, np.uint8), pixeldq, gain, np.full((1, 6), 6, np.float32), **TIMES
     )
     assert result.rate[0, 0] == pytest.approx(5, rel=1e-5)
     assert np.isnan(result.rate[0, 1:]).all()
     no_gain = DQ.NO_GAIN_VALUE | DQ.DO_NOT_USE
-    assert result.dq[0].tolist() == [0, DNU, DQ.DO_NOT_USE | DQ.DEAD, no_gain, no_gain]
+    assert result.dq[0].tolist() == [0, DNU, DQ.DO_NOT_USE | DQ.DEAD, *[no_gain] * 3]
 
 
 def test_units_scale():

@@ -151,7 +151,8 @@ def fit_rows(
                 read[x] = np.float64(noise[y, at + x]) * np.float64(noise[y, at + x])
                 sound = (electrons[x] > 0) & (read[x] > 0)
                 rate[x], counted[x] = 0.0 if sound else np.nan, 0.0
-                mark[x] = _DNU if pixeldq[y, at + x] & _UNUSABLE else _NOTHING
+                bad = not np.isfinite(background[x]) or pixeldq[y, at + x] & _UNUSABLE != 0
+                mark[x] = _DNU if bad else _NOTHING
             for m in range(integrations):
                 begin, end = max(start, first_group), min(stop, stop_group)
                 begin, end = whole_span(flags, m, y, left, width, begin, end)
@@ -160,9 +161,11 @@ def fit_rows(
                 for x in range(wide):
                     state[x] = _NOTHING if end - begin > 1 else _DNU
                 for group in range(start, stop):
-                    allowed = np.uint8(0 if begin <= group < end else _DNU)
+                    lost = not begin <= group < end
                     for x in range(wide):
-                        state[x] |= flags[m, group, y, at + x] & ~allowed
+                        flag = flags[m, group, y, at + x]
+                        more = _DNU if flag & ~_DNU else _NOTHING  # others know whether it matters
+                        state[x] |= more if lost else flag
                 for group in range(begin, end):
                     for x in range(wide):
                         finite = np.isfinite(data[m, group, y, at + x])

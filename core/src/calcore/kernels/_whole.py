@@ -12,7 +12,8 @@ _DNU = np.uint8(DQ.DO_NOT_USE)
 def run_width(columns: int, most: int) -> int:
     """Return how wide runs of at most so many pixels are that a row is evenly cut into."""
     runs = max((columns + most - 1) // most, 1)
-    return (columns + runs - 1) // runs
+    width = (columns + runs - 1) // runs
+    return (width + 15) // 16 * 16
 
 
 @helper

@@ -78,6 +78,7 @@ def _fit_clean(
     dark: F4x2,
     weights: F8x2,
     pairs: I8x2,
+    middle: I8x2,
     group_time: float,
     first_group: int,
     last_group: int,
@@ -101,17 +102,17 @@ def _fit_clean(
     """
     n_int, n_group, rows, columns = data.shape
     chunk = out_single.shape[2]
-    signal, ranked, total = out_single[0], out_single[1], out_single[2, 0]
+    signal, ranked, errors, total = out_single[0], out_single[1], out_single[2], out_single[3, 0]
     median, trial, read_scale = out_double[n_int], out_double[n_int + 1], out_double[n_int + 2]
     photon_scale, slope = out_double[n_int + 3], out_double
     odd, class_of = out_class[0], out_class[1]
-    infinite = np.float32(np.inf)
+    infinite, usual = np.float32(np.inf), min(stop, last_group + 1) - max(start, first_group)
     for y in range(rows):
         for left in range(0, columns, chunk):
             width = min(chunk, columns - left)
             at, wide = unsigned(left), unsigned(width)
             for x in range(wide):
-                odd[x] = not (gain[y, at + x] > 0 and noise[y, at + x] > 0)
+                odd[x] = not (0 < gain[y, at + x] < infinite and noise[y, at + x] > 0)
                 odd[x] |= np.uint8(pixeldq[y, at + x] & _UNUSABLE)
                 median[x] = 0
             for integration in range(n_int):
@@ -141,8 +142,9 @@ def _fit_clean(
                     else:
                         for x in range(wide):
                             ranked[row, x] = infinite
-                for pair in range(pairs.shape[0]):
-                    i, j = pairs[pair, 0], pairs[pair, 1]
+                network = middle if length == usual else pairs
+                for pair in range(network.shape[0]):
+                    i, j = network[pair, 0], network[pair, 1]
                     for x in range(wide):
                         a, b = ranked[i, x], ranked[j, x]
                         ranked[i, x] = min(b, a)
@@ -152,9 +154,9 @@ def _fit_clean(
                 for x in range(wide):
                     median[x] += 0.5 * (np.float64(ranked[low, x]) + np.float64(ranked[high, x]))
                     odd[x] |= np.uint8(not np.isfinite(total[x]))
-                    rise = (np.float64(signal[length - 1, x]) - np.float64(signal[0, x])) * gain[
-                        y, at + x
-                    ]
+                for x in range(wide):
+                    rise = np.float64(signal[length - 1, x]) - np.float64(signal[0, x])
+                    rise *= gain[y, at + x]
                     read_noise = np.float64(noise[y, at + x])
                     variance = read_noise * read_noise + rise
                     ratio = rise / np.sqrt(variance) if variance > 0 else 0.0
@@ -184,23 +186,30 @@ def _fit_clean(
                 read_scale[x] = over_noise * over_noise / 12
                 out_rate_dq[y, at + x] = pixeldq[y, at + x]
                 trial[x] = 0
-            all_read, all_photon = 0.0, 0.0
+            all_read, all_photon, before = 0.0, 0.0, 0
             for integration in range(n_int):
                 length = out_length[integration]
                 cubic, photon_length = float(length * length * length - length), float(length - 1)
                 all_read += cubic
                 all_photon += photon_length
+                if length != before:
+                    for x in range(wide):
+                        read = 1 / (read_scale[x] * cubic)
+                        photon = photon_scale[x] * photon_length
+                        photon = 1 / photon if photon > 0 else 0.0
+                        errors[0, x], errors[1, x] = np.sqrt(read + photon), photon
+                        errors[2, x] = read
+                        odd[x] |= np.uint8(read > _HUGE) | np.uint8(photon > _HUGE)
+                before = length
                 for x in range(wide):
-                    read = 1 / (read_scale[x] * cubic)
-                    photon = photon_scale[x] * photon_length
-                    photon = 1 / photon if photon > 0 else 0.0
                     trial[x] += cubic * slope[integration, x]
+                for x in range(wide):
                     out_ints[0, integration, y, at + x] = slope[integration, x]
-                    out_ints[1, integration, y, at + x] = np.sqrt(read + photon)
-                    out_ints[2, integration, y, at + x] = photon
-                    out_ints[3, integration, y, at + x] = read
+                for k in range(3):
+                    for x in range(wide):
+                        out_ints[k + 1, integration, y, at + x] = errors[k, x]
+                for x in range(wide):
                     out_ints_dq[integration, y, at + x] = pixeldq[y, at + x]
-                    odd[x] |= np.uint8(read > _HUGE) | np.uint8(photon > _HUGE)
             for x in range(wide):
                 read = 1 / (read_scale[x] * all_read)
                 photon = photon_scale[x] * all_photon
@@ -313,20 +322,21 @@ def fit_ordinary(
     integrations_dq = np.empty((n_int, rows, columns), np.uint32)
     odd = np.empty((rows, columns), np.uint8)
     weights, pairs = _weights(n_group), sorting_pairs(n_group - 1)
+    usual = min(stop, last_group + 1) - max(start, first_group)
+    middle = sorting_pairs(max(usual - 1, 1), ((usual - 2) // 2, (usual - 1) // 2))
     _fit_clean(
-        data, groupdq, pixeldq, gain, noise, dark, weights, pairs, group_time_s, first_group,
+        data, groupdq, pixeldq, gain, noise, dark, weights, pairs, middle, group_time_s, first_group,
         last_group, start, stop, rate, dq, integrations, integrations_dq, odd,
-        np.empty((3, n_group, _CHUNK), np.float32), np.empty((n_int + 4, _CHUNK)),
+        np.empty((4, max(n_group, 3), _CHUNK), np.float32), np.empty((n_int + 4, _CHUNK)),
         np.empty((2, _CHUNK), np.uint8), np.empty(n_int, np.int64),
     )  # fmt: skip
-    length, places = stop - start, np.flatnonzero(odd)
-    middle = sorting_pairs(max(length - 1, 1), ((length - 2) // 2, (length - 1) // 2))
     fit_odd(
         flat(data), flat(groupdq), flat(pixeldq), flat(gain), flat(noise), flat(dark),
-        flat(zeroframe), places, weights, middle, group_time_s, (n_frames + 1) / 2 * frame_time_s,
-        frame_time_s, suppress_one_group, trim_each, first_group, last_group, start, stop,
+        flat(zeroframe), np.flatnonzero(odd), weights, sorting_pairs(max(stop - start - 1, 1)),
+        group_time_s, (n_frames + 1) / 2 * frame_time_s, frame_time_s, suppress_one_group, trim_each, first_group, last_group, start, stop,
         flat(rate), flat(dq), flat(integrations), flat(integrations_dq),
         np.empty((n_group, _FEW)), np.empty((n_group, _FEW)), np.empty((n_int + 1, _FEW)),
-        np.empty((n_int + 1, _FEW), np.uint8), np.empty((2, n_group)), np.empty(n_group, np.uint8),
+        np.empty((n_int + 2, _FEW), np.uint8), np.empty(_FEW, np.int64), np.empty(n_group),
+        np.empty(n_group, np.uint8),
     )  # fmt: skip
     return RampFit(rate[0], rate[1], rate[2], rate[3], dq, integrations, integrations_dq)

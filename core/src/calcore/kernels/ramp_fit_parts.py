@@ -6,7 +6,6 @@ See `calcore.kernels.ramp_fit_ols` for the method.
 import numpy as np
 
 from calcore.flags import DQ
-from calcore.kernels._differences import median_of
 from calcore.kernels._jit import (
     F4x1,
     F4x2,
@@ -103,20 +102,6 @@ def _single(value: float, time: float, noise: float, gain: float, level: float) 
     photon = time * gain / level if level > 0 else 0.0
     both = 1 / (1 / read + level / (time * gain))
     return value / time, read, photon, both
-
-
-@helper
-def _median_rate(signal: F8x1, flags: U1x1, count: int, group_time: float, value: F8x1) -> float:
-    """Return the median rate of a ramp [DN/s]; that of its first sample, or 0, if it has none."""
-    found = 0
-    for group in range(1, count):
-        if (flags[group] | flags[group - 1]) & _UNUSABLE or flags[group] & _JUMP:
-            continue
-        value[found] = signal[group] - signal[group - 1]
-        found += 1
-    if found > 0:
-        return median_of(value, found) / group_time
-    return 0.0 if flags[0] & _UNUSABLE else signal[0] / group_time
 
 
 @helper
@@ -218,20 +203,19 @@ def fit_odd(
     places: I8x1, weights: F8x2, pairs: I8x2, group_time: float, one_group_time: float,
     frame_time: float, suppress: bool, trim_pixel: bool, first_group: int, last_group: int,
     start: int, stop: int, out_rate: F4x2, out_rate_dq: U4x1, out_ints: F4x3, out_ints_dq: U4x2,
-    out_signal: F8x2, out_ranked: F8x2, out_slope: F8x2, out_state: U1x2, out_ramp: F8x2,
-    out_flags: U1x1,
+    out_signal: F8x2, out_ranked: F8x2, out_slope: F8x2, out_state: U1x2, out_found: I8x1,
+    out_ramp: F8x1, out_flags: U1x1,
 ) -> None:  # fmt: skip
     """Fit the pixels at `places` of planes (..., n_pixel), whatever their flags.
 
-    Medians of ramps without a flag are found side by side. The last six arguments are room, a run of
+    Medians of ramps without a flag are found side by side. The last seven arguments are room, a run of
     pixels wide.
     """
     n_int, chunk = data.shape[0], out_slope.shape[1]
     limits, options = (first_group, last_group, start, stop), (suppress, trim_pixel)
     times = group_time, one_group_time, frame_time
-    ramp, spare, level, lost = out_ramp[0], out_ramp[1], out_slope[n_int], out_state[n_int]
+    level, lost, regain, found = out_slope[n_int], out_state[n_int], out_state[n_int + 1], out_found
     length = stop - start
-    low, high = (length - 2) // 2, (length - 1) // 2
     sides = length > 1 and first_group <= start and stop <= last_group + 1
     for left in range(0, places.size, chunk):
         width = min(chunk, places.size - left)
@@ -241,51 +225,62 @@ def fit_odd(
             if not 0 < gain[pixel] < np.inf:
                 known |= _NO_GAIN
             sound = sides and known & _UNUSABLE == 0 and 0 < noise[pixel] < np.inf
-            out_rate_dq[pixel], level[x], lost[x] = known, 0.0, 0
+            out_rate_dq[pixel], level[x], regain[x] = known, 0.0, 0
             for n in range(n_int):
                 out_state[n, x] = not sound
         for n in range(n_int):
-            whole = 0
-            for group in range(start, stop):
-                for x in range(width):
-                    sample = data[n, group, places[left + x]]
-                    flagged = groupdq[n, group, places[left + x]] != 0
-                    out_signal[group - start, x] = sample
-                    out_state[n, x] |= np.uint8(flagged | (not np.isfinite(sample)))
             for x in range(width):
-                whole += out_state[n, x] == 0
-            if whole > 0:
-                for k in range(length - 1):
-                    for x in range(width):
-                        out_ranked[k, x] = out_signal[k + 1, x] - out_signal[k, x]
-                for pair in range(pairs.shape[0]):
-                    i, j = pairs[pair, 0], pairs[pair, 1]
-                    for x in range(width):
-                        a, b = out_ranked[i, x], out_ranked[j, x]
-                        out_ranked[i, x] = min(b, a)
-                        out_ranked[j, x] = max(a, b)
+                found[x], lost[x] = 0, 1
+            for group in range(start, stop):
+                inside = first_group <= group <= last_group
+                for x in range(width):
+                    sample, flag = (
+                        data[n, group, places[left + x]],
+                        groupdq[n, group, places[left + x]],
+                    )
+                    lost_now = np.uint8(
+                        not (inside and np.isfinite(sample) and flag & _UNUSABLE == 0)
+                    )
+                    out_signal[group - start, x] = sample
+                    out_state[n, x] |= flag | lost_now
+                    usable = lost[x] | lost_now | (flag & _JUMP) == 0
+                    if group > start:
+                        step = out_signal[group - start, x] - out_signal[group - start - 1, x]
+                        out_ranked[group - start - 1, x] = step if usable else np.inf
+                        found[x] += usable
+                    lost[x] = lost_now
+            for pair in range(pairs.shape[0]):
+                i, j = pairs[pair, 0], pairs[pair, 1]
+                for x in range(width):
+                    a, b = out_ranked[i, x], out_ranked[j, x]
+                    out_ranked[i, x] = min(b, a)
+                    out_ranked[j, x] = max(a, b)
             for x in range(width):
                 pixel = places[left + x]
                 electrons, sigma = np.float64(gain[pixel]), np.float64(noise[pixel])
+                low, high = max(found[x] - 1, 0) // 2, found[x] // 2
+                median = 0.5 * (out_ranked[low, x] + out_ranked[high, x]) / group_time
                 if out_state[n, x] == 0:
-                    level[x] += 0.5 * (out_ranked[low, x] + out_ranked[high, x]) / group_time
+                    level[x] += median
                     out_ints_dq[n, pixel] = out_rate_dq[pixel]
                     for k in range(length):
-                        ramp[k] = out_signal[k, x]
-                    out_slope[n, x] = _slope(ramp, 0, length, sigma, electrons, weights)
+                        out_ramp[k] = out_signal[k, x]
+                    out_slope[n, x] = _slope(out_ramp, 0, length, sigma, electrons, weights)
                     continue
                 zero = np.float64(zeroframe[n, pixel])
                 count, kind, seen, reset_time, _ = _copy(
-                    data, groupdq, n, pixel, limits, options, zero, times, ramp, out_flags
+                    data, groupdq, n, pixel, limits, options, zero, times, out_ramp, out_flags
                 )
                 out_ints_dq[n, pixel] = out_rate_dq[pixel] | (seen & _KEPT)
-                lost[x] |= seen & _LOSS
+                regain[x] |= seen & _LOSS
                 if kind == _ZERO:
                     level[x] += zero / frame_time
                 elif kind == _SINGLE:
-                    level[x] += np.nan if out_flags[0] & _SAT else ramp[0] / reset_time
-                elif kind == _RAMP:
-                    level[x] += _median_rate(ramp, out_flags, count, group_time, spare)
+                    level[x] += np.nan if out_flags[0] & _SAT else out_ramp[0] / reset_time
+                elif kind == _RAMP and found[x] > 0:
+                    level[x] += median
+                elif kind == _RAMP and out_flags[0] & _UNUSABLE == 0:
+                    level[x] += out_ramp[0] / group_time
         for x in range(width):
             pixel = places[left + x]
             electrons, sigma = np.float64(gain[pixel]), np.float64(noise[pixel])
@@ -310,14 +305,14 @@ def fit_odd(
                 else:
                     zero = np.float64(zeroframe[n, pixel])
                     count, kind, _, _, time = _copy(
-                        data, groupdq, n, pixel, limits, options, zero, times, ramp, out_flags
+                        data, groupdq, n, pixel, limits, options, zero, times, out_ramp, out_flags
                     )
                     slope, read, photon, both = np.nan, 0.0, 0.0, 0.0
                     if known & _UNUSABLE == 0 and kind == _ZERO:
                         slope, read, photon, both = _single(zero, time, sigma, electrons, rate)
                     elif known & _UNUSABLE == 0 and kind != _NOTHING:
                         slope, read, photon, both = _integration(
-                            ramp,
+                            out_ramp,
                             out_flags,
                             count,
                             sigma,
@@ -330,12 +325,12 @@ def fit_odd(
                     if np.isnan(read):
                         slope = np.nan  # without a read noise there are no weights
                     regained = read
-                    if lost[x] and kind != _ZERO:
+                    if regain[x] and kind != _ZERO:
                         for k in range(count):
                             if out_flags[k] & _LOSS:
                                 out_flags[k] &= _NOT_LOST
                         regained = _integration(
-                            ramp,
+                            out_ramp,
                             out_flags,
                             count,
                             sigma,
@@ -363,7 +358,7 @@ def fit_odd(
                 total_slope / total_read if total_read != 0 else 0.0 if empty else np.nan
             )
             out_rate[2, pixel] = _variance(total_photon)
-            out_rate[3, pixel] = _variance(total_regained if lost[x] else total_read)
+            out_rate[3, pixel] = _variance(total_regained if regain[x] else total_read)
             out_rate[1, pixel] = np.sqrt(_variance(total_photon) + _variance(total_read))
             if not dropped and not known & _DNU:
                 summary &= ~np.uint32(1)
