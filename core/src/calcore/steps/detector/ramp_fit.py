@@ -16,16 +16,14 @@ from calcore.step import Rows, Step
 from calcore.steps._ramp_fit import WORKS, Known, Method, RampFitResult, fitted
 from calcore.steps._reset_level import reset_level
 
-_RAMPS = 100_000
-"""Ramps of a part that tell the level of a reset, bad ones among them."""
+_RAMPS = 100_000  # so many of a part tell the level of a reset, bad ones among them
 
 
 @dataclass(frozen=True, kw_only=True)
 class RampFit(Step):
     """Fit a straight line to every unbroken part of a ramp, and average the parts.
 
-    An integration without a good part has no rate: NaN, and DO_NOT_USE. Errors are those of photons
-    and read noise together.
+    An integration without a good part is NaN, DO_NOT_USE. Errors are those of photons and reads.
     """
 
     required = frozenset({"gain", "readnoise"})
