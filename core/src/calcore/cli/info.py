@@ -138,6 +138,23 @@ def _record(record: dict[str, Any], verbose: bool) -> Iterator[str]:
         if verbose:
             for name, value in slot.get("settings", {}).items():
                 yield f"      {name} = {value!r}"
+    yield from _works(record)
+
+
+def _works(record: dict[str, Any]) -> Iterator[str]:
+    """List the papers that the steps follow which were done, as far as their packages are here."""
+    from calcore.registry.works import works_of_step
+
+    found = {
+        work: None
+        for slot in record.get("slots", ())
+        if slot["status"] != "skipped"
+        for work in works_of_step(slot["use"], slot.get("settings", {}))
+    }
+    if found:
+        yield "  to cite"
+    for work in found:
+        yield f"      {work}"
 
 
 def _steps_of_header(header: dict[str, Any]) -> Iterator[str]:

@@ -1,14 +1,14 @@
 """What is known of a run, from its manifests or from products alone."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from calcore import io
 from calcore.errors import CalcoreError, DataUnusable, FileProblem
 from calcore.io.files import exposure_root
-from calcore.report.works import works_of_step
+from calcore.registry.works import works_of_step
 from calcore.run import manifest
 from calcore.run.record import NODE
 
@@ -118,7 +118,10 @@ def gather(paths: Iterable[Path]) -> RunAccount:
             if made.status != "kept" or key not in products:
                 products[key] = made
     for made in _of_files(files):
-        products.setdefault((made.name, made.pipeline), made)
+        key = made.name, made.pipeline
+        there = products.get(key, replace(made, files=()))
+        new = tuple(file for file in made.files if file not in there.files)
+        products[key] = replace(there, files=there.files + new)
     if not products:
         places = ", ".join(str(path) for path in paths)
         raise DataUnusable(
@@ -200,22 +203,26 @@ def _step_of_manifest(step: Mapping[str, Any]) -> StepAccount:
     )
 
 
-def _of_files(files: Iterable[Path]) -> Iterator[ProductAccount]:
-    """Yield what products themselves tell: of each pipeline that they went through."""
+def _of_files(files: Sequence[Path]) -> Iterator[ProductAccount]:
+    """Yield what products themselves tell: of each pipeline that they went through.
+
+    The last one has made the file. Inputs are looked for among the files, and beside the product.
+    """
+    places = {path.name: path for path in files}
     for path in files:
         try:
             records = io.read_node(path, NODE)
         except CalcoreError:
             continue  # no product: a folder may hold anything
         for pipeline, record in records.items():
-            science = record.get("inputs", {}).get("science", ())
+            names = [item["name"] for item in record.get("inputs", {}).get("science", ())]
             yield ProductAccount(
                 name=exposure_root(path),
                 pipeline=pipeline,
                 status="complete",
                 profile=record.get("profile", ""),
-                inputs=tuple(path.with_name(item["name"]) for item in science),
-                files=(path,),
+                inputs=tuple(places.get(name, path.with_name(name)) for name in names),
+                files=(path,) if pipeline == list(records)[-1] else (),
                 steps=tuple(_step_of_record(slot) for slot in record.get("slots", ())),
                 context=record.get("context", ""),
             )

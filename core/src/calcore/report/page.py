@@ -8,9 +8,9 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from calcore import __version__
+from calcore.registry.works import SOFTWARE, defaults_of_step
 from calcore.report.account import ProductAccount, RunAccount, StepAccount
 from calcore.report.pictures import Look
-from calcore.report.works import SOFTWARE, defaults_of_step
 from calcore.run.settings import COMMAND_LINE
 
 SECTIONS = (
