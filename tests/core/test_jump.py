@@ -98,6 +98,38 @@ def test_integrations_share_one_median():
     assert np.argwhere(flags)[:, :2].tolist() == [[2, 1], [2, 2]]
 
 
+def taken_away(sizes, variance, threshold):
+    """Return which of a pixel's sizes are jumps: as the method says it, in the plainest way."""
+    left, jumps = list(range(sizes.size)), []
+    while len(left) > 3:
+        left.sort(key=lambda place: sizes[place])
+        median = np.median(sizes[left[:-1]])
+        sigma = np.sqrt(median + np.float32(variance))
+        rise, fall = (sizes[left[-1]] - median) / sigma, (median - sizes[left[0]]) / sigma
+        if not max(rise, fall) > threshold:
+            break
+        jumps.append(left.pop(-1 if rise >= fall else 0))
+    return sorted(jumps)
+
+
+def test_many_differences_are_searched_as_few_are():
+    """Pixels with no, few and many jumps, and such as have less than the median."""
+    rng = np.random.default_rng(3)
+    steps = rng.normal(400, 12, (20, 4, 1, 60)).astype(np.float32)
+    for x in range(60):
+        where = rng.permutation(80)[: x // 3]
+        part = steps[:, :, 0, x].reshape(-1)
+        part[where] += rng.choice([900, 300, -380], where.size)
+        steps[:, :, 0, x] = part.reshape(20, 4)
+    data = np.concatenate([np.zeros((20, 1, 1, 60), np.float32), np.cumsum(steps, 1)], 1)
+    found, count = find(data)
+    sizes = np.abs(np.diff(data, axis=1)).reshape(80, 60)
+    for x in range(60):
+        flagged = np.flatnonzero(found[:, 1:, 0, x].reshape(80) & JUMP)
+        np.testing.assert_array_equal(flagged, taken_away(sizes[:, x], 9.0, 4.0))
+    assert count[0, :3].sum() < 3 < 15 < count[0, -3:].min()
+
+
 def test_unusable_groups_take_no_part_and_carry_no_jump():
     data = ramp_of([16, 16, 16, 5000, 16, 16, 16])
     flags = np.zeros(data.shape, np.uint8)

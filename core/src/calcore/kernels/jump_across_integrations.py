@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 from calcore.flags import DQ
 from calcore.kernels._differences import median_of
 from calcore.kernels._jit import F4x2, F4x4, F8x1, F8x2, I4x2, U1x4, helper, kernel
+from calcore.kernels._known_jumps import known_jumps
 
 _UNUSABLE = np.uint8(DQ.DO_NOT_USE | DQ.SATURATED)
 _JUMP = np.uint8(DQ.JUMP_DET)
-_NOT_JUMP = np.uint8(0xFF ^ DQ.JUMP_DET)
 _CHUNK = 32  # pixels whose differences are gathered at once
 _PASSES = 5
 
@@ -59,14 +59,6 @@ def _clip(
 ) -> None:
     n_int, n_group, rows, columns = data.shape
     for y in range(rows):
-        for integration in range(n_int):
-            for group in range(n_group):
-                for x in range(columns):
-                    flags = groupdq[integration, group, y, x]
-                    if flags & _UNUSABLE:
-                        flags &= _NOT_JUMP
-                    out_groupdq[integration, group, y, x] = flags
-                    out_count[y, x] += (flags & _JUMP) >> 2
         for left in range(0, columns, _CHUNK):
             width = min(_CHUNK, columns - left)
             for begin in range(1, 2 if together else n_group):
@@ -139,7 +131,7 @@ def clip_jumps(
     Values are clipped at most five times. The read noise is not needed.
     """
     n_int, n_group = data.shape[:2]
-    out, count = np.empty_like(groupdq), np.zeros(data.shape[2:], np.int32)
+    out, count = known_jumps(groupdq)
     length = n_int * (n_group - 1 if together else 1)
     _clip(
         data, groupdq, gain, threshold, together, np.empty((_CHUNK, length)), np.empty(length),

@@ -23,14 +23,16 @@ from calcore.kernels._jit import (
     kernel,
     unsigned,
 )
+from calcore.kernels._known_jumps import known_jumps
 from calcore.kernels._networks import sorting_pairs
+from calcore.kernels._whole import run_width
 
 _UNUSABLE = np.uint8(DQ.DO_NOT_USE | DQ.SATURATED)
 _JUMP = np.uint8(DQ.JUMP_DET)
-_NOT_JUMP = np.uint8(0xFF ^ DQ.JUMP_DET)
-_CHUNK = 128  # pixels side by side
+_CHUNK = 144  # pixels side by side
 _LONG = 48  # differences from which on halving an interval finds the median sooner than sorting
 _HALVINGS = 8
+_FEW = 8  # jumps of a pixel from which on its differences are sorted
 # What is known of a pixel after a first look.
 _QUIET, _LOUD, _BROKEN = np.uint8(0), np.uint8(1), np.uint8(2)
 _ROOM = 8  # rows of a chunk beside its differences
@@ -39,16 +41,37 @@ _NEAR = np.float32(0.999)  # below this fraction of the threshold, single precis
 
 @helper
 def _iterate(
-    value: F4x1, place: I4x1, count: int, noise: float, thresholds: F4x1, found: I4x1
-) -> int:
+    value: F4x1, place: I4x1, count: int, noise: float, thresholds: F4x1, under: float,
+    above: float, found: I4x1, room: F4x1,
+) -> int:  # fmt: skip
     """Take the worst of a pixel's differences away as long as it is too far from the median.
 
-    Returns how many are jumps; their places stand in `found`.
+    Returns how many are jumps; their places stand in `found`. The median of all but the largest
+    lies between two values.
     """
     for i in range(count):
         value[i] = abs(value[i])
+    jumps = 0
+    # Few of many are jumps: looking for the largest each time is done sooner than sorting.
+    while count > _LONG and jumps < _FEW:
+        last, worst, least = count - 1, 0, value[0]
+        for i in range(1, count):
+            worst = i if value[i] > value[worst] else worst
+            least = min(least, value[i])
+        value[worst], value[last] = value[last], value[worst]
+        place[worst], place[last] = place[last], place[worst]
+        median = median_within(value, last, under, above, room)
+        sigma = np.sqrt(median + noise)
+        rise, fall = (value[last] - median) / sigma, (median - least) / sigma
+        if not max(rise, fall) > thresholds[0]:
+            return jumps
+        if fall > rise:
+            break
+        found[jumps] = place[last]
+        jumps += 1
+        count, under = last, -np.inf
     sort_with_places(value, place, count)
-    first, jumps = 0, 0
+    first = 0
     while count > 1:
         # The largest is left out of the median: it may be the jump that is looked for.
         median = middle(value, first, count if count == 3 else count - 1)
@@ -146,21 +169,6 @@ def _gather(ranked: F4x2, x: int, spans: I8x2, n_group: int, value: F4x1, place:
 
 
 @kernel
-def _copy_flags(groupdq: U1x4, out: U1x4, out_count: I4x2) -> None:
-    """Copy flags; a sample that cannot be used is no jump. Count the jumps known before."""
-    n_int, n_group, rows, columns = groupdq.shape
-    for integration in range(n_int):
-        for group in range(n_group):
-            for y in range(rows):
-                for x in range(columns):
-                    flags = groupdq[integration, group, y, x]
-                    out_count[y, x] += (flags & _JUMP) >> 2
-                    out[integration, group, y, x] = (
-                        flags & _NOT_JUMP if flags & _UNUSABLE else flags
-                    )
-
-
-@kernel
 def _find(
     data: F4x4,
     groupdq: U1x4,
@@ -195,9 +203,10 @@ def _find(
     frames, half = np.float32(n_frames), np.float32(0.5)
     # A single pass looks at signed differences, the iteration at their sizes, max(d, -d).
     mirror = np.float32(1 if single_pass else -1)
+    step = run_width(columns, _CHUNK)
     for y in range(rows):
-        for start in range(0, columns, _CHUNK):
-            width = min(_CHUNK, columns - start)
+        for start in range(0, columns, step):
+            width = min(step, columns - start)
             at, wide = unsigned(start), unsigned(width)
             for x in range(wide):
                 odd[x] = 0
@@ -248,14 +257,16 @@ def _find(
                 else:
                     electrons = gain[y, start + x]
                     count = differences(data, groupdq, y, start + x, electrons, value, place)
+                under = float(left[x]) if enclosed else -np.inf
+                above = float(right[x]) if enclosed else np.inf
                 if single_pass:
-                    under = float(left[x]) if enclosed else -np.inf
-                    above = float(right[x]) if enclosed else np.inf
                     jumps = _one_pass(
                         value, place, count, noise, thresholds[0], under, above, found, room
                     )
                 else:
-                    jumps = _iterate(value, place, count, noise, thresholds, found)
+                    jumps = _iterate(
+                        value, place, count, noise, thresholds, under, above, found, room
+                    )
                 out_count[y, start + x] += jumps
                 for jump in range(jumps):
                     integration, group = found[jump] // n_group, found[jump] % n_group
@@ -307,9 +318,7 @@ def find_jumps(
     The variance of a difference is the median (as photons) plus the square of the read noise
     over `n_frames`. A pixel's differences from all its integrations have one median.
     """
-    out = np.empty_like(groupdq)
-    count = np.zeros(data.shape[2:], np.int32)
-    _copy_flags(groupdq, out, count)
+    out, count = known_jumps(groupdq)
     spans = _spans(groupdq)
     length = int(np.maximum(spans[:, 1] - spans[:, 0] - 1, 0).sum())
     if length > 1:
