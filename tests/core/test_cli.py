@@ -375,24 +375,6 @@ def test_lines_of_a_group_name_all_products():
     assert sum(line.strip() in {"a", "b"} for line in lines_of([product("a"), product("b")])) == 2
 
 
-def test_doctor_finds_this_installation_in_order(ask):
-    shown = ask("doctor")
-    assert "calcore" in shown.stdout
-    assert all(line.startswith(("ok", "WRONG")) for line in shown.stdout.splitlines())
-    assert shown.exit_code == ("WRONG" in shown.stdout)
-
-
-def test_doctor_sees_a_folder_that_cannot_be_written(ask, tmp_path, monkeypatch):
-    place = tmp_path / "file"
-    place.touch()
-    monkeypatch.setenv("CRDS_PATH", str(place / "crds"))
-    shown = ask("doctor")
-    assert shown.exit_code == 1
-    assert (
-        f"WRONG  reference files: {place}/crds (CRDS_PATH), which cannot be written" in shown.stdout
-    )
-
-
 def simulated(tmp_path):
     return SimulatedVisit(
         raw=(tmp_path / "a_uncal.fits",), associations=(tmp_path / "a_asn.json",),
