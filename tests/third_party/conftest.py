@@ -35,6 +35,12 @@ def install(target: Path, *packages: Path) -> None:
     )  # fmt: skip
 
 
+@pytest.fixture(scope="session")
+def installed() -> Callable[..., None]:
+    """Return the function that installs packages into a folder."""
+    return install
+
+
 @dataclass(frozen=True)
 class Environment:
     """Folders of installed packages, and nothing besides them and the standard library."""

@@ -1,7 +1,7 @@
 """Plugins that are a file: steps and hooks before they are a package.
 
-A file brings its steps, as ``<file>.<class>`` in words with underscores, and the hooks that stand in
-it. It is imported when somebody names it, and known from then on in this process.
+A file brings its steps, as ``<file>.<class>`` in words with underscores, the hooks that stand in it,
+and cases to check steps with, as functions ``<step>_case``. It is imported when somebody names it, and known from then on in this process.
 """
 
 import hashlib
@@ -84,6 +84,11 @@ def _add(path: Path) -> str:
         and issubclass(thing, Step)
         and thing.__module__ == module.__name__
     ]
+    for thing in list(things):
+        own = getattr(module, f"{thing.name.rpartition('.')[2]}_case", None)
+        if callable(own):
+            point = EntryPoint(thing.name, f"{owner}:{own.__name__}", "calcore.cases")
+            things.append(Found(thing.name, *told, point, own))
     if any(hasattr(thing, _HOOK) for thing in vars(module).values()):
         things.append(Found(name, *told, EntryPoint(name, owner, "calcore.hooks"), module))
     if not things:

@@ -81,7 +81,7 @@ class StepContract:
         case.step(case.flow, **case.given)
         after = [case.flow, *case.given.values()]
         for old, new in zip(before, after, strict=True):
-            _assert_same(old, new)
+            assert_same(old, new)
 
     def test_bands_give_what_whole_frames_give(self) -> None:
         """Any size of bands, or of tiles, and any number of threads gives the same bits."""
@@ -103,8 +103,8 @@ class StepContract:
             tiling = Tiling(height or frame.frame_rows, columns, 2 * columns)
             for threads in (1, 2):
                 banded, banded_kept = _banded(case, rows, tiling, threads)
-                _assert_same(whole, banded, path=f"{tiling}")
-                _assert_same(kept, banded_kept, path=f"{tiling} kept")
+                assert_same(whole, banded, path=f"{tiling}")
+                assert_same(kept, banded_kept, path=f"{tiling} kept")
 
 
 def _banded(case: Case, rows: Rows, tiling: Tiling, threads: int) -> tuple[Any, Kept | None]:
@@ -135,7 +135,7 @@ def _copy(value: Any) -> Any:
     return value.replace(**planes)
 
 
-def _assert_same(one: Any, other: Any, path: str = "") -> None:
+def assert_same(one: Any, other: Any, path: str = "") -> None:
     """Compare records, and dataclasses of records, to the bit."""
     if isinstance(one, Record):
         kind: Any = type(one)
@@ -147,4 +147,4 @@ def _assert_same(one: Any, other: Any, path: str = "") -> None:
                 np.testing.assert_array_equal(first, second, err_msg=f"{path} {name}")
     elif dataclasses.is_dataclass(one):
         for item in dataclasses.fields(one):
-            _assert_same(getattr(one, item.name), getattr(other, item.name), f"{path} {item.name}")
+            assert_same(getattr(one, item.name), getattr(other, item.name), f"{path} {item.name}")
