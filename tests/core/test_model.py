@@ -72,6 +72,27 @@ def test_records_are_cut_in_all_planes_and_remember_where():
     assert np.shares_memory(view.data, whole.data)
 
 
+class Filed:
+    """A plane in a file, which can tell its parts unread."""
+
+    def __init__(self, *shape):
+        self.shape = shape
+
+    def within(self, rows, columns):
+        return Filed(*self.shape[:-2], rows.stop - rows.start, columns.stop - columns.start)
+
+
+def test_what_lies_in_a_file_may_stay_there():
+    window, whole = Window(1, 3, 2, 5, 4, 6), ramp()
+    part = whole.replace(data=Filed(*whole.data.shape)).unread(window)
+    assert isinstance(part.data, Filed)
+    assert part.data.shape == (1, 2, 2, 3)
+    assert np.array_equal(part.pixeldq, whole.cut(window).pixeldq)
+    assert part.frame == window
+    with pytest.raises(CalcoreError, match=r"4 x 6 .* where 8 x 6 are needed"):
+        whole.unread(Window(1, 3, 2, 5, 8, 6))
+
+
 def test_a_rate_becomes_an_image():
     zero = np.zeros((3, 4), np.float32)
     rate = Rate(meta=Meta({"a": 1}), data=zero, err=zero, dq=zero.astype(np.uint32))
