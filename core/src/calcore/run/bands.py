@@ -347,13 +347,13 @@ def collect(
     return chain.settled(attempt)
 
 
-def counted(step: Step, whole: Record, tiling: Tiling) -> dict[str, int]:
-    """Return what a step counts in a whole frame, which is looked at tile by tile.
+def counted(step: Step, whole: Record, tiling: Tiling, room: Room) -> dict[str, int]:
+    """Return what a step counts in a whole frame, which is looked at tile by tile on all threads.
 
     What it does not count in every tile, since only `apply` knows it, is left out.
     """
     tiles = whole.frame.tiles(tiling.rows, tiling.columns)
-    bands = [step.tally(whole.view(tile)) for tile in tiles]
+    bands = list(room.ahead(lambda tile: step.tally(whole.view(tile)), tiles))
     names = set(bands[0]).intersection(*bands)
     return {name: sum(int(counts[name]) for counts in bands) for name in names}
 

@@ -156,7 +156,7 @@ class Execution:
                 result = result.replace(**last.step.finish(result.meta, whole, **wants))
                 tally.seconds[last.slot.name] += time.perf_counter() - begun
                 counts = tally.counts.setdefault(last.slot.name, {})
-                counts.update(counted(last.step, result, tiling))
+                counts.update(counted(last.step, result, tiling, self._room))
                 joined(tally.flagged.setdefault(last.slot.name, {}), added(banded, result))
         for link in chain.links:
             result = with_header(result, link, tally)
