@@ -36,6 +36,12 @@ def install(target: Path, *packages: Path) -> None:
 
 
 @pytest.fixture(scope="session")
+def root() -> Path:
+    """The folder that all packages lie in."""
+    return ROOT
+
+
+@pytest.fixture(scope="session")
 def installed() -> Callable[..., None]:
     """Return the function that installs packages into a folder."""
     return install
