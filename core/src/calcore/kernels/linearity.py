@@ -11,49 +11,46 @@ mean have a mean linear signal that is larger by v f''/2.
 import numpy as np
 from numpy.typing import NDArray
 
-from calcore.kernels._jit import F4x3, F4x4, F8x1, F8x2, F8x3, U1x4, helper, kernel
+from calcore.kernels._jit import F4x2, F4x3, F4x4, F8x1, F8x2, F8x3, U1x2, U1x4, helper, kernel
 
 SATURATED = 2
 PIECE = 256
+BLOCK = 32 * PIECE
 
 
 @kernel
-def _polynomial(data: F4x4, groupdq: U1x4, coefficients: F4x3, out: F4x4) -> None:
-    integrations, groups, rows, columns = data.shape
+def _polynomial(data: F4x2, groupdq: U1x2, coefficients: F4x2, out: F4x2) -> None:
+    samples, pixels = data.shape
     last = coefficients.shape[0] - 1
-    for y in range(rows):
-        # Short pieces of a row keep the coefficients in the fastest cache for all groups.
-        for start in range(0, columns, PIECE):
-            stop = min(start + PIECE, columns)
-            for i in range(integrations):
-                for g in range(groups):
-                    signal = data[i, g, y, start:stop]
-                    result = out[i, g, y, start:stop]
-                    known = groupdq[i, g, y, start:stop]
-                    highest = coefficients[last, y, start:stop]
+    # All samples of so many pixels as the cache holds the coefficients of: of narrow bands whole
+    # planes, which lie side by side in memory.
+    for block in range(0, pixels, BLOCK):
+        for n in range(samples):
+            # Short pieces, whose results stay in the fastest cache from power to power.
+            for start in range(block, min(block + BLOCK, pixels), PIECE):
+                stop = min(start + PIECE, pixels)
+                signal, result = data[n, start:stop], out[n, start:stop]
+                known, highest = groupdq[n, start:stop], coefficients[last, start:stop]
+                for x in range(signal.size):
+                    result[x] = highest[x]
+                # Two powers at a time, so that the result is read and written half as often.
+                for pair in range(last // 2):
+                    k = last - 1 - 2 * pair
+                    term, lower = coefficients[k, start:stop], coefficients[k - 1, start:stop]
                     for x in range(signal.size):
-                        result[x] = highest[x]
-                    # Two powers at a time, so that the result is read and written half as often.
-                    for pair in range(last // 2):
-                        k = last - 1 - 2 * pair
-                        term, lower = (
-                            coefficients[k, y, start:stop],
-                            coefficients[k - 1, y, start:stop],
-                        )
-                        for x in range(signal.size):
-                            result[x] = (result[x] * signal[x] + term[x]) * signal[x] + lower[x]
-                    if last % 2 == 1:
-                        lower = coefficients[0, y, start:stop]
-                        for x in range(signal.size):
-                            result[x] = result[x] * signal[x] + lower[x]
-                    flags = np.uint8(0)
+                        result[x] = (result[x] * signal[x] + term[x]) * signal[x] + lower[x]
+                if last % 2 == 1:
+                    lower = coefficients[0, start:stop]
                     for x in range(signal.size):
-                        flags |= known[x]
-                    if flags & SATURATED == 0:
-                        continue
-                    for x in range(signal.size):
-                        if known[x] & SATURATED != 0:
-                            result[x] = signal[x]
+                        result[x] = result[x] * signal[x] + lower[x]
+                flags = np.uint8(0)
+                for x in range(signal.size):
+                    flags |= known[x]
+                if flags & SATURATED == 0:
+                    continue
+                for x in range(signal.size):
+                    if known[x] & SATURATED != 0:
+                        result[x] = signal[x]
 
 
 @kernel
@@ -209,8 +206,12 @@ def linearize(
     float32 (n_int, n_group, ny, nx)
         Linear signal [DN], by Horner's scheme in single precision.
     """
-    out = np.empty_like(data)
-    _polynomial(data, groupdq, coefficients, out)
+    out = np.empty(data.shape, np.float32)
+    samples, terms = data.shape[0] * data.shape[1], len(coefficients)
+    _polynomial(
+        data.reshape(samples, -1), groupdq.reshape(samples, -1), coefficients.reshape(terms, -1),
+        out.reshape(samples, -1),
+    )  # fmt: skip
     return out
 
 
