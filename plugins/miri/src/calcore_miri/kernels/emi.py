@@ -64,10 +64,11 @@ def deviations(data: F4x4) -> NDArray[np.float32]:
 
 @kernel
 def _add_up(
-    data: F4x4, deviation: F4x3, bad: B1x2, limit: float, out: F4x4, out_count: U1x3, out_use: U1x1
-) -> None:
+    data: F4x4, deviation: F4x3, bad: B1x2, limit: float, out: F4x4, out_count: U1x3,
+    out_use: U1x1, out_row: F4x1,
+) -> None:  # fmt: skip
     n_int, n_group, ny, nx = data.shape
-    n_sample = out_count.shape[2]
+    n_sample, nothing = out_count.shape[2], np.float32(0)
     for i in range(n_int):
         for y in range(ny):
             for s in range(n_sample):
@@ -75,13 +76,14 @@ def _add_up(
             for x in range(nx):
                 out_use[x] = 1 if deviation[i, y, x] <= limit and not bad[y, x] else 0
                 out_count[i, y, x // 4] += out_use[x]
+            first = data[i, 0, y]
             for g in range(n_group):
+                here, sums = data[i, g, y], out[i, g, y]
+                for x in range(nx):
+                    out_row[x] = here[x] - first[x] if out_use[x] else nothing
                 for s in range(n_sample):
-                    total = np.float32(0.0)
-                    for x in range(4 * s, min(4 * s + 4, nx)):
-                        value = data[i, g, y, x] - data[i, 0, y, x]
-                        total += value if out_use[x] else np.float32(0.0)
-                    out[i, g, y, s] = total
+                    x = 4 * s  # there are zeros beyond the last column
+                    sums[s] = out_row[x] + out_row[x + 1] + out_row[x + 2] + out_row[x + 3]
 
 
 def add_up(data: F4x4, bad: B1x2, limit: float) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
@@ -107,7 +109,8 @@ def add_up(data: F4x4, bad: B1x2, limit: float) -> tuple[NDArray[np.float32], ND
     n_sample = -(-nx // AMPLIFIERS)
     samples = np.empty((n_int, n_group, ny, n_sample), np.float32)
     count = np.empty((n_int, ny, n_sample), np.uint8)
-    _add_up(data, deviations(data), bad, limit, samples, count, np.empty(nx, np.uint8))
+    use, row = np.empty(nx, np.uint8), np.zeros(AMPLIFIERS * n_sample, np.float32)
+    _add_up(data, deviations(data), bad, limit, samples, count, use, row)
     return samples, count
 
 
