@@ -1,5 +1,6 @@
 """What calcore lets a third party do, capability by capability: one test for each row of the contract."""
 
+import ast
 import re
 
 import numpy as np
@@ -35,6 +36,21 @@ def test_installing_it_changes_no_byte_until_it_is_named(plain, named, stranger,
     for name in products:
         assert plain.has(tmp_path / "out" / name), name
     assert not plain.has(named.one("*_rate.fits"))
+
+
+def test_no_private_name_of_calcore_s_is_needed(stranger):
+    package = stranger.folders[-1] / "acme"
+    named = []
+    for path in package.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.ImportFrom):
+                named += [f"{node.module}.{alias.name}" for alias in node.names]
+            elif isinstance(node, ast.Import):
+                named += [alias.name for alias in node.names]
+            elif isinstance(node, ast.Attribute):
+                named.append(f".{node.attr}")
+    assert "calcore.step.Step" in named
+    assert [name for name in named if "._" in name and not name.startswith(".__")] == []
 
 
 def test_contract_01_add_a_step_at_a_place_for_some_exposures(stranger, visit, named, tmp_path):
