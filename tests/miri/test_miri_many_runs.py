@@ -1,0 +1,58 @@
+"""Runs that are killed, and runs at once that share references and folders: no product is the worse."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from calcore.io._temporary import temporary_name
+from calcore.run import run
+
+PROGRAM = Path(__file__).with_name("many_runs.py")
+pytestmark = [
+    pytest.mark.usefixtures("miri_references", "miri_products"),  # kernels are compiled by then
+    pytest.mark.skipif(not hasattr(os, "fork"), reason="the system cannot fork"),
+]
+
+
+def told(*words, **more):
+    """Return what the program found."""
+    done = subprocess.run(
+        [sys.executable, str(PROGRAM), *map(str, words)],
+        capture_output=True, text=True, check=False, **more,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def test_after_kill_9_at_twenty_moments_the_same_command_makes_the_same_products(
+    miri_visit, tmp_path
+):
+    found = told("killed", 1, miri_visit.folder, tmp_path)
+    assert found["wrong"] == []  # all as undisturbed, whole, and nothing left over
+    assert found["torn"] == []  # nothing half-written ever had its final name
+
+
+def test_ten_runs_at_once_share_references_and_folders(miri_visit, tmp_path, monkeypatch):
+    monkeypatch.delenv("CRDS_READONLY_CACHE")
+    found = told("together", 2, miri_visit.raw[0], tmp_path)
+    assert found["statuses"] == [0] * 10
+    assert found["wrong"] == []
+    assert found["manifests"]
+    assert set(found["manifests"]) == {"done"}
+
+
+def test_the_leftovers_of_the_living_stay(miri_visit, tmp_path):
+    own = temporary_name(tmp_path / "a_rate.fits")
+    own.write_bytes(b"being written")
+    dead = own.with_name(own.name.replace(f"-{os.getpid():x}-", "-7fffffff-"))
+    dead.write_bytes(b"never finished")
+    theirs = tmp_path / ".a_rate.fits.part"
+    theirs.touch()
+    run(miri_visit.raw[0], stage="1", until="dq_init", output=tmp_path)
+    assert own.exists()
+    assert theirs.exists()
+    assert not dead.exists()
