@@ -251,8 +251,14 @@ class TestScratchPlanes:
             np.asarray(plane, copy=False)
 
 
-@pytest.mark.parametrize(("kind", "most"), [(iter, 1), (tuple, 2)])
-def test_parts_that_are_not_asked_for_are_computed_only_where_all_are_promised(ramp, kind, most):
+@pytest.mark.parametrize(
+    ("kind", "waiting", "most"), [(iter, 1 << 20, 1), (tuple, 1 << 20, 2), (tuple, 100, 1)]
+)
+def test_parts_that_are_not_asked_for_are_computed_only_where_all_are_promised(
+    ramp, kind, waiting, most, monkeypatch
+):
+    """And where they are small enough to wait."""
+    monkeypatch.setattr("calcore.run.bands._WAITING", waiting)
     seen = []
 
     @dataclass(frozen=True, kw_only=True)
