@@ -6,7 +6,7 @@ from calcore.io._products import KINDS, kind_of
 from calcore.io._read import open, open_lazy, read_meta, read_node  # noqa: A004
 from calcore.io._reference import open_reference, read_asdf_tree
 from calcore.io._section import Filled, Section
-from calcore.io._temporary import remove_leftovers
+from calcore.io._temporary import remove_leftovers, temporary_name
 from calcore.io._write import ProductWriter, write
 
 __all__ = [
@@ -24,6 +24,7 @@ __all__ = [
     "read_meta",
     "read_node",
     "remove_leftovers",
+    "temporary_name",
     "write",
     "write_text",
     "write_tree",

@@ -4,7 +4,6 @@ The stretch is the inverse hyperbolic sine (Lupton et al. 1999, AJ 118, 1406): l
 noise of the background, logarithmic above it, so that faint and bright sources show together.
 """
 
-import os
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +18,7 @@ from numpy.typing import NDArray
 
 from calcore.errors import DataUnusable, OutputProblem
 from calcore.flags import DQ
+from calcore.io import temporary_name
 from calcore.model import Record
 from calcore.report._marks import draw_compass, draw_sources
 
@@ -157,7 +157,7 @@ def quicklook(
         )
     figure = _draw(record, title or str(record.meta.get("filename", "")), catalog)
     path = Path(path)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    temporary = temporary_name(path)
     try:
         figure.savefig(temporary, format="png", dpi=dpi, pil_kwargs={"compress_level": 4})
         temporary.replace(path)
