@@ -10,7 +10,7 @@ PROGRAM = """
 import resource
 import numpy as np
 from contextlib import nullcontext
-from calcore.run.memory import memory_kept
+from calcore.run.memory import give_back, memory_kept
 
 def faults():
     return resource.getrusage(resource.RUSAGE_SELF).ru_minflt
@@ -31,7 +31,10 @@ with memory_kept():
     kept = work()
     np.ones(64 << 20, np.uint8)
     held = resident()
-print(usual, kept, held, resident())
+    give_back()
+    given_back = resident()
+    np.ones(64 << 20, np.uint8)
+print(usual, kept, held, given_back, resident())
 """
 
 
@@ -41,7 +44,8 @@ def test_memory_is_kept_within_and_given_back_afterwards():
         [sys.executable, "-c", PROGRAM], capture_output=True, text=True, check=True,
         env={"MALLOC_MMAP_THRESHOLD_": "131072"},
     )  # fmt: skip
-    usual, kept, held, after = map(int, done.stdout.split())
+    usual, kept, held, given_back, after = map(int, done.stdout.split())
     assert usual > 20 * 500
     assert kept < usual / 20
+    assert given_back < held - (50 << 20)
     assert after < held - (50 << 20)

@@ -24,6 +24,7 @@ from calcore.run.bands import (
     with_header,
 )
 from calcore.run.flagged import added, joined
+from calcore.run.memory import give_back
 from calcore.run.outcome import Progress, SlotOutcome, Status
 from calcore.run.room import RunnersRoom
 from calcore.run.watch import at_work
@@ -128,6 +129,7 @@ class Execution:
             return flow
         chain, pending = self._chain, self._pending
         self._chain, self._pending = None, []
+        give_back()
         active = [built for built in pending if not built.skip]
         names = [built.slot.name for built in active]
         label = names[0] if len(names) == 1 else f"{names[0]} … {names[-1]}"
@@ -202,6 +204,7 @@ class Execution:
         """Apply a step to whole frames."""
         assert built.step is not None
         slot = built.slot
+        give_back()
         self.progress.slot_started(self.product, slot.name)
         self.hook.calcore_before_step(slot=slot.name, product=self.product, meta=_meta(flow))
         begun = time.perf_counter()

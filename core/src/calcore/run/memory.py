@@ -22,11 +22,8 @@ def memory_kept() -> Iterator[None]:
     Afterwards the system has back what is free. Threads share one heap from then on: bands ask for
     memory now and then only.
     """
-    try:
-        library = ctypes.CDLL(None)
-        set_option: Callable[[int, int], int] = library.mallopt
-        give_back: Callable[[int], int] = library.malloc_trim
-    except (AttributeError, OSError, TypeError):  # not glibc
+    set_option = _of_glibc("mallopt")
+    if set_option is None:
         yield
         return
     for option, value in ((_ARENA_MAX, 1), (_MMAP_MAX, 0), (_TRIM_THRESHOLD, _LARGEST)):
@@ -36,4 +33,20 @@ def memory_kept() -> Iterator[None]:
     finally:
         for option, value in _USUAL.items():
             set_option(option, value)
-        give_back(0)
+        give_back()
+
+
+def give_back() -> None:
+    """Give the system back what is free, before arrays of other sizes are asked for."""
+    trim = _of_glibc("malloc_trim")
+    if trim is not None:
+        trim(0)
+
+
+def _of_glibc(name: str) -> Callable[..., int] | None:
+    """Return a function of the C library; None if it is another one."""
+    try:
+        function: Callable[..., int] = getattr(ctypes.CDLL(None), name)
+    except (AttributeError, OSError, TypeError):
+        return None
+    return function
