@@ -110,6 +110,9 @@ class Lines:
         if outcome.status is Status.KEPT:
             self._head(outcome.name)
             self._write(Text("    nothing to do: the products are there already", style="cyan"))
+        if outcome.why:
+            self._head(outcome.name)
+            self._write(Text(f"    made again: {outcome.why}", style="cyan"))
         made = outcome.status is not Status.KEPT
         self.left.finished(outcome.name, outcome.pipeline, made=made)
         if outcome.name in self.tasks:

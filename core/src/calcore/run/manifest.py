@@ -15,6 +15,7 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, fields
 from datetime import UTC, datetime
+from functools import cache
 from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
 from typing import Any
@@ -106,7 +107,7 @@ class Manifest:
             "status": status,
             "written": datetime.now(UTC).isoformat(timespec="seconds"),
             "seconds": seconds,
-            "packages": packages({"calcore", *used}),
+            "packages": packages(frozenset({"calcore", *used})),
             "crds": _crds(self._products),
             "waiting": list(self._waiting.values()),
             "products": self._products,
@@ -172,8 +173,9 @@ def machine() -> dict[str, Any]:
     }
 
 
-def packages(names: Iterable[str]) -> dict[str, str]:
-    """Return versions of packages, and of those they ask for."""
+@cache
+def packages(names: frozenset[str]) -> Mapping[str, str]:
+    """Return versions of packages, and of those they ask for; looked up once."""
     found: dict[str, str] = {}
     for name in names:
         try:
