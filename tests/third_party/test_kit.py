@@ -105,15 +105,17 @@ def test_a_file_works_before_it_is_a_package(clean, visit, tmp_path):
     write(tmp_path)
     (tmp_path / "mine.toml").write_text('with = ["./steps"]\n[set.add_level]\nlevel = 5.0\n')
     raw = min(visit.glob("*_uncal.fits"))
-    words = (raw, "--stage", "1", "--config", "mine.toml")
-    done = clean.run(*words, cwd=tmp_path)
+    cache = visit / "crds_cache"
+    words = ("run", raw, "--stage", "1", "--config", "mine.toml", "-o", "out", "--no-pictures")
+    done = clean.calcore(*words, cwd=tmp_path, cache=cache)
     assert done.returncode == 0, done.stderr
     shown = clean.calcore("info", min(tmp_path.glob("out/*_rate.fits")), cwd=tmp_path).stdout
     assert re.search(r"add_level +complete +\(mine.add_level of mine.py [0-9a-f]{12}\)", shown)
     # the same is kept; made again after the file has changed, in other processes too
-    assert "kept" in clean.run(*words, cwd=tmp_path).stdout
+    assert "1 kept" in clean.calcore(*words, cwd=tmp_path, cache=cache).stdout
     write(tmp_path, ADD.replace("self.level", "self.level + 1"))
-    again = clean.run(*words, "--executor", "processes", "--overwrite", cwd=tmp_path)
+    words = (*words, "--executor", "processes", "--overwrite")
+    again = clean.calcore(*words, cwd=tmp_path, cache=cache)
     assert again.returncode == 0, again.stderr
     assert "1 complete" in again.stdout
 

@@ -10,9 +10,10 @@ def tutorial(root):
     """Return the commands, and the file that is written down."""
     page = (root / "docs" / "plugins.md").read_text()
     part = page[page.index("## From nothing to a released step") : page.index("## What a package")]
-    blocks = re.findall(r"^```\n(.*?)^```", part, re.MULTILINE | re.DOTALL)
-    (file,) = re.findall(r"^```python\n(.*?)^```", part, re.MULTILINE | re.DOTALL)
-    return [line for block in blocks for line in block.splitlines()], file
+    blocks = re.findall(r"^```(\w*)\n(.*?)^```$", part, re.MULTILINE | re.DOTALL)
+    (file,) = (block for language, block in blocks if language == "python")
+    commands = [line for language, block in blocks if not language for line in block.splitlines()]
+    return commands, file
 
 
 def test_the_tutorial_can_be_followed(clean, installed, root, tmp_path):
