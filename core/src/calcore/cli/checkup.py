@@ -54,7 +54,7 @@ def versions() -> Iterator[str]:
     from calcore.run.manifest import packages
 
     names = {"calcore", *(package.distribution for package in installed.packages())}
-    for name, number in packages(names).items():
+    for name, number in packages(frozenset(names)).items():
         yield f"{name} {number}"
 
 

@@ -1,12 +1,23 @@
-"""How many pixels carry a flag that they did not carry before."""
+"""How many pixels carry a flag that they did not carry before.
+
+Flags are looked at eight bytes at a time, as one number of several lanes: eight flags of samples, or two of
+pixels. All lanes are counted at once, in the lanes of another such number.
+"""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
+from numba import types
 from numpy.typing import NDArray
 
-from calcore.kernels._jit import I8x1, U1x3, U4x3, helper, kernel, unsigned
+from calcore.kernels._jit import ArrayType, I8x1, helper, kernel, unsigned
+
+Words = Annotated[NDArray[np.uint64], ArrayType(types.uint64, 3)]
+_WORD = 8
+_FLUSH = 255  # so many times one lane of eight bits can count
+_ONES8, _ONES32 = np.uint64(0x0101010101010101), np.uint64(0x0000000100000001)
+_EVEN = np.uint64(0x00FF00FF00FF00FF)
 
 
 def count_new_flags(
@@ -26,43 +37,78 @@ def count_new_flags(
     int64 (8,) or (32,)
         One number for each bit, the lowest first.
     """
-    ny, nx = after.shape[-2:]
-    stacks = [np.ascontiguousarray(planes).reshape(-1, ny, nx) for planes in (before, after)]
-    counts = np.zeros(8 * after.dtype.itemsize, np.int64)
-    count: Callable[..., None] = _count8 if after.dtype == np.uint8 else _count32
-    count(*stacks, rows.start, rows.stop, columns.start, columns.stop, counts)
+    size = after.dtype.itemsize
+    counts = np.zeros(8 * size, np.int64)
+    ends = [size * end for end in (columns.start, columns.stop, after.shape[-1])]
+    if any(end % _WORD for end in ends):
+        before, after = (_padded(planes[..., rows, columns]) for planes in (before, after))
+        rows, ends = slice(0, after.shape[-2]), [0, size * after.shape[-1]]
+    count: Callable[..., None] = _count8 if size == 1 else _count32
+    words = [_words(planes) for planes in (before, after)]
+    count(*words, rows.start, rows.stop, ends[0] // _WORD, ends[1] // _WORD, counts)
     return counts
 
 
+def _words(planes: NDArray[Any]) -> NDArray[np.uint64]:
+    """Return planes (..., ny, nx) as planes (n, ny, n_word)."""
+    return np.ascontiguousarray(planes).reshape(-1, *planes.shape[-2:]).view(np.uint64)
+
+
+def _padded(planes: NDArray[Any]) -> NDArray[Any]:
+    """Return planes (..., ny, nx) with columns of zeros, so that rows are whole words."""
+    more = -planes.shape[-1] % (_WORD // planes.dtype.itemsize)
+    return np.pad(planes, [(0, 0)] * (planes.ndim - 1) + [(0, more)])
+
+
 @helper
-def _count(before: Any, after: Any, first: int, last: int, left: int, right: int, out: Any) -> None:
-    """Look at a row for what is new at all, and only then bit by bit."""
-    start, width = unsigned(left), unsigned(right - left)
-    for plane in range(unsigned(after.shape[0])):
-        for y in range(unsigned(first), unsigned(last)):
-            new = after[plane, y, start] & ~after[plane, y, start]
-            for x in range(width):
-                new |= after[plane, y, start + x] & ~before[plane, y, start + x]
-            if new == 0:
-                continue
-            for bit in range(out.size):
-                if (new >> bit) & 1:
-                    number = 0
-                    for x in range(width):
-                        added = after[plane, y, start + x] & ~before[plane, y, start + x]
-                        number += (added >> bit) & 1
-                    out[bit] += number
+def _anything(before: Any, after: Any, plane: int, y: int, start: int, width: int) -> Any:
+    """Return all bits that are new anywhere in a row of words."""
+    new = np.uint64(0)
+    for x in range(width):
+        new |= after[plane, y, start + x] & ~before[plane, y, start + x]
+    return new
+
+
+@helper
+def _lanes(
+    before: Any, after: Any, plane: int, y: int, start: int, width: int, bit: int, ones: Any
+) -> Any:
+    """Return in how many words of a row a bit is new, for each lane."""
+    lanes = np.uint64(0)
+    for x in range(width):
+        lanes += ((after[plane, y, start + x] & ~before[plane, y, start + x]) >> bit) & ones
+    return lanes
 
 
 @kernel
 def _count8(
-    before: U1x3, after: U1x3, first: int, last: int, left: int, right: int, out: I8x1
+    before: Words, after: Words, first: int, last: int, left: int, right: int, out: I8x1
 ) -> None:
-    _count(before, after, first, last, left, right, out)
+    start = unsigned(left)
+    for plane in range(unsigned(after.shape[0])):
+        for y in range(unsigned(first), unsigned(last)):
+            new = _anything(before, after, plane, y, start, unsigned(right - left))
+            for bit in range(8):
+                if (new >> unsigned(bit)) & _ONES8:
+                    for part in range(left, right, _FLUSH):
+                        width = unsigned(min(_FLUSH, right - part))
+                        lanes = _lanes(
+                            before, after, plane, y, unsigned(part), width, unsigned(bit), _ONES8
+                        )
+                        for pairs in ((lanes & _EVEN), ((lanes >> unsigned(8)) & _EVEN)):
+                            for lane in range(4):
+                                out[bit] += (pairs >> unsigned(16 * lane)) & unsigned(0xFFFF)
 
 
 @kernel
 def _count32(
-    before: U4x3, after: U4x3, first: int, last: int, left: int, right: int, out: I8x1
+    before: Words, after: Words, first: int, last: int, left: int, right: int, out: I8x1
 ) -> None:
-    _count(before, after, first, last, left, right, out)
+    start, width = unsigned(left), unsigned(right - left)
+    for plane in range(unsigned(after.shape[0])):
+        for y in range(unsigned(first), unsigned(last)):
+            new = _anything(before, after, plane, y, start, width)
+            for bit in range(32):
+                if (new >> unsigned(bit)) & _ONES32:
+                    lanes = _lanes(before, after, plane, y, start, width, unsigned(bit), _ONES32)
+                    out[bit] += (lanes & unsigned(0xFFFFFFFF)) + (lanes >> unsigned(32))
