@@ -48,6 +48,8 @@ def run(inputs: tuple[Path, ...], **options: Any) -> None:
 
     INPUT are exposures at any stage, association files, or folders; the present folder by default.
     """
+    if options["replay"] is None:
+        del options["replay"]
     _go("", inputs, options)
 
 
