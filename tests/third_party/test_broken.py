@@ -112,6 +112,7 @@ def test_all_that_is_broken_is_said_when_asked(rivals, tmp_path):
     assert "needs a-library-that-is-not-there>=2, which is not installed" in listed.stdout
     assert "step 'acme.jump' is brought by acme 1.2.0 and broken 0.3.1" in listed.stdout
     assert "pipeline 'detector1' is core's; the one of broken 0.3.1 is left aside" in listed.stdout
+    assert "command 'run' is core's; this one is left aside" in listed.stdout
     checked = rivals.calcore("plugins", "list", "--check", cwd=tmp_path)
     assert checked.returncode == 1
     for line in checked.stderr.splitlines():

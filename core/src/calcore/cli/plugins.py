@@ -21,9 +21,10 @@ def list_(verbose: bool = False, check: bool = False) -> None:
 
     All of it is read from the packages' metadata: nothing is imported, unless --check asks for it.
     """
+    from calcore.cli.app import COMMANDS
     from calcore.registry import overview
 
-    for line in overview.lines(verbose=verbose):
+    for line in overview.lines(verbose=verbose, commands=COMMANDS):
         click.echo(line)
     if not check:
         return

@@ -18,6 +18,7 @@ from calcore.registry.installed import Found
 from calcore.step import Step
 
 _BROUGHT: dict[str, tuple[Found, ...]] = {}
+_PLACES: dict[str, Path] = {}
 _HOOK = "calcore_impl"
 """Attribute by which pluggy knows our hooks."""
 
@@ -37,6 +38,7 @@ def brought(group: str) -> list[Found]:
 def forget() -> None:
     """Forget all files."""
     _BROUGHT.clear()
+    _PLACES.clear()
     _module.cache_clear()
 
 
@@ -53,7 +55,7 @@ def add(place: Path) -> tuple[str, ...]:
     UsageError
         There is no such file, or the folder has none.
     PluginBroken
-        A file cannot be imported, or brings nothing.
+        A file cannot be imported, brings nothing, or is called as another one is.
     """
     if place.is_dir():
         paths = sorted(path for path in place.glob("*.py") if not path.name.startswith("_"))
@@ -69,6 +71,9 @@ def _add(path: Path) -> str:
     text = path.read_bytes()
     mark = hashlib.sha256(text).hexdigest()[:12]
     name = path.name
+    other = _PLACES.setdefault(name, path)
+    if other != path:
+        raise PluginBroken(f"two files of steps are called {name}: {other} and {path}; rename one")
     module = _module(path, mark)
     told = name, mark, ()
     owner = path.stem

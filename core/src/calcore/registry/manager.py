@@ -121,13 +121,13 @@ def _guard(hook: Callable[..., Any], name: str, source: str) -> Callable[..., An
     def guarded(*given: Any, **named: Any) -> Any:
         try:
             return hook(*given, **named)
-        except CalcoreError:
-            raise
         except Exception as error:
             text = f"{name} of {source} failed: {type(error).__name__}: {error}"
             if name in _WATCH:
                 _LOG.error(text, exc_info=_LOG.isEnabledFor(logging.DEBUG))
                 return None
+            if isinstance(error, CalcoreError):
+                raise
             raise PluginBroken(f"{text}; report it to the authors of {source}") from error
 
     return guarded

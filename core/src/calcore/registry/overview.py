@@ -1,6 +1,6 @@
 """What is installed, for people to read: from metadata alone."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 from calcore.registry import installed
 from calcore.registry.installed import KINDS, OFF, Found, Package
@@ -9,11 +9,12 @@ _SHORT = 6
 """So many names of a kind are listed; of more, only the number is told."""
 
 
-def lines(*, verbose: bool = False) -> Iterator[str]:
+def lines(*, verbose: bool = False, commands: Collection[str] = ()) -> Iterator[str]:
     """Return lines about every package that brings something: core first, then by name.
 
     Each is told with its version, the core it was made for, what it brings, what of that can take
-    the place of a core's step, and what is wrong with it as far as metadata tell.
+    the place of a core's step, and what is wrong with it as far as metadata tell. `commands` are
+    those that core has.
     """
     packages = installed.packages()
     for package in packages:
@@ -26,6 +27,9 @@ def lines(*, verbose: bool = False) -> Iterator[str]:
                 yield _brought(kind, [item.name for item in things], verbose=verbose)
         for text in (*_overrides(package, packages), *_faults(package, packages)):
             yield f"    {text}"
+        for item in package.things:
+            if item.entry_point.group == "calcore.commands" and item.name in commands:
+                yield f"    command {item.name!r} is core's; this one is left aside"
 
 
 def _brought(kind: str, names: list[str], *, verbose: bool) -> str:
