@@ -80,7 +80,7 @@ _REQUEST = (
     click.option("--profile", metavar="NAME", default="default", show_default=True,
                  help="'reference' does what the reference pipeline does."),
     click.option("--with", "packages", multiple=True, metavar="PACKAGE",
-                 help="Let this package edit pipelines."),
+                 help="Let this package (acme>=1.2), or file of steps, edit pipelines."),
     click.option("--executor", metavar="NAME", default="serial", show_default=True,
                  help="Who makes the products: serial, processes, dask, or a package's."),
     click.option("--scheduler", metavar="ADDRESS",

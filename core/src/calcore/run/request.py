@@ -42,7 +42,8 @@ class Request:
     profile : str
         ``"default"`` or ``"reference"``, or another that a pipeline defines.
     packages : tuple of str
-        Packages whose edits of pipelines are wanted (``--with``).
+        Packages whose edits of pipelines are wanted (``--with``): ``acme``, ``acme>=1.2``, or files
+        and folders of steps.
     executor : str
         Who runs the products: ``"serial"``, ``"processes"``, ``"dask"`` or one that a plugin brings.
     scheduler : str, optional
