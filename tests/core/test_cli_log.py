@@ -106,7 +106,7 @@ def test_errors_that_libraries_raise_too_are_not_said_twice(console, bare_root):
     bare_root()
     for verbose, number in ((False, 0), (True, 1)):
         with listening(Notes(console, verbose=verbose), verbose=verbose):
-            logging.getLogger("CRDS").error("no server\nat all")
+            logging.getLogger("stevedore.extension").error("no such\nmodule")
         assert len(lines_of(console)) == number
 
 

@@ -6,7 +6,6 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from importlib.metadata import entry_points
 from typing import Any, Protocol
 
 from rich.console import Console
@@ -107,10 +106,12 @@ def listening(*voices: Voice, verbose: bool) -> Iterator[Hearing]:
     """
     import astropy  # noqa: F401 - takes Python's warnings to itself when it is imported
 
+    from calcore.run.watch import packages_heard
+
     hearing = Hearing(*voices)
     level = logging.DEBUG if verbose else logging.WARNING
     handler = _Hears(hearing, level)
-    ours = [logging.getLogger(name) for name in sorted(_packages())]
+    ours = [logging.getLogger(name) for name in sorted(packages_heard())]
     before = [(logger, logger.level, logger.propagate) for logger in ours]
     raising = [logging.getLogger(name) for name in _RAISING]
 
@@ -140,14 +141,6 @@ def listening(*voices: Voice, verbose: bool) -> Iterator[Hearing]:
             logger.setLevel(own)
             logger.propagate = propagate
             logger.removeHandler(handler)
-
-
-def _packages() -> set[str]:
-    """Return the names of the packages that bring something; loggers are called after them."""
-    from calcore.registry.discovery import KINDS
-
-    points = (point for group in KINDS for point in entry_points(group=group))
-    return {"calcore", *(point.module.partition(".")[0] for point in points)}
 
 
 def _at_work() -> tuple[str, str]:

@@ -9,9 +9,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from contextvars import ContextVar
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any, Self
 
+from calcore.registry import installed
 from calcore.run.outcome import ChainOutcome, Notice, Outcome, Progress, SlotOutcome, Status
 
 AT_WORK: ContextVar[tuple[str, str]] = ContextVar("AT_WORK", default=("", ""))
@@ -30,6 +32,14 @@ def at_work(product: str, slot: str = "") -> Iterator[None]:
         AT_WORK.reset(token)
 
 
+@cache
+def packages_heard() -> frozenset[str]:
+    """Return the names of packages whose log is of interest; their loggers are called so."""
+    things = (thing for package in installed.packages() for thing in package.things)
+    own = (thing.entry_point.module.partition(".")[0] for thing in things)
+    return frozenset({"calcore", "tweakwcs", *own})
+
+
 @dataclass
 class _Gathering:
     """What is gathered for one product."""
@@ -40,7 +50,7 @@ class _Gathering:
 
 
 class _Gatherer(logging.Handler):
-    """Takes down what Python warns of, and calcore's log from warnings on, for each product its own.
+    """Takes down what Python warns of, and the log from warnings on, for each product its own.
 
     There is one for all, since several products may be made at once, and Python has one hook only.
     """
@@ -55,7 +65,8 @@ class _Gatherer(logging.Handler):
         with self.lock or nullcontext():
             if not self.open:
                 self._shown_before, warnings.showwarning = warnings.showwarning, self.show
-                logging.getLogger("calcore").addHandler(self)
+                for name in packages_heard():
+                    logging.getLogger(name).addHandler(self)
             self.open.append(gathering)
 
     def end(self, gathering: _Gathering) -> None:
@@ -64,7 +75,8 @@ class _Gatherer(logging.Handler):
             self.open.remove(gathering)
             if not self.open:
                 warnings.showwarning = self._shown_before
-                logging.getLogger("calcore").removeHandler(self)
+                for name in packages_heard():
+                    logging.getLogger(name).removeHandler(self)
 
     def emit(self, record: logging.LogRecord) -> None:
         """Take one record down, and do what Python would where nobody else listens."""
@@ -107,8 +119,9 @@ _GATHERER = _Gatherer()
 
 @contextmanager
 def warnings_gathered(product: str, *, shown: bool = True) -> Iterator[list[Notice]]:
-    """Gather what Python warns of, and what calcore's log says from warnings on, each once.
+    """Gather what Python warns of, and what the log says from warnings on, each once.
 
+    The log is that of calcore, of packages that bring something, and of libraries that align.
     No logger gets another level, and the root logger stays as it is. Python's warnings are `shown`
     as before besides, unless whoever gets the outcome does so.
     """
