@@ -74,6 +74,11 @@ def cut(path):
     os.truncate(path, path.stat().st_size // 2)
 
 
+def without_its_end(path):
+    """Cut a file between two extensions, so that it looks whole."""
+    os.truncate(path, io.contents(path).extensions[-1].start)
+
+
 def emptied(path):
     path.write_bytes(b"")
 
@@ -88,6 +93,14 @@ def test_a_damaged_product_is_made_again(made, made_once, harm, suffix):
     assert (outcome.status, outcome.why) == (Status.COMPLETE, f"{name} is damaged")
     assert content_of(folder / name) == content_of(made_once / name)
     assert is_whole(folder / name)
+
+
+def test_a_product_that_lost_its_last_extension_is_not_taken_for_whole(made):
+    folder, again = made
+    without_its_end(folder / f"{ROOT}_rateints.fits")
+    assert again().why == f"{ROOT}_rateints.fits is damaged"
+    without_its_end(folder / f"{ROOT}_rate.fits")
+    assert "or a piece of one; use --overwrite" in again().reason
 
 
 def test_a_missing_product_is_made_again(made, made_once):
@@ -161,7 +174,7 @@ def test_what_calcore_did_not_make_is_not_replaced(made):
     theirs.writeto(folder / f"{ROOT}_rate.fits", overwrite=True)
     refused = again()
     assert refused.status is Status.FAILED
-    assert "is no product of this pipeline; use --overwrite" in refused.reason
+    assert "is no product of this pipeline, or a piece of one; use --overwrite" in refused.reason
 
 
 def test_only_what_is_missing_and_what_is_made_of_it_is_done(miri_products, miri_visit, tmp_path):

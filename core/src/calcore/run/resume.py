@@ -64,7 +64,9 @@ def why_again(shop: Prepared) -> str | None:
     except CalcoreError:
         return f"{path.name} is damaged"
     if not isinstance(record, Mapping):
-        raise OutputProblem(path, "is no product of this pipeline; use --overwrite to replace it")
+        raise OutputProblem(
+            path, "is no product of this pipeline, or a piece of one; use --overwrite to replace it"
+        )
     found = differences(record, shop.tree)
     if found and record.get("asked") != shop.tree["asked"]:
         raise OutputProblem(
@@ -90,7 +92,7 @@ def _amiss(path: Path, held: str) -> str:
     if not path.is_file():
         return f"{path.name} is missing"
     try:
-        whole = content_of(path) == held if held else is_whole(path)
+        whole = content_of(path) == (held or sealed(path))
     except CalcoreError:
         whole = False
     return "" if whole else f"{path.name} is damaged"
