@@ -101,8 +101,8 @@ def listening(*voices: Voice, verbose: bool) -> Iterator[Hearing]:
 
     Without `verbose` the log is warnings and errors only, and nothing of what libraries say beside
     the errors they raise; with it, everything that calcore says. The root logger stays as it is:
-    what calcore's packages say does not get there, and what libraries say that have no handler of
-    their own is taken where Python's last resort would print it.
+    what calcore's packages say does not get there, and what other libraries say is taken where
+    Python's last resort would print it, so that whoever has asked to hear them still does.
     """
     import astropy  # noqa: F401 - takes Python's warnings to itself when it is imported
 
@@ -111,23 +111,21 @@ def listening(*voices: Voice, verbose: bool) -> Iterator[Hearing]:
     hearing = Hearing(*voices)
     level = logging.DEBUG if verbose else logging.WARNING
     handler = _Hears(hearing, level)
-    ours = [logging.getLogger(name) for name in sorted(packages_heard())]
-    before = [(logger, logger.level, logger.propagate) for logger in ours]
-    raising = [logging.getLogger(name) for name in _RAISING]
+    ours = [logging.getLogger(name) for name in (*sorted(packages_heard()), *_RAISING)]
+    before = [(logger, logger.level, logger.propagate, logger.handlers) for logger in ours]
 
-    def quiet(_record: logging.LogRecord) -> bool:
-        return verbose
+    def wanted(record: logging.LogRecord) -> bool:
+        return verbose or not record.name.startswith(_RAISING)
 
     def show(message: Any, category: type[Warning], *_place: Any, **_more: Any) -> None:
         text = " ".join(str(message).split())
         hearing.say(Said(logging.WARNING, text, category.__name__, *_at_work()))
 
+    handler.addFilter(wanted)
     for logger in ours:
-        logger.addHandler(handler)
+        logger.handlers = [handler]
         logger.setLevel(level)
         logger.propagate = False
-    for logger in raising:
-        logger.addFilter(quiet)
     last, logging.lastResort = logging.lastResort, handler
     shown_before, warnings.showwarning = warnings.showwarning, show
     try:
@@ -135,12 +133,10 @@ def listening(*voices: Voice, verbose: bool) -> Iterator[Hearing]:
     finally:
         warnings.showwarning = shown_before
         logging.lastResort = last
-        for logger in raising:
-            logger.removeFilter(quiet)
-        for logger, own, propagate in before:
+        for logger, own, propagate, handlers in before:
             logger.setLevel(own)
             logger.propagate = propagate
-            logger.removeHandler(handler)
+            logger.handlers = handlers
 
 
 def _at_work() -> tuple[str, str]:
