@@ -83,6 +83,15 @@ def test_a_manifest_tells_what_was_done_with_what(done, miri_visit):
     assert "switched off" in step_of(content, "ipc")["skipped"]
 
 
+def test_info_shows_a_manifest(done):
+    shown = CliRunner().invoke(commands, ["info", str(done)])
+    assert shown.exit_code == 0
+    lines = shown.stdout.splitlines()
+    assert lines[0].endswith(", done")
+    assert f"  calcore-miri {version('calcore-miri')}" in lines
+    assert any(line.startswith(f"  {ROOT}  detector1  complete  ") for line in lines)
+
+
 def test_a_run_that_is_stopped_leaves_a_true_manifest(miri_visit, tmp_path):
     seen = []
 

@@ -26,7 +26,7 @@ def info(files: tuple[Path, ...], verbose: bool) -> None:
     """Show what each FILE holds and how it was made.
 
     Exposures, products and reference files (FITS): main keywords, extensions, how many pixels
-    carry which flag, and which steps were done with what. Also associations, catalogues and ASDF.
+    carry which flag, and which steps were done with what. Also associations, manifests of runs, catalogues and ASDF.
     """
     from calcore.errors import CalcoreError, explained
 
@@ -125,6 +125,8 @@ def _record(record: dict[str, Any], verbose: bool) -> Iterator[str]:
     """Describe calcore's own record of how a product was made."""
     profile, version = record.get("profile", ""), record.get("version", "")
     yield f"made by calcore {version}, {record.get('pipeline', '')}, profile {profile}"
+    for role, items in record.get("inputs", {}).items():
+        yield f"  {role:<20} {', '.join(item['name'] for item in items)}"
     for slot in record.get("slots", ()):
         reason = f": {slot['reason']}" if slot.get("reason") else ""
         use = "" if slot["use"] == slot["name"] else f"{slot['use']} of "
@@ -166,6 +168,26 @@ def _steps_of_header(header: dict[str, Any]) -> Iterator[str]:
         yield "steps and reference files, as the header has them"
     for keyword, value in (*steps.items(), *references.items()):
         yield f"  {keyword:<8}  {value}"
+
+
+def _json(path: Path, verbose: bool) -> Iterator[str]:
+    """Describe the manifest of a run, or an association."""
+    from calcore.errors import CalcoreError
+    from calcore.run import manifest
+
+    try:
+        content = manifest.read(path)
+    except CalcoreError:
+        yield from _association(path, verbose)
+        return
+    yield f"{path.name}  run of {content['begun']}, {content['status']}"
+    for package, number in content["packages"].items():
+        if verbose or package.startswith("calcore"):
+            yield f"  {package} {number}"
+    for product in content["products"]:
+        how = f"{product['name']}  {product['pipeline']}  {product['status']}"
+        yield f"  {how}  {product['seconds']:.1f} s  {product['reason'] or product['why']}".rstrip()
+    yield from (f"  {name}  not made" for name in content["waiting"])
 
 
 def _association(path: Path, _verbose: bool) -> Iterator[str]:
@@ -214,5 +236,5 @@ def _asdf(path: Path, verbose: bool) -> Iterator[str]:
 
 
 _READERS: dict[str, Callable[[Path, bool], Iterator[str]]] = {
-    ".json": _association, ".ecsv": _catalog, ".asdf": _asdf,
+    ".json": _json, ".ecsv": _catalog, ".asdf": _asdf,
 }  # fmt: skip
