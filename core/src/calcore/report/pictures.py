@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 from matplotlib import colormaps
+from matplotlib.image import imsave
 from numpy.typing import NDArray
-from PIL import Image as Picture
 
 from calcore import io
 from calcore.flags import DQ
@@ -111,9 +111,9 @@ def _encoded(
 ) -> Look:
     """Return the picture of values from 0 to 1 (ny, nx), the first row below."""
     colours = colours.with_extremes(bad=NOT_A_VALUE)
-    pixels = colours(np.ma.masked_invalid(part)[::-1], bytes=True)[..., :3]
+    pixels = colours(np.ma.masked_invalid(part)[::-1], bytes=True)
     stream = streams.BytesIO()
-    Picture.fromarray(np.ascontiguousarray(pixels)).save(stream, "JPEG", quality=_QUALITY)
+    imsave(stream, pixels, format="jpg", pil_kwargs={"quality": _QUALITY})
     uri = f"data:image/jpeg;base64,{b64encode(stream.getvalue()).decode('ascii')}"
     height, width = pixels.shape[:2]
     return Look(path.name, stage, uri, width, height, caption, flags)
