@@ -14,6 +14,7 @@ from calcore.cli.app import commands
 from calcore.cli.jsonlines import JsonLines
 from calcore.cli.log import Notes, Said, listening
 from calcore.cli.timeleft import TimeLeft, spoken
+from calcore.errors import UsageError
 from calcore.run import Outcome, RunResult, SlotOutcome, Status
 from calcore.run.outcome import Notice
 from calcore.run.watch import at_work
@@ -218,6 +219,22 @@ def test_standard_error_can_be_json_lines_and_nothing_else(ask):
     told = [json.loads(line) for line in shown.stderr.splitlines()]
     assert [line["message"] for line in told if line["level"] == "error"] == ["no dark"]
     assert [line["message"] for line in told].count("mind the gap") == 1
+
+
+def test_a_run_that_cannot_begin_says_so_to_machines_too(ask, monkeypatch, tmp_path):
+    def refuses(**_wishes):
+        raise UsageError("there is nothing to do")
+
+    monkeypatch.setattr(sys.modules["calcore.run"], "run", refuses)
+    for words in (("--log", "log.jsonl"), ("--log", "log.jsonl", "--log-format", "json")):
+        shown = ask(*words)
+        assert shown.exit_code == 2
+        (line,) = map(json.loads, (tmp_path / "log.jsonl").read_text().splitlines())
+        assert (line["event"], line["level"]) == ("run_failed", "error")
+        assert line["message"] == "there is nothing to do"
+        json_only = "json" in words
+        assert shown.stderr.startswith("{" if json_only else "calcore: there is nothing to do")
+        assert shown.stderr.count("\n") == 1
 
 
 def test_a_log_that_cannot_be_written_is_one_sentence(ask):

@@ -59,7 +59,8 @@ def _looks(products: Sequence[Any], most: int) -> tuple[dict[str, list[Any]], in
     shown: dict[str, list[Any]] = {}
     for name in list(files)[:most]:
         for path in sorted(files[name], key=_stage):
-            if path.suffix != ".fits" or not path.is_file():
+            several = path.stem.endswith("ints")  # one image for each integration
+            if several or path.suffix != ".fits" or not path.is_file():
                 continue
             try:
                 found = look(path)
