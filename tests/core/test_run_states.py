@@ -31,6 +31,8 @@ from calcore.run.execute import Execution
 from calcore.run.graph import Job
 from calcore.run.order import check_order
 from calcore.run.outcome import Silence
+from calcore.run.record import record_tree
+from calcore.run.request import Request
 from calcore.run.states import (
     add_state,
     files_left,
@@ -353,3 +355,15 @@ def test_a_file_that_another_run_never_lets_go_of_is_told(tmp_path, monkeypatch)
     with FileLock(tmp_path / ".all.asdf.lock"), pytest.raises(OutputProblem, match=message):
         add_state(own, tmp_path / "all.asdf")
     assert not (tmp_path / "all.asdf").exists()
+
+
+def test_a_file_that_the_run_itself_adds_to_does_not_make_it_do_all_again(tmp_path):
+    state = io.write_tree({"ONE": {}}, tmp_path / "all.asdf")
+    for more, is_ingredient in (({}, True), ({"save_state": str(state)}, False)):
+        slot = built(state=str(state), **more)
+        pipeline = Pipeline("detector1", "1", (slot.slot,))
+        exposure = replace(job("a", 1.0), members={})
+        begun = {"persistence": state}
+        (told,) = record_tree(exposure, Request(), pipeline, [slot], "default", begun)["slots"]
+        assert told["state"] == "all.asdf"
+        assert ("state" in told.get("contents", {})) is is_ingredient

@@ -53,7 +53,7 @@ def record_of(account: Mapping[str, Any]) -> Tree:
     for step in account["steps"]:
         references = step["references"]
         contents = {kind: item["content"] for kind, item in references.items() if item["content"]}
-        if step.get("state"):
+        if step.get("state", {}).get("content"):
             contents["state"] = step["state"]["content"]
         slots.append(
             {
@@ -105,7 +105,7 @@ def _step(slot: Mapping[str, Any], built: BuiltSlot, outcome: SlotOutcome | None
     if built.step is not None and not slot["reason"] and built.step.cited:
         step["cites"] = list(built.step.cited)
     if "state" in slot:
-        step["state"] = {"name": slot["state"], "content": contents["state"]}
+        step["state"] = {"name": slot["state"], "content": contents.get("state", "")}
     if outcome is not None:
         step["status"] = outcome.status.value
         step["seconds"] = round(outcome.seconds, 4)

@@ -156,7 +156,9 @@ def _slot(built: BuiltSlot, state: Path | None) -> Tree:
     contents = {kind: what for kind, choice in built.choices.items() if (what := _content(choice))}
     if state is not None:
         tree["state"] = state.name
-        contents["state"] = content_of(state)
+        gathers = built.slot.runs("save_state")
+        if gathers is None or Path(gathers).absolute() != state.absolute():
+            contents["state"] = content_of(state)  # else the run itself changes it
     if contents:
         tree["contents"] = contents
     if built.slot.runs("save"):
