@@ -12,6 +12,10 @@ class Work:
     def __init__(self, text: str, **settings: object) -> None:
         self.text, self.settings = text, settings
 
+    def __str__(self) -> str:
+        given = ", ".join(f"{name}={value}" for name, value in self.settings.items())
+        return f"{self.text} ({given})" if given else self.text
+
     def applies(self, step: object) -> bool:
         """Tell whether a step has the settings."""
         return all(getattr(step, name) == value for name, value in self.settings.items())

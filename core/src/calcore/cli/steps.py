@@ -90,6 +90,7 @@ def describe(name: str, step: Any, found: Any) -> list[str]:
             f"  goes on from the previous exposure of the detector ({diet.state[1].__name__}); "
             "state and save_state name files to begin with, and to add to"
         )
+    lines += [f"  follows {work}" for work in step.cites]
     parameters = parameters_of(step)
     if not parameters:
         return [*lines, "  no parameters", ""]
