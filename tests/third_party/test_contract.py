@@ -345,4 +345,9 @@ def test_contract_15_fail_without_taking_the_run_down_if_optional(broken, visit,
     assert done.returncode == 0, done.stderr
     said = done.stdout + done.stderr
     assert ("broken 0.3.1" if how == "loading" else "no rain today") in said
-    assert len(list((tmp_path / "out").glob("*_rate.fits"))) == 1
+    (rate,) = (tmp_path / "out").glob("*_rate.fits")
+    held = broken.calcore("info", rate, cwd=tmp_path).stdout
+    assert ("broken 0.3.1" if how == "loading" else "no rain today") in held
+    again = broken.calcore(*words, cwd=tmp_path, cache=visit / "crds_cache")
+    assert again.returncode == 0, again.stderr
+    assert "kept" in again.stdout + again.stderr

@@ -30,7 +30,7 @@ from calcore.run.graph import HANDED_ON, Job
 from calcore.run.memory import memory_kept
 from calcore.run.order import check_order
 from calcore.run.outcome import Figure, Outcome, ProductPlan, Progress, Silence, SlotOutcome, Status
-from calcore.run.record import NODE, keywords, record_tree
+from calcore.run.record import NODE, as_it_went, keywords, record_tree
 from calcore.run.request import Request
 from calcore.run.resume import files_with, why_again
 from calcore.run.states import files_left, keeps_state, source_of, with_states, write_states
@@ -57,6 +57,7 @@ class Workshop:
     only: str | None = None
     written: list[Path] = field(default_factory=list)
     figures: list[Figure] = field(default_factory=list)
+    outcomes: list[SlotOutcome] = field(default_factory=list)
 
     @cached_property
     def tree(self) -> dict[str, Any]:
@@ -230,6 +231,7 @@ def _execution(shop: Workshop, progress: Progress) -> Execution:
         threads=_threads(request),
         height=request.band_rows,
         watched=frozenset(watched),
+        outcomes=shop.outcomes,
     )
 
 
@@ -368,7 +370,7 @@ def _write(shop: Workshop, path: Path, record: Any) -> None:
     if isinstance(record, Record):
         made = keywords(record.meta, shop.pipeline, shop.slots, shop.job.association)
         record = record.replace(meta=record.meta.set({**made, "filename": path.name}))
-    tree = shop.tree
+    tree = as_it_went(shop.tree, shop.outcomes)
     if path == shop.main:
         tree = {**tree, "files": files_with(shop.written)}
     ahead = Room(_threads(shop.request)).ahead

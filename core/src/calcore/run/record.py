@@ -1,6 +1,6 @@
 """What a product says of how it was made, so that it can be told whether it must be made again."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from calcore.pipeline import Pipeline
 from calcore.references.resolve import Choice
 from calcore.run.assemble import BuiltSlot
 from calcore.run.graph import Job
+from calcore.run.outcome import SlotOutcome, Status
 from calcore.run.request import Request
 from calcore.run.settings import command_line
 
@@ -20,6 +21,7 @@ NODE = "calcore"
 """Name of the node of the ASDF tree; it holds one record for each pipeline a product went through."""
 
 Tree = dict[str, Any]
+FAILED = Status.FAILED.value
 _OWN = "default of the step"
 
 
@@ -106,6 +108,20 @@ def keywords(
     if any(choice.origin == "CRDS" for built in slots for choice in built.choices.values()):
         changes["ref_file.crds.context_used"], changes["ref_file.crds.sw_version"] = _context()
     return changes
+
+
+def as_it_went(tree: Tree, outcomes: Iterable[SlotOutcome]) -> Tree:
+    """Return a record that tells of optional steps that have failed, and why."""
+    reasons = {ended.name: ended.reason for ended in outcomes if ended.status is Status.FAILED}
+    if not reasons:
+        return tree
+    slots = [
+        {**slot, "status": FAILED, "reason": reasons[slot["name"]]}
+        if slot["name"] in reasons
+        else slot
+        for slot in tree["slots"]
+    ]
+    return {**tree, "slots": slots}
 
 
 def differences(there: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[str]:
@@ -223,7 +239,8 @@ def _of_slot(name: str, there: Mapping[str, Any], wanted: Mapping[str, Any]) -> 
     for key, what in (("use", "was done by"), ("source", "was brought by")):
         if there.get(key) != wanted[key]:
             yield f"{name} {what} {there.get(key)}, and is by {wanted[key]}"
-    if there.get("status") != wanted["status"]:
+    tried = wanted["status"] == "complete" and there.get("status") == FAILED
+    if there.get("status") != wanted["status"] and not tried:  # it would fail again
         reason = f" ({wanted['reason']})" if wanted["reason"] else ""
         yield f"{name} was {there.get('status')}, and is {wanted['status']}{reason}"
     if wanted.get("saved") and not there.get("saved"):
