@@ -245,6 +245,12 @@ def test_works_depend_on_settings():
     assert works_of_step("nobody.knows", {}) == ()
 
 
+def test_steps_tell_which_works_they_follow():
+    shown = CliRunner().invoke(commands, ["steps", "ramp_fit"]).stdout
+    assert "  follows Brandt 2024, PASP 136, 045004 (algorithm=LIKELY)\n" in shown
+    assert "follows" not in CliRunner().invoke(commands, ["steps", "dq_init"]).stdout
+
+
 def test_info_tells_what_to_cite_for_a_product(tmp_path):
     slots = [
         {
