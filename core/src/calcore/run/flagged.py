@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 
 from calcore.flags import DQ
-from calcore.kernels.flag_counts import count_new_flags
 from calcore.model import Group, Record, Window
 
 Flagged = dict[str, dict[str, int]]
@@ -80,6 +79,8 @@ def _of_planes(
         return
     if before.shape != after.shape or before.dtype.newbyteorder("=") != after.dtype:
         return
+    from calcore.kernels.flag_counts import count_new_flags  # noqa: PLC0415 - plans need no kernel
+
     rows, columns = (window or record.frame).within(record.frame)
     total: Any = 0
     for one, other in _in_memory(before, after):
