@@ -122,6 +122,10 @@ class FileInvalid(FileProblem):
     """A file is not what its name or place says it is."""
 
 
+class ManifestInvalid(FileInvalid):
+    """A file is the manifest of a run, but a damaged one, or of another calcore."""
+
+
 class KeywordMissing(CalcoreError):
     """A keyword that is needed stands in no header."""
 

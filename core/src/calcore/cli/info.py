@@ -172,11 +172,13 @@ def _steps_of_header(header: dict[str, Any]) -> Iterator[str]:
 
 def _json(path: Path, verbose: bool) -> Iterator[str]:
     """Describe the manifest of a run, or an association."""
-    from calcore.errors import CalcoreError
+    from calcore.errors import CalcoreError, ManifestInvalid
     from calcore.run import manifest
 
     try:
         content = manifest.read(path)
+    except ManifestInvalid:
+        raise
     except CalcoreError:
         yield from _association(path, verbose)
         return

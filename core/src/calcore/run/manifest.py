@@ -23,10 +23,11 @@ from typing import Any
 import numpy as np
 from packaging.requirements import Requirement
 
-from calcore.errors import CalcoreError, FileInvalid, FileProblem
+from calcore.errors import CalcoreError, FileInvalid, FileProblem, ManifestInvalid
 from calcore.io import write_text
 from calcore.model import Record
 from calcore.run.folders import make_folder
+from calcore.run.form import amiss
 from calcore.run.graph import Job
 from calcore.run.outcome import Outcome, Status
 from calcore.run.request import Request
@@ -128,7 +129,9 @@ def read(path: Path) -> dict[str, Any]:
     Raises
     ------
     FileProblem, FileInvalid
-        It cannot be read, or is no manifest that this version understands.
+        It cannot be read, or is no manifest.
+    ManifestInvalid
+        It is one that this version does not understand, or a damaged one.
     """
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
@@ -137,9 +140,14 @@ def read(path: Path) -> dict[str, Any]:
     except (ValueError, RecursionError) as error:
         raise FileInvalid(path, f"is no manifest of a run: {error}; give another file") from error
     form = content.get("calcore_manifest") if isinstance(content, dict) else None
-    if form != FORM:
-        found = "has no key calcore_manifest" if form is None else f"is of form {form}, not {FORM}"
-        raise FileInvalid(path, f"is no manifest that this calcore reads: it {found}")
+    if form is None:
+        raise FileInvalid(path, "is no manifest of a run: it has no key calcore_manifest")
+    if type(form) is not int or form != FORM:  # True is 1
+        problem = f"it is of form {json.dumps(form)}, not {FORM}"
+        raise ManifestInvalid(path, f"is no manifest that this calcore reads: {problem}")
+    if (found := amiss(content)) is not None:
+        remedy = "give another manifest, or products of that run"
+        raise ManifestInvalid(path, f"is a manifest that cannot be used: {found}; {remedy}")
     return dict(content)
 
 
