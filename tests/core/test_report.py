@@ -19,10 +19,12 @@ from calcore.registry.works import works_of_step
 from calcore.report.account import gather
 from calcore.report.page import SECTIONS, memory, seconds
 from calcore.report.pictures import look
-from calcore.run.manifest import FOLDER, FORM
+from calcore.run.manifest import FOLDER, FORM, asked
+from calcore.run.request import Request
 
 NAME = "jw01_det"
 EVIL = "<script>alert('x')</script>"
+REQUEST = asked(Request())
 
 
 def step(name, status="complete", **more):
@@ -74,7 +76,7 @@ def write_manifest(folder, products, mark="a", **more):
         "command": ["calcore", "run", "a b"], "status": "done", "seconds": 3.0, "waiting": [],
         "packages": {"calcore": "0.1.0", "numpy": "2.4.0"}, "products": products,
         "machine": {"python": "3.11", "implementation": "CPython", "platform": "x", "cores": 2},
-        **more,
+        "step": None, "request": REQUEST, **more,
     }  # fmt: skip
     place.write_text(json.dumps(content))
     return place
@@ -207,6 +209,20 @@ def test_what_cannot_be_told_of_is_refused(tmp_path):
     (tmp_path / "x.json").write_text("{}")
     with pytest.raises(FileInvalid, match="no key calcore_manifest"):
         gather([tmp_path / "x.json"])
+
+
+def test_a_damaged_manifest_of_a_folder_is_told_and_left_out(folder):
+    bad = folder / FOLDER / "20260102T000000_b.json"
+    bad.write_text('{"calcore_manifest": 1}')
+    shown = CliRunner().invoke(commands, ["report", str(folder)])
+    assert shown.exit_code == 0
+    assert f"calcore: left out: {bad}: is a manifest that cannot be used: begun is" in shown.stderr
+    assert "2 products" in shown.stdout
+    for path in (folder / FOLDER).glob("*_a.json"):
+        path.unlink()
+    shown = CliRunner().invoke(commands, ["report", str(folder)])
+    assert (shown.exit_code, shown.stderr.count("\n")) == (1, 1)
+    assert shown.stderr.startswith(f"calcore: {bad}: is a manifest that cannot be used")
 
 
 def test_a_picture_has_its_first_row_below_and_unusable_pixels_grey(tmp_path):

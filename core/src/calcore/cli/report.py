@@ -29,6 +29,8 @@ def report(paths: tuple[Path, ...], output: Path | None, pictures: int, title: s
 
     chosen = paths or (Path(),)
     run = gather(chosen)
+    for problem in run.unread:
+        click.echo(f"calcore: left out: {problem}", err=True)
     shown, left_out = _looks(run.products, pictures)
     page = output or _folder(chosen[0]) / "report.html"
     heading = title or f"calcore in {_folder(chosen[0]).absolute().name}"

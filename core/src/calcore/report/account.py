@@ -77,7 +77,10 @@ class ProductAccount:
 
 @dataclass(frozen=True)
 class RunAccount:
-    """A run, or several that made products in one folder; `begun` is that of the first."""
+    """A run, or several that made products in one folder; `begun` is that of the first.
+
+    `unread` tells of manifests in a folder that cannot be used, and why.
+    """
 
     products: tuple[ProductAccount, ...]
     sources: tuple[Path, ...] = ()
@@ -88,13 +91,15 @@ class RunAccount:
     packages: Mapping[str, str] = field(default_factory=dict)
     machine: Mapping[str, Any] = field(default_factory=dict)
     waiting: tuple[str, ...] = ()
+    unread: tuple[str, ...] = ()
 
 
 def gather(paths: Iterable[Path]) -> RunAccount:
     """Return what is known of the runs and products that paths name.
 
     A folder stands for the manifests in it, or its products if it has none. Of a product that several
-    runs have dealt with, the one that made it tells; later ones that kept it do not.
+    runs have dealt with, the one that made it tells; later ones that kept it do not. A manifest in a
+    folder that cannot be used is told, as long as there are others.
 
     Raises
     ------
@@ -105,10 +110,17 @@ def gather(paths: Iterable[Path]) -> RunAccount:
     """
     manifests: dict[Path, Mapping[str, Any]] = {}
     files: list[Path] = []
+    unread: list[FileProblem] = []
     for path in paths:
         own, more = _named(path)
-        manifests |= {file: manifest.read(file) for file in own}
         files += more
+        for file in own:
+            try:
+                manifests[file] = manifest.read(file)
+            except FileProblem as error:
+                if file == path:
+                    raise
+                unread.append(error)
     products: dict[tuple[str, str], ProductAccount] = {}
     ordered = sorted(manifests.items(), key=lambda item: str(item[1].get("begun")))
     for _, content in ordered:
@@ -122,6 +134,8 @@ def gather(paths: Iterable[Path]) -> RunAccount:
         there = products.get(key, replace(made, files=()))
         new = tuple(file for file in made.files if file not in there.files)
         products[key] = replace(there, files=there.files + new)
+    if not products and unread:
+        raise unread[0]
     if not products:
         places = ", ".join(str(path) for path in paths)
         raise DataUnusable(
@@ -141,6 +155,7 @@ def gather(paths: Iterable[Path]) -> RunAccount:
         packages=last.get("packages", {}),
         machine=last.get("machine", {}),
         waiting=tuple(last.get("waiting", ())),
+        unread=tuple(str(error) for error in unread),
     )
 
 
