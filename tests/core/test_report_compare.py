@@ -4,12 +4,13 @@ import json
 
 import numpy as np
 import pytest
+from astropy.io import fits
 from astropy.table import QTable
 from click.testing import CliRunner
 
 from calcore import io
 from calcore.cli.app import commands
-from calcore.errors import FileInvalid, FileProblem
+from calcore.errors import FileInvalid, FileProblem, UsageError
 from calcore.flags import DQ
 from calcore.model import Catalog, Image, Meta
 from calcore.report.compare import compare
@@ -148,12 +149,54 @@ def test_what_cannot_be_compared_is_said(tmp_path):
     one = written(tmp_path / "one" / "a_cal.fits")
     with pytest.raises(FileInvalid, match="one is a file, one is a run"):
         compare(one, tmp_path)
+    for name in ("a.ecsv", "a.txt", "b.txt"):
+        (tmp_path / name).touch()
     with pytest.raises(FileInvalid, match="of two kinds"):
         compare(one, tmp_path / "a.ecsv")
     with pytest.raises(FileInvalid, match=r"name files that end in \.fits, \.ecsv, \.asdf"):
         compare(tmp_path / "a.txt", tmp_path / "b.txt")
-    with pytest.raises(FileProblem, match="there is no such file"):
-        compare(one, tmp_path / "b.fits")
+    for paths in (
+        (one, tmp_path / "none"),
+        (tmp_path / "none", one),
+        (tmp_path / "none", tmp_path),
+    ):
+        with pytest.raises(FileProblem, match="none: does not exist"):
+            compare(*paths)
+    for tolerance in (-1.0, float("nan"), float("inf")):
+        with pytest.raises(UsageError, match=f"a number from 0 on, not {tolerance}"):
+            compare(one, one, tolerance)
+
+
+def test_another_type_of_numbers_is_told(tmp_path):
+    one = written(tmp_path / "a_cal.fits")
+    other = tmp_path / "b_cal.fits"
+    with fits.open(one) as hdus:
+        hdus["SCI"].data = hdus["SCI"].data.astype(np.float64)
+        hdus.writeto(other)
+    (pair,) = compare(one, other)
+    assert [(item.where, item.kind, item.words) for item in pair.found] == [
+        ("SCI", "type", "float32 and float64")
+    ]
+    assert not pair.same
+
+
+def test_a_file_that_cannot_be_read_is_told_among_the_others(tmp_path):
+    for folder in ("one", "other"):
+        for name in ("a", "b", "c"):
+            written(tmp_path / folder / f"{name}_cal.fits")
+    (tmp_path / "other" / "b_cal.fits").write_bytes(b"no FITS")
+    ask = ["diff", str(tmp_path / "one"), str(tmp_path / "other")]
+    told = CliRunner().invoke(commands, ask)
+    assert told.exit_code == 2
+    lines = told.stdout.splitlines()
+    assert lines[0] == "b_cal.fits"
+    assert lines[1].startswith("  cannot be compared: ")
+    assert str(tmp_path / "other" / "b_cal.fits") in lines[1]
+    assert lines[2:] == ["3 products: 2 the same, 0 differing, 1 not compared"]
+    pairs = json.loads(CliRunner().invoke(commands, [*ask, "--json"]).stdout)
+    assert [(pair["same"], bool(pair["problem"])) for pair in pairs] == [
+        (True, False), (False, True), (True, False),
+    ]  # fmt: skip
 
 
 def test_the_command_says_it_in_a_table_and_by_its_exit_status(tmp_path):
@@ -181,4 +224,6 @@ def test_the_command_says_it_in_a_table_and_by_its_exit_status(tmp_path):
     assert told.stdout.splitlines()[-1] == "2 products: 0 the same, 2 differing"
     told = ask(one, tmp_path / "none.fits")
     assert told.exit_code == 2
-    assert "there is no such file" in told.stderr
+    assert told.stderr == f"calcore: {tmp_path / 'none.fits'}: does not exist; check the name\n"
+    told = ask(one, one, "--tolerance", "nan")
+    assert (told.exit_code, told.stderr.count("from 0 on, not nan")) == (2, 1)

@@ -14,7 +14,7 @@ _PATH = click.Path(path_type=Path, readable=False)
 @click.command()
 @click.argument("one", metavar="A", type=_PATH)
 @click.argument("other", metavar="B", type=_PATH)
-@click.option("--tolerance", type=click.FloatRange(min=0), default=0.0, show_default=True,
+@click.option("--tolerance", type=float, default=0.0, show_default=True,
               metavar="SIGMA", help="Values that differ by up to so many errors are the same.")  # fmt: skip
 @click.option("--json", "as_json", is_flag=True, help="Write what was found as JSON.")
 @click.option("-q", "--quiet", is_flag=True, help="Say nothing; the exit status tells.")
@@ -43,14 +43,20 @@ def diff(
     elif not quiet:
         for line in _lines(compared, None if verbose else _SHOWN):
             click.echo(line)
-    raise click.exceptions.Exit(0 if same else 1)
+    unread = any(pair.problem for pair in compared)
+    raise click.exceptions.Exit(2 if unread else 0 if same else 1)
 
 
 def _plain(compared: Any) -> list[dict[str, Any]]:
     from dataclasses import asdict
 
     return [
-        {"name": pair.name, "same": pair.same, "found": [asdict(item) for item in pair.found]}
+        {
+            "name": pair.name,
+            "same": pair.same,
+            "found": [asdict(item) for item in pair.found],
+            "problem": pair.problem,
+        }
         for pair in compared
     ]
 
@@ -59,6 +65,8 @@ def _lines(compared: Any, most: int | None) -> list[str]:
     """Return a table of what was found, `most` of each kind, and a last line that sums up."""
     lines = []
     for pair in compared:
+        if pair.problem:
+            lines += [pair.name, f"  cannot be compared: {pair.problem}"]
         if not pair.found:
             continue
         lines.append(pair.name)
@@ -74,8 +82,11 @@ def _lines(compared: Any, most: int | None) -> list[str]:
                 more = f"and {len(own) - most} more (-v shows them)"
                 lines.append(f"  {'':<{wide}}  {kind:<{kinds}}  {more}")
     number, same = len(compared), sum(pair.same for pair in compared)
-    if number == 1:
+    unread = sum(bool(pair.problem) for pair in compared)
+    if number == 1 and not unread:
         lines.append("the same" if same else "they differ")
     else:
-        lines.append(f"{number} products: {same} the same, {number - same} differing")
+        more = f", {unread} not compared" if unread else ""
+        differing = number - same - unread
+        lines.append(f"{number} products: {same} the same, {differing} differing{more}")
     return lines

@@ -5,6 +5,7 @@ When a file was written and what it is called makes no difference.
 """
 
 import math
+import os
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ from astropy.io import fits
 from astropy.table import Table
 
 from calcore import io
-from calcore.errors import CalcoreError, FileInvalid, FileProblem
+from calcore.errors import CalcoreError, FileInvalid, FileProblem, UsageError, explained
 from calcore.flags import DQ
 from calcore.run import manifest
 from calcore.run.record import NODE, differences
@@ -52,15 +53,16 @@ class Difference:
 
 @dataclass(frozen=True)
 class Compared:
-    """What was found of two files of one name."""
+    """What was found of two files of one name; `problem` is why they cannot be compared."""
 
     name: str
     found: tuple[Difference, ...] = ()
+    problem: str = ""
 
     @property
     def same(self) -> bool:
         """True if nothing but remarks was found."""
-        return all(difference.remark for difference in self.found)
+        return not self.problem and all(difference.remark for difference in self.found)
 
 
 def compare(one: Path, other: Path, tolerance: float = 0.0) -> list[Compared]:
@@ -77,8 +79,16 @@ def compare(one: Path, other: Path, tolerance: float = 0.0) -> list[Compared]:
     Raises
     ------
     FileProblem, FileInvalid
-        A file cannot be read, or a file is to be compared with a folder.
+        There is no such path, one of two files cannot be read, or a file is to be compared with a
+        folder. Of two runs, a file that cannot be read does not keep the others from being compared.
+    UsageError
+        The tolerance is no number from 0 on.
     """
+    if not (tolerance >= 0 and math.isfinite(tolerance)):
+        raise UsageError(f"the tolerance must be a number from 0 on, not {tolerance}")
+    for path in (one, other):
+        if not os.path.exists(path):  # noqa: PTH110 - False in a folder that is closed
+            raise FileProblem(path, "does not exist; check the name")
     runs = [path.is_dir() or path.suffix == ".json" for path in (one, other)]
     if runs[0] != runs[1]:
         raise FileInvalid(one, f"cannot be compared with {other}: one is a file, one is a run")
@@ -88,7 +98,7 @@ def compare(one: Path, other: Path, tolerance: float = 0.0) -> list[Compared]:
     compared = []
     for name in sorted({*files, *others}):
         if name in files and name in others:
-            compared.append(compare_files(files[name], others[name], tolerance))
+            compared.append(_compared(files[name], others[name], tolerance))
         else:
             where = "first" if name in files else "second"
             absent = Difference("", "file", f"is only in the {where}")
@@ -105,6 +115,14 @@ def compare_files(one: Path, other: Path, tolerance: float = 0.0) -> Compared:
         raise FileInvalid(one, f"cannot be compared; name files that end in {', '.join(KINDS)}")
     found = sorted(look(one, other, tolerance), key=lambda item: _ORDER.get(item.kind, 0))
     return Compared(one.name, tuple(found))
+
+
+def _compared(one: Path, other: Path, tolerance: float) -> Compared:
+    """Compare two of many files; say so if that cannot be."""
+    try:
+        return compare_files(one, other, tolerance)
+    except Exception as error:  # noqa: BLE001 - the other files are compared all the same
+        return Compared(one.name, problem=explained(error))
 
 
 def _files(run: Path) -> dict[str, Path]:
@@ -136,6 +154,7 @@ def _fits(one: Path, other: Path, tolerance: float) -> Iterator[Difference]:
             elif pair[0].shape != pair[1].shape:
                 yield Difference(key, "shape", f"{pair[0].shape} and {pair[1].shape}")
             elif pair[0].shape:
+                yield from _types(key, pair)
                 error = hdus.get(key.replace("SCI", "ERR")) if key.startswith("SCI") else None
                 yield from _images(key, pair, error, tolerance)
     yield from _coordinates(one, other)
@@ -162,6 +181,13 @@ def _headers(where: str, pair: tuple[Any, Any], names: set[str]) -> Iterator[Dif
         own_names = keyword == "FILENAME" and set(values) <= names
         if not own_names and not _equal(*values):
             yield Difference(where, "keyword", f"{keyword}: {values[0]!r} and {values[1]!r}")
+
+
+def _types(where: str, pair: tuple[Any, Any]) -> Iterator[Difference]:
+    """Compare the type of numbers."""
+    types = [np.asarray(hdu.section[:1]).dtype.name for hdu in pair]
+    if types[0] != types[1]:
+        yield Difference(where, "type", f"{types[0]} and {types[1]}")
 
 
 def _images(
