@@ -3,8 +3,11 @@
 import io
 import json
 import logging
+import os
+import subprocess
 import sys
 import warnings
+from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
@@ -241,6 +244,30 @@ def test_a_log_that_cannot_be_written_is_one_sentence(ask):
     shown = ask("--log", "nowhere/log.jsonl")
     assert shown.exit_code == 1
     assert shown.stderr == "calcore: nowhere/log.jsonl: No such file or directory\n"
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no full device")
+def test_a_log_on_a_full_disk_is_one_warning_and_the_run_goes_on(ask):
+    shown = ask("--log", "/dev/full")
+    assert shown.exit_code == 1
+    assert shown.stderr.count("the log /dev/full ends here, the run goes on without it: No sp") == 1
+    assert "calcore: one: no dark" in shown.stderr
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no full device")
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_standard_output_that_is_full_is_named_and_a_closed_one_is_not(unbuffered):
+    command = [sys.executable, "-m", "calcore.cli", "--version"]
+    more = {"env": {**os.environ, "PYTHONUNBUFFERED": unbuffered}, "stderr": subprocess.PIPE}
+    with Path("/dev/full").open("w") as full:
+        shown = subprocess.run(command, stdout=full, **more, check=False)
+    assert shown.returncode == 1
+    assert shown.stderr == b"calcore: standard output: No space left on device\n"
+    end, closed = os.pipe()
+    os.close(end)
+    shown = subprocess.run(command, stdout=closed, **more, check=False)
+    os.close(closed)
+    assert (shown.returncode, shown.stderr) == (1, b"")
 
 
 class Clock:

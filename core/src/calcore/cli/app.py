@@ -7,7 +7,7 @@ import sys
 import threading
 import traceback
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any, NoReturn
@@ -105,12 +105,14 @@ class Commands(click.Group):
         except click.Abort:
             fail("interrupted; finished products stay, unfinished ones leave no file", 130)
         except OSError as error:
+            _finish_output()
             fail(_of_system(error), 1, verbose=verbose)
         except MemoryError as error:
             fail(explained(error), 1, verbose=verbose)
         except Exception as error:  # noqa: BLE001 - a defect of ours; users get a sentence too
             hint = "" if verbose else "; run the command again with -v for a traceback to report"
             fail(f"unexpected {type(error).__name__}: {error}{hint}", 1, verbose=verbose)
+        _finish_output()
         sys.exit(status if isinstance(status, int) else 0)
 
 
@@ -131,6 +133,18 @@ def _terminable() -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
+def _finish_output() -> None:
+    """Write what standard output still holds; stop if that cannot be, quietly on a closed pipe."""
+    try:
+        sys.stdout.flush()
+    except OSError as error:
+        with suppress(OSError, ValueError):  # the interpreter would try again, and say so
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if isinstance(error, BrokenPipeError):
+            sys.exit(1)
+        fail(f"standard output: {error.strerror or error}", 1)
+
+
 def fail(message: str, status: int, *, verbose: bool = False) -> NoReturn:
     """Say what went wrong on standard error and stop; the traceback only if `verbose`."""
     if verbose:
@@ -148,7 +162,10 @@ def _is_verbose(arguments: list[str]) -> bool:
 def _of_system(error: OSError) -> str:
     """Return what the operating system refused, with the file it was about."""
     reason = error.strerror or str(error) or type(error).__name__
-    return f"{error.filename}: {reason}" if error.filename else reason
+    *_, (frame, _) = traceback.walk_tb(error.__traceback__)
+    printing = frame.f_globals.get("__name__", "").partition(".")[0] in {"click", "rich"}
+    name = error.filename or ("standard output" if printing else "")
+    return f"{name}: {reason}" if name else reason
 
 
 def _brought() -> list[EntryPoint]:

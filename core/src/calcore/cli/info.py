@@ -35,15 +35,15 @@ def info(files: tuple[Path, ...], verbose: bool) -> None:
         try:
             _check_there(path)
             describe = _READERS.get(path.suffix.lower(), _fits)
-            for line in describe(path, verbose):
-                click.echo(line)
-            click.echo()
+            lines = list(describe(path, verbose))
         except CalcoreError as error:
             failed = True
             click.echo(f"calcore: {error}", err=True)
         except Exception as error:  # noqa: BLE001 - the other files are described all the same
             failed = True
             click.echo(f"calcore: {path}: {explained(error)}", err=True)
+        else:
+            click.echo("\n".join((*lines, "")))
     if failed:
         raise click.exceptions.Exit(1)
 

@@ -8,17 +8,21 @@ from typing import Any, TextIO
 from calcore.cli.log import Said
 from calcore.run import Outcome, SlotOutcome, Status
 
+_LOG = logging.getLogger(__name__)
+
 
 class JsonLines:
     """Writes what a run says and how far it is.
 
     Each line has ``time`` (UTC), ``level``, ``exposure``, ``step``, ``message`` and ``event``: ``log``,
     or what has happened (``run_started``, ``product_started``, ``step_finished``, ``product_finished``),
-    which has more to tell, such as ``status`` and ``seconds``.
+    which has more to tell, such as ``status`` and ``seconds``. When nothing more can be written, as on
+    a full disk, that is warned of once, and the run goes on without it.
     """
 
     def __init__(self, stream: TextIO) -> None:
         self.stream = stream
+        self._off = False
         self._told: set[str] = set()
 
     def write(
@@ -32,6 +36,8 @@ class JsonLines:
         **more: Any,
     ) -> None:
         """Write one line."""
+        if self._off:
+            return
         line = {
             "time": datetime.now(UTC).isoformat(timespec="milliseconds"),
             "level": logging.getLevelName(level).lower(),
@@ -41,8 +47,14 @@ class JsonLines:
             "event": event,
             **more,
         }
-        self.stream.write(json.dumps(line, default=str) + "\n")
-        self.stream.flush()
+        try:
+            self.stream.write(json.dumps(line, default=str) + "\n")
+            self.stream.flush()
+        except OSError as error:
+            self._off = True
+            name = getattr(self.stream, "name", "of this run")
+            reason = error.strerror or error
+            _LOG.warning("the log %s ends here, the run goes on without it: %s", name, reason)
 
     def say(self, said: Said) -> None:
         """Write what was said."""

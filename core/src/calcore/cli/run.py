@@ -3,7 +3,7 @@
 import logging
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, TextIO, TypeVar
 
@@ -123,5 +123,9 @@ def _written(log: Path | None, *, as_json: bool) -> Iterator[list[TextIO]]:
     if log is None:
         yield streams
         return
-    with log.open("w", encoding="utf-8") as file:
+    file = log.open("w", encoding="utf-8")
+    try:
         yield [*streams, file]
+    finally:
+        with suppress(OSError):  # what could not be written was told
+            file.close()
