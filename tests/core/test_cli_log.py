@@ -270,6 +270,15 @@ def test_standard_output_that_is_full_is_named_and_a_closed_one_is_not(unbuffere
     assert (shown.returncode, shown.stderr) == (1, b"")
 
 
+def test_the_first_run_says_that_it_compiles(ask, monkeypatch, tmp_path):
+    monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path / "kernels"))
+    assert ask().stderr.count("compiles its kernels, once") == 1
+    assert "compiles" not in ask("-q").stderr
+    (tmp_path / "kernels").mkdir()
+    (tmp_path / "kernels" / "x").touch()
+    assert "compiles" not in ask().stderr
+
+
 class Clock:
     def __init__(self):
         self.now = 100.0

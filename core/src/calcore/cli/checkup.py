@@ -58,6 +58,18 @@ def versions() -> Iterator[str]:
         yield f"{name} {number}"
 
 
+def kernels_folder() -> Path:
+    """Return the folder of compiled kernels; no compiler is loaded for it."""
+    from platformdirs import user_cache_path
+
+    return Path(os.environ.get("NUMBA_CACHE_DIR") or user_cache_path("calcore") / "kernels")
+
+
+def kernels_are_kept() -> bool:
+    """Tell whether a run has compiled kernels on this machine before."""
+    return any(True for _ in _within(kernels_folder(), "*"))
+
+
 def _judged(fits: bool, text: str, remedy: str) -> Finding:
     return Finding(OK, text) if fits else Finding(WRONG, f"{text}{remedy}")
 
@@ -98,11 +110,8 @@ def _packages() -> Iterator[Finding]:
 
 def _caches() -> Iterator[Finding]:
     """Look at the folders of compiled kernels and of reference files."""
-    from platformdirs import user_cache_path
-
-    named = os.environ.get("NUMBA_CACHE_DIR")
-    kernels = Path(named) if named else user_cache_path("calcore") / "kernels"
-    by_whom = "NUMBA_CACHE_DIR" if named else "the default"
+    kernels = kernels_folder()
+    by_whom = "NUMBA_CACHE_DIR" if os.environ.get("NUMBA_CACHE_DIR") else "the default"
     text = f"compiled kernels: {kernels} ({by_whom}), {_content(kernels)}"
     yield _judged(_writable(kernels), text, _unwritable())
     folder, by_whom = _crds_folder()

@@ -77,6 +77,7 @@ def _go(name: str, inputs: tuple[Path, ...], options: dict[str, Any]) -> None:
 
     from rich.console import Console
 
+    from calcore.cli.checkup import kernels_are_kept
     from calcore.cli.jsonlines import JsonLines
     from calcore.cli.log import Notes, listening
     from calcore.cli.pictures import draw
@@ -89,6 +90,8 @@ def _go(name: str, inputs: tuple[Path, ...], options: dict[str, Any]) -> None:
     console = Console(stderr=True, highlight=False, quiet=quiet or as_json)
     notes = Notes(console, verbose=verbose)
     pictures: dict[Path, Path] = {}
+    if not kernels_are_kept():
+        console.print("the first run here compiles its kernels, once: about half a minute more")
     with _written(log, as_json=as_json) as streams, Lines(console) as lines:
         machines = [JsonLines(stream) for stream in streams]
         if drawing:
