@@ -28,7 +28,7 @@ META = Meta(
 )  # fmt: skip
 RECORD = {
     "version": "0.1.0", "pipeline": "image2", "profile": "reference",
-    "slots": [
+    "asked": {"profile": "reference"}, "slots": [
         {"name": "flat_field", "use": "flat_field", "source": "calcore 0.1.0",
          "status": "complete", "reason": "", "settings": {"inverse": False},
          "references": {"flat": "flat.fits"}},
@@ -84,6 +84,7 @@ def test_info_shows_how_a_product_was_made(product):
     assert "inverse = False" not in shown
     verbose = ask("-v", product).stdout
     assert "inverse = False" in verbose
+    assert "asked for profile: 'reference'" in verbose
     assert "TELESCOP" in verbose
 
 

@@ -125,6 +125,8 @@ def _record(record: dict[str, Any], verbose: bool) -> Iterator[str]:
     """Describe calcore's own record of how a product was made."""
     profile, version = record.get("profile", ""), record.get("version", "")
     yield f"made by calcore {version}, {record.get('pipeline', '')}, profile {profile}"
+    for name, value in record.get("asked", {}).items() if verbose else ():
+        yield f"  asked for {name}: {value!r}"
     for role, items in record.get("inputs", {}).items():
         yield f"  {role:<20} {', '.join(item['name'] for item in items)}"
     for slot in record.get("slots", ()):
