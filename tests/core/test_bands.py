@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 
-from calcore.errors import OutputProblem
+from calcore.errors import OutputProblem, PluginBroken
 from calcore.model import Meta, Ramp, Rate, Window
 from calcore.model.reference import Dark
 from calcore.run.bands import Chain, Link, Tally, Tiling, collect, with_header
@@ -321,6 +321,41 @@ class RowMedians(Step):
 
     def apply(self, ramp: Ramp) -> Ramp:
         return ramp.replace(data=ramp.data - np.median(ramp.data, axis=-1, keepdims=True))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Loses(Step):
+    """Give back whatever it is told, which is no record."""
+
+    def rows(self, meta, references):
+        return Rows()
+
+    def apply(self, ramp: Ramp) -> Ramp:
+        return GIVEN["back"]
+
+
+GIVEN = {}
+"""What it is told."""
+
+
+@pytest.mark.parametrize(
+    ("lost", "shown"),
+    [
+        (None, "gives back None, where"),
+        (3, r"gives back 3 \(int\), where"),
+        (Rate, r"gives back <class .*Rate'> \(type\), where"),
+        (Level(2.0), r"gives back Level\(value=2.0\) \(Level\), where"),
+        ("long " * 40, "gives back 'long .*… .str., where"),
+    ],
+    ids=["nothing", "a number", "a class", "no record in it", "long"],
+)
+def test_a_step_that_gives_back_no_record_is_named_itself(ramp, monkeypatch, lost, shown):
+    monkeypatch.setitem(GIVEN, "back", lost)
+    chain = Chain(ramp).then(Link("loses", Loses())).then(Link("blur", Blur(), rows=Rows(halo=1)))
+    with pytest.raises(PluginBroken, match=f"Loses.apply of .*test_bands {shown}"):
+        chain.read(ramp.frame)
+    with pytest.raises(PluginBroken, match=f"Loses.apply of .*test_bands {shown}"):
+        Loses()(ramp)
 
 
 def test_rows_stay_whole_for_a_step_that_needs_them(ramp):

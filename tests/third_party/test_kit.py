@@ -145,8 +145,9 @@ def test_a_file_is_named_on_the_command_line_and_described(clean, visit, tmp_pat
             "memory",
         ),
         ("return ramp.replace(data=ramp.data / weather)", "contract"),
+        ("return None", "contract"),
     ],
-    ids=["good", "writes", "looks around", "remembers", "takes all memory", "raises"],
+    ids=["good", "writes", "looks around", "remembers", "takes all memory", "raises", "gives none"],
 )
 def test_what_a_step_must_not_do_is_found(clean, tmp_path, body, respect):
     done = clean.calcore("plugins", "check", write(tmp_path, body), cwd=tmp_path)

@@ -21,7 +21,7 @@ from calcore.model import Kept, Meta, Record, Reference, Window
 from calcore.model.record import map_records
 from calcore.run.flagged import Flagged, added, joined
 from calcore.run.frames import Frames
-from calcore.step import ALONE, Room, Rows, Step, accepted, diet_of
+from calcore.step import ALONE, Room, Rows, Step, accepted, confirmed, diet_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,7 +46,7 @@ class Link:
             return map_records(
                 flow, lambda part: self.apply(part) if isinstance(part, wanted) else part
             )
-        return self.step.apply(flow, **self.step.cut(self.given, flow.frame))
+        return confirmed(self.step, self.step.apply(flow, **self.step.cut(self.given, flow.frame)))
 
     def wants(self, part: Callable[..., Any]) -> dict[str, Any]:
         """Return what a frame-wide part of the step, `prepare` or `finish`, asks for."""
