@@ -141,7 +141,9 @@ def read(path: Path) -> dict[str, Any]:
         raise FileInvalid(path, f"is no manifest of a run: {error}; give another file") from error
     form = content.get("calcore_manifest") if isinstance(content, dict) else None
     if form is None:
-        raise FileInvalid(path, "is no manifest of a run: it has no key calcore_manifest")
+        raise FileInvalid(
+            path, "is no manifest that this calcore reads: it has no key calcore_manifest"
+        )
     if type(form) is not int or form != FORM:  # True is 1
         problem = f"it is of form {json.dumps(form)}, not {FORM}"
         raise ManifestInvalid(path, f"is no manifest that this calcore reads: {problem}")
