@@ -17,6 +17,7 @@ from calcore.errors import CalcoreError
 from calcore.flags import DQ
 from calcore.model import Rate
 from calcore.run import Status, plan, run, step
+from calcore.run.manifest import FOLDER
 
 HERE = Path(__file__).parent
 VISITS = runpy.run_path(str(HERE.parent / "conftest.py"))
@@ -82,6 +83,7 @@ class Judge:
             if not reason or "unexpected" in reason or "Traceback" in reason:
                 self.wrong.append(f"{what}: {reason}")
         there = {path for path in folder.rglob("*") if path.is_file()}
+        there = {path for path in there if path.parent.name != FOLDER}  # manifests
         if there != set(made):
             self.wrong.append(f"{what}: {there} is there, {made} was made")
         for path in made:

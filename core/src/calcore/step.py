@@ -33,7 +33,6 @@ one puts the exposures of each detector in the order of time.
 """
 
 import inspect
-import sys
 import types
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Mapping
@@ -41,14 +40,13 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextvars import copy_context
 from dataclasses import dataclass, fields, is_dataclass
 from functools import cache
-from pathlib import Path
 from typing import Annotated, Any, ClassVar, TypeVar, Union, get_args, get_origin, get_type_hints
 
 import numpy as np
 
 from calcore.citing import Citing
-from calcore.errors import PluginBroken
 from calcore.model import Group, Kept, Meta, Record, Reference, Window
+from calcore.model.confirmed import confirmed
 from calcore.model.record import map_records
 from calcore.parameters import parameters_of
 
@@ -268,36 +266,6 @@ def accepted(function: Callable[..., Any], given: Mapping[str, Any]) -> dict[str
     """Return those of the `given` arguments that a function takes by keyword."""
     names = inspect.signature(function).parameters
     return {name: value for name, value in given.items() if name in names}
-
-
-def confirmed(step: Any, result: Any) -> Any:
-    """Return what the `apply` of a step has returned, if it is something that flows.
-
-    Raises
-    ------
-    PluginBroken
-        It is neither a record, nor a set of records, nor a dataclass that holds one.
-    """
-    if isinstance(result, Record | Group):
-        return result
-    parts = fields(result) if is_dataclass(result) and not isinstance(result, type) else ()
-    if any(isinstance(getattr(result, item.name), Record) for item in parts):
-        return result
-    kind = type(step)
-    file = getattr(sys.modules.get(kind.__module__), "__file__", None)
-    alone = file is not None and kind.__module__.startswith("calcore_file_")  # of no package
-    place = Path(str(file)).name if alone else kind.__module__
-    shown = " ".join(repr(result).split())
-    shown = shown if len(shown) <= _SHOWN else f"{shown[:_SHOWN]}…"
-    what = shown if result is None else f"{shown} ({type(result).__name__})"
-    raise PluginBroken(
-        f"{kind.__name__}.apply of {place} gives back {what}, where a record is needed, or a frozen "
-        "dataclass of records; correct it, or tell its authors"
-    )
-
-
-_SHOWN = 60
-"""So many characters of what is no record are shown."""
 
 
 @dataclass(frozen=True, kw_only=True)

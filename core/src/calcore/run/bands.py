@@ -18,10 +18,11 @@ from dataclasses import dataclass, field, fields, is_dataclass, replace
 from typing import Any
 
 from calcore.model import Kept, Meta, Record, Reference, Window
+from calcore.model.confirmed import confirmed
 from calcore.model.record import map_records
 from calcore.run.flagged import Flagged, added, joined
 from calcore.run.frames import Frames
-from calcore.step import ALONE, Room, Rows, Step, accepted, confirmed, diet_of
+from calcore.step import ALONE, Room, Rows, Step, accepted, diet_of
 
 
 @dataclass(frozen=True, eq=False)
