@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from calcore.errors import PluginBroken
-from calcore.model.exposure import Group
+from calcore.model.exposure import Catalog, Group
 from calcore.model.record import Record
 
 _SHOWN = 60
@@ -19,12 +19,12 @@ def confirmed(step: Any, result: Any) -> Any:
     Raises
     ------
     PluginBroken
-        It is neither a record, nor a set of records, nor a dataclass that holds one.
+        It is neither a record, nor a set of records, nor a dataclass that holds a record or a table.
     """
     if isinstance(result, Record | Group):
         return result
     parts = fields(result) if is_dataclass(result) and not isinstance(result, type) else ()
-    if any(isinstance(getattr(result, item.name), Record) for item in parts):
+    if any(isinstance(getattr(result, item.name), Record | Catalog) for item in parts):
         return result
     kind = type(step)
     file = getattr(sys.modules.get(kind.__module__), "__file__", None)
