@@ -43,11 +43,13 @@ def list_(verbose: bool = False, check: bool = False) -> None:
               help="Where the package's folder is made; here by default.")  # fmt: skip
 def new(name: str, output: Path) -> None:
     """Write a package NAME with a step, its test and its entry points, ready to be changed."""
+    import shlex
+
     from calcore.testing.newpackage import write_package
 
     for path in write_package(name, output):
         click.echo(path)
-    click.echo(f"\nTry it: cd {output / name} && pip install -e . && pytest")
+    click.echo(f"\nTry it: cd {shlex.quote(str(output / name))} && pip install -e . && pytest")
 
 
 @plugins.command("check")
