@@ -1,12 +1,14 @@
 """A bundle is a cache with the rules and just the files that are asked for."""
 
-import tarfile
+import os
+import shutil
+import time
 
 import numpy as np
 import pytest
 from astropy.io import fits
 
-from calcore.errors import FileTruncated, OutputProblem, ReferenceInvalid
+from calcore.errors import FileTruncated, OutputProblem, ReferenceInvalid, UsageError
 from calcore.model.reference import Dark, Gain
 from calcore.references.bundle import bundle
 from calcore.references.examine import examine
@@ -41,14 +43,38 @@ def test_a_folder_holds_the_rules_and_what_is_asked_for(cache, tmp_path):
     assert names(tmp_path / "bundle") == WANTED
 
 
-@pytest.mark.parametrize("ending", ["tar", "tgz"])
+@pytest.mark.parametrize("ending", ["tar", "tgz", "tar.gz", "zip", "ZIP"])
 def test_an_archive_holds_the_same(cache, tmp_path, ending):
-    target = tmp_path / "new" / f"bundle.{ending}"
+    target = tmp_path / "new" / f"jwst_1.2.{ending}"
     bundle(cache, [gain(cache)], target)
-    with tarfile.open(target) as archive:
-        archive.extractall(tmp_path, filter="data")
-    assert names(tmp_path / "bundle") == WANTED
+    shutil.unpack_archive(target, tmp_path, "zip" if ending == "ZIP" else None)
+    assert names(tmp_path / "jwst_1.2") == WANTED
     assert names(target.parent) == [target.name]  # nothing temporary is left
+    assert (tmp_path / "jwst_1.2" / WANTED[2]).read_text() == WANTED[2]
+
+
+@pytest.mark.parametrize("ending", ["tar", "tgz", "zip"])
+def test_the_same_files_give_the_same_bytes(cache, tmp_path, ending, monkeypatch):
+    one, other = (tmp_path / name / f"bundle.{ending}" for name in ("one", "other"))
+    bundle(cache, [gain(cache)], one)
+    os.utime(gain(cache), (1e9, 1e9))
+    monkeypatch.setattr(time, "time", lambda: 2e9)
+    bundle(cache, [gain(cache)], other)
+    assert one.read_bytes() == other.read_bytes()
+
+
+def test_an_archive_of_another_kind_is_refused(cache, tmp_path):
+    sentence = r"bundle.tar.xz would be an archive of a kind .* with .tar, .tar.gz, .tgz or .zip"
+    with pytest.raises(UsageError, match=sentence):
+        bundle(cache, [gain(cache)], tmp_path / "bundle.tar.xz")
+
+
+@pytest.mark.parametrize("name", ["", "references", "bundle.tgz"])
+def test_a_cache_is_not_bundled_into_itself(cache, name):
+    before = names(cache)
+    with pytest.raises(UsageError, match=r"lies in the cache .* itself; choose a place outside"):
+        bundle(cache, [gain(cache)], cache / name)
+    assert names(cache) == before
 
 
 def test_files_that_are_there_stay_and_changed_ones_are_renewed(cache, tmp_path):

@@ -92,8 +92,8 @@ def check(inputs: tuple[Path, ...], **options: Any) -> None:
 
 @references.command()
 @click.option(
-    "--to", "target", required=True, metavar="FOLDER|FILE.tar",
-    type=click.Path(path_type=Path), help="Folder, or archive (.tar, .tgz).",
+    "--to", "target", required=True, metavar="FOLDER|ARCHIVE",
+    type=click.Path(path_type=Path), help="Folder, or archive (.tar, .tar.gz, .tgz, .zip).",
 )  # fmt: skip
 @request_options
 def bundle(target: Path, inputs: tuple[Path, ...], **options: Any) -> None:
@@ -102,8 +102,10 @@ def bundle(target: Path, inputs: tuple[Path, ...], **options: Any) -> None:
     It is a CRDS cache: there, set CRDS_PATH to the folder.
     """
     from calcore.references.bundle import bundle as make
+    from calcore.references.bundle import ending
     from calcore.references.crds_store import CRDS, cache
 
+    archive = ending(cache(), target)
     plans = _plans(inputs, options)
     stop_if_wrong(plans)
     own = {choice.file for _, choice in _chosen(plans) if choice.file is not None}
@@ -114,7 +116,7 @@ def bundle(target: Path, inputs: tuple[Path, ...], **options: Any) -> None:
     size = sum(path.stat().st_size for path in files if path not in left_out)
     click.echo(
         f"{len(files) - len(left_out)} files, {size / _MEGABYTE:.1f} MB, and their rules are in "
-        f"{target}; set CRDS_PATH to {'the unpacked folder' if target.suffix else target.resolve()}"
+        f"{target}; set CRDS_PATH to {'the unpacked folder' if archive else target.resolve()}"
     )
 
 
