@@ -3,6 +3,7 @@
 import os
 import shutil
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from calcore import io
 from calcore.io.content import content_of, is_whole
 from calcore.registry.installed import Found
 from calcore.run import Status, run
+from calcore.steps.combination.source_catalog import SourceCatalog
 
 pytestmark = pytest.mark.usefixtures("miri_references")
 ROOT = "jw01234001001_02101_00001_mirimage"
@@ -36,6 +38,24 @@ def made(made_once, miri_visit, tmp_path):
 
     def again(**wishes):
         (outcome,) = run(folder, **{"stage": "1", **wishes}).products
+        return outcome
+
+    return folder, again
+
+
+@pytest.fixture
+def mosaic(made_once, miri_visit, tmp_path):
+    """A folder with the calibrated exposures and what is made of them, and who makes that again."""
+    folder = tmp_path / "mosaic"
+    folder.mkdir()
+    for pattern in ("*_cal.fits", "*-o*", "*_crf.fits"):
+        for path in made_once.glob(pattern):
+            shutil.copy(path, folder)
+    for path in miri_visit.folder.glob("*_asn.json"):
+        shutil.copy(path, folder)
+
+    def again(**wishes):
+        (outcome,) = run(folder, **{"stage": "3", **wishes}).products
         return outcome
 
     return folder, again
@@ -216,3 +236,73 @@ def test_large_files_are_read_once(made, monkeypatch):
     (folder / f"{ROOT}_uncal.fits").write_bytes(values.tobytes())
     with pytest.raises(pytest.fail.Exception, match="is read again"):
         content.content_of(folder / f"{ROOT}_uncal.fits")
+
+
+@pytest.mark.parametrize("suffix", ["cat.ecsv", "segm.fits"])
+@pytest.mark.parametrize("harm", [cut, emptied, Path.unlink])
+def test_a_mosaic_without_its_catalogue_is_made_again(mosaic, made_once, harm, suffix):
+    folder, again = mosaic
+    (path,) = folder.glob(f"*_{suffix}")
+    assert again().status is Status.KEPT
+    harm(path)
+    how = "missing" if harm is Path.unlink else "damaged"
+    outcome = again()
+    assert (outcome.status, outcome.why) == (Status.COMPLETE, f"{path.name} is {how}")
+    assert content_of(path) == content_of(made_once / path.name)
+    assert again().status is Status.KEPT
+
+
+def test_the_mosaic_is_written_last(mosaic):
+    _, again = mosaic
+    assert again(overwrite=True).files[-1].name.endswith("_i2d.fits")
+
+
+def test_a_mosaic_whose_catalogue_could_not_be_made_is_there_but_not_complete(mosaic, monkeypatch):
+    folder, again = mosaic
+
+    def broken(self, mosaic, **given):
+        raise ValueError("it is cloudy")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(SourceCatalog, "apply", broken)
+        outcome = again(overwrite=True)
+    assert outcome.status is Status.FAILED
+    (path,) = folder.glob("*_i2d.fits")
+    assert path in outcome.files
+    steps = io.read_node(path, "calcore")["image3"]["slots"]
+    assert [step["status"] for step in steps if step["name"] == "source_catalog"] == ["not done"]
+    outcome = again()
+    assert outcome.status is Status.COMPLETE
+    assert outcome.why == "source_catalog was not done, and is complete"
+    assert again().status is Status.KEPT
+
+
+def test_a_step_that_found_nothing_to_do_is_told_and_not_tried_again(mosaic):
+    folder, again = mosaic
+    wish = {"settings": {"tweakreg.minobj": 10_000}}
+    outcome = again(**wish, overwrite=True)
+    (path,) = folder.glob("*_i2d.fits")
+    steps = {step["name"]: step for step in io.read_node(path, "calcore")["image3"]["slots"]}
+    assert outcome.status is Status.COMPLETE
+    assert steps["tweakreg"]["status"] == "skipped"
+    assert steps["tweakreg"]["reason"]
+    assert "cites" not in outcome.account["steps"][0]
+    assert again(**wish).status is Status.KEPT
+
+
+def test_another_exposures_side_product_is_not_taken_for_ones_own(made, made_once):
+    folder, again = made
+    other = next(path for path in made_once.glob("*_rateints.fits") if ROOT not in path.name)
+    shutil.copy(other, folder / f"{ROOT}_rateints.fits")
+    outcome = again()
+    assert outcome.why == f"{ROOT}_rateints.fits holds what was written as {other.name}"
+    assert outcome.status is Status.COMPLETE
+    assert again().status is Status.KEPT
+
+
+def test_stars_can_be_found_as_dots(mosaic):
+    folder, again = mosaic
+    outcome = again(settings={"source_catalog.starfinder": "dao"}, overwrite=True)
+    assert (outcome.status, outcome.reason) == (Status.COMPLETE, "")
+    (path,) = folder.glob("*_cat.ecsv")
+    assert len(io.open(path).table) > 0

@@ -7,7 +7,7 @@ from typing import Any, Protocol
 from calcore.errors import CalcoreError
 from calcore.run.assemble import BuiltSlot
 from calcore.run.graph import Job
-from calcore.run.outcome import SlotOutcome
+from calcore.run.outcome import SlotOutcome, Status
 from calcore.run.record import Tree
 
 
@@ -102,7 +102,8 @@ def _step(slot: Mapping[str, Any], built: BuiltSlot, outcome: SlotOutcome | None
         },
         "references": references,
     }
-    if built.step is not None and not slot["reason"] and built.step.cited:
+    idle = slot["reason"] or (outcome is not None and outcome.status is Status.SKIPPED)
+    if built.step is not None and not idle and built.step.cited:
         step["cites"] = list(built.step.cited)
     if "state" in slot:
         step["state"] = {"name": slot["state"], "content": contents.get("state", "")}

@@ -240,7 +240,7 @@ class Execution:
         self.hook.calcore_after_step(
             slot=slot.name,
             product=self.product,
-            meta=_meta(result),
+            meta=_meta(result, flow),
             tally={},
             record=result if slot.name in self.watched else None,
             seconds=seconds,
@@ -303,15 +303,17 @@ def _call(built: BuiltSlot, flow: Any, given: Mapping[str, Any]) -> Any:
     raise CalcoreError(f"{built.slot.name} cannot work on {type(flow).__name__}")
 
 
-def _meta(flow: Any) -> Any:
-    """Return the metadata of a record, of a group's first member, or of a result's first record."""
+def _meta(flow: Any, before: Any = None) -> Any:
+    """Return the metadata of a record, of a group's first member, or of a result's first record.
+
+    A result that is all tables has those of what was there `before`.
+    """
     if isinstance(flow, Record):
         return flow.meta
     if isinstance(flow, Group):
         return flow.members[0].meta
-    return next(
-        part.meta for item in fields(flow) if isinstance(part := getattr(flow, item.name), Record)
-    )
+    parts = [part for item in fields(flow) if isinstance(part := getattr(flow, item.name), Record)]
+    return parts[0].meta if parts else _meta(before)
 
 
 def _parted(result: Any, built: BuiltSlot) -> tuple[Any, dict[str, Any]]:

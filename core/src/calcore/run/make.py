@@ -58,6 +58,8 @@ class Workshop:
     written: list[Path] = field(default_factory=list)
     figures: list[Figure] = field(default_factory=list)
     outcomes: list[SlotOutcome] = field(default_factory=list)
+    held: dict[str, Any] = field(default_factory=dict)
+    """The main product by its suffix, if steps that make others beside it are still to come."""
 
     @cached_property
     def tree(self) -> dict[str, Any]:
@@ -219,7 +221,10 @@ def _execution(shop: Workshop, progress: Progress) -> Execution:
         return tuple(io.open(path, kind) for path in shop.job.members[role])
 
     def save(suffix: str, result: Any) -> None:
-        _write_all(shop, suffix, result)
+        if names.product_path(shop.job.folder, shop.job.name, suffix) == shop.main:
+            shop.held[suffix] = result
+        else:
+            _write_all(shop, suffix, result)
 
     request = shop.request
     return Execution(
@@ -244,7 +249,17 @@ def _threads(request: Request) -> int:
 def _carry(shop: Workshop, execution: Execution, only: str | None) -> None:
     """Read, run the slots, and write what flows out."""
     flow = _read(shop, only)
-    result = execution.run(flow, shop.slots)
+    try:
+        result = execution.run(flow, shop.slots)
+        _write_flowing(shop, execution, result)
+    finally:
+        if shop.main not in shop.written:  # nothing that flows out has replaced it
+            for suffix, held in shop.held.items():
+                _write_all(shop, suffix, held)
+
+
+def _write_flowing(shop: Workshop, execution: Execution, result: Any) -> None:
+    """Write what flows out of the last slot, the main product last."""
     for path in files_left(shop.slots, shop.job):
         _check_free(shop, path)
     write_states(execution.kept, shop.slots, shop.job)
@@ -370,8 +385,9 @@ def _write(shop: Workshop, path: Path, record: Any) -> None:
     if isinstance(record, Record):
         made = keywords(record.meta, shop.pipeline, shop.slots, shop.job.association)
         record = record.replace(meta=record.meta.set({**made, "filename": path.name}))
-    tree = as_it_went(shop.tree, shop.outcomes)
-    if path == shop.main:
+    last = path == shop.main
+    tree = as_it_went(shop.tree, shop.outcomes, ended=last)
+    if last:
         tree = {**tree, "files": files_with(shop.written)}
     ahead = Room(_threads(shop.request)).ahead
     io.write(record, path, record_tree={NODE: {shop.pipeline.name: tree}}, ahead=ahead)

@@ -40,7 +40,7 @@ def _changed(slot: Slot, before: Mapping[str, Any]) -> dict[str, Any]:
         if name not in known or _listed(now) != _listed(value):
             changed[name] = value
     off = before["status"] == "skipped" and before["reason"].startswith(_OFF)
-    runs = before["status"] == "complete"
+    runs = before["status"] == "complete" or before.get("tried", False)
     if (off or runs) and slot.runs("skip", default=False) is not off:
         changed["skip"] = off
     return changed

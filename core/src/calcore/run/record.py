@@ -21,7 +21,6 @@ NODE = "calcore"
 """Name of the node of the ASDF tree; it holds one record for each pipeline a product went through."""
 
 Tree = dict[str, Any]
-FAILED = Status.FAILED.value
 _OWN = "default of the step"
 
 
@@ -110,18 +109,28 @@ def keywords(
     return changes
 
 
-def as_it_went(tree: Tree, outcomes: Iterable[SlotOutcome]) -> Tree:
-    """Return a record that tells of optional steps that have failed, and why."""
-    reasons = {ended.name: ended.reason for ended in outcomes if ended.status is Status.FAILED}
-    if not reasons:
-        return tree
-    slots = [
-        {**slot, "status": FAILED, "reason": reasons[slot["name"]]}
-        if slot["name"] in reasons
-        else slot
-        for slot in tree["slots"]
-    ]
-    return {**tree, "slots": slots}
+def as_it_went(tree: Tree, outcomes: Iterable[SlotOutcome], *, ended: bool = True) -> Tree:
+    """Return a record that tells of steps that went otherwise than was planned, and why.
+
+    An optional step may have failed, or have found at work that there is nothing for it to do. Of
+    the product that is written when all steps have `ended`, those that were not come to are told too:
+    an error has kept them from it, and a later run has to make it again.
+    """
+    went = {outcome.name: outcome for outcome in outcomes}
+    return {
+        **tree,
+        "slots": [_as_it_went(slot, went.get(slot["name"]), ended) for slot in tree["slots"]],
+    }
+
+
+def _as_it_went(slot: Tree, went: SlotOutcome | None, ended: bool) -> Tree:
+    if slot["status"] == "skipped":
+        return slot
+    if went is None:
+        return {**slot, "status": "not done"} if ended else slot
+    if went.status is Status.COMPLETE:
+        return slot
+    return {**slot, "status": went.status.value, "reason": went.reason, "tried": True}
 
 
 def differences(there: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[str]:
@@ -239,8 +248,8 @@ def _of_slot(name: str, there: Mapping[str, Any], wanted: Mapping[str, Any]) -> 
     for key, what in (("use", "was done by"), ("source", "was brought by")):
         if there.get(key) != wanted[key]:
             yield f"{name} {what} {there.get(key)}, and is by {wanted[key]}"
-    tried = wanted["status"] == "complete" and there.get("status") == FAILED
-    if there.get("status") != wanted["status"] and not tried:  # it would fail again
+    tried = wanted["status"] == "complete" and there.get("tried", False)
+    if there.get("status") != wanted["status"] and not tried:  # it would end like that again
         reason = f" ({wanted['reason']})" if wanted["reason"] else ""
         yield f"{name} was {there.get('status')}, and is {wanted['status']}{reason}"
     if wanted.get("saved") and not there.get("saved"):

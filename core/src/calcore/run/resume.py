@@ -92,10 +92,13 @@ def _amiss(path: Path, held: str) -> str:
     if not path.is_file():
         return f"{path.name} is missing"
     try:
-        whole = content_of(path) == (held or sealed(path))
+        if content_of(path) != (held or sealed(path)):
+            return f"{path.name} is damaged"
+        if not held and (name := io.read_meta(path).get("filename", path.name)) != path.name:
+            return f"{path.name} holds what was written as {name}"
     except CalcoreError:
-        whole = False
-    return "" if whole else f"{path.name} is damaged"
+        return f"{path.name} is damaged"
+    return ""
 
 
 def _some(found: list[str]) -> str:
