@@ -68,6 +68,34 @@ def test_a_folder_brings_its_files_but_those_with_an_underscore(tmp_path):
     assert named([f"{tmp_path}/steps"]) == ("one.py", "two.py")
 
 
+def test_a_bare_word_names_a_folder_unless_a_package_is_called_so(tmp_path, monkeypatch, caplog):
+    monkeypatch.chdir(tmp_path)
+    written(tmp_path / "mine")
+    assert named(["mine"]) == ("mine.py",)
+    assert caplog.messages == []
+    (tmp_path / "calcore").mkdir()
+    assert named(["calcore"]) == ("calcore",)
+    assert caplog.messages == []  # which holds no steps
+    written(tmp_path / "calcore")
+    assert named(["calcore"]) == ("calcore",)
+    (said,) = caplog.messages
+    assert said.startswith("calcore means the installed calcore ")
+    assert said.endswith("; for the folder of that name say ./calcore")
+
+
+def test_a_package_that_is_not_installed_says_how_it_can_be(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "acme").mkdir()
+    (tmp_path / "acme" / "pyproject.toml").write_text("")
+    with pytest.raises(UsageError, match=r"holds a package's source: pip install -e acme$"):
+        named(["acme"])
+
+
+def test_a_file_does_not_pass_for_core(tmp_path):
+    with pytest.raises(PluginBroken, match=r"calcore\.py brings would be taken for calcore's own"):
+        named([str(written(tmp_path, "calcore.py"))])
+
+
 def test_two_files_of_one_name_are_refused(tmp_path):
     first, second = (written(tmp_path / name) for name in ("a", "b"))
     named([str(first)])

@@ -58,3 +58,12 @@ def test_a_file_may_set_what_it_inserts(tmp_path, where):
     slot = with_user_settings(made, Request(), file).slot("own")
     assert slot.settings["threshold"].value == 5.0
     assert slot.settings["threshold"].given
+
+
+def test_places_of_steps_are_relative_to_the_file(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    (tmp_path / "steps").mkdir()
+    (tmp_path / "mine.toml").write_text('with = ["steps", "./one.py", "~/two.py", "acme"]\n')
+    assert read_user_file(tmp_path / "mine.toml").packages == (
+        f"{tmp_path}/steps", f"{tmp_path}/one.py", f"{tmp_path}/home/two.py", "acme",
+    )  # fmt: skip

@@ -59,10 +59,11 @@ def _named(words: Iterable[str]) -> list[str]:
 
     from calcore.registry import discovery, local
 
+    known = {item.name for item in discovery.names(_GROUP)}
     found: list[str] = []
     for word in words:
-        if local.is_place(word):
-            files = local.add(Path(word))
+        if word not in known and local.is_place(word):
+            files = local.add(Path(word).expanduser())
             found += [i.name for i in discovery.names(_GROUP) if i.distribution in files]
         else:
             found.append(word)

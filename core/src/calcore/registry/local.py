@@ -5,6 +5,7 @@ and cases to check steps with, as functions ``<step>_case``. It is imported when
 """
 
 import hashlib
+import logging
 import re
 import sys
 from functools import cache
@@ -14,18 +15,36 @@ from pathlib import Path
 from types import ModuleType
 
 from calcore.errors import PluginBroken, UsageError
+from calcore.registry import installed
 from calcore.registry.installed import Found
 from calcore.step import Step
 
+_LOG = logging.getLogger(__name__)
 _BROUGHT: dict[str, tuple[Found, ...]] = {}
 _PLACES: dict[str, Path] = {}
 _HOOK = "calcore_impl"
 """Attribute by which pluggy knows our hooks."""
 
 
-def is_place(word: str) -> bool:
-    """Tell whether a user means a file or a folder, not an installed package."""
-    return word.endswith(".py") or "/" in word or "\\" in word or word in {".", ".."}
+def is_place(word: str, folder: Path = Path()) -> bool:
+    """Tell whether a user means a file or a folder, not an installed package.
+
+    A bare word that names a folder in `folder` means it, unless a package of that name is installed.
+    """
+    if word.endswith(".py") or "/" in word or "\\" in word or word in {".", ".."}:
+        return True
+    if not (folder / word).is_dir():
+        return False
+    name = installed.plain(word)
+    there = (
+        own.source for own in installed.packages() if installed.plain(own.distribution) == name
+    )
+    package = next(there, "")
+    if package and _files(folder / word):
+        _LOG.warning(
+            f"{word} means the installed {package}; for the folder of that name say ./{word}"
+        )
+    return not package
 
 
 def brought(group: str) -> list[Found]:
@@ -57,17 +76,25 @@ def add(place: Path) -> tuple[str, ...]:
     PluginBroken
         A file cannot be imported, brings nothing, or is called as another one is.
     """
-    if place.is_dir():
-        paths = sorted(path for path in place.glob("*.py") if not path.name.startswith("_"))
-    else:
-        paths = [place] if place.is_file() else []
+    paths = _files(place)
     if not paths:
-        raise UsageError(f"{place} is no file of steps, nor a folder with such files")
+        source = (place / "pyproject.toml").is_file()
+        remedy = f"; it holds a package's source: pip install -e {place}" if source else ""
+        raise UsageError(f"{place} is no file of steps, nor a folder with such files{remedy}")
     return tuple(_add(path.resolve()) for path in paths)
+
+
+def _files(place: Path) -> list[Path]:
+    """Return the files of steps that a place stands for."""
+    if place.is_dir():
+        return sorted(path for path in place.glob("*.py") if not path.name.startswith("_"))
+    return [place] if place.is_file() else []
 
 
 def _add(path: Path) -> str:
     """Register what a file brings, in place of what it brought before it was changed."""
+    if installed.plain(path.stem).partition("-")[0] == installed.CORE:
+        raise PluginBroken(f"what {path} brings would be taken for calcore's own; rename the file")
     text = path.read_bytes()
     mark = hashlib.sha256(text).hexdigest()[:12]
     name = path.name

@@ -112,7 +112,9 @@ def _packages(config: Path, words: Any) -> tuple[str, ...]:
     if not (isinstance(words, list) and all(isinstance(word, str) for word in words)):
         raise BadPipeline(f"{config}: with must be a list of packages or files, not {words!r}")
     folder = config.absolute().parent
-    return tuple(str(folder / word) if is_place(word) else word for word in words)
+    return tuple(
+        str(folder / Path(word).expanduser()) if is_place(word, folder) else word for word in words
+    )
 
 
 def _check_keys(where: str, content: Mapping[str, Any], known: set[str]) -> None:
