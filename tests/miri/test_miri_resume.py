@@ -306,3 +306,69 @@ def test_stars_can_be_found_as_dots(mosaic):
     assert (outcome.status, outcome.reason) == (Status.COMPLETE, "")
     (path,) = folder.glob("*_cat.ecsv")
     assert len(io.open(path).table) > 0
+
+
+def test_a_catalogue_that_a_setting_names_is_part_of_what_it_was_made_of(
+    mosaic, made_once, tmp_path
+):
+    _, again = mosaic
+    (path,) = made_once.glob("*_cat.ecsv")
+    stars = io.open(path).table["sky_centroid"]
+    catalogue = tmp_path / "sky.csv"
+
+    def written(number):
+        rows = [f"{star.ra.deg},{star.dec.deg}" for star in stars[:number]]
+        catalogue.write_text("\n".join(["ra,dec", *rows, ""]))
+
+    wish = {"settings": {"tweakreg.abs_refcat": str(catalogue)}}
+    written(-1)
+    assert again(**wish, overwrite=True).status is Status.COMPLETE
+    assert again(**wish).status is Status.KEPT
+    written(None)
+    assert again(**wish).why == "the file abs_refcat of tweakreg has changed"
+
+
+SHUTTERS = """
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+from calcore.hooks import hookimpl
+from calcore.model import Ramp
+from calcore.step import Auxiliary, Step
+
+
+@dataclass(frozen=True, kw_only=True)
+class OpenShutters(Step):
+    "Shutters."
+
+    def apply(
+        self, ramp: Ramp, *, shutters: Annotated[Path, Auxiliary("instrument.msa_metadata_file")]
+    ) -> Ramp:
+        return ramp.replace(meta=ramp.meta.set({"target.proposer_name": shutters.read_text()}))
+
+
+@hookimpl
+def calcore_edit_pipeline(pipeline):
+    edit = {"insert": "open_shutters", "use": "shutters.open_shutters", "after": "jump"}
+    return {"edit": [edit]} if pipeline == "detector1" else None
+"""
+
+
+def test_a_file_that_the_header_names_lies_beside_the_exposure(made, tmp_path):
+    folder, again = made
+    plugin = tmp_path / "shutters.py"
+    plugin.write_text(SHUTTERS)
+    wish = {"packages": (str(plugin),), "overwrite": True}
+    assert "the keyword MSAMETFL (instrument.msa_metadata_file) is missing" in again(**wish).reason
+    with fits.open(folder / f"{ROOT}_uncal.fits", mode="update") as raw:
+        raw[0].header["MSAMETFL"] = "shutters.txt"
+    reason = again(**wish).reason
+    assert "needs the file shutters.txt that the header names" in reason
+    assert str(folder) in reason
+    (folder / "shutters.txt").write_text("1")
+    assert again(**wish).status is Status.COMPLETE
+    wish["overwrite"] = False
+    assert again(**wish).status is Status.KEPT
+    (folder / "shutters.txt").write_text("2")
+    assert again(**wish).why == "the file shutters of open_shutters has changed"

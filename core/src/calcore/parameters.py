@@ -33,6 +33,11 @@ class Range:
 
 
 @dataclass(frozen=True)
+class File:
+    """The value may name a file: a product is made again when what that holds has changed."""
+
+
+@dataclass(frozen=True)
 class Parameter:
     """One parameter of a step, as its field declares it."""
 
@@ -42,6 +47,7 @@ class Parameter:
     doc: str = ""
     unit: str = ""
     range: Range = Range()
+    file: bool = False
 
     def check(self, step: str, value: Any) -> Any:
         """Return `value` in the parameter's type.
@@ -140,5 +146,6 @@ def parameters_of(step: type) -> Mapping[str, Parameter]:
             doc=next((e.text for e in extras if isinstance(e, Doc)), ""),
             unit=next((e.name for e in extras if isinstance(e, Unit)), ""),
             range=next((e for e in extras if isinstance(e, Range)), Range()),
+            file=any(isinstance(e, File) for e in extras),
         )
     return found

@@ -78,7 +78,7 @@ class Members:
 
 @dataclass(frozen=True)
 class Auxiliary:
-    """Asks for the path of a file that a header keyword names.
+    """Asks for the path of a file that a header keyword names, and that lies beside the exposure.
 
     ``shutters: Annotated[Path, Auxiliary("instrument.msa_metadata_file")]``
     """

@@ -53,6 +53,7 @@ def record_of(account: Mapping[str, Any]) -> Tree:
     for step in account["steps"]:
         references = step["references"]
         contents = {kind: item["content"] for kind, item in references.items() if item["content"]}
+        contents |= step.get("files", {})
         if step.get("state", {}).get("content"):
             contents["state"] = step["state"]["content"]
         slots.append(
@@ -105,6 +106,9 @@ def _step(slot: Mapping[str, Any], built: BuiltSlot, outcome: SlotOutcome | None
     idle = slot["reason"] or (outcome is not None and outcome.status is Status.SKIPPED)
     if built.step is not None and not idle and built.step.cited:
         step["cites"] = list(built.step.cited)
+    files = {name: what for name, what in contents.items() if name not in {*references, "state"}}
+    if files:
+        step["files"] = files
     if "state" in slot:
         step["state"] = {"name": slot["state"], "content": contents.get("state", "")}
     if outcome is not None:

@@ -1,6 +1,6 @@
 """From a pipeline and an exposure's metadata to built steps: everything resolved before a pixel."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -10,12 +10,14 @@ from calcore import io
 from calcore.errors import (
     BadParameter,
     KeywordInvalid,
+    KeywordMissing,
     PluginBroken,
     ReferenceInvalid,
     ReferenceMissing,
     StepSkipped,
     UnknownName,
 )
+from calcore.io.keywords import keyword_of
 from calcore.model import Meta, Record, Reference
 from calcore.model.reference import reference_types
 from calcore.parameters import Parameter, parameters_of
@@ -96,9 +98,10 @@ def assemble(
     meta: Meta,
     *,
     find: Finder,
-    overrides: Mapping[str, str],
+    overrides: Mapping[str, tuple[Any, str]],
     roles: frozenset[str] = frozenset(),
     alter: Alterer = _as_it_is,
+    beside: Path = Path(),
 ) -> tuple[BuiltSlot, ...]:
     """Build every slot of a pipeline for one exposure.
 
@@ -111,35 +114,36 @@ def assemble(
     find : callable
         Asks plugins and CRDS for references.
     overrides : mapping
-        Reference type and path given by the user for all slots.
+        Reference type, and what the user gave for all slots and where it is named.
     roles : frozenset
         Roles that the association's members have.
     alter : callable
         Asks plugins for what is to be taken in place of a reference that was found.
+    beside : Path
+        Folder of the files that the exposure's header names.
 
     Raises
     ------
-    UnknownName, BadParameter, ReferenceMissing, ReferenceInvalid, PluginBroken
+    UnknownName, BadParameter, KeywordMissing, ReferenceMissing, ReferenceInvalid, PluginBroken
         Something does not fit; nothing has been calculated.
     """
     built = []
     for slot in pipeline.slots:
-        made = _build(slot, meta, find, overrides, roles, alter)
+        made = _build(slot, meta, find, overrides, roles, alter, beside)
         built.append(made)
         if made.step is not None and not made.skip:
             meta = made.step.outgoing(meta)
-    _check_types(set(overrides) - {kind for item in built for kind in _types(item.step)})
     return tuple(built)
 
 
-def _types(step: Step | None) -> set[str]:
-    """Return the types of reference that a step may want."""
-    kind: Any = type(step)
-    return set() if step is None else {wish.kind.type for wish in diet_of(kind).references}
+def check_types(types: Iterable[str]) -> None:
+    """Check that there are steps that want these types of reference.
 
-
-def _check_types(types: set[str]) -> None:
-    """Check that somebody knows these types of reference, if not a step of this pipeline."""
+    Raises
+    ------
+    UnknownName
+        Nobody wants one of them.
+    """
     types = {name for name in types if not name.startswith(PREFIX)}
     if not types - set(reference_types()):
         return
@@ -174,9 +178,10 @@ def _build(
     slot: Slot,
     meta: Meta,
     find: Finder,
-    overrides: Mapping[str, str],
+    overrides: Mapping[str, tuple[Any, str]],
     roles: frozenset[str],
     alter: Alterer,
+    beside: Path,
 ) -> BuiltSlot:
     try:
         kind, found = step_class(slot.use), discovery.found("calcore.steps", slot.use)
@@ -184,8 +189,7 @@ def _build(
         if not slot.optional:
             raise
         return BuiltSlot(slot, slot.use, skip=str(error))
-    values, notes = _values(slot, kind)
-    step = kind(**{name: value.value for name, value in values.items()})
+    step, values, notes = step_of(slot, kind)
     made = BuiltSlot(slot, found.source, step, values=values, notes=notes)
     if slot.runs("skip", default=False):
         return _with(made, skip=f"switched off by {slot.runner['skip'].origin}")
@@ -194,16 +198,49 @@ def _build(
     absent = [role for _, role in diet.members.values() if role not in roles]
     if absent:
         return _with(made, skip=f"the association has no {absent[0]} members")
+    named = {
+        argument: _named(slot.name, meta, name, beside)
+        for argument, name in diet.auxiliaries.items()
+    }
+    made = _with(made, given=named)
     return _with_references(made, diet, meta, find, _overrides(slot, overrides), alter)
 
 
-def _overrides(slot: Slot, overrides: Mapping[str, str]) -> dict[str, tuple[Any, str]]:
+def _named(slot: str, meta: Meta, name: str, beside: Path) -> Path:
+    """Return the file that a header names, which lies beside the exposure."""
+    if not meta.get(name):
+        keyword, _ = keyword_of(name) or (None, "")
+        raise KeywordMissing(name, keyword)
+    path = beside / str(meta[name])
+    if not path.is_file():
+        raise ReferenceMissing(
+            f"{slot} needs the file {path.name} that the header names ({name}), and {beside} has "
+            "none; put it there"
+        )
+    return path
+
+
+def _overrides(
+    slot: Slot, overrides: Mapping[str, tuple[Any, str]]
+) -> dict[str, tuple[Any, str]]:
     """Return the references the user gave: for all slots, and for this one."""
-    given = {kind: (path, "--ref") for kind, path in overrides.items()}
+    given = dict(overrides)
     for key, setting in slot.runner.items():
         if key.startswith("override."):
             given[key.removeprefix("override.")] = (setting.value, setting.origin)
     return given
+
+
+def step_of(slot: Slot, kind: type[Step]) -> tuple[Step, dict[str, Value], tuple[str, ...]]:
+    """Return a step as its slot's settings have it, each with its origin, and what was dropped.
+
+    Raises
+    ------
+    UnknownName, BadParameter
+        The user set what the step does not have, or somebody a value that it cannot have.
+    """
+    values, notes = _values(slot, kind)
+    return kind(**{name: value.value for name, value in values.items()}), values, notes
 
 
 def _values(slot: Slot, kind: type[Step]) -> tuple[dict[str, Value], tuple[str, ...]]:
@@ -258,7 +295,7 @@ def _with_references(
     assert made.step is not None
     wanted = made.step.wanted(meta)
     choices: dict[str, Choice] = {}
-    given: dict[str, Any] = {}
+    given: dict[str, Any] = dict(made.given)
     for wish in diet.references:
         kind = wish.kind.type
         if kind not in wanted:
@@ -279,8 +316,6 @@ def _with_references(
             given[wish.argument] = None
         else:
             return _with(made, choices=choices, skip=f"no {kind} reference ({choice.absence})")
-    for argument, name in diet.auxiliaries.items():
-        given[argument] = meta[name]
     complete = _with(made, choices=choices, given=given)
     try:
         made.step.check(meta, complete.references)

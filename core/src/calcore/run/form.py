@@ -160,6 +160,7 @@ _STEP = Keys(
     },
     {
         "cites": _TEXTS,
+        "files": Named(_TEXT),
         "state": Keys({"name": _TEXT, "content": _TEXT}),
         "status": _STATUS,
         "seconds": _NUMBER,

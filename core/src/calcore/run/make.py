@@ -108,6 +108,7 @@ def prepare(job: Job, request: Request, only: str | None = None) -> Workshop:
         overrides=chosen.overrides,
         roles=frozenset(job.members),
         alter=chosen.find.altered,
+        beside=job.inputs[0].parent if job.inputs else Path(),
     )
     check_order(pipeline, slots)
     return Workshop(job, request, meta, chosen.hook, pipeline, slots, chosen.profile, only)

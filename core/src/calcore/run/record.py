@@ -9,6 +9,7 @@ from calcore.associations.association import Association
 from calcore.io.content import content_of, content_of_record
 from calcore.io.files import exposure_root
 from calcore.model import Meta, Record
+from calcore.parameters import parameters_of
 from calcore.pipeline import Pipeline
 from calcore.references.resolve import Choice
 from calcore.run.assemble import BuiltSlot
@@ -179,6 +180,7 @@ def _slot(built: BuiltSlot, state: Path | None) -> Tree:
         "references": {kind: choice.name for kind, choice in built.choices.items()},
     }
     contents = {kind: what for kind, choice in built.choices.items() if (what := _content(choice))}
+    contents |= {name: content_of(path) for name, path in _named(built)}
     if state is not None:
         tree["state"] = state.name
         gathers = built.slot.runs("save_state")
@@ -189,6 +191,17 @@ def _slot(built: BuiltSlot, state: Path | None) -> Tree:
     if built.slot.runs("save"):
         tree["saved"] = True
     return tree
+
+
+def _named(built: BuiltSlot) -> Iterator[tuple[str, Path]]:
+    """Yield files that the header names, or a setting, by argument or name of the setting."""
+    yield from ((name, path) for name, path in built.given.items() if isinstance(path, Path))
+    kind: Any = type(built.step)
+    known = parameters_of(kind) if built.step is not None and not built.skip else {}
+    for name, parameter in known.items():
+        value = built.values[name].value
+        if parameter.file and value and Path(value).is_file():
+            yield name, Path(value)
 
 
 def _content(choice: Choice) -> str:
@@ -263,9 +276,9 @@ def _of_slot(name: str, there: Mapping[str, Any], wanted: Mapping[str, Any]) -> 
                 was, now = (repr(values[item]) if item in values else "not there"
                             for values in (old, new))  # fmt: skip
                 yield f"{name}.{item}{what} was {was}, and is {now}"
-            elif there["references"].get(item) == wanted["references"].get(item):
-                yield (
-                    f"the {item} reference of {name} has changed"
-                    if item != "state"
-                    else (f"what {name} goes on from has changed")
-                )
+            elif item == "state":
+                yield f"what {name} goes on from has changed"
+            elif item not in {**there["references"], **wanted["references"]}:
+                yield f"the file {item} of {name} has changed"
+            elif there["references"].get(item) == wanted["references"][item]:
+                yield f"the {item} reference of {name} has changed"

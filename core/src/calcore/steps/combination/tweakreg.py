@@ -12,7 +12,7 @@ from calcore.flags import DQ
 from calcore.kernels.sources import Finder, Stars, find_stars
 from calcore.model import Group, Image
 from calcore.model.combine import by_exposure
-from calcore.parameters import Doc, Range, Unit
+from calcore.parameters import Doc, File, Range, Unit
 from calcore.steps.approximation import ApproximatingStep
 from calcore.steps.search import SearchingStep
 from calcore.userfiles import read_catalogue, read_pairs
@@ -36,7 +36,7 @@ class TweakReg(SearchingStep, ApproximatingStep):
     kernel_fwhm: Annotated[float, Range(0.1), Unit("pixel"), Doc("Width of stars.")] = 2.5
     npixels: Annotated[int, Range(1), Doc("Segments: least number of pixels.")] = 10
     use_custom_catalogs: Annotated[bool, Doc("Take stars from files.")] = False
-    catfile: Annotated[str, Doc("Text file: image and catalogue of stars on each line.")] = ""
+    catfile: Annotated[str, File(), Doc("Text file: image and catalogue of stars on each line.")] = ""
     enforce_user_order: Annotated[bool, Doc("Align in the given order, not by overlap.")] = False
     expand_refcat: Annotated[bool, Doc("Compare also with what aligned images saw.")] = False
     weighted: Annotated[bool, Doc("Weigh stars by how well their place is known.")] = False
@@ -54,7 +54,7 @@ class TweakReg(SearchingStep, ApproximatingStep):
     xoffset: Annotated[float, Arcsec, Doc("Offset without histogram.")] = 0.0
     yoffset: Annotated[float, Arcsec, Doc("Offset without histogram.")] = 0.0
     abs_refcat: Annotated[
-        str, Doc("File of a catalogue (RA, DEC) to align with; none if empty.")
+        str, File(), Doc("File of a catalogue (RA, DEC) to align with; none if empty.")
     ] = ""
     abs_minobj: Annotated[int, Range(1), Doc("The same for the catalogue.")] = 15
     abs_fitgeometry: Annotated[Geometry, Doc("The same for the catalogue.")] = "rshift"
