@@ -363,7 +363,7 @@ def test_a_plan_says_what_why_and_from_whom(ask, runner):
 def test_a_plan_that_cannot_be_is_an_error(ask, runner):
     runner("plan", (product("a", error="there is no dark"),))
     shown = ask("plan")
-    assert (shown.exit_code, shown.stderr) == (1, "calcore: there is no dark\n")
+    assert (shown.exit_code, shown.stderr) == (1, "calcore: a: there is no dark\n")
 
 
 def test_references_are_listed_once(ask, runner):

@@ -5,7 +5,7 @@ from dataclasses import replace
 import asdf
 import pytest
 
-from calcore.errors import FileInvalid, ReferenceInvalid, ReferenceMissing, UnknownName
+from calcore.errors import BadPipeline, FileInvalid, ReferenceInvalid, ReferenceMissing, UnknownName
 from calcore.model import Meta
 from calcore.pipeline import build, parse
 from calcore.references.parameters import parameter_references, type_of_step
@@ -98,7 +98,7 @@ def test_a_pipeline_s_file_stands_above_the_steps_and_below_the_user(find):
 def test_the_user_s_file_takes_the_place_of_crds_s(find, folder):
     own = folder / "own.asdf"
     asdf.AsdfFile({"parameters": {"rejection_threshold": 9.0}}).write_to(own)
-    made = with_parameter_references(pipeline(), META, {"pars-jumpstep": str(own)}, find)
+    made = with_parameter_references(pipeline(), META, {"pars-jumpstep": (str(own), "--ref")}, find)
     settings = made.slot("jump").settings
     assert settings["rejection_threshold"].value == 9.0
     assert settings["rejection_threshold"].origin == "own.asdf"
@@ -122,10 +122,11 @@ def test_without_crds_there_are_none_and_the_plan_says_so():
 
 
 def test_a_file_that_the_user_named_must_be_there(find):
+    given = {"pars-jumpstep": ("nowhere.asdf", "--ref")}
     with pytest.raises(
         ReferenceMissing, match=r"pars-jumpstep reference nowhere\.asdf .* not there"
     ):
-        with_parameter_references(pipeline(), META, {"pars-jumpstep": "nowhere.asdf"}, find)
+        with_parameter_references(pipeline(), META, given, find)
 
 
 @pytest.mark.parametrize(
@@ -210,5 +211,5 @@ def test_the_command_line_stands_above_an_imported_file(tmp_path):
      ("JumpStep", "has no node parameters")],
 )  # fmt: skip
 def test_a_file_that_is_no_parameter_file_is_refused(tmp_path, kind, said):
-    with pytest.raises(ReferenceInvalid, match=said):
+    with pytest.raises(BadPipeline, match=said):
         read_user_file(written(tmp_path / "x.asdf", kind))

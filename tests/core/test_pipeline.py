@@ -37,6 +37,18 @@ def test_what_a_profile_says_of_a_slot_that_a_layer_drops_is_dropped_with_it():
         pipeline('[[when]]\nprofile = "default"\nset.jmp.skip = true')
 
 
+def test_what_was_said_of_another_implementation_of_a_slot_is_marked():
+    first = '[[when]]\nprofile = "default"\nset.jump.warp = 1\nset.saturation.warp = 1'
+    own = "set.jump.own = 2\n[[when]]\nprofile = 'default'\nset.jump.weft = 3\n"
+    made = pipeline(first, f'edit = [{{replace = "jump", use = "x.jump"}}]\n{own}')
+    made = with_settings(made, {"jump": {"mine": 4}}, "the user", given=True)
+    marked = {name: setting.elsewhere for name, setting in made.slot("jump").settings.items()}
+    assert marked == {
+        "rejection_threshold": True, "warp": True, "own": False, "weft": False, "mine": False,
+    }  # fmt: skip
+    assert not made.slot("saturation").settings["warp"].elsewhere
+
+
 def test_slots_keep_their_order_and_their_own_name_as_implementation():
     made = pipeline()
     assert names(made) == ["saturation", "superbias", "jump"]

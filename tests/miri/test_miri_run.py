@@ -121,22 +121,49 @@ def test_the_plan_shows_every_value_and_who_gave_it(miri_visit, tmp_path):
         ({"until": "rampfit"}, "Did you mean 'ramp_fit'"),
         ({"profile": "referense"}, "Did you mean 'reference'"),
         ({"pipeline": "detector"}, "Did you mean 'detector1'"),
+        ({"start": "ramp_fit", "until": "jump"}, "detector1 does jump before ramp_fit; exchange"),
+        ({"start": "tweakreg", "until": "jump"}, "does jump before image3 does tweakreg; exchange"),
+        ({"stage": "1", "until": "tweakreg"}, "--until tweakreg: this is no step of detector1;"),
+        ({"settings": {"tweakreg.no": 1}}, "There is no parameter of step tweakreg: 'no'"),
+        ({"settings": {"image3:resample.pixfrac": 2}}, "pixfrac is 2; it must lie in 0 to 1"),
         ({"references": {"gain": "none.fits"}}, "gain reference none.fits .* is not there"),
-        ({"references": {"gain": "N/A"}}, "cannot work without a gain reference"),
+        ({"references": {"dakr": "N/A"}}, "no type of reference 'dakr'. Did you mean 'dark'"),
+        ({"settings": {"jump.override_gain": "no.fits"}}, "gain reference no.fits .* not there"),
     ],
 )
-def test_mistakes_are_found_before_the_first_pixel(miri_visit, tmp_path, wishes, message):
-    result = run(miri_visit.raw[0], stage="1", output=tmp_path, **wishes)
-    assert result.exit_status in (1, 2)
-    with pytest.raises(AssertionError, match=message):
-        raise AssertionError(result.products[0].reason)
+@pytest.mark.parametrize("does", [run, plan])
+def test_mistakes_are_found_before_the_first_pixel(miri_visit, tmp_path, does, wishes, message):
+    with pytest.raises(UsageError, match=message):
+        does(miri_visit.folder, output=tmp_path / "out", **wishes)
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_slot_known_elsewhere_is_a_note(miri_visit):
-    entry = plan(miri_visit.raw[0], stage="1", settings={"superbias.skip": True})[0]
-    assert entry.error == ""
-    assert any("superbias" in note for note in entry.notes)
+def test_a_product_that_wants_a_reference_fails_before_the_first_pixel(miri_visit, tmp_path):
+    wishes = {"stage": "1", "output": tmp_path, "references": {"gain": "N/A"}}
+    (outcome,) = run(miri_visit.raw[0], **wishes).products
+    assert "cannot work without a gain reference (N/A by --ref)" in outcome.reason
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_who_says_that_there_is_no_reference_is_told(miri_visit, tmp_path):
+    config = tmp_path / "mine.toml"
+    config.write_text('references.dark = "N/A"\n')
+    (entry,) = plan(miri_visit.raw[0], stage="1", config=config)
+    dark = next(slot for slot in entry.slots if slot.name == "dark_current")
+    assert dark.skip == f"no dark reference (N/A by {config})"
+
+
+@pytest.mark.parametrize(("stage", "noted"), [("1", True), ("all", False)])
+def test_a_slot_that_no_product_passes_is_a_note(miri_visit, stage, noted):
+    plans = plan(miri_visit.folder, stage=stage, settings={"tweakreg.skip": True})
+    told = ("tweakreg (set by the command line) is no step of what is made",)
+    assert {entry.notes for entry in plans} == {told if noted else ()}
+
+
+def test_the_stages_after_the_last_step_are_left_out(miri_visit):
+    plans = plan(miri_visit.folder, until="assign_wcs")
+    assert {entry.pipeline for entry in plans} == {"detector1", "image2"}
+    assert {entry.slots[-1].name for entry in plans} == {"gain_scale", "assign_wcs"}
 
 
 def test_one_step_on_one_file(miri_visit, tmp_path):

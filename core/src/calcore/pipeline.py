@@ -38,11 +38,16 @@ _SPELLINGS = {
 
 @dataclass(frozen=True)
 class Setting:
-    """A value and who gave it; `given` tells that it was the user."""
+    """A value and who gave it; `given` tells that it was the user.
+
+    `elsewhere` tells that it was said of another implementation of the slot, and means nothing to one
+    that does not know it: an instrument's, of which core says nothing.
+    """
 
     value: Any
     origin: str
     given: bool = False
+    elsewhere: bool = False
 
 
 @dataclass(frozen=True)
@@ -178,11 +183,25 @@ def build(
     dropped = seen - {slot.name for slot in pipeline.slots}
     for definition in definitions:
         for content in _matching(definition, exposure_type, profile):
-            origin = f"profile {profile} ({definition.origin})"
+            _, origin = _origins(definition, profile)
             settings = {k: v for k, v in content.get("set", {}).items() if k not in dropped}
             told = {**content, "set": settings}
             pipeline = _apply(pipeline, told, origin, owners, owner=definition.origin)
+    order = [definition.origin for definition in definitions]
+    for slot in pipeline.slots:
+        below = definitions[: order.index(owners.get(slot.name, base.origin))]
+        origins = {origin for definition in below for origin in _origins(definition, profile)}
+        settings = {
+            name: replace(setting, elsewhere=setting.origin in origins)
+            for name, setting in slot.settings.items()
+        }
+        pipeline = _swap(pipeline, slot.name, replace(slot, settings=settings))
     return pipeline
+
+
+def _origins(definition: Definition, profile: str) -> tuple[str, str]:
+    """Return how a file is named as the origin of its settings, and of those of a profile."""
+    return definition.origin, f"profile {profile} ({definition.origin})"
 
 
 def profiles(definitions: Sequence[Definition]) -> set[str]:

@@ -134,5 +134,7 @@ def say_failed(failures: Iterable[tuple[str, str]]) -> None:
         names.setdefault(reason, []).append(name)
     for reason, own in names.items():
         more = f" and {len(own) - 1} more" if len(own) > 1 else ""
-        named = reason if own[0] in reason and not more else f"{own[0]}{more}: {reason}"
+        about, colon, _ = reason.partition(": ")  # a file or product, if that is what it begins with
+        told = bool(colon) and own[0] in about and not more
+        named = reason if told else f"{own[0]}{more}: {reason}"
         click.echo(f"calcore: {named}", err=True)

@@ -220,9 +220,7 @@ def _named(slot: str, meta: Meta, name: str, beside: Path) -> Path:
     return path
 
 
-def _overrides(
-    slot: Slot, overrides: Mapping[str, tuple[Any, str]]
-) -> dict[str, tuple[Any, str]]:
+def _overrides(slot: Slot, overrides: Mapping[str, tuple[Any, str]]) -> dict[str, tuple[Any, str]]:
     """Return the references the user gave: for all slots, and for this one."""
     given = dict(overrides)
     for key, setting in slot.runner.items():
@@ -258,7 +256,7 @@ def _values(slot: Slot, kind: type[Step]) -> tuple[dict[str, Value], tuple[str, 
                 )
         elif setting.given:
             raise UnknownName(f"parameter of step {slot.name}:", name, known)
-        else:
+        elif not setting.elsewhere:
             notes.append(
                 f"{slot.name}.{name} of {setting.origin} is unknown to {slot.use}: dropped"
             )

@@ -16,6 +16,7 @@ from calcore.run.request import Request
 from calcore.run.settings import (
     packages_of,
     read_user_file,
+    references_of,
     with_parameter_references,
     with_user_settings,
 )
@@ -30,7 +31,7 @@ class Choice:
     profile: str
     hook: Any
     find: References
-    overrides: Mapping[str, str]
+    overrides: Mapping[str, tuple[Any, str]]
 
 
 def choose_pipeline(job: Job, request: Request, only: str | None = None) -> Choice:
@@ -51,7 +52,7 @@ def choose_pipeline(job: Job, request: Request, only: str | None = None) -> Choi
     if only is not None:
         pipeline = _only(pipeline, only)
     find = References(plugins)
-    overrides = {**file.references, **request.references}
+    overrides = references_of(request, file)
     pipeline = with_parameter_references(pipeline, job.meta, overrides, find)
     pipeline = with_user_settings(pipeline, request, file)
     record = request.pinned.get(f"{job.name}:{pipeline.name}")
@@ -60,16 +61,9 @@ def choose_pipeline(job: Job, request: Request, only: str | None = None) -> Choi
     return Choice(pipeline, profile, plugins.hook, find, overrides)
 
 
-def slots_with_state(job: Job, request: Request, only: str | None = None) -> tuple[str, ...]:
-    """Return the slots of a job that go on from the previous exposure of its detector.
-
-    What is wrong with the job is said when it is made.
-    """
-    try:
-        slots = choose_pipeline(job, request, only).pipeline.slots
-        used = {slot.name: slot.use for slot in slots if not slot.runs("skip", default=False)}
-    except CalcoreError:
-        return ()
+def slots_with_state(pipeline: Pipeline) -> tuple[str, ...]:
+    """Return the slots of a pipeline that go on from the previous exposure of the detector."""
+    used = {s.name: s.use for s in pipeline.slots if not s.runs("skip", default=False)}
     return tuple(name for name, use in used.items() if _has_state(use))
 
 

@@ -23,17 +23,17 @@ from calcore.model.superstripes import taken_together
 from calcore.registry import discovery
 from calcore.registry.manager import manager, named
 from calcore.registry.questions import stage_of
-from calcore.run.choice import slots_with_state
 from calcore.run.executors import cores
 from calcore.run.graph import STAGES, Job, Plan, graph
 from calcore.run.inputs import Inventory, gather
 from calcore.run.make import make, plan_of
 from calcore.run.manifest import Manifest
 from calcore.run.outcome import Outcome, ProductPlan, Progress, RunResult, Silence, Status
+from calcore.run.ready import ready
 from calcore.run.replay import FREE, replayed
 from calcore.run.request import Request
 from calcore.run.settings import packages_of, read_user_file
-from calcore.run.states import add_state, in_order
+from calcore.run.states import add_state
 from calcore.step import accepted
 
 _LOG = logging.getLogger(__name__)
@@ -85,8 +85,9 @@ def plan(inputs: Inputs = ".", **wishes: Any) -> tuple[ProductPlan, ...]:
     """Return what `run` would do, without reading a pixel."""
     request = _request(inputs, wishes)
     found, jobs = _jobs(request)
-    jobs = in_order(jobs, lambda job: slots_with_state(job, request))
-    plans = [plan_of(job, request) for job in jobs]
+    prepared = ready(jobs, request)
+    plans = [plan_of(job, request) for job in prepared.jobs]
+    plans = [replace(made, notes=(*made.notes, *prepared.notes)) for made in plans]
     for path, problem in found.problems:
         plans.append(ProductPlan(path.name, "", "", "", (path,), (), error=str(problem)))
     return tuple(plans)
@@ -205,19 +206,22 @@ def _jobs(request: Request) -> tuple[Inventory, list[Job]]:
 class _Work:
     """Makes a job, unless one that it needs has failed; can be sent to another process.
 
-    `failed` names what has failed so far, by key; it fills while the run goes on.
+    `failed` names what has failed so far, by key, with its exit status; it fills while the run goes
+    on.
     """
 
     request: Request
     only: str | None
-    failed: dict[str, str]
+    failed: dict[str, tuple[str, int]]
     progress: Progress | None = None
 
     def __call__(self, job: Job) -> Outcome:
         missing = sorted(self.failed[key] for key in job.needs if key in self.failed)
         if not missing:
             return make(job, self.request, self.progress, self.only)
-        outcome = _failure(job, f"not made, since {' and '.join(missing)} failed")
+        reason = f"not made, since {' and '.join(name for name, _ in missing)} failed"
+        status = min(status for _, status in missing)
+        outcome = replace(_failure(job, reason), exit_status=status)
         if self.progress is not None:
             self.progress.product_started(job.name, job.pipeline)
             self.progress.product_finished(outcome)
@@ -232,7 +236,10 @@ def _run(request: Request, progress: Progress, only: str | None) -> RunResult:
         if not jobs and not found.problems:
             places = ", ".join(str(path) for path in request.inputs)
             raise UsageError(f"step {only} has nothing to work on in {places}; name exposures")
-    jobs = in_order(jobs, lambda job: slots_with_state(job, request, only))
+    prepared = ready(jobs, request, only)
+    jobs = prepared.jobs
+    for note in prepared.notes:
+        _LOG.warning("%s", note)
     executor = discovery.load("calcore.executors", request.executor)
     for folder in {job.folder for job in jobs}:
         io.remove_leftovers(folder)
@@ -245,7 +252,7 @@ def _run(request: Request, progress: Progress, only: str | None) -> RunResult:
         manifest.add("", outcomes[-1])
         progress.product_finished(outcomes[-1])
     here = request.executor == "serial"
-    failed: dict[str, str] = {}
+    failed: dict[str, tuple[str, int]] = {}
     left = {job.key: job for job in jobs}
     work = _Work(request, only, failed, progress if here else None)
     try:
@@ -254,7 +261,7 @@ def _run(request: Request, progress: Progress, only: str | None) -> RunResult:
             died = isinstance(made, WorkerDied)
             outcome = _failure(job, str(made)) if died else _with_states_added(made)
             if outcome.status is Status.FAILED:
-                failed[job.key] = f"{job.pipeline} of {job.name}"
+                failed[job.key] = f"{job.pipeline} of {job.name}", outcome.exit_status
             if not here:
                 progress.product_finished(outcome)
             outcomes.append(outcome)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from calcore.errors import BadPipeline, UnknownName
+from calcore.errors import BadPipeline, FileProblem, ReferenceInvalid, UnknownName, UsageError
 from calcore.model import Meta
 from calcore.pipeline import Pipeline, edited, with_settings
 from calcore.references.parameters import (
@@ -62,16 +62,18 @@ def read_user_file(path: Path | None) -> UserFile:
     Raises
     ------
     BadPipeline
-        It cannot be read, is not TOML, or has keys or values that mean nothing.
+        It cannot be read, is not TOML, or has keys or values that mean nothing; or it is called
+        ``.asdf`` and is no parameter file.
     UnknownName
         It names a pipeline that is not there.
-    FileInvalid, ReferenceInvalid
-        It is called ``.asdf`` and is no parameter file.
     """
     if path is None:
         return UserFile()
     if path.suffix == ".asdf":
-        pipeline, settings = read_settings(path, sorted(_words()))
+        try:
+            pipeline, settings = read_settings(path, sorted(_words()))
+        except (FileProblem, ReferenceInvalid) as error:
+            raise BadPipeline(str(error)) from error
         return UserFile(origin=str(path), imported=settings, imported_for=pipeline)
     try:
         content = tomllib.loads(path.read_text(encoding="utf-8"))
@@ -145,16 +147,23 @@ def pipeline_named(name: str) -> str:
     return own
 
 
+def references_of(request: Request, file: UserFile) -> dict[str, tuple[Any, str]]:
+    """Return the references that the user gave for all slots, by type, and where they are named."""
+    given: dict[str, tuple[Any, str]] = {
+        kind: (value, file.origin) for kind, value in file.references.items()
+    }
+    return given | {kind: (value, "--ref") for kind, value in request.references.items()}
+
+
 def with_parameter_references(
-    pipeline: Pipeline, meta: Meta, overrides: Mapping[str, str], find: Finder
+    pipeline: Pipeline, meta: Meta, overrides: Mapping[str, tuple[Any, str]], find: Finder
 ) -> Pipeline:
     """Return a pipeline with the settings that CRDS hands out for the exposure (``pars-*``)."""
     if switched_off():
         note = f"parameter references are switched off by {SWITCH}"
         return replace(pipeline, notes=(*pipeline.notes, note))
     slots = [slot.name for slot in pipeline.slots]
-    given = {kind: (path, "--ref") for kind, path in overrides.items()}
-    layers, notes = parameter_references(pipeline.name, slots, meta, given, find)
+    layers, notes = parameter_references(pipeline.name, slots, meta, overrides, find)
     for origin, settings in layers:
         pipeline = with_settings(pipeline, settings, origin, given=False)
     return replace(pipeline, notes=(*pipeline.notes, *notes))
@@ -163,20 +172,31 @@ def with_parameter_references(
 def with_user_settings(pipeline: Pipeline, request: Request, file: UserFile) -> Pipeline:
     """Return a pipeline with the user's file and the command line on top.
 
-    A slot that this pipeline lacks but calcore knows is left out with a note; one that nobody
-    knows is an error.
+    A slot that this pipeline lacks but calcore knows is left out: another one may have it. One that
+    nobody knows is an error.
     """
     pipeline = _with_imported(pipeline, file)
     contents = file.everywhere, file.pipelines.get(pipeline.name, {})
     for content in contents:  # first, since a file may set what it inserts
         pipeline = edited(pipeline, {"edit": content.get("edit", ())}, file.origin)
     for content in contents:
-        kept, notes = _known(pipeline, content.get("set", {}), file.origin)
+        kept = _known(pipeline, content.get("set", {}))
         pipeline = edited(pipeline, {"set": kept}, file.origin)
-        pipeline = replace(pipeline, notes=(*pipeline.notes, *notes))
-    settings, notes = _known(pipeline, command_line(request, pipeline.name), COMMAND_LINE)
+    settings = _known(pipeline, command_line(request, pipeline.name))
     pipeline = with_settings(pipeline, settings, COMMAND_LINE, given=True)
-    return _between(replace(pipeline, notes=(*pipeline.notes, *notes)), request)
+    return _between(pipeline, request)
+
+
+def slots_named(request: Request, file: UserFile, pipelines: Iterable[str]) -> dict[str, str]:
+    """Return the slots of these pipelines that the user sets something of, and where."""
+    named = dict.fromkeys(file.everywhere.get("set", {}), file.origin)
+    if file.imported_for is None:
+        named |= dict.fromkeys(file.imported, file.origin)
+    for pipeline in pipelines:
+        own = file.pipelines.get(pipeline, {})
+        named |= dict.fromkeys(own.get("set", {}), file.origin)
+        named |= dict.fromkeys(command_line(request, pipeline), COMMAND_LINE)
+    return named
 
 
 def _with_imported(pipeline: Pipeline, file: UserFile) -> Pipeline:
@@ -188,7 +208,7 @@ def _with_imported(pipeline: Pipeline, file: UserFile) -> Pipeline:
     notes = [
         f"{name} (set by {file.origin}) is not a slot of {pipeline.name} here"
         for name in file.imported
-        if name not in here
+        if name not in here and file.imported_for is not None
     ]
     pipeline = with_settings(pipeline, kept, file.origin, given=False)
     return replace(pipeline, notes=(*pipeline.notes, *notes))
@@ -213,20 +233,15 @@ def command_line(request: Request, pipeline: str) -> dict[str, dict[str, Any]]:
 
 
 def _known(
-    pipeline: Pipeline, settings: Mapping[str, Mapping[str, Any]], origin: str
-) -> tuple[dict[str, Mapping[str, Any]], list[str]]:
-    """Return the settings of slots that are here, and notes on those of slots that are elsewhere."""
+    pipeline: Pipeline, settings: Mapping[str, Mapping[str, Any]]
+) -> dict[str, Mapping[str, Any]]:
+    """Return the settings of slots that are here; those of slots elsewhere are left out."""
     here = {slot.name for slot in pipeline.slots}
     elsewhere = _words()
-    kept, notes = {}, []
-    for name, values in settings.items():
-        if name in here:
-            kept[name] = values
-        elif name in elsewhere:
-            notes.append(f"{name} (set by {origin}) is not a slot of {pipeline.name} here")
-        else:
+    for name in settings:
+        if name not in here | elsewhere:
             raise UnknownName("slot", name, here | elsewhere)
-    return kept, notes
+    return {name: values for name, values in settings.items() if name in here}
 
 
 def _words() -> set[str]:
@@ -235,19 +250,29 @@ def _words() -> set[str]:
 
 
 def _between(pipeline: Pipeline, request: Request) -> Pipeline:
-    """Leave out the slots before ``--from`` and after ``--until``."""
+    """Leave out the slots before ``--from`` and after ``--until``.
+
+    Raises
+    ------
+    UsageError
+        The one comes after the other.
+    """
     names = [slot.name for slot in pipeline.slots]
-    slots = pipeline.slots
+    first, last = 0, len(names)
     if request.start is not None:
         _require(request.start, names)
         if request.start in names:
-            slots = slots[names.index(request.start) :]
+            first = names.index(request.start)
     if request.until is not None:
         _require(request.until, names)
         if request.until in names:
-            end = names.index(request.until) + 1
-            slots = tuple(slot for slot in slots if slot.name in names[:end])
-    return replace(pipeline, slots=slots)
+            last = names.index(request.until) + 1
+    if first >= last > 0:
+        raise UsageError(
+            f"nothing lies between --from {request.start} and --until {request.until}: "
+            f"{pipeline.name} does {request.until} before {request.start}; exchange them"
+        )
+    return replace(pipeline, slots=pipeline.slots[first:last])
 
 
 def _require(name: str, names: Iterable[str]) -> None:
