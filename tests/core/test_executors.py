@@ -2,7 +2,9 @@
 
 import logging
 import os
+import subprocess
 import sys
+import time
 from importlib import import_module
 
 import pytest
@@ -14,8 +16,12 @@ from calcore.run.executors import processes, serial
 MODULE = """
 import os
 import signal
+import sys
+import time
 from dataclasses import dataclass
 from pathlib import Path
+
+from calcore.run.executors import processes
 
 
 @dataclass(frozen=True)
@@ -39,12 +45,32 @@ class Dying:
             marks[0].unlink()
             os.kill(os.getpid(), signal.SIGKILL)
         return task.key
+
+
+@dataclass(frozen=True)
+class Slow:
+    folder: Path
+
+    def __call__(self, task):
+        mark = self.folder / "begun"
+        if task.key == "b":
+            mark.write_text(str(os.getpid()))
+            time.sleep(60)
+        while not mark.exists():
+            time.sleep(0.01)
+        return task.key
+
+
+if __name__ == "__main__":
+    for task, _ in processes([Task("a"), Task("b")], Slow(Path(sys.argv[1])), 2):
+        print(task.key, flush=True)
 """
 
 
 @pytest.fixture(scope="module")
 def work(tmp_path_factory):
-    """A module that workers can import: tasks, and one that kills its process if there is a mark."""
+    """A module that workers can import: tasks; `Dying` kills its process if there is a mark, and
+    `Slow` takes a minute for the task b."""
     folder = tmp_path_factory.mktemp("work")
     (folder / "work_of_tests.py").write_text(MODULE)
     with pytest.MonkeyPatch.context() as patch:
@@ -67,12 +93,15 @@ APART = pytest.mark.parametrize("executor", [processes, dask])
 
 @ALL
 def test_every_task_is_done_once_after_those_it_needs(executor, work, tasks):
-    ended = list(executor(tasks, work.process_of, 2))
-    order = [task.key for task, _ in ended]
-    assert sorted(order) == ["a", "b", "c", "d", "e"]
-    assert all(result[0] == task.key for task, result in ended)
+    told = []
+    more = {} if executor is serial else {"begun": lambda task: told.append(f"begun {task.key}")}
+    for task, result in executor(tasks, work.process_of, 2, **more):
+        assert result[0] == task.key
+        told.append(task.key)
+    assert sorted(key for key in told if key in "abcde") == ["a", "b", "c", "d", "e"]
     for task in tasks:
-        assert all(order.index(need) < order.index(task.key) for need in task.needs)
+        begun = told.index(f"begun {task.key}" if more else task.key)
+        assert all(told.index(need) < begun <= told.index(task.key) for need in task.needs)
 
 
 @ALL
@@ -89,8 +118,10 @@ def test_workers_are_other_processes(executor, work, tasks):
 def test_a_worker_that_is_killed_costs_a_retry(executor, work, tasks, tmp_path, caplog):
     (tmp_path / "b1").touch()
     with caplog.at_level(logging.WARNING):
-        ended = dict(executor(tasks, work.Dying(tmp_path, "b"), 2))
+        begun = []
+        ended = dict(executor(tasks, work.Dying(tmp_path, "b"), 2, begun=begun.append))
     assert {task.key: result for task, result in ended.items()} == {k: k for k in "abcde"}
+    assert sorted(task.key for task in begun) == list("abcde")  # each once
     assert list(tmp_path.iterdir()) == []
     if executor is processes:
         assert "the process that made b died; it is made again" in caplog.text
@@ -105,6 +136,33 @@ def test_a_task_that_kills_every_worker_fails_alone(executor, work, tasks, tmp_p
     assert "the process that made b died 3 times" in str(ended["b"])
     assert [ended[key] for key in "acde"] == list("acde")
     assert len(list(tmp_path.iterdir())) == 2
+
+
+def test_workers_do_not_wait_for_whoever_looks_at_results(work, tasks):
+    told = []
+    ended = processes([tasks[0], tasks[1], tasks[2]], work.process_of, 1, begun=told.append)
+    for number in (2, 2, 3):  # the third needs the first two, and so what is made of them
+        next(ended)
+        assert len(told) == number
+    ended.close()
+
+
+def test_workers_are_ended_when_no_more_is_wanted(work, tasks, tmp_path):
+    ended = processes(tasks[:2], work.Slow(tmp_path), 2)
+    assert next(ended)[1] == "a"
+    begun = time.monotonic()
+    ended.close()
+    assert time.monotonic() - begun < 10  # of the minute that the other task takes
+    with pytest.raises(ProcessLookupError):
+        os.kill(int((tmp_path / "begun").read_text()), 0)
+
+
+def test_workers_end_with_the_process_that_began_them(work, tmp_path):
+    command = [sys.executable, work.__file__, tmp_path]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
+        assert process.stdout.readline() == b"a\n"
+        process.kill()
+        process.communicate(timeout=20)  # until the last one has closed its standard output
 
 
 def test_a_scheduler_that_is_not_there_is_named(work, tasks, monkeypatch):

@@ -1,17 +1,24 @@
 """Who works on products: one after the other, or several at once. A step never starts a pool.
 
 An executor yields each task with what came of it, in the order they end. A task whose worker dies
-is done again; if that happens every time, a `WorkerDied` is what came of it.
+is done again; if that happens every time, a `WorkerDied` is what came of it. One whose workers are
+other processes tells `begun` when it begins a task, which they cannot; and when it is closed before
+all is done, it ends them at once.
 """
 
 import logging
 import multiprocessing
 import os
+import signal
+import threading
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
-from typing import Generic, Protocol, TypeVar
+from contextlib import suppress
+from multiprocessing import util
+from multiprocessing.connection import Connection
+from typing import Any, Generic, Protocol, TypeVar
 
 from calcore.errors import WorkerDied
 
@@ -43,6 +50,7 @@ class Task(Protocol):
 T = TypeVar("T", bound=Task)
 Ended = Iterator[tuple[T, R | WorkerDied]]
 Executor = Callable[[Sequence[T], Callable[[T], R], int], Ended[T, R]]
+"""May have more arguments: `begun`, and `scheduler`, the address of one."""
 
 
 class Waiting(Generic[T]):
@@ -73,7 +81,16 @@ def serial(tasks: Sequence[T], work: Callable[[T], R], workers: int) -> Ended[T,
         yield task, work(task)
 
 
-def processes(tasks: Sequence[T], work: Callable[[T], R], workers: int) -> Ended[T, R]:
+def nobody(_task: Any) -> None:
+    """Hear that a task is begun, and make nothing of it."""
+
+
+def processes(
+    tasks: Sequence[T],
+    work: Callable[[T], R],
+    workers: int,
+    begun: Callable[[T], object] = nobody,
+) -> Ended[T, R]:
     """Do as many tasks at once as there are workers, each in a process of its own.
 
     Processes are spawned, not forked, so that threads of the parent do no harm. Each is a pool of
@@ -82,36 +99,71 @@ def processes(tasks: Sequence[T], work: Callable[[T], R], workers: int) -> Ended
     waiting = Waiting(tasks)
     queue: deque[T] = deque()
     deaths: Counter[str] = Counter()
-    running: dict[Future[R], tuple[T, ProcessPoolExecutor]] = {}
-    free = [_process() for _ in range(max(1, min(workers, len(tasks))))]
+    running: dict[Future[R], tuple[T, _Worker]] = {}
+    free = [_Worker() for _ in range(max(1, min(workers, len(tasks))))]
+
+    def begin() -> None:
+        while queue and free:
+            task, worker = queue.popleft(), free.pop()
+            running[worker.pool.submit(work, task)] = task, worker
+            if not deaths[task.key]:
+                begun(task)
+
     try:
         while waiting or queue or running:
             queue.extend(waiting.ready())
-            while queue and free:
-                task, process = queue.popleft(), free.pop()
-                running[process.submit(work, task)] = task, process
+            begin()
             done, _ = wait(running, return_when=FIRST_COMPLETED)
+            ended: list[tuple[T, R | WorkerDied]] = []
             for future in done:
-                task, process = running.pop(future)
-                result: R | WorkerDied
+                task, worker = running.pop(future)
                 try:
-                    result = future.result()
-                    free.append(process)
+                    ended.append((task, future.result()))
+                    free.append(worker)
                 except BrokenProcessPool:
-                    process.shutdown()
-                    free.append(_process())
+                    worker.pool.shutdown()
+                    free.append(_Worker())
                     deaths[task.key] += 1
                     if deaths[task.key] < TRIES:
                         _LOG.warning("the process that made %s died; it is made again", task.key)
                         queue.appendleft(task)
-                        continue
-                    result = WorkerDied(task.key, TRIES)
-                waiting.ended(task)
+                    else:
+                        ended.append((task, WorkerDied(task.key, TRIES)))
+            begin()  # nobody waits while whoever gets the results looks at them
+            for task, result in ended:
                 yield task, result
+                waiting.ended(task)
     finally:
-        for process in (*free, *(process for _, process in running.values())):
-            process.shutdown(cancel_futures=True)
+        for _, worker in running.values():
+            worker.leash.close()
+        for worker in (*free, *(worker for _, worker in running.values())):
+            worker.pool.shutdown(cancel_futures=True)
 
 
-def _process() -> ProcessPoolExecutor:
-    return ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn"))
+class _Worker:
+    """A pool of one process, on a leash: it ends at once when that is closed, or this process dies."""
+
+    def __init__(self) -> None:
+        context = multiprocessing.get_context("spawn")
+        held, self.leash = context.Pipe(duplex=False)
+        self.pool = ProcessPoolExecutor(1, context, initializer=_tied, initargs=(held,))
+
+
+def _tied(held: Connection) -> None:
+    """End this process when nobody holds the other end of a pipe any more.
+
+    What a user interrupts with ^C reaches all processes of a terminal; the one at the other end
+    says what becomes of it.
+    """
+
+    def end() -> None:
+        try:
+            with suppress(EOFError, OSError):
+                held.recv_bytes()
+            # without this, locks that libraries have made would be told as leaks
+            util._run_finalizers(0)  # type: ignore[attr-defined]  # noqa: SLF001
+        finally:
+            os._exit(1)
+
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=end, name="leash", daemon=True).start()

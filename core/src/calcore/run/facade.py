@@ -4,7 +4,9 @@ import logging
 import time
 from collections.abc import Iterable
 from concurrent.futures import BrokenExecutor
+from contextlib import closing
 from dataclasses import dataclass, fields, replace
+from functools import partial
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -241,10 +243,10 @@ def _run(request: Request, progress: Progress, only: str | None) -> RunResult:
     for note in prepared.notes:
         _LOG.warning("%s", note)
     executor = discovery.load("calcore.executors", request.executor)
-    for folder in {job.folder for job in jobs}:
-        io.remove_leftovers(folder)
+    _clean(jobs)
     manifest = Manifest(request, only, jobs)
-    cluster = _cluster(executor, request)
+    tell = partial(_begun, progress, only)
+    more = _cluster(executor, request) | accepted(executor, {"begun": tell})
     progress.planned(len(jobs) + len(found.problems))
     outcomes: list[Outcome] = []
     for path, problem in found.problems:
@@ -256,16 +258,17 @@ def _run(request: Request, progress: Progress, only: str | None) -> RunResult:
     left = {job.key: job for job in jobs}
     work = _Work(request, only, failed, progress if here else None)
     try:
-        for job, made in executor(jobs, work, request.jobs or cores(), **cluster):
-            del left[job.key]
-            died = isinstance(made, WorkerDied)
-            outcome = _failure(job, str(made)) if died else _with_states_added(made)
-            if outcome.status is Status.FAILED:
-                failed[job.key] = f"{job.pipeline} of {job.name}", outcome.exit_status
-            if not here:
-                progress.product_finished(outcome)
-            outcomes.append(outcome)
-            manifest.add(job.key, outcome)
+        with closing(executor(jobs, work, request.jobs or cores(), **more)) as ended:
+            for job, made in ended:
+                del left[job.key]
+                died = isinstance(made, WorkerDied)
+                outcome = _failure(job, str(made)) if died else _with_states_added(made)
+                if outcome.status is Status.FAILED:
+                    failed[job.key] = f"{job.pipeline} of {job.name}", outcome.exit_status
+                if not here:
+                    progress.product_finished(outcome)
+                outcomes.append(outcome)
+                manifest.add(job.key, outcome)
     except BrokenExecutor:
         reason = "a process died, perhaps for want of memory; run again with fewer --jobs"
         for job in left.values():
@@ -273,6 +276,7 @@ def _run(request: Request, progress: Progress, only: str | None) -> RunResult:
             manifest.add(job.key, outcomes[-1])
             progress.product_finished(outcomes[-1])
     except BaseException:
+        _clean(jobs)  # of what workers were writing when they were ended
         manifest.close(time.perf_counter() - begun, "interrupted")
         raise
     seconds = time.perf_counter() - begun
@@ -283,7 +287,18 @@ def _run(request: Request, progress: Progress, only: str | None) -> RunResult:
     return result
 
 
-def _cluster(executor: Any, request: Request) -> dict[str, str]:
+def _clean(jobs: Iterable[Job]) -> None:
+    """Remove the unfinished files of processes that are no more."""
+    for folder in {job.folder for job in jobs}:
+        io.remove_leftovers(folder)
+
+
+def _begun(progress: Progress, only: str | None, job: Job) -> None:
+    """Tell that another process begins a product, in the words of one that is made here."""
+    progress.product_started(job.name, job.pipeline or only or "")
+
+
+def _cluster(executor: Any, request: Request) -> dict[str, Any]:
     """Return the address of a scheduler for an executor that takes one.
 
     Raises
