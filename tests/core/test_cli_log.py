@@ -211,16 +211,17 @@ def test_a_log_of_json_lines_can_be_had_beside_what_people_read(ask, tmp_path):
     told = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
     assert [(line["event"], line["level"]) for line in told] == [
         ("run_started", "info"), ("product_started", "info"), ("log", "warning"),
-        ("step_finished", "info"), ("product_finished", "error"),
+        ("step_finished", "info"), ("product_finished", "error"), ("run_finished", "error"),
     ]  # fmt: skip
     assert told[2]["step"] == "jump"
+    assert (told[-1]["message"], told[-1]["exit_status"]) == ("1 failed", 1)
 
 
 def test_standard_error_can_be_json_lines_and_nothing_else(ask):
     shown = ask("--log-format", "json")
     assert shown.exit_code == 1
     told = [json.loads(line) for line in shown.stderr.splitlines()]
-    assert [line["message"] for line in told if line["level"] == "error"] == ["no dark"]
+    assert [line["message"] for line in told if line["level"] == "error"] == ["no dark", "1 failed"]
     assert [line["message"] for line in told].count("mind the gap") == 1
 
 
@@ -238,6 +239,33 @@ def test_a_run_that_cannot_begin_says_so_to_machines_too(ask, monkeypatch, tmp_p
         json_only = "json" in words
         assert shown.stderr.startswith("{" if json_only else "calcore: there is nothing to do")
         assert shown.stderr.count("\n") == 1
+
+
+def test_a_run_that_is_interrupted_says_so_to_machines_too(ask, monkeypatch, tmp_path):
+    def interrupted(progress, **_wishes):
+        progress.planned(2)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(sys.modules["calcore.run"], "run", interrupted)
+    for words in ((), ("--log-format", "json")):
+        shown = ask("--log", "log.jsonl", *words)
+        assert shown.exit_code == 130
+        lines = (tmp_path / "log.jsonl").read_text().splitlines()
+        assert [json.loads(line)["event"] for line in lines] == ["run_started", "run_interrupted"]
+        assert shown.stderr.splitlines() == lines if words else "calcore: interr" in shown.stderr
+
+
+def test_the_steps_of_what_others_make_are_told_when_it_is_done():
+    stream = io.StringIO()
+    lines = JsonLines(stream)
+    lines.product_started("one", "detector1")
+    slot = SlotOutcome("jump", Status.COMPLETE, 1.0)
+    for _ in range(2):
+        lines.product_finished(Outcome("one", "detector1", Status.COMPLETE, 2.0, (slot,)))
+    lines.slot_finished("one", slot)
+    lines.product_finished(Outcome("one", "detector1", Status.COMPLETE, 2.0, (slot,)))
+    told = [line["event"].partition("_")[0] for line in objects(stream)]
+    assert told == ["product", "step", "product", "step", "product", "step", "product"]
 
 
 def test_a_log_that_cannot_be_written_is_one_sentence(ask):

@@ -6,7 +6,9 @@ from datetime import UTC, datetime
 from typing import Any, TextIO
 
 from calcore.cli.log import Said
-from calcore.run import Outcome, SlotOutcome, Status
+from calcore.cli.progress import counted
+from calcore.errors import explained
+from calcore.run import Outcome, RunResult, SlotOutcome, Status
 
 _LOG = logging.getLogger(__name__)
 
@@ -16,8 +18,9 @@ class JsonLines:
 
     Each line has ``time`` (UTC), ``level``, ``exposure``, ``step``, ``message`` and ``event``: ``log``,
     or what has happened (``run_started``, ``product_started``, ``step_finished``, ``product_finished``),
-    which has more to tell, such as ``status`` and ``seconds``. When nothing more can be written, as on
-    a full disk, that is warned of once, and the run goes on without it.
+    which has more to tell, such as ``status`` and ``seconds``. The last line is ``run_finished``,
+    ``run_failed`` or ``run_interrupted``. When nothing more can be written, as on a full disk, that is
+    warned of once, and the run goes on without it.
     """
 
     def __init__(self, stream: TextIO) -> None:
@@ -70,7 +73,6 @@ class JsonLines:
 
     def product_started(self, name: str, pipeline: str) -> None:
         """Write that a product is begun."""
-        self._told.add(name)
         self.write("product_started", "begun", exposure=name, pipeline=pipeline)
 
     def slot_started(self, product: str, slot: str) -> None:
@@ -81,12 +83,29 @@ class JsonLines:
 
     def slot_finished(self, product: str, outcome: SlotOutcome) -> None:
         """Write how a step ended."""
+        self._told.add(product)
         status = outcome.status.value
         self.write(
             "step_finished", f"{status}: {outcome.reason}" if outcome.reason else status,
             level=_level(outcome.status), exposure=product, step=outcome.name, status=status,
             seconds=round(outcome.seconds, 3), flagged=outcome.flagged,
         )  # fmt: skip
+
+    def finished(self, result: RunResult) -> None:
+        """Write how the run ended."""
+        self.write(
+            "run_finished", counted(result), level=logging.ERROR if result.exit_status else logging.INFO,
+            exit_status=result.exit_status, seconds=round(result.seconds, 3),
+        )  # fmt: skip
+
+    def broken_off(self, error: BaseException) -> None:
+        """Write why the run ended before all was tried."""
+        if isinstance(error, KeyboardInterrupt):
+            self.write(
+                "run_interrupted", "interrupted; the same command goes on", level=logging.ERROR
+            )
+        else:
+            self.write("run_failed", explained(error), level=logging.ERROR)
 
     def product_finished(self, outcome: Outcome) -> None:
         """Write how a product ended; of one that was made elsewhere, its steps too."""

@@ -1,6 +1,5 @@
 """``calcore run`` and ``calcore step``."""
 
-import logging
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -82,7 +81,6 @@ def _go(name: str, inputs: tuple[Path, ...], options: dict[str, Any]) -> None:
     from calcore.cli.log import Notes, listening
     from calcore.cli.pictures import draw
     from calcore.cli.progress import Lines, Several, summary
-    from calcore.errors import CalcoreError
     from calcore.run import Status
     from calcore.run import run as run_all
     from calcore.run import step as run_step
@@ -104,12 +102,17 @@ def _go(name: str, inputs: tuple[Path, ...], options: dict[str, Any]) -> None:
                     result = run_step(name, progress=progress, **request)
                 else:
                     result = run_all(progress=progress, **request)
-        except CalcoreError as error:
             for machine in machines:
-                machine.write("run_failed", str(error), level=logging.ERROR)
+                machine.finished(result)
+        except (Exception, KeyboardInterrupt) as error:
+            for machine in machines:
+                machine.broken_off(error)
             if not as_json:
                 raise
-            raise click.exceptions.Exit(error.exit_status) from error
+            interrupted = isinstance(error, KeyboardInterrupt)
+            raise click.exceptions.Exit(
+                130 if interrupted else getattr(error, "exit_status", 1)
+            ) from error
         finally:
             notes.tell()
     summary(Console(highlight=False, quiet=quiet), result, pictures)
