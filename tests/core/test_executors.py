@@ -34,6 +34,10 @@ def process_of(task):
     return task.key, os.getpid()
 
 
+def surroundings_of(task):
+    return os.environ.get("WORK_OF_TESTS"), os.getcwd(), "asdf" in sys.modules
+
+
 @dataclass(frozen=True)
 class Dying:
     folder: Path
@@ -136,6 +140,19 @@ def test_a_task_that_kills_every_worker_fails_alone(executor, work, tasks, tmp_p
     assert "the process that made b died 3 times" in str(ended["b"])
     assert [ended[key] for key in "acde"] == list("acde")
     assert len(list(tmp_path.iterdir())) == 2
+
+
+def test_workers_are_where_the_run_is_with_libraries_loaded(work, tasks, tmp_path, monkeypatch):
+    for word in ("one", "two"):
+        folder = tmp_path / word
+        folder.mkdir()
+        monkeypatch.chdir(folder)
+        monkeypatch.setenv("WORK_OF_TESTS", word)
+        ((_, found),) = processes(tasks[:1], work.surroundings_of, 1)
+        assert found == (word, str(folder), sys.platform == "linux")
+    monkeypatch.delenv("WORK_OF_TESTS")
+    ((_, found),) = processes(tasks[:1], work.surroundings_of, 1)
+    assert found[0] is None
 
 
 def test_workers_do_not_wait_for_whoever_looks_at_results(work, tasks):

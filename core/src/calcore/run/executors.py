@@ -10,13 +10,14 @@ import logging
 import multiprocessing
 import os
 import signal
+import sys
 import threading
 from collections import Counter, deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
-from multiprocessing import util
+from multiprocessing import forkserver, util
 from multiprocessing.connection import Connection
 from typing import Any, Generic, Protocol, TypeVar
 
@@ -93,8 +94,8 @@ def processes(
 ) -> Ended[T, R]:
     """Do as many tasks at once as there are workers, each in a process of its own.
 
-    Processes are spawned, not forked, so that threads of the parent do no harm. Each is a pool of
-    one: that a process dies does no harm to what the others are doing.
+    Processes are not forked from this one, so that its threads do no harm. Each is a pool of one:
+    that a process dies does no harm to what the others are doing.
     """
     waiting = Waiting(tasks)
     queue: deque[T] = deque()
@@ -105,9 +106,9 @@ def processes(
     def begin() -> None:
         while queue and free:
             task, worker = queue.popleft(), free.pop()
-            running[worker.pool.submit(work, task)] = task, worker
             if not deaths[task.key]:
                 begun(task)
+            running[worker.pool.submit(work, task)] = task, worker
 
     try:
         while waiting or queue or running:
@@ -140,20 +141,40 @@ def processes(
             worker.pool.shutdown(cancel_futures=True)
 
 
+def load_ahead(executor: str) -> None:
+    """Begin to load what workers need, if an executor begins any: a run is planned meanwhile."""
+    if executor == "processes" and sys.platform == "linux":
+        _context()
+        forkserver.ensure_running()
+
+
 class _Worker:
     """A pool of one process, on a leash: it ends at once when that is closed, or this process dies."""
 
     def __init__(self) -> None:
-        context = multiprocessing.get_context("spawn")
+        context = _context()
         held, self.leash = context.Pipe(duplex=False)
-        self.pool = ProcessPoolExecutor(1, context, initializer=_tied, initargs=(held,))
+        given = held, dict(os.environ)
+        self.pool = ProcessPoolExecutor(1, context, initializer=_begin, initargs=given)
 
 
-def _tied(held: Connection) -> None:
-    """End this process when nobody holds the other end of a pipe any more.
+def _context() -> Any:
+    """Return how processes are begun: forked from one that has loaded libraries, where that is safe.
 
-    What a user interrupts with ^C reaches all processes of a terminal; the one at the other end
-    says what becomes of it.
+    Elsewhere each loads them for itself.
+    """
+    if sys.platform != "linux":
+        return multiprocessing.get_context("spawn")
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["calcore.run.preloaded"])
+    return context
+
+
+def _begin(held: Connection, environment: Mapping[str, str]) -> None:
+    """Make this process a worker, which ends when nobody holds the other end of a pipe any more.
+
+    It is in the environment of the one that does, not of an earlier run's. What a user interrupts
+    with ^C reaches all processes of a terminal; the one at the other end says what becomes of it.
     """
 
     def end() -> None:
@@ -167,3 +188,6 @@ def _tied(held: Connection) -> None:
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=end, name="leash", daemon=True).start()
+    for name in os.environ.keys() - environment.keys():
+        del os.environ[name]
+    os.environ.update(environment)

@@ -25,7 +25,7 @@ from calcore.model.superstripes import taken_together
 from calcore.registry import discovery
 from calcore.registry.manager import manager, named
 from calcore.registry.questions import stage_of
-from calcore.run.executors import cores
+from calcore.run.executors import cores, load_ahead
 from calcore.run.graph import STAGES, Job, Plan, graph
 from calcore.run.inputs import Inventory, gather
 from calcore.run.make import make, plan_of
@@ -238,6 +238,7 @@ def _run(request: Request, progress: Progress, only: str | None) -> RunResult:
         if not jobs and not found.problems:
             places = ", ".join(str(path) for path in request.inputs)
             raise UsageError(f"step {only} has nothing to work on in {places}; name exposures")
+    load_ahead(request.executor)
     prepared = ready(jobs, request, only)
     jobs = prepared.jobs
     for note in prepared.notes:
