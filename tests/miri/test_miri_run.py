@@ -7,7 +7,14 @@ import numpy as np
 import pytest
 
 import calcore
-from calcore.errors import FileInvalid, NoScienceData, PluginMissing, UnknownName, UsageError
+from calcore.errors import (
+    FileInvalid,
+    NoScienceData,
+    OutputProblem,
+    PluginMissing,
+    UnknownName,
+    UsageError,
+)
 from calcore.run import Status, plan, run, step
 
 pytestmark = pytest.mark.usefixtures("miri_references")
@@ -52,6 +59,49 @@ def test_a_product_made_in_just_this_way_is_kept(miri_products, miri_visit):
     folder, _ = miri_products
     again = run(miri_visit.folder, instrument="miri", output=folder, stage="1")
     assert {outcome.status for outcome in again.products} == {Status.KEPT}
+
+
+def test_a_plan_names_all_files_that_are_written(miri_products, miri_visit):
+    folder, made = miri_products
+    plans = plan(miri_visit.folder, instrument="miri", output=folder)
+    written = {f"{one.name} {one.pipeline}": set(one.files) for one in made.products}
+    assert {f"{one.name} {one.pipeline}": set(one.outputs) for one in plans} == written
+    assert any(path.name.endswith("_crf.fits") for one in plans for path in one.outputs)
+    (first, *_) = run(miri_visit.folder, instrument="miri", output=folder, stage="2").products
+    assert (first.status, set(first.files)) == (Status.KEPT, set(plans[1].outputs))
+
+
+@pytest.mark.parametrize(
+    ("until", "settings", "suffixes"),
+    [
+        ("linearity", {"linearity.save": True, "linearity.suffix": "lin"}, "lin ramp"),
+        ("dark_current", {"dark_current.save_dark": True}, "ramp subtracted_dark"),
+        (None, {"ramp_fit.algorithm": "OLS_C", "ramp_fit.save_opt": True}, "fitopt rate rateints"),
+        (None, {"ramp_fit.save": True}, "rate rateints ramp_fit ramp_fitints"),
+        (None, {"persistence.skip": False, "persistence.persistence_time": 9}, "rate rateints x"),
+    ],
+)
+def test_a_plan_knows_what_settings_lead_to(miri_visit, tmp_path, until, settings, suffixes):
+    wishes = {"stage": "1", "output": tmp_path, "until": until, "settings": settings}
+    (entry,) = plan(miri_visit.raw[0], **wishes)
+    state = tmp_path / f"{ROOT}_persistence.asdf"
+    expected = {
+        state if suffix == "x" else tmp_path / f"{ROOT}_{suffix}.fits"
+        for suffix in suffixes.split()
+    }
+    assert set(entry.outputs) == expected
+    run(miri_visit.raw[0], **wishes)
+    assert {path for path in tmp_path.iterdir() if path.is_file()} == expected
+
+
+def test_what_cannot_be_written_is_said_before_the_first_pixel(miri_products, tmp_path):
+    rates = sorted(miri_products[0].glob("*_rate.fits"))
+    (tmp_path / f"{ROOT}_i2d.fits").mkdir()
+    first, second = run(rates, stage="2", output=tmp_path).products
+    assert "_i2d.fits: is a folder, and a product is to be called so; remove it" in first.reason
+    assert (first.slots, first.files, second.status) == ((), (), Status.COMPLETE)
+    with pytest.raises(OutputProblem, match=r"_i2d.fits: is not a folder; choose another with -o"):
+        run(rates, stage="2", output=second.files[0])
 
 
 def test_a_product_made_otherwise_is_refused_unless_it_may_be_overwritten(miri_visit, tmp_path):

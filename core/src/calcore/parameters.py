@@ -38,6 +38,21 @@ class File:
 
 
 @dataclass(frozen=True)
+class If:
+    """A part of a step's result is there only if a parameter of the step has this value.
+
+    ``mask: Annotated[Layer | None, If("save_mask")] = None``
+    """
+
+    parameter: str
+    value: Any = True
+
+    def holds(self, step: object) -> bool:
+        """Tell whether it has, for a step with its settings."""
+        return bool(getattr(step, self.parameter) == self.value)
+
+
+@dataclass(frozen=True)
 class Parameter:
     """One parameter of a step, as its field declares it."""
 

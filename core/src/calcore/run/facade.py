@@ -87,7 +87,7 @@ def plan(inputs: Inputs = ".", **wishes: Any) -> tuple[ProductPlan, ...]:
     """Return what `run` would do, without reading a pixel."""
     request = _request(inputs, wishes)
     found, jobs = _jobs(request)
-    prepared = ready(jobs, request)
+    prepared = ready(jobs, request, writing=False)
     plans = [plan_of(job, request) for job in prepared.jobs]
     plans = [replace(made, notes=(*made.notes, *prepared.notes)) for made in plans]
     for path, problem in found.problems:

@@ -30,6 +30,7 @@ from calcore.run.graph import HANDED_ON, Job
 from calcore.run.memory import memory_kept
 from calcore.run.order import check_order
 from calcore.run.outcome import Figure, Outcome, ProductPlan, Progress, Silence, SlotOutcome, Status
+from calcore.run.outputs import member_paths, outputs, product_path
 from calcore.run.record import NODE, as_it_went, keywords, record_tree
 from calcore.run.request import Request
 from calcore.run.resume import files_with, why_again
@@ -117,14 +118,14 @@ def prepare(job: Job, request: Request, only: str | None = None) -> Workshop:
 def plan_of(job: Job, request: Request, only: str | None = None) -> ProductPlan:
     """Return what would be done for a job, for people to read."""
     slots: tuple[Any, ...] = ()
-    outputs: tuple[Path, ...] = ()
+    to: tuple[Path, ...] = ()
     notes: tuple[str, ...] = ()
     error = ""
     try:
         shop = prepare(job, request, only)
         if not job.states:
             with_states(shop.slots, job)  # to find out that a file does not fit
-        outputs = _main_outputs(shop)
+        to = outputs(job, shop.pipeline, shop.slots)
         slots = tuple(describe(built, job.meta) for built in shop.slots)
         notes = (*shop.pipeline.notes, *(note for built in shop.slots for note in built.notes))
     except CalcoreError as problem:
@@ -135,7 +136,7 @@ def plan_of(job: Job, request: Request, only: str | None = None) -> ProductPlan:
         instrument=job.instrument,
         exposure_type=job.meta.exposure_type,
         inputs=job.inputs,
-        outputs=outputs,
+        outputs=to,
         slots=slots,
         notes=notes,
         error=error,
@@ -161,7 +162,8 @@ def make(
             shop = prepare(job, request, only)
             why = "" if request.overwrite or only is not None else why_again(shop)
             if why is None:
-                status, files = Status.KEPT, tuple(p for p in _main_outputs(shop) if p.is_file())
+                there = outputs(job, shop.pipeline, shop.slots)
+                status, files = Status.KEPT, tuple(path for path in there if path.is_file())
             else:
                 shop.slots = with_states(shop.slots, job)
                 check_folder(job.folder)
@@ -202,13 +204,6 @@ def _tell_failure(shop: Workshop, error: Exception) -> None:
     slot = getattr(error, "slot", "")
     if slot:
         shop.hook.calcore_step_failed(slot=slot, product=shop.job.name, meta=shop.meta, error=error)
-
-
-def _main_outputs(shop: Workshop) -> tuple[Path, ...]:
-    """Return the products that the next stage takes, or that the last one is for."""
-    job, own = shop.job, shop.pipeline.suffix
-    suffixes = (own,) if own else {"1": ("rate", "rateints")}.get(job.stage, ("i2d",))
-    return tuple(names.product_path(job.folder, job.name, suffix) for suffix in suffixes)
 
 
 def _execution(shop: Workshop, progress: Progress) -> Execution:
@@ -352,18 +347,19 @@ def _with_facts(record: Any, facts: Any, shop: Workshop) -> Any:
 
 
 def _write_all(shop: Workshop, suffix: str, result: Any) -> None:
-    """Write a result, or each member of a group, under a suffix."""
+    """Write a result, each member of a group, or the rates of several results under a suffix."""
     job = shop.job
-    if isinstance(result, Group):
-        for member, path in zip(result.members, job.members["science"], strict=True):
-            root = names.exposure_root(path)
-            if job.association is not None and job.association.identity:
-                root = f"{root}_{job.association.identity}"
-            _write(shop, names.product_path(job.folder, root, suffix), member)
+    if not isinstance(result, Group | Record | Catalog):
+        for item in fields(result):
+            if isinstance(part := getattr(result, item.name), Rate):
+                _write_all(shop, suffix, part)
         return
-    if isinstance(result, Rate) and result.per_integration and not suffix.endswith("ints"):
-        suffix = f"{suffix}ints"
-    _write(shop, names.product_path(job.folder, job.name, suffix), result)
+    if isinstance(result, Group):
+        for member, path in zip(result.members, member_paths(job, suffix), strict=True):
+            _write(shop, path, member)
+        return
+    each = isinstance(result, Rate) and result.per_integration
+    _write(shop, product_path(job, suffix, per_integration=each), result)
 
 
 def _check_free(shop: Workshop, path: Path) -> None:

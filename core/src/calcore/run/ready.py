@@ -2,18 +2,21 @@
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from os import PathLike
+from pathlib import Path
 from typing import Any
 
-from calcore.errors import CalcoreError, PluginBroken, UsageError
+from calcore.errors import CalcoreError, OutputProblem, PluginBroken, UsageError
 from calcore.pipeline import Pipeline
 from calcore.references.resolve import NOT_APPLICABLE
 from calcore.registry import discovery
 from calcore.registry.steps import step_class
-from calcore.run.assemble import check_types, step_of
+from calcore.run.assemble import BuiltSlot, check_types, step_of
 from calcore.run.choice import choose_pipeline, slots_with_state
+from calcore.run.folders import check_folder
 from calcore.run.graph import Job
+from calcore.run.outputs import outputs
 from calcore.run.request import Request
 from calcore.run.settings import UserFile, read_user_file, references_of, slots_named
 from calcore.run.states import in_order
@@ -27,16 +30,20 @@ class Ready:
     notes: tuple[str, ...] = ()
 
 
-def ready(jobs: Sequence[Job], request: Request, only: str | None = None) -> Ready:
+def ready(
+    jobs: Sequence[Job], request: Request, only: str | None = None, *, writing: bool = True
+) -> Ready:
     """Find out that what the user asked for can be carried out, and put the jobs in order.
 
     What is wrong with one job alone is said when that is made. Stages after the one that ``--until``
-    ends in are left out.
+    ends in are left out. Whether products can be written is asked if there will be any `writing`.
 
     Raises
     ------
     UsageError
         A setting, a step, a profile or a reference that the user names is not there or not so.
+    OutputProblem
+        No product can be written where it is to stand.
     """
     file = read_user_file(request.config)
     _check_edits(file)
@@ -57,6 +64,8 @@ def ready(jobs: Sequence[Job], request: Request, only: str | None = None) -> Rea
     _check_references(given)
     _check_ends(request, pipelines.values())
     jobs = _until(jobs, pipelines, request.until)
+    if writing:
+        jobs = _writable(jobs, pipelines, again=only is not None and not request.overwrite)
     keeps = {key: slots_with_state(pipeline) for key, pipeline in pipelines.items()}
     return Ready(
         in_order(jobs, lambda job: keeps.get(job.key, ())),
@@ -143,6 +152,59 @@ def _until(jobs: Sequence[Job], pipelines: Mapping[str, Pipeline], until: str | 
         default="",
     )
     return [job for job in jobs if not last or job.stage <= last]
+
+
+def _writable(jobs: Iterable[Job], pipelines: Mapping[str, Pipeline], *, again: bool) -> list[Job]:
+    """Return the jobs, with an error if what they make cannot be written where it is to stand.
+
+    Products that are there already may be kept, and need not be written. What a single step has left
+    is not written `again`.
+
+    Raises
+    ------
+    OutputProblem
+        None of them can be written.
+    """
+    checked = []
+    problems: list[OutputProblem] = []
+    for job in jobs:
+        paths = _outputs(job, pipelines.get(job.key))
+        error = job.error
+        try:
+            _check_room(job, paths)
+        except OutputProblem as problem:
+            problems.append(problem)
+            error = error or problem
+        there = next((path for path in paths if again and os.path.lexists(path)), None)
+        if there is not None:
+            reason = "is there already; use --overwrite to replace it"
+            error = error or OutputProblem(there, reason)
+        checked.append(replace(job, error=error))
+    if problems and len(problems) == len(checked):
+        raise problems[0]
+    return checked
+
+
+def _outputs(job: Job, pipeline: Pipeline | None) -> tuple[Path, ...]:
+    """Return the files of a product; none of one that cannot be made anyway."""
+    if pipeline is None:
+        return ()
+    slots = [slot for slot in pipeline.slots if not slot.runs("skip", default=False)]
+    try:
+        steps = [BuiltSlot(slot, "", step_of(slot, step_class(slot.use))[0]) for slot in slots]
+    except CalcoreError:
+        return ()
+    return outputs(job, pipeline, steps)
+
+
+def _check_room(job: Job, paths: Sequence[Path]) -> None:
+    """Check that files can be written, unless all are there."""
+    there = [os.path.isfile(path) for path in paths]  # noqa: PTH113 - False of names too long
+    if not (there and all(there)):
+        check_folder(job.folder)
+    for path in paths:
+        if path.is_dir():
+            raise OutputProblem(path, "is a folder, and a product is to be called so; remove it")
 
 
 def _notes(request: Request, file: UserFile, pipelines: Iterable[Pipeline]) -> tuple[str, ...]:

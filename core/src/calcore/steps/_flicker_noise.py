@@ -1,6 +1,7 @@
 """How flicker noise is found on a detector: along which lines, and in which order of reading."""
 
 from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +14,7 @@ from calcore.model import Meta, Ramp
 from calcore.model.exposure import Layer
 from calcore.model.readout import Readout
 from calcore.model.reference import Gain, ReadNoise
+from calcore.parameters import If
 from calcore.steps.scene import rates_of
 
 Image = NDArray[np.float32]
@@ -24,9 +26,9 @@ class FlickerResult:
     """A ramp without flicker noise, and what is to be saved: mask, background, noise."""
 
     ramp: Ramp
-    mask: Layer | None = None
-    flicker_bkg: Layer | None = None
-    flicker_noise: Layer | None = None
+    mask: Annotated[Layer | None, If("save_mask")] = None
+    flicker_bkg: Annotated[Layer | None, If("save_background")] = None
+    flicker_noise: Annotated[Layer | None, If("save_noise")] = None
 
 
 def check_settings(meta: Meta, background_method: str | None, fit_method: str) -> None:

@@ -1,7 +1,7 @@
 """Fits of a ramp by all methods there are, and records made of what they give."""
 
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 
@@ -17,6 +17,7 @@ from calcore.model.exposure import Flags, Float, Layer
 from calcore.model.fit_segments import FitSegments
 from calcore.model.layout import TableExtension, fields_of
 from calcore.model.usable_groups import Span
+from calcore.parameters import If
 
 _SEGMENTS, _IMAGE = "RampFitOutputModel", "ImageModel"  # what jwst calls these products
 _LEAST = 4  # groups that LIKELY needs to look for jumps
@@ -33,8 +34,8 @@ class RampFitResult:
 
     rate: Rate
     rateints: Rate
-    fitopt: FitSegments | None = None
-    likely_chisq: Layer | None = None
+    fitopt: Annotated[FitSegments | None, If("save_opt"), If("algorithm", "OLS_C")] = None
+    likely_chisq: Annotated[Layer | None, If("save_opt"), If("algorithm", "LIKELY")] = None
 
     @property
     def meta(self) -> Meta:

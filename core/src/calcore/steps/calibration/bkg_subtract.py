@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from calcore.flags import DQ
 from calcore.kernels.background import clipped_mean
 from calcore.model import Image, Rate
-from calcore.parameters import Doc, Range, Unit
+from calcore.parameters import Doc, If, Range, Unit
 from calcore.step import Members, Step
 
 
@@ -19,7 +19,7 @@ class BackgroundSubtracted:
     """An image without its background, and the background that was subtracted from it."""
 
     image: Image
-    combinedbackground: Rate
+    combinedbackground: Annotated[Rate, If("save_combined_background")]
 
 
 class _Planes(NamedTuple):

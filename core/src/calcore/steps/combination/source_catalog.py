@@ -15,7 +15,7 @@ from calcore.model.apertures import LABELS, Apertures, apertures
 from calcore.model.calibration_tables import matching_rows, numbers
 from calcore.model.reference import AbVegaOffset, ApertureCorrection
 from calcore.model.source_table import source_table, with_magnitudes
-from calcore.parameters import Doc, Range, Unit
+from calcore.parameters import Doc, If, Range, Unit
 from calcore.steps.search import SearchingStep
 
 F8 = NDArray[np.float64]
@@ -27,7 +27,7 @@ class SourceCatalogResult:
     """The table of sources, and which pixel belongs to which (segments only)."""
 
     cat: Catalog
-    segm: Segmentation | None = None
+    segm: Annotated[Segmentation | None, If("starfinder", "segmentation")] = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -13,7 +13,7 @@ from calcore.kernels.pedestal import subtract_ramp
 from calcore.model import Meta, Ramp, Reference
 from calcore.model.exposure import Float, Layer
 from calcore.model.reference import Dark, Gain
-from calcore.parameters import Doc, Range, Unit
+from calcore.parameters import Doc, If, Range, Unit
 from calcore.step import Rows, Step
 
 
@@ -22,7 +22,7 @@ class DarkResult:
     """A ramp without dark signal, and what was subtracted from each group, to be saved."""
 
     ramp: Ramp
-    subtracted_dark: Layer
+    subtracted_dark: Annotated[Layer, If("save_dark")]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,7 +11,7 @@ from calcore.model import Meta, Ramp, Reference
 from calcore.model.exposure import Layer
 from calcore.model.reference import Gain, ReadNoise, SceneMask
 from calcore.model.reference import PictureFrame as Glow
-from calcore.parameters import Doc, Range, Unit
+from calcore.parameters import Doc, If, Range, Unit
 from calcore.step import Step
 from calcore.steps.scene import background_of, check_answered
 from calcore_nirspec.kernels.picture_frame import subtract_picture_frame
@@ -22,8 +22,8 @@ class PictureFrameResult:
     """A ramp without the picture frame, and what is to be saved: mask, and what was subtracted."""
 
     ramp: Ramp
-    pctfrm_mask: Layer | None = None
-    pctfrm_correction: Layer | None = None
+    pctfrm_mask: Annotated[Layer | None, If("save_mask")] = None
+    pctfrm_correction: Annotated[Layer | None, If("save_correction")] = None
 
 
 @dataclass(frozen=True, kw_only=True)

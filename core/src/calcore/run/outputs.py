@@ -1,0 +1,128 @@
+"""Which files a product is written to: told before anything is made, and followed when it is."""
+
+import types
+from collections.abc import Sequence
+from dataclasses import fields, is_dataclass
+from pathlib import Path
+from typing import Any, Union, get_args, get_origin, get_type_hints
+
+from calcore.io import files as names
+from calcore.model import Catalog, Group, Image, Kept, Ramp, Rate, Record
+from calcore.parameters import If
+from calcore.pipeline import Pipeline
+from calcore.run.assemble import BuiltSlot
+from calcore.run.graph import Job
+from calcore.run.states import files_left
+
+Kinds = dict[str, type[Any]]
+"""Classes of what flows, by the names they are written under; one that has none is called ""."""
+
+
+def product_path(job: Job, suffix: str, *, per_integration: bool = False) -> Path:
+    """Return where a result is written; one with an image for each integration ends in ``ints``."""
+    ints = "ints" if per_integration and not suffix.endswith("ints") else ""
+    return names.product_path(job.folder, job.name, f"{suffix}{ints}")
+
+
+def member_paths(job: Job, suffix: str) -> tuple[Path, ...]:
+    """Return where the members of a group are written, which tell the association they are of."""
+    mark = job.association.identity if job.association is not None else ""
+    roots = [names.exposure_root(path) for path in job.members["science"]]
+    return tuple(
+        names.product_path(job.folder, f"{root}_{mark}" if mark else root, suffix) for root in roots
+    )
+
+
+def outputs(job: Job, pipeline: Pipeline, slots: Sequence[BuiltSlot]) -> tuple[Path, ...]:
+    """Return all files that a product is written to, as far as can be known before it is made.
+
+    What a step leaves out because of what the pixels hold, as a catalogue without sources, is there.
+    """
+    used = [built for built in slots if built.step is not None and not built.skip]
+    ints = names.suffix_of(job.members["science"][0]).endswith("ints")
+    grouped = bool(used) and used[0].diet.grouped and job.stage == "3"
+    flow: Kinds = {"": Ramp if job.stage == "1" else Image}
+    found: list[Path] = []
+
+    def add(suffix: str, kind: type[Any], *, members: bool = False) -> None:
+        each = ints and issubclass(kind, Rate)
+        one = (product_path(job, suffix, per_integration=each),)
+        found.extend(member_paths(job, suffix) if members else one)
+
+    for built in used:
+        group = grouped and get_origin(built.diet.returns) is Group
+        result = _left(built, flow)
+        result, aside = _parted(result, built)
+        for name, kind in aside.items():
+            add(name, kind)
+        if built.slot.runs("save"):
+            suffix = built.slot.runs("suffix", built.slot.name)
+            for name, kind in result.items():  # of several results, rates are saved
+                if not name or issubclass(kind, Rate):
+                    more = "ints" if name.endswith("ints") else ""
+                    add(f"{suffix}{more}", kind, members=group)
+        if not built.slot.branch:
+            flow, grouped = result, group
+    found.extend(files_left(slots, job))
+    for name, kind in flow.items():
+        suffix = name or pipeline.suffix or ("ramp" if issubclass(kind, Ramp) else "")
+        if suffix:
+            add(suffix, kind, members=grouped)
+    return tuple(dict.fromkeys(found))
+
+
+def _left(built: BuiltSlot, flow: Kinds) -> Kinds:
+    """Return what a step leaves of what flows into it, but for what it keeps."""
+    returns = built.diet.returns
+    if get_origin(returns) is Group:
+        return {"": get_args(returns)[0]}
+    options = _options(returns)
+    single = next((kind for kind in options if _is_record(kind)), None)
+    several = next((_parts(kind, built) for kind in options if is_dataclass(kind)
+                    and not _is_record(kind)), {})  # fmt: skip
+    extra = any(told and there for _, told, there in several.values())
+    if single is not None and not extra:
+        return {"": single} if "" in flow else flow  # what is made of several, is so of each
+    return {
+        name: kind
+        for name, (kind, _, there) in several.items()
+        if there and not issubclass(kind, Kept)
+    }
+
+
+def _parted(result: Kinds, built: BuiltSlot) -> tuple[Kinds, Kinds]:
+    """Part what flows on from what is only saved, as is done with results."""
+    if "" in result or built.diet.grouped:
+        return result, {}
+    own = [name for name, kind in result.items() if issubclass(kind, built.diet.flow)]
+    if len(own) == 1:
+        aside = {name: kind for name, kind in result.items() if name not in own}
+        return {"": result[own[0]]}, aside
+    aside = {n: kind for n, kind in result.items() if issubclass(kind, Record) and kind.aside}
+    return {name: kind for name, kind in result.items() if name not in aside}, aside
+
+
+def _parts(kind: Any, built: BuiltSlot) -> dict[str, tuple[type[Any], bool, bool]]:
+    """Return the parts of a result: class, whether settings decide on it, and whether it is there.
+
+    One that may be left out, and of which no setting decides, is taken to be there.
+    """
+    hints = get_type_hints(kind, include_extras=True)
+    found = {}
+    for item in fields(kind):
+        hint = hints[item.name]
+        rules = [rule for rule in getattr(hint, "__metadata__", ()) if isinstance(rule, If)]
+        bare = get_args(hint)[0] if hasattr(hint, "__metadata__") else hint
+        own = [option for option in _options(bare) if _is_record(option) or option is Catalog]
+        if own:
+            there = all(rule.holds(built.step) for rule in rules)
+            found[item.name] = own[0], bool(rules), there
+    return found
+
+
+def _options(hint: Any) -> tuple[Any, ...]:
+    return get_args(hint) if get_origin(hint) in (Union, types.UnionType) else (hint,)
+
+
+def _is_record(hint: Any) -> bool:
+    return isinstance(hint, type) and issubclass(hint, Record)
