@@ -194,11 +194,46 @@ def test_of_several_runs_the_one_that_made_a_product_tells(tmp_path):
     assert [(item.name, item.status, item.seconds) for item in run.products] == [
         (NAME, "complete", 5.0), ("b", "complete", 7.0),
     ]  # fmt: skip
-    assert run.seconds == 6.0
-    assert len(run.sources) == 2
+    assert run.seconds is None  # two, one of which made what the other has made again
+    assert len(run.sources) == len(run.begun) == 2
     one = gather([run.sources[1]])
     assert [item.status for item in one.products] == ["kept", "complete"]
     assert gather([tmp_path / FOLDER]).products == run.products
+    assert one.seconds == 3.0
+
+
+def test_the_head_of_the_page_sums_up_what_the_tables_show(tmp_path):
+    steps = [step("jump", seconds=2.0)]
+    write_manifest(tmp_path, [product(seconds=5.0, steps=steps), product("b", seconds=9.0)], "a")
+    again = [product(status="kept", seconds=0.1), product("b", seconds=7.0, steps=steps)]
+    write_manifest(tmp_path, again, "b", seconds=None, status="running")  # was killed
+    assert CliRunner().invoke(commands, ["report", str(tmp_path), "--pictures=0"]).exit_code == 0
+    text = words_of(tmp_path / "report.html")
+    assert "2 runs, the first begun 2026-01-01 00:00:00 UTC, the last 2026-01-01 00:00:01" in text
+    assert "time of products 12.00 s thread-seconds in steps 4.00 s" in text
+    write_manifest(tmp_path, [product()], "a")
+    (tmp_path / FOLDER / "20260101T000000_b.json").unlink()
+    assert CliRunner().invoke(commands, ["report", str(tmp_path), "--pictures=0"]).exit_code == 0
+    assert "Begun 2026-01-01 00:00:00 UTC, took 3.00 s." in words_of(tmp_path / "report.html")
+
+
+def test_a_product_that_was_kept_after_a_failure_is_told_by_who_made_it(tmp_path):
+    write_manifest(tmp_path, [product(seconds=5.0)], "a")
+    write_manifest(tmp_path, [product(status="failed", reason="no dark")], "b")
+    assert [item.status for item in gather([tmp_path]).products] == ["failed"]
+    write_manifest(tmp_path, [product(status="kept", seconds=0.1)], "c")
+    (told,) = gather([tmp_path]).products
+    assert (told.status, told.seconds) == ("complete", 5.0)
+
+
+def test_what_an_earlier_run_has_left_waits_until_it_is_made(tmp_path):
+    write_manifest(tmp_path, [product()], "a", status="interrupted", waiting=["b", "c"])
+    write_manifest(tmp_path, [product("b")], "b")
+    run = gather([tmp_path])
+    assert (run.status, run.waiting) == ("interrupted", ("c",))
+    write_manifest(tmp_path, [product("c")], "c")
+    run = gather([tmp_path])
+    assert (run.status, run.waiting) == ("done", ())
 
 
 def test_what_cannot_be_told_of_is_refused(tmp_path):

@@ -77,14 +77,23 @@ class ProductAccount:
 
 @dataclass(frozen=True)
 class RunAccount:
-    """A run, or several that made products in one folder; `begun` is that of the first.
+    """A run, or several that made products in one folder: what has become of each product.
 
-    `unread` tells of manifests in a folder that cannot be used, and why.
+    Attributes
+    ----------
+    begun : tuple of str
+        When each run began, in order.
+    seconds : float or None
+        How long a single run took by the clock [s].
+    status, waiting : str, tuple of str
+        Of the last run; or of one before it that ended early, if what it left was not made since.
+    unread : tuple of str
+        Manifests in a folder that cannot be used, and why.
     """
 
     products: tuple[ProductAccount, ...]
     sources: tuple[Path, ...] = ()
-    begun: str = ""
+    begun: tuple[str, ...] = ()
     seconds: float | None = None
     status: str = ""
     commands: tuple[str, ...] = ()
@@ -98,8 +107,8 @@ def gather(paths: Iterable[Path]) -> RunAccount:
     """Return what is known of the runs and products that paths name.
 
     A folder stands for the manifests in it, or its products if it has none. Of a product that several
-    runs have dealt with, the one that made it tells; later ones that kept it do not. A manifest in a
-    folder that cannot be used is told, as long as there are others.
+    runs have dealt with, the last one tells; where it kept the product, the one that made it. A
+    manifest in a folder that cannot be used is told, as long as there are others.
 
     Raises
     ------
@@ -121,14 +130,9 @@ def gather(paths: Iterable[Path]) -> RunAccount:
                 if file == path:
                     raise
                 unread.append(error)
-    products: dict[tuple[str, str], ProductAccount] = {}
     ordered = sorted(manifests.items(), key=lambda item: str(item[1].get("begun")))
-    for _, content in ordered:
-        for told in content.get("products", ()):
-            made = _of_manifest(told)
-            key = made.name, made.pipeline
-            if made.status != "kept" or key not in products:
-                products[key] = made
+    contents = [content for _, content in ordered]
+    products = _latest(contents)
     for made in _of_files(files):
         key = made.name, made.pipeline
         there = products.get(key, replace(made, files=()))
@@ -142,21 +146,44 @@ def gather(paths: Iterable[Path]) -> RunAccount:
             f"nothing in {places} tells of a run: neither manifests nor products of calcore; name a "
             "folder that calcore run has written to, a manifest, or products"
         )
-    contents = [content for _, content in ordered]
     last = contents[-1] if contents else {}
-    times = [content["seconds"] for content in contents if content.get("seconds") is not None]
+    waiting = _waiting(contents)
     return RunAccount(
         products=tuple(products.values()),
         sources=tuple(path for path, _ in ordered) or tuple(files),
-        begun=str(contents[0].get("begun", "")) if contents else "",
-        seconds=sum(times) if times else None,
-        status=str(last.get("status", "")),
+        begun=tuple(str(content.get("begun", "")) for content in contents),
+        seconds=last.get("seconds") if len(contents) == 1 else None,
+        status=list(waiting.values())[-1] if waiting else str(last.get("status", "")),
         commands=tuple(dict.fromkeys(_spelled(c["command"]) for c in contents if c.get("command"))),
         packages=last.get("packages", {}),
         machine=last.get("machine", {}),
-        waiting=tuple(last.get("waiting", ())),
+        waiting=tuple(waiting),
         unread=tuple(str(error) for error in unread),
     )
+
+
+def _latest(contents: Iterable[Mapping[str, Any]]) -> dict[tuple[str, str], ProductAccount]:
+    """Return the latest account of each product, from manifests in the order of time."""
+    latest: dict[tuple[str, str], ProductAccount] = {}
+    complete: dict[tuple[str, str], ProductAccount] = {}
+    for content in contents:
+        for told in content.get("products", ()):
+            made = _of_manifest(told)
+            key = made.name, made.pipeline
+            latest[key] = complete.get(key, made) if made.status == "kept" else made
+            if made.status == "complete":
+                complete[key] = made
+    return latest
+
+
+def _waiting(contents: Iterable[Mapping[str, Any]]) -> dict[str, str]:
+    """Return the names of products that runs have left and none has made since, with its status."""
+    waiting: dict[str, str] = {}
+    for content in contents:
+        for told in content.get("products", ()):
+            waiting.pop(told["name"], None)
+        waiting |= dict.fromkeys(content.get("waiting", ()), str(content.get("status", "")))
+    return waiting
 
 
 def _named(path: Path) -> tuple[list[Path], list[Path]]:

@@ -81,7 +81,9 @@ def render(
         made=f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
         version=__version__,
         sections=SECTIONS,
+        begun=[_when(time) for time in run.begun if time],
         counts=_counted(product.status for product in products),
+        product_seconds=sum(product.seconds or 0.0 for product in products),
         thread_seconds=sum(step.seconds or 0.0 for p in products for step in p.steps),
         peak=max((product.peak_memory or 0 for product in products), default=0) or None,
         pipelines=[(name, _of(products, name), _rows(_of(products, name))) for name in pipelines],
@@ -114,6 +116,11 @@ def seconds(time: float | None) -> str:
     minutes, rest = divmod(round(time), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours} h {minutes:02} min" if hours else f"{minutes} min {rest:02} s"
+
+
+def _when(time: str) -> str:
+    """Return the time of a manifest as people read it."""
+    return time.replace("T", " ").replace("+00:00", " UTC")
 
 
 def _counted(words: Iterable[str]) -> tuple[tuple[str, int], ...]:
