@@ -373,7 +373,15 @@ def test_one_step_takes_what_it_works_on_and_overwrites_nothing(
     assert "_dq_init.fits: is there already; use --overwrite" in again.reason
     (again,) = step("dq_init", miri_visit.raw[0], output=tmp_path, overwrite=True).products
     assert again.status is Status.COMPLETE
+    left = done.products[0].files
+    (after,) = step("saturation", left, output=tmp_path).products
+    assert [path.name.partition("_mirimage_")[2] for path in after.files] == ["saturation.fits"]
+    ramp = calcore.open(after.files[0])
+    assert (ramp.meta["cal_step.dq_init"], ramp.meta["cal_step.saturation"]) == ("COMPLETE",) * 2
     rate = next(miri_products[0].glob("*_rate.fits"))
+    (placed,) = step("assign_wcs", rate, output=tmp_path).products
+    (flat,) = step("flat_field", placed.files, output=tmp_path).products
+    assert flat.status is Status.COMPLETE
     (wrong,) = step("source_catalog", rate, output=tmp_path).products
     assert f"{rate}: holds a rate, where a mosaic is needed" in wrong.reason
     with pytest.raises(UsageError, match="there is nothing to do"):

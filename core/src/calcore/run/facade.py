@@ -34,7 +34,7 @@ from calcore.run.outcome import Outcome, ProductPlan, Progress, RunResult, Silen
 from calcore.run.ready import ready
 from calcore.run.replay import FREE, replayed
 from calcore.run.request import Request
-from calcore.run.settings import packages_of, read_user_file
+from calcore.run.settings import packages_of, read_user_file, slot_names
 from calcore.run.states import add_state
 from calcore.step import accepted
 
@@ -180,12 +180,13 @@ def _is_many(value: Any) -> bool:
     return isinstance(value, Iterable) and not isinstance(value, bytes)
 
 
-def _jobs(request: Request) -> tuple[Inventory, list[Job]]:
-    """Find the inputs and return the jobs in order."""
+def _jobs(request: Request, only: str | None = None) -> tuple[Inventory, list[Job]]:
+    """Find the inputs and return the jobs in order; a single step goes on from what others left."""
     if request.instrument is not None:
         discovery.instrument(request.instrument, "")
     output = [request.output] if request.output is not None else []
-    found = gather(request.inputs, request.instrument, output)
+    left = slot_names() if only is not None else set()
+    found = gather(request.inputs, request.instrument, output, left)
     instruments: dict[str, Any] = {}
     for exposure in found.exposures.values():
         assert exposure.meta is not None
@@ -232,7 +233,7 @@ class _Work:
 
 def _run(request: Request, progress: Progress, only: str | None) -> RunResult:
     begun = time.perf_counter()
-    found, jobs = _jobs(request)
+    found, jobs = _jobs(request, only)
     if only is not None:
         jobs = [job for job in jobs if _is_meant(job, found.named)]
         if not jobs and not found.problems:

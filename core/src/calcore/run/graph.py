@@ -78,6 +78,9 @@ def graph(found: Inventory, plan: Plan) -> Graph:
     made = Graph()
     level2 = _level2(found)
     for exposure in found.exposures.values():
+        if exposure.between:
+            _after_a_step(made, exposure, plan)
+            continue
         if "1" in plan.stages and ("uncal" in exposure.files or plan.pipeline is not None):
             _stage1(made, exposure, plan)
         if "2" in plan.stages and _can_make(exposure, "rate", plan):
@@ -171,6 +174,15 @@ def _job(
 
 def _stage1(made: Graph, exposure: Exposure, plan: Plan) -> Job:
     return made.add(_job(exposure, plan, "1", {"science": (exposure.rawest,)}))
+
+
+def _after_a_step(made: Graph, exposure: Exposure, plan: Plan) -> None:
+    """Add the job of a step that goes on from what another one has left."""
+    stage = exposure.between if _goes_on(exposure, plan) else "1"
+    if plan.pipeline is not None:
+        (stage,) = plan.stages
+    if stage in plan.stages:
+        made.add(_job(exposure, plan, stage, {"science": (exposure.rawest,)}))
 
 
 def _made_or_there(

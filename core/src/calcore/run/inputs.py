@@ -2,7 +2,7 @@
 
 import itertools
 import os
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -17,7 +17,7 @@ from calcore.errors import (
     NoScienceData,
 )
 from calcore.io import files
-from calcore.model import Meta
+from calcore.model import Meta, Ramp
 
 # Suffixes of files that a pipeline takes, most raw first, and the stage that takes them.
 TAKEN = {"uncal": "1", "rate": "2", "rateints": "2", "cal": "3", "calints": "3"}
@@ -28,11 +28,15 @@ NEEDED = ("instrument.name", "instrument.detector", "exposure.type")
 
 @dataclass
 class Exposure:
-    """One exposure: its root name, and the files there are of it by suffix."""
+    """One exposure: its root name, and the files there are of it by suffix.
+
+    `between` is the stage within which a step has left the only file there is.
+    """
 
     root: str
     files: dict[str, Path] = field(default_factory=dict)
     meta: Meta | None = None
+    between: str = ""
 
     @property
     def rawest(self) -> Path:
@@ -47,7 +51,7 @@ class Inventory:
 
     `named` are the files that were named, and the exposures in folders that were; members of
     associations that were only looked up are not among them. `instrument` is the one that was asked for; only
-    its exposures are kept.
+    its exposures are kept. `left` are the names of steps, by which what single ones have left is called.
     """
 
     exposures: dict[str, Exposure] = field(default_factory=dict)
@@ -55,6 +59,7 @@ class Inventory:
     problems: list[tuple[Path, CalcoreError]] = field(default_factory=list)
     named: set[Path] = field(default_factory=set)
     instrument: str | None = None
+    left: Collection[str] = ()
 
     @property
     def unreadable(self) -> set[str]:
@@ -63,13 +68,17 @@ class Inventory:
 
 
 def gather(
-    inputs: Iterable[Path], instrument: str | None, folders: Iterable[Path] = ()
+    inputs: Iterable[Path],
+    instrument: str | None,
+    folders: Iterable[Path] = (),
+    left: Collection[str] = (),
 ) -> Inventory:
     """Find exposures and associations among files and folders.
 
     Of a folder only what looks like a JWST exposure or an association is taken. What was named or
     taken and cannot be used is among the problems; the rest is done all the same. Members of
-    associations are looked for beside the association and in `folders`.
+    associations are looked for beside the association and in `folders`. What steps have `left` is
+    taken if it was named.
 
     Raises
     ------
@@ -80,7 +89,7 @@ def gather(
     NoScienceData
         Nothing was found.
     """
-    found = Inventory(instrument=instrument)
+    found = Inventory(instrument=instrument, left=left)
     for path in inputs:
         if path.is_dir():
             _scan(path, found)
@@ -136,8 +145,8 @@ def _add(path: Path, found: Inventory, *, named: bool) -> None:
         except AssociationInvalid as error:
             found.problems.append((path, error))
         return
-    root, suffix = files.exposure_root(path), files.suffix_of(path)
-    if suffix not in (*TAKEN, *INTERMEDIATE) or not path.name.endswith(_FITS):
+    root, suffix = _named_after(path, found.left if named else ())
+    if suffix not in (*TAKEN, *INTERMEDIATE, *found.left) or not path.name.endswith(_FITS):
         if named:
             problem = FileInvalid(
                 path, f"is no exposure that a pipeline takes, by its name; {_WANTED}"
@@ -151,6 +160,15 @@ def _add(path: Path, found: Inventory, *, named: bool) -> None:
             path, f"has the same name as {other}, and so would its products; take them in turn"
         )
         found.problems.append((path, problem))
+
+
+def _named_after(path: Path, steps: Collection[str]) -> tuple[str, str]:
+    """Return the root of a file's name, and its suffix or the step that has left it."""
+    name = files.stem(path).removesuffix("ints")
+    step = max((step for step in steps if name.endswith(f"_{step}")), key=len, default="")
+    if step:
+        return name.removesuffix(f"_{step}"), step
+    return files.exposure_root(path), files.suffix_of(path)
 
 
 def _add_members(found: Inventory, folders: list[Path]) -> None:
@@ -175,6 +193,9 @@ def _read_headers(found: Inventory) -> None:
         try:
             exposure.meta = io.read_meta(path, required=NEEDED)
             name = exposure.meta.instrument
+            if found.left and not exposure.files.keys() & TAKEN.keys():
+                ramp = issubclass(io.kind_of(io.contents(path)), Ramp)
+                exposure.between = "1" if ramp else "2"
         except Exception as error:  # noqa: BLE001 - the other exposures are done all the same
             found.problems.append((path, _problem(path, error)))
             del found.exposures[root]

@@ -71,7 +71,7 @@ def read_user_file(path: Path | None) -> UserFile:
         return UserFile()
     if path.suffix == ".asdf":
         try:
-            pipeline, settings = read_settings(path, sorted(_words()))
+            pipeline, settings = read_settings(path, sorted(slot_names()))
         except (FileProblem, ReferenceInvalid) as error:
             raise BadPipeline(str(error)) from error
         return UserFile(origin=str(path), imported=settings, imported_for=pipeline)
@@ -237,14 +237,14 @@ def _known(
 ) -> dict[str, Mapping[str, Any]]:
     """Return the settings of slots that are here; those of slots elsewhere are left out."""
     here = {slot.name for slot in pipeline.slots}
-    elsewhere = _words()
+    elsewhere = slot_names()
     for name in settings:
         if name not in here | elsewhere:
             raise UnknownName("slot", name, here | elsewhere)
     return {name: values for name, values in settings.items() if name in here}
 
 
-def _words() -> set[str]:
+def slot_names() -> set[str]:
     """Return every slot name that calcore knows: those of steps, without their owner."""
     return {item.name.rpartition(".")[2] for item in discovery.names("calcore.steps")}
 
@@ -276,5 +276,5 @@ def _between(pipeline: Pipeline, request: Request) -> Pipeline:
 
 
 def _require(name: str, names: Iterable[str]) -> None:
-    if name not in names and name not in _words():
+    if name not in names and name not in slot_names():
         raise UnknownName("slot", name, names)
