@@ -142,6 +142,7 @@ class Memory:
 
     def __init__(self) -> None:
         self._seen = self._high = 0
+        self._looking = threading.Lock()
         self._over = threading.Event()
         self._watcher = threading.Thread(target=self._watch, name="memory", daemon=True)
 
@@ -158,14 +159,16 @@ class Memory:
 
     def take(self) -> int | None:
         """Return the peak [byte], and begin anew; None where the system does not tell."""
-        high = _highest()
-        peak = high if high > self._high else max(self._seen, _held())
-        self._high, self._seen = high, 0
+        with self._looking:  # or what was seen before would be told next time
+            high = _highest()
+            peak = high if high > self._high else max(self._seen, _held())
+            self._high, self._seen = high, 0
         return peak or None
 
     def _watch(self) -> None:
         while not self._over.wait(_EVERY):
-            self._seen = max(self._seen, _held())
+            with self._looking:
+                self._seen = max(self._seen, _held())
 
 
 def _held() -> int:
