@@ -8,7 +8,7 @@ from calcore.model import Group, Image
 from calcore.model.reference import Dark, Flat, Gain, Linearity, Rscd
 from calcore.steps.detector.dark_current import DarkCurrent
 from calcore.steps.detector.gain_scale import GainScale
-from calcore.testing import a_case, a_group, a_ramp, a_rate, a_reference, an_image
+from calcore.testing import a_case, a_group, a_mosaic, a_ramp, a_rate, a_reference, an_image
 
 
 def test_the_same_seed_gives_the_same_ramps_and_another_others():
@@ -41,6 +41,14 @@ def test_images_have_errors_that_tell_their_scatter(shape):
     np.testing.assert_allclose(image.err**2, image.var_poisson + image.var_rnoise, rtol=1e-5)
     assert np.isnan(image.data).any()
     assert a_rate(shape).meta["bunit_data"] == "DN/s"
+
+
+def test_images_have_world_coordinates_and_give_a_mosaic():
+    image = an_image((3, 16, 20))
+    assert [float(angle) for angle in image.wcs(9.5, 7.5)] == pytest.approx([10.0, 20.0])
+    mosaic = a_mosaic()
+    assert mosaic.data.shape == pytest.approx((32, 40), abs=2)
+    assert np.nanmedian(mosaic.data) == pytest.approx(1.0, abs=0.2)
 
 
 def test_a_group_is_put_in_the_order_of_time_and_back():

@@ -10,7 +10,15 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from calcore.testing.contract import Case, StepContract
     from calcore.testing.instrument import InstrumentContract
-    from calcore.testing.samples import a_case, a_group, a_ramp, a_rate, a_reference, an_image
+    from calcore.testing.samples import (
+        a_case,
+        a_group,
+        a_mosaic,
+        a_ramp,
+        a_rate,
+        a_reference,
+        an_image,
+    )
 
 _PLACES = {
     "Case": "contract",
@@ -18,6 +26,7 @@ _PLACES = {
     "StepContract": "contract",
     "a_case": "samples",
     "a_group": "samples",
+    "a_mosaic": "samples",
     "a_ramp": "samples",
     "a_rate": "samples",
     "a_reference": "samples",
@@ -25,8 +34,8 @@ _PLACES = {
 }
 
 __all__ = [
-    "Case", "InstrumentContract", "StepContract", "a_case", "a_group", "a_ramp", "a_rate",
-    "a_reference", "an_image",
+    "Case", "InstrumentContract", "StepContract", "a_case", "a_group", "a_mosaic",
+    "a_ramp", "a_rate", "a_reference", "an_image",
 ]  # fmt: skip
 
 

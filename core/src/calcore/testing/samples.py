@@ -11,13 +11,27 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calcore.flags import DQ
-from calcore.model import Detector, ExposureType, Facts, Group, Image, Meta, Ramp, Rate, Reference
+from calcore.model import (
+    Detector,
+    ExposureType,
+    Facts,
+    Group,
+    Image,
+    Meta,
+    Mosaic,
+    Ramp,
+    Rate,
+    Reference,
+)  # fmt: skip
 from calcore.model.layout import Plane, fields_of
+from calcore.model.reference import Distortion
 from calcore.step import Step, diet_of
 from calcore.testing.contract import Case
 
 GAIN, READ_NOISE, FULL_WELL = 2.0, 5.0, 3e4
 FRAME_TIME_S = 10.0
+SCALE = 0.1
+"""Size of a pixel [arcsec]."""
 _BORDER = 4
 _USUAL: Mapping[str, float] = {
     "gain": GAIN, "readnoise": READ_NOISE, "saturation": FULL_WELL, "superbias": 100.0,
@@ -49,7 +63,10 @@ def metadata(rows: int, columns: int, **more: Any) -> Meta:
         "exposure.measurement_time": FRAME_TIME_S,
         "subarray.name": "FULL", "subarray.xstart": 1, "subarray.ystart": 1,
         "subarray.xsize": columns, "subarray.ysize": rows, "subarray.fastaxis": 1,
-        "subarray.slowaxis": 2, "observation.date": "2026-01-01", "observation.time": "00:00:00.0",
+        "subarray.slowaxis": 2, "instrument.filter": "F1", "instrument.pupil": "CLEAR",
+        "wcsinfo.ra_ref": 10.0, "wcsinfo.dec_ref": 20.0, "wcsinfo.roll_ref": 0.0,
+        "wcsinfo.v2_ref": 100.0, "wcsinfo.v3_ref": -50.0, "wcsinfo.v3yangle": 0.0,
+        "wcsinfo.vparity": -1, "observation.date": "2026-01-01", "observation.time": "00:00:00.0",
         **{name.replace("__", "."): value for name, value in more.items()},
     }  # fmt: skip
     return Meta(values, Facts(detector, ExposureType(name="IMAGE")))
@@ -141,9 +158,15 @@ def a_rate(shape: tuple[int, ...] = (32, 40), *, seed: int = 1, **more: Any) -> 
 
 
 def an_image(shape: tuple[int, ...] = (32, 40), *, seed: int = 1, **more: Any) -> Image:
-    """Return a calibrated exposure ([n_int,] ny, nx) [MJy/sr] of a scene; it has no WCS."""
-    meta = metadata(*shape[-2:], **{"bunit_data": "MJy/sr", **more})
-    return Image(meta=meta, **_planes(shape, seed))
+    """Return a calibrated exposure ([n_int,] ny, nx) [MJy/sr] of a scene, with a WCS."""
+    from calcore.steps.calibration.assign_wcs import AssignWcs  # noqa: PLC0415 - heavy
+
+    pixel = {"arcsecsq": SCALE**2, "steradians": np.radians(SCALE / 3600) ** 2}
+    known = {f"photometry__pixelarea_{unit}": float(area) for unit, area in pixel.items()}
+    meta = metadata(*shape[-2:], **{"bunit_data": "MJy/sr", **known, **more})
+    image = Image(meta=meta, **_planes(shape, seed))
+    placed: Image = AssignWcs()(image, distortion=a_reference(Distortion, image))
+    return placed
 
 
 def a_group(count: int = 3, shape: tuple[int, int] = (32, 40)) -> Group[Image]:
@@ -153,6 +176,14 @@ def a_group(count: int = 3, shape: tuple[int, int] = (32, 40)) -> Group[Image]:
         for n in reversed(range(count))
     ]
     return Group("product", tuple(members))
+
+
+def a_mosaic() -> Mosaic:
+    """Return what `a_group` gives when it is combined."""
+    from calcore.steps.combination.resample import Resample  # noqa: PLC0415 - heavy
+
+    mosaic: Mosaic = Resample()(a_group())
+    return mosaic
 
 
 def a_reference(kind: type[Reference], flow: Any = None, **planes: Any) -> Any:
@@ -170,7 +201,7 @@ def a_reference(kind: type[Reference], flow: Any = None, **planes: Any) -> Any:
     Raises
     ------
     ValueError
-        It holds something else than planes, such as a table; give that one.
+        It holds something that cannot be made up, such as a table of its own kind; give that one.
     """
     flow = a_ramp() if flow is None else flow
     rows, columns = flow.frame.frame_rows, flow.frame.frame_columns
@@ -186,12 +217,47 @@ def a_reference(kind: type[Reference], flow: Any = None, **planes: Any) -> Any:
         if "coefficient" in plane.axes:  # a polynomial that changes nothing
             value[:] = np.array([0, 1, 0], value.dtype)[:, None, None]
         planes[name] = value
+    if kind.type in _MADE:
+        planes = {**_MADE[kind.type](rows, columns), **planes}
     try:
         return kind(meta=Meta({"filename": f"{kind.type}.fits"}), **planes)
     except TypeError as error:
         raise ValueError(
             f"{kind.__name__} cannot be made up: {error}; give these fields"
         ) from error
+
+
+def _distortion(rows: int, columns: int) -> dict[str, Any]:
+    from astropy.modeling.models import Scale, Shift  # noqa: PLC0415 - heavy
+
+    middle = Shift(-(columns - 1) / 2) & Shift(-(rows - 1) / 2)
+    return {"model": middle | Scale(SCALE) & Scale(SCALE) | Shift(100.0) & Shift(-50.0)}
+
+
+def _adcinl(_rows: int, _columns: int) -> dict[str, Any]:
+    table = np.zeros(1024, [("counts", "f8"), ("deviation", "f8")])
+    table["counts"] = np.linspace(0, 65536, table.size)
+    table["deviation"] = 2e-4 * table["counts"] * np.sin(table["counts"] / 163)
+    return {"table": table}
+
+
+def _apcorr(_rows: int, _columns: int) -> dict[str, Any]:
+    names = ("eefraction", "radius", "apcorr", "skyin", "skyout")
+    rows = [("F1", share, radius, 1 / share, 6, 9) for share, radius in _ENERGIES]
+    return {"table": np.array(rows, [("filter", "U2"), *((name, "f4") for name in names)])}
+
+
+_ENERGIES = ((0.3, 0.8), (0.5, 1.1), (0.7, 1.5))
+"""Shares of a source's light in circles of some radii [pixel]."""
+_MADE: Mapping[str, Callable[[int, int], dict[str, Any]]] = {
+    "abvegaoffset": lambda *_: {"table": {"filter": ["F1"], "abvega_offset": [4.4]}},
+    "adcinl": _adcinl,
+    "apcorr": _apcorr,
+    "distortion": _distortion,
+    "ipc": lambda *_: {"data": np.array([[0, 1, 0], [1, 96, 1], [0, 1, 0]], "f4") / 100},
+    "photom": lambda *_: {"table": np.array([("F1", 0.2)], [("filter", "U2"), ("photmjsr", "f4")])},
+}
+"""References that hold something else than planes of the detector's size."""
 
 
 def _planes_of(kind: Any) -> dict[str, Plane]:
@@ -212,15 +278,17 @@ def a_case(kind: type[Step]) -> Case:
     """
     step: Any = kind
     diet = diet_of(step)
-    flows: Mapping[Any, Callable[[], Any]] = {Ramp: a_ramp, Rate: a_rate, Image: an_image}
+    flows: Mapping[Any, Callable[[], Any]] = {
+        Ramp: a_ramp, Rate: a_rate, Image: an_image, Mosaic: a_mosaic,
+    }  # fmt: skip
     if diet.grouped and diet.flow in {Image, Rate}:
         flow: Any = a_group()
     elif diet.flow in flows:
         flow = flows[diet.flow]()
     else:
         raise ValueError(f"a {diet.flow.__name__} cannot be made up")
-    if diet.members or diet.auxiliaries:
-        raise ValueError("members of associations and files cannot be made up")
+    if diet.auxiliaries or any(record not in flows for record, _ in diet.members.values()):
+        raise ValueError("files, and such members of associations, cannot be made up")
     built = kind()
     first = flow.members[0] if diet.grouped else flow
     wanted = built.wanted(first.meta)
@@ -230,6 +298,8 @@ def a_case(kind: type[Step]) -> Case:
         else None
         for wish in diet.references
     }
+    for name, (record, _) in diet.members.items():
+        given[name] = (flows[record](), flows[record]())
     if diet.state is not None:
         given[diet.state[0]] = None
     return Case(built, flow, given)

@@ -26,6 +26,8 @@ from calcore.testing.samples import a_case
 
 MEMORY = 12.0
 """A step may take so many times the memory of what flows into it."""
+_TABLES = 2**21
+"""Bytes that it may take however little that is, such as for tables."""
 _OWN_FAULTS = (
     ArithmeticError, AttributeError, IndexError, NameError, TypeError, ValueError,
 )  # fmt: skip
@@ -178,9 +180,9 @@ def _kept(what: str, case: Case) -> Iterator[Finding]:
     yield Finding(what, "threads", not words, words or "the same bits each time")
     words = ""
     with suppress(Exception):  # which the contract has told
-        ratio = _memory(case)
-        words = f"{ratio:.1f} times what flows in (at most {MEMORY:g})"
-        yield Finding(what, "memory", ratio <= MEMORY, words)
+        taken, size = _memory(case)
+        words = f"{taken / size:.1f} times what flows in (at most {MEMORY:g})"
+        yield Finding(what, "memory", taken <= max(MEMORY * size, _TABLES), words)
 
 
 def _outcome(test: Callable[[], None]) -> str:
@@ -209,8 +211,8 @@ def _same_each_time(case: Case) -> None:
         assert_same(first, call.result(), "on several threads")
 
 
-def _memory(case: Case) -> float:
-    """Return the most memory that a step takes beyond its inputs, in units of what flows in."""
+def _memory(case: Case) -> tuple[int, int]:
+    """Return the most memory that a step takes beyond its inputs, and that of its inputs [byte]."""
     records = case.flow.members if hasattr(case.flow, "members") else (case.flow,)
     size = sum(
         np.asarray(plane).nbytes
@@ -221,6 +223,6 @@ def _memory(case: Case) -> float:
     tracemalloc.start()
     try:
         case.step(case.flow, **case.given)
-        return tracemalloc.get_traced_memory()[1] / size
+        return tracemalloc.get_traced_memory()[1], size
     finally:
         tracemalloc.stop()
