@@ -30,6 +30,51 @@ NO_SERVER = "https://crds-serverless-mode.stsci.edu"
 COMMAND = "from calcore.cli import main; main()"
 
 
+class Warm:
+    """A Python that has imported the libraries; see ``warm.py``."""
+
+    def __init__(self, libraries: Path, scratch: Path) -> None:
+        self._scratch = scratch
+        self._process = subprocess.Popen(
+            [sys.executable, "-S", "-c", (HERE / "warm.py").read_text()], text=True,
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment([libraries], scratch),
+        )  # fmt: skip
+
+    def run(
+        self, folders: Sequence[Path], words: Sequence[str], cwd: Path, variables: dict[str, str]
+    ) -> subprocess.CompletedProcess[str]:
+        """Run the command line in a process of an environment."""
+        said = [self._scratch / name for name in ("output", "error")]
+        for path in said:
+            path.write_text("")
+        asked = {
+            "code": COMMAND, "words": words, "cwd": str(cwd), "environment": variables,
+            "folders": [str(folder) for folder in folders],
+            "output": str(said[0]), "error": str(said[1]),
+        }  # fmt: skip
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.write(json.dumps(asked) + "\n")
+        self._process.stdin.flush()
+        status = int(self._process.stdout.readline())
+        return subprocess.CompletedProcess(
+            ["calcore", *words], status, *(path.read_text() for path in said)
+        )
+
+    def close(self) -> None:
+        """End it."""
+        self._process.communicate()
+
+
+def environment(folders: Sequence[Path], cache: Path | None, **more: str) -> dict[str, str]:
+    """Return environment variables: where packages lie, and reference files if there is a cache."""
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(("PYTHON", "CRDS"))}
+    if cache is not None:
+        kept |= {"CRDS_PATH": str(cache), "CRDS_SERVER_URL": NO_SERVER}
+        kept |= {"CRDS_OBSERVATORY": "jwst", "CRDS_READONLY_CACHE": "1"}
+    return {**kept, **more, "PYTHONPATH": os.pathsep.join(map(str, folders))}
+
+
 def install(target: Path, *packages: Path) -> None:
     """Install packages from their sources as wheels."""
     subprocess.run(
@@ -56,27 +101,24 @@ class Environment:
     """Folders of installed packages, and nothing besides them and the standard library."""
 
     folders: tuple[Path, ...]
+    warm: Warm
 
     def python(
         self, *words: str | Path, cwd: Path, cache: Path | None = None, **variables: str
     ) -> subprocess.CompletedProcess[str]:
-        """Run Python there, with the reference files of `cache` if there is one."""
-        kept = {k: v for k, v in os.environ.items() if not k.startswith(("PYTHON", "CRDS"))}
-        if cache is not None:
-            kept |= {"CRDS_PATH": str(cache), "CRDS_SERVER_URL": NO_SERVER}
-            kept |= {"CRDS_OBSERVATORY": "jwst", "CRDS_READONLY_CACHE": "1"}
-        kept |= variables
-        path = os.pathsep.join(map(str, self.folders))
+        """Start Python there, with the reference files of `cache` if there is one."""
         return subprocess.run(
             [sys.executable, "-S", *map(str, words)],
-            cwd=cwd, env={**kept, "PYTHONPATH": path}, capture_output=True, text=True, check=False,
+            cwd=cwd, env=environment(self.folders, cache, **variables), capture_output=True,
+            text=True, check=False,
         )  # fmt: skip
 
     def calcore(
         self, *words: str | Path, cwd: Path, cache: Path | None = None, **variables: str
     ) -> subprocess.CompletedProcess[str]:
-        """Run the command line there."""
-        return self.python("-c", COMMAND, *words, cwd=cwd, cache=cache, **variables)
+        """Run the command line there, in a process that need not import the libraries."""
+        told = environment(self.folders, cache, **variables)
+        return self.warm.run(self.folders, [*map(str, words)], cwd, told)
 
     def run(
         self, visit: Path, *words: str | Path, cwd: Path, **variables: str
@@ -89,7 +131,11 @@ class Environment:
 
     def with_folder(self, folder: Path) -> "Environment":
         """Return an environment that sees one more folder."""
-        return Environment((*self.folders, folder))
+        return self.of(*self.folders, folder)
+
+    def of(self, *folders: Path) -> "Environment":
+        """Return an environment of other folders."""
+        return Environment(folders, self.warm)
 
 
 @pytest.fixture(scope="session")
@@ -102,6 +148,14 @@ def libraries(tmp_path_factory: pytest.TempPathFactory) -> Path:
             if not ours and not (folder / path.name).exists():
                 (folder / path.name).symlink_to(path)
     return folder
+
+
+@pytest.fixture(scope="session")
+def warm(libraries: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Warm]:
+    """A Python that has imported the libraries."""
+    made = Warm(libraries, tmp_path_factory.mktemp("warm"))
+    yield made
+    made.close()
 
 
 @contextmanager
@@ -129,14 +183,14 @@ def date_by_content(kernels: Sequence[Path]) -> None:
 
 
 @pytest.fixture(scope="session")
-def clean(libraries: Path) -> Iterator[Environment]:
+def clean(libraries: Path, warm: Warm) -> Iterator[Environment]:
     """An environment with calcore and calcore-miri."""
     with own_place() as place:
         folder = place / "clean"
         shutil.rmtree(folder, ignore_errors=True)
         install(folder, ROOT / "core", ROOT / "plugins" / "miri")
         date_by_content([*folder.glob("*/kernels/*.py")])
-        yield Environment((folder, libraries))
+        yield Environment((folder, libraries), warm)
 
 
 @pytest.fixture(scope="session")
@@ -148,7 +202,7 @@ def shadowed(
     def put(*packages: Path) -> Environment:
         folder = tmp_path_factory.mktemp("shadowing")
         install(folder, *packages)
-        return Environment((folder, *clean.folders))
+        return clean.of(folder, *clean.folders)
 
     return put
 
@@ -160,7 +214,7 @@ def alone(clean: Environment, tmp_path_factory: pytest.TempPathFactory) -> Envir
     for path in clean.folders[0].glob("calcore*"):
         if path.name == "calcore" or path.name.startswith("calcore-"):
             (folder / path.name).symlink_to(path)
-    return Environment((folder, *clean.folders[1:]))
+    return clean.of(folder, *clean.folders[1:])
 
 
 @pytest.fixture(scope="session")

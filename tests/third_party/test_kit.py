@@ -46,21 +46,6 @@ def test_a_new_package_is_certified_listed_and_used(furnished, visit, tmp_path):
     assert "spike_finder.spikes of spike-finder 0.1.0" in done.stdout
 
 
-@pytest.mark.parametrize(
-    ("name", "sentence"),
-    [
-        ("Spike Finder", "is no name for a package"),
-        ("calcore-mine", "looks like one of calcore's own packages"),
-        ("spike-finder", "is there already"),
-    ],
-)
-def test_a_name_that_will_not_do_is_refused(clean, fresh, name, sentence):
-    done = clean.calcore("plugins", "new", name, "-o", fresh.parent, cwd=fresh.parent)
-    assert done.returncode == 2
-    assert sentence in done.stderr
-    assert done.stderr.count("\n") == 1
-
-
 STEP = '''
 """A step in a file."""
 from dataclasses import dataclass
@@ -131,45 +116,6 @@ def test_a_file_is_named_on_the_command_line_and_described(clean, visit, tmp_pat
     gone = clean.calcore(*words[:-1], "steps/other.py", cwd=tmp_path, cache=visit / "crds_cache")
     assert gone.returncode == 2
     assert "steps/other.py is no file of steps" in gone.stderr
-
-
-@pytest.mark.parametrize(
-    ("body", "respect"),
-    [
-        (ADD, None),
-        ("ramp.data[:] += 1; return ramp", "contract"),
-        ("return ramp.replace(data=ramp.data + np.nanmean(ramp.data, dtype='f4'))", "bands"),
-        ("KEPT.append(1); return ramp.replace(data=ramp.data + len(KEPT))", "threads"),
-        (
-            "many = [ramp.data * 1.0 for _ in range(40)]; return ramp.replace(data=many[0])",
-            "memory",
-        ),
-        ("return ramp.replace(data=ramp.data / weather)", "contract"),
-        ("return None", "contract"),
-    ],
-    ids=["good", "writes", "looks around", "remembers", "takes all memory", "raises", "gives none"],
-)
-def test_what_a_step_must_not_do_is_found(clean, tmp_path, body, respect):
-    done = clean.calcore("plugins", "check", write(tmp_path, body), cwd=tmp_path)
-    wrong = re.findall(r"(\w+) +(?:WRONG|unknown) ", done.stdout)
-    assert (respect in wrong) if respect else (wrong == []), done.stdout
-    assert done.returncode == bool(respect)
-    assert done.stderr == ""
-
-
-def test_undocumented_parts_are_found(clean, tmp_path):
-    path = write(tmp_path)
-    text = path.read_text().replace(', Doc("What is added.")', "")
-    path.write_text(text.replace('"""Add a level to all samples."""', '"""Add"""'))
-    done = clean.calcore("plugins", "check", path, cwd=tmp_path)
-    assert done.returncode == 1
-    assert "lacks a sentence about the step, Doc of level" in done.stdout
-
-
-def test_a_package_that_is_not_there_cannot_be_checked(clean, tmp_path):
-    done = clean.calcore("plugins", "check", "calcore-mirri", cwd=tmp_path)
-    assert done.returncode == 2
-    assert "Did you mean 'calcore-miri'?" in done.stderr
 
 
 def test_strangers_packages_are_certified(stranger, broken, tmp_path):
