@@ -1,13 +1,13 @@
 """Libraries that every product needs, and that take seconds to load: workers are forked with them.
 
 The process that they are forked from imports this, and nothing else: it has one thread, knows no
-plugin, and has read no settings.
+plugin, and has read no settings. What reads them when it is imported, as the client of CRDS does, is
+left to the workers.
 """
 
 from contextlib import suppress
 
 import asdf
-import crds  # noqa: F401
 import numba  # noqa: F401
 
 import calcore.run.make  # noqa: F401
