@@ -192,5 +192,5 @@ def test_what_is_no_file(tmp_path):
     with pytest.raises(FileInvalid, match="it is empty"):
         scan(open_source(other))
     other.write_bytes(b"#ASDF 1.0.0\n")
-    with pytest.raises(FileInvalid, match="begins with b'#ASDF"):
+    with pytest.raises(FileInvalid, match="begins with '#ASDF"):
         scan(open_source(other))

@@ -123,7 +123,7 @@ def scan(source: Source) -> Contents:
     """
     start = source.read(0, 10)
     if not start.startswith(b"SIMPLE  ="):
-        what = "is empty" if not source.length else f"begins with {start!r}"
+        what = "is empty" if not source.length else f"begins with {start.decode('latin-1')!a}"
         raise FileInvalid(source.path, f"is not a FITS file: it {what}; give a FITS file")
     extensions: list[Extension] = []
     position = 0

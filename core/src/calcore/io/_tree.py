@@ -160,7 +160,7 @@ def read_asdf(path: Path, content: bytes) -> dict[str, Any]:
         It is no ASDF file, holds objects whose package is not installed, or keywords without names.
     """
     if not content.startswith(b"#ASDF"):
-        what = f"begins with {content[:10]!r}" if content else "is empty"
+        what = f"begins with {content[:10].decode('latin-1')!a}" if content else "is empty"
         raise FileInvalid(path, f"is not an ASDF file: it {what}; give an ASDF file")
     try:
         tree = _plain(content)

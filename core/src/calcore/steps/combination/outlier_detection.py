@@ -102,7 +102,7 @@ class OutlierDetection(Step):
         shapes = {member.data.shape for member in members}
         if len(shapes) > 1:
             raise BadParameter(
-                "OutlierDetection.resample_data is False, but exposures differ in shape "
+                "outlier_detection.resample_data is False, but exposures differ in shape "
                 f"({sorted(shapes)}); set it to True"
             )
         stack = [
@@ -128,7 +128,7 @@ def _pair(name: str, text: str) -> tuple[float, float]:
         first, second = (float(word) for word in text.replace(",", " ").split())
     except ValueError:
         raise BadParameter(
-            f"OutlierDetection.{name} must be two numbers such as '5.0 4.0', not {text!r}"
+            f"outlier_detection.{name} must be two numbers such as '5.0 4.0', not {text!r}"
         ) from None
     return first, second
 

@@ -79,7 +79,7 @@ class Resample(Step):
             return float(self.fillval)
         except ValueError:
             raise BadParameter(
-                f"Resample.fillval must be NAN, INDEF or a number, not {self.fillval!r}"
+                f"resample.fillval must be NAN, INDEF or a number, not {self.fillval!r}"
             ) from None
 
     def apply(self, group: Group[Image]) -> Mosaic:

@@ -60,7 +60,7 @@ class Persistence(Step):
         del references
         if self.persistence_time is None:
             raise BadParameter(
-                "Persistence.persistence_time is None, and there is no usual value; say for how "
+                "persistence.persistence_time is None, and there is no usual value; say for how "
                 "many seconds pixels are to be flagged, such as persistence.persistence_time=1000, "
                 "or skip the step"
             )

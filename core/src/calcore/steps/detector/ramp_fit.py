@@ -72,7 +72,7 @@ class RampFit(Step):
         super().__post_init__()
         if self.save_opt and self.joint and self.algorithm == "LIKELY":
             raise BadParameter(
-                "RampFit.save_opt: a fit of all integrations together has nothing more to save; set joint "
+                "ramp_fit.save_opt: a fit of all integrations together has nothing more to save; set joint "
                 "to false for chi square, or algorithm to OLS_C for what each part of a ramp gave"
             )
 
