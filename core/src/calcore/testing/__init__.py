@@ -21,17 +21,10 @@ if TYPE_CHECKING:
     )
 
 _PLACES = {
-    "Case": "contract",
-    "InstrumentContract": "instrument",
-    "StepContract": "contract",
-    "a_case": "samples",
-    "a_group": "samples",
-    "a_mosaic": "samples",
-    "a_ramp": "samples",
-    "a_rate": "samples",
-    "a_reference": "samples",
-    "an_image": "samples",
-}
+    "Case": "contract", "InstrumentContract": "instrument", "StepContract": "contract",
+    "a_case": "samples", "a_group": "samples", "a_mosaic": "samples", "a_ramp": "samples",
+    "a_rate": "samples", "a_reference": "samples", "an_image": "samples",
+}  # fmt: skip
 
 __all__ = [
     "Case", "InstrumentContract", "StepContract", "a_case", "a_group", "a_mosaic",
