@@ -19,12 +19,14 @@ from calcore.run.watch import Memory, Recorder, at_work, warnings_gathered
 MIB = 1 << 20
 
 
-def test_only_what_is_new_is_counted_bit_by_bit(rng):
-    before = rng.integers(0, 256, (2, 3, 7, 9)).astype(np.uint8)
-    after = rng.integers(0, 256, before.shape).astype(np.uint8)
-    rows, columns = slice(2, 6), slice(1, 9)
+@pytest.mark.parametrize("kind", [np.uint8, np.uint32])
+@pytest.mark.parametrize("size", [(7, 9), (8, 6), (40, 67)])
+def test_only_what_is_new_is_counted_bit_by_bit(rng, size, kind):
+    before = rng.integers(0, np.iinfo(kind).max, (2, 3, *size)).astype(kind)
+    after = rng.integers(0, np.iinfo(kind).max, before.shape).astype(kind)
+    rows, columns = slice(2, size[0] - 1), slice(1, size[1])
     part = (after & ~before)[..., rows, columns]
-    expected = [np.count_nonzero(part & (1 << bit)) for bit in range(8)]
+    expected = [np.count_nonzero(part & (1 << bit)) for bit in range(8 * part.itemsize)]
     assert count_new_flags(before, after, rows, columns).tolist() == expected
     assert not count_new_flags(after, after, rows, columns).any()
 
