@@ -6,6 +6,8 @@ import pytest
 from calcore.flags import DQ
 from calcore.kernels.regions import find_regions
 from calcore.kernels.snowballs import Snowballs, flag_snowballs
+from calcore.model import Window
+from calcore.run.scratch import ScratchPlane
 
 JUMP, DNU, SAT = (np.uint8(bit) for bit in (DQ.JUMP_DET, DQ.DO_NOT_USE, DQ.SATURATED))
 
@@ -124,6 +126,19 @@ def test_other_flags_of_a_growing_core():
     flags[0, 3, 60, 64:67] = DNU
     assert flag_snowballs(flags, Snowballs())[0][0, 3, 60, 64] == SAT
     assert flag_snowballs(flags, Snowballs(exact=True))[0][0, 3, 60, 64] == SAT | DNU
+
+
+def test_flags_go_where_they_are_wanted(tmp_path):
+    flags = ball(n_int=3)
+    settings = Snowballs(next_groups=4)
+    expected, _ = flag_snowballs(flags, settings)
+    filed = ScratchPlane(flags.shape, flags.dtype, tmp_path)
+    filed.put(flags, Window.whole(*flags.shape[2:]))
+    for out in (filed, flags):
+        found, count = flag_snowballs(out, settings, out=out)
+        assert found is out
+        assert count == 1
+        np.testing.assert_array_equal(np.asarray(out), expected)
 
 
 def test_input_is_untouched():

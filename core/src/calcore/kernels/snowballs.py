@@ -100,16 +100,20 @@ def flag_snowballs(
         Snowballs found.
     """
     out = np.empty_like(groupdq) if out is None else out
+    in_memory = isinstance(out, np.ndarray)
     cores, count = np.zeros(groupdq.shape[2:], bool), 0
 
     def search(integration: int) -> tuple[GroupFlags, NDArray[np.bool_], int]:
-        flags = np.array(groupdq[integration])
+        flags = out[integration] if in_memory else np.empty(groupdq.shape[1:], np.uint8)
+        flags[...] = groupdq[integration]
         return flags, *_enlarge(flags, integration, settings, signal)
 
     for integration, (flags, later, found) in enumerate(in_order(search, range(len(groupdq)))):
         if cores.any():
             flags[1 : settings.next_groups, cores] |= np.uint8(_JUMP)
-        out[integration], cores = flags, later
+        if not in_memory:
+            out[integration] = flags
+        cores = later
         count += found
     return out, count
 
