@@ -26,9 +26,9 @@ def dropped_rows(groupdq: NDArray[np.uint8]) -> NDArray[np.int64]:
     """
     counts = np.zeros(groupdq.shape[:2], np.int64)
     middle = groupdq[..., groupdq.shape[-1] // 2] & _UNUSABLE
-    for integration, group, row in np.argwhere(middle):
-        if (groupdq[integration, group, row] & _UNUSABLE).all():
-            counts[integration, group] += 1
+    maybe = np.nonzero(middle)
+    integration, group, _ = (places[(groupdq[maybe] & _UNUSABLE).all(axis=-1)] for places in maybe)
+    np.add.at(counts, (integration, group), 1)
     return counts
 
 
