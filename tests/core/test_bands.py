@@ -306,6 +306,29 @@ def test_frame_wide_parts_use_the_threads_there_are(ramp, threads):
     assert Asking()(ramp).data.max() == ramp.data.max() - 1  # by hand
 
 
+def test_what_lies_in_memory_is_not_copied_for_steps_that_take_any_parts(ramp):
+    parts = []
+
+    @dataclass(frozen=True, kw_only=True)
+    class Indifferent(Anchor):
+        """Looks at all rows, in whatever parts."""
+
+        any_parts = True
+
+        def regions(self, meta, frame):
+            return [frame.with_rows(row, row + 1) for row in range(frame.frame_rows)]
+
+        def prepare(self, meta: Meta, parts_: Iterator[Ramp]) -> Level:
+            parts[:] = parts_
+            return Level(0.0)
+
+    Chain(ramp).then(Link("any", Indifferent()))
+    assert [part.frame for part in parts] == [ramp.frame]
+    assert np.shares_memory(parts[0].data, ramp.data)
+    Chain(ramp).then(Link("double", Double())).then(Link("any", Indifferent()))
+    assert len(parts) == SHAPE[2]  # small parts, where steps before have to make them
+
+
 def test_steps_called_by_hand_give_what_the_chain_gives(ramp, dark):
     by_hand = Subtract()(ramp, dark=dark)
     assert by_hand.meta["negative"] == int((by_hand.data < 0).sum())

@@ -275,6 +275,8 @@ class Step(Citing):
     required: ClassVar[frozenset[str]] = frozenset()
     unread: ClassVar[frozenset[str]] = frozenset()
     """Types of references of which `apply` indexes what it needs: planes may be left in files."""
+    any_parts: ClassVar[bool] = False
+    """Whether `prepare` gives the same to the bit however its regions, the whole frame, are parted."""
 
     def __post_init__(self) -> None:
         kind: Any = type(self)

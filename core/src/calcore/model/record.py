@@ -144,14 +144,16 @@ class Record:
         }
         return dataclasses.replace(self, window=window, **cuts)
 
+    @property
+    def in_memory(self) -> bool:
+        """True if no plane lies in a file."""
+        kind: Any = type(self)
+        planes = (getattr(self, name) for name in fields_of(kind, Plane))
+        return all(plane is None or isinstance(plane, np.ndarray) for plane in planes)
+
     def loaded(self) -> Self:
         """Return the record with every lazy plane read."""
-        kind: Any = type(self)
-        lazy = any(
-            plane is not None and not isinstance(plane, np.ndarray)
-            for plane in (getattr(self, name) for name in fields_of(kind, Plane))
-        )
-        return self.cut(self.frame) if lazy else self
+        return self if self.in_memory else self.cut(self.frame)
 
     def view(self, window: Window) -> Self:
         """Return the record with all planes cut to `window`, without copying a pixel."""

@@ -216,6 +216,8 @@ class Chain:
     def _prepared(self, link: Link) -> Any:
         step = link.step
         regions = step.regions(self.meta, self.frame)
+        if step.any_parts and not self.links and self.source.in_memory:
+            regions = [self.frame]  # takes no copies
         room = self._waiting(regions, link.room) if isinstance(regions, Sequence) else ALONE
         with closing(room.ahead(self.read, regions)) as parts:
             return step.prepare(self.meta, parts, **link.wants(step.prepare))

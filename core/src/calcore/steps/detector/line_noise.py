@@ -43,6 +43,7 @@ class LineNoise(Step):
     cites = ("Schlawin et al. 2020, AJ 160, 231",)
 
     required = frozenset({"gain", "readnoise"})
+    any_parts = True
 
     def check(self, meta: Meta, references: Mapping[str, Reference]) -> None:
         """Skip what has no common ramps, or no difference of groups."""
