@@ -50,12 +50,28 @@ def test_each_line_says_how_it_is(cache):
         assert line_of(shown, word).startswith(("ok", "note"))
 
 
-def test_an_empty_cache_is_no_fault(cache, monkeypatch):
+def test_an_empty_cache_is_no_fault_where_it_can_be_filled(cache, monkeypatch):
     monkeypatch.setenv("CRDS_PATH", str(cache / "new"))
+    monkeypatch.delenv("CRDS_SERVER_URL")
     shown = ask("--no-server")
     assert line_of(shown, "reference files:").endswith("empty")
     assert line_of(shown, "none yet; the first run fetches them").startswith("note")
     assert "CRDS server" not in shown.stdout
+
+
+@pytest.mark.parametrize("barred", ["CRDS_READONLY_CACHE", "CRDS_SERVER_URL"])
+def test_an_empty_cache_that_nothing_can_fill_is_wrong(cache, monkeypatch, barred):
+    (cache / "new").mkdir()
+    monkeypatch.setenv("CRDS_PATH", str(cache / "new"))
+    if barred == "CRDS_READONLY_CACHE":
+        monkeypatch.delenv("CRDS_SERVER_URL")
+        monkeypatch.setenv("CRDS_READONLY_CACHE", "1")
+    shown = ask("--no-server")
+    assert shown.exit_code == 1
+    line = line_of(shown, "rules for reference files: none yet")
+    assert line.startswith("WRONG")
+    assert f"(no .pmap in {cache / 'new'}/mappings/jwst), and {barred} keeps runs from" in line
+    assert "set CRDS_PATH to a cache that has them, or unset" in line
 
 
 def test_a_cache_that_is_read_only_must_be_there(cache, monkeypatch):

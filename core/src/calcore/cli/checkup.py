@@ -116,7 +116,7 @@ def _caches() -> Iterator[Finding]:
     yield _judged(_writable(kernels), text, _unwritable())
     folder, by_whom = _crds_folder()
     text = f"reference files: {folder} ({by_whom}), {_content(folder / 'references')}"
-    if os.environ.get("CRDS_READONLY_CACHE", "0") not in {"", "0"}:
+    if _read_only():
         there = folder.is_dir()
         yield _judged(there, f"{text}, read only", ": there is no such folder; set CRDS_PATH")
         return
@@ -146,16 +146,38 @@ def _crds(*, server: bool) -> Iterator[Finding]:
             OK, f"rules for reference files: {len(contexts)} contexts, {contexts[-1]} last"
         )
     else:
-        yield Finding(NOTE, "rules for reference files: none yet; the first run fetches them")
+        yield _without_rules(folder)
     if server:
         yield _server(bool(contexts))
 
 
-def _server(cached: bool) -> Finding:
-    """Try to reach the CRDS server, for a short time."""
+def _without_rules(folder: Path) -> Finding:
+    """Say what becomes of a cache without rules, which tell the reference files of an exposure."""
+    told = "rules for reference files: none yet"
+    if not _read_only() and _SERVERLESS not in _address():
+        return Finding(NOTE, f"{told}; the first run fetches them")
+    barred = "CRDS_READONLY_CACHE" if _read_only() else "CRDS_SERVER_URL"
+    return Finding(
+        WRONG,
+        f"{told} (no .pmap in {folder / 'mappings' / 'jwst'}), and {barred} keeps runs from fetching "
+        "them: set CRDS_PATH to a cache that has them, or unset CRDS_READONLY_CACHE and "
+        "CRDS_SERVER_URL",
+    )
+
+
+def _address() -> str:
     from calcore.references.crds_store import SERVER
 
-    address = os.environ.get("CRDS_SERVER_URL") or SERVER
+    return os.environ.get("CRDS_SERVER_URL") or SERVER
+
+
+def _read_only() -> bool:
+    return os.environ.get("CRDS_READONLY_CACHE", "0") not in {"", "0"}
+
+
+def _server(cached: bool) -> Finding:
+    """Try to reach the CRDS server, for a short time."""
+    address = _address()
     told = f"CRDS server: {_without_password(address)}"
     if _SERVERLESS in address:
         return Finding(OK, f"{told} stands for none: everything comes from the cache")
