@@ -98,6 +98,17 @@ def test_help_names_every_command(ask):
         assert text in shown
 
 
+@pytest.mark.parametrize("words", [("plan",), ("references", "list"), ("references", "fetch")])
+def test_what_makes_nothing_takes_the_options_of_run_and_names_those_it_needs(ask, runner, words):
+    shown = ask(*words, "--help").output
+    assert "--profile" in shown
+    for unused in ("--executor", "--scheduler", "--jobs", "--overwrite"):
+        assert unused not in shown
+    assert ("--save" in shown) == (words == ("plan",))
+    runner("plan", (product("a"),))
+    assert ask(*words, "--jobs", "2", "--overwrite").exit_code == 0
+
+
 def test_the_version_is_the_package_s(ask):
     assert ask("--version").output == f"calcore {calcore.__version__}\n"
 
@@ -123,6 +134,7 @@ def test_an_unknown_command_names_the_nearest(ask):
         (["run", "--ref", "dark"], "--ref 'dark' is not of the form TYPE=FILE"),
         (["run", "nowhere.fits"], "nowhere.fits: there is no such file or folder"),
         (["plan", "--config", "no.toml"], "no.toml: there is no such configuration file"),
+        (["run", "--scheduler", ""], "scheduler must be a text with a word, not ''"),
         (["step"], "Missing argument 'NAME'"),
         (["simulate", "--instrument", "miri", "-o", "x", "--ra", "nan"], "--ra must be a number"),
         (["simulate", "--instrument", "miri", "-o", "x", "--ra", "1e9"], "not in the range"),

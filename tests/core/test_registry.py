@@ -242,3 +242,14 @@ def test_a_class_that_is_no_step_is_refused(monkeypatch, kind, sentence):
 def test_every_installed_step_can_be_used():
     for item in discovery.names("calcore.steps"):
         assert issubclass(step_class(item.name), Step)
+
+
+def test_a_package_that_is_to_be_passed_over_and_is_not_there_is_told(monkeypatch, caplog):
+    monkeypatch.setenv(installed.OFF, "Calcore_Miri calcore-mirri")
+    found = {item.distribution: item.off for item in installed.packages.__wrapped__()}
+    assert found["calcore-miri"]
+    assert not found["calcore"]
+    (said,) = caplog.messages
+    assert said == (
+        "CALCORE_WITHOUT: There is no installed package 'calcore-mirri'. Did you mean 'calcore-miri'?"
+    )

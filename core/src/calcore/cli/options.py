@@ -103,6 +103,31 @@ def request_options(function: F) -> F:
     return function
 
 
+WITHOUT_SAY = ("executor", "scheduler", "jobs", "overwrite")
+"""What has a say in how a run goes, and none in what it will make."""
+
+
+def plan_options(*unused: str, **helps: str) -> Callable[[F], F]:
+    """Add the options of a request to a command that makes nothing, so that it takes those of run.
+
+    Parameters
+    ----------
+    *unused : str
+        Options that mean nothing to the command: they are taken, and its help does not name them.
+    **helps : str
+        What options mean here, where that is something else.
+    """
+
+    def add(function: F) -> F:
+        function = request_options(function)
+        for option in getattr(function, "__click_params__", ()):
+            option.hidden = option.name in unused
+            option.help = helps.get(option.name, option.help)
+        return function
+
+    return add
+
+
 def request_of(inputs: tuple[Path, ...], options: dict[str, Any]) -> dict[str, Any]:
     """Return the arguments of `calcore.run.run` for a command line.
 
@@ -134,7 +159,9 @@ def say_failed(failures: Iterable[tuple[str, str]]) -> None:
         names.setdefault(reason, []).append(name)
     for reason, own in names.items():
         more = f" and {len(own) - 1} more" if len(own) > 1 else ""
-        about, colon, _ = reason.partition(": ")  # a file or product, if that is what it begins with
+        about, colon, _ = reason.partition(
+            ": "
+        )  # a file or product, if that is what it begins with
         told = bool(colon) and own[0] in about and not more
         named = reason if told else f"{own[0]}{more}: {reason}"
         click.echo(f"calcore: {named}", err=True)

@@ -5,16 +5,16 @@ from typing import Any
 
 import click
 
-from calcore.cli.options import request_of, request_options, say_failed
+from calcore.cli.options import WITHOUT_SAY, plan_options, request_of, say_failed
 
 
 @click.command()
-@request_options
+@plan_options(*WITHOUT_SAY, quiet="Leave settings and references out.")
 def plan(inputs: tuple[Path, ...], **options: Any) -> None:
     """Show what run would do, and why.
 
     Each setting stands with its value and who gave it: the step itself, a pipeline, a profile, a
-    parameter reference, a file, or the command line. With -q settings are left out.
+    parameter reference, a file, or the command line. All options of run are taken.
     """
     quiet, verbose = options.pop("quiet"), options.pop("verbose")
     request = request_of(inputs, options)

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from calcore.cli.options import request_of, request_options
+from calcore.cli.options import WITHOUT_SAY, plan_options, request_of
 from calcore.cli.plan import stop_if_wrong
 
 if TYPE_CHECKING:
@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from calcore.run.outcome import ReferenceChoice
 
 _MEGABYTE = 1e6
+
+
+_options = plan_options(*WITHOUT_SAY, "save", "quiet", verbose="Show tracebacks.")
 
 
 class _ListByDefault(click.Group):
@@ -34,7 +37,7 @@ def references() -> None:
 
 
 @references.command("list")
-@request_options
+@_options
 def list_(inputs: tuple[Path, ...], **options: Any) -> None:
     """List type, file and who chose it."""
     plans = _plans(inputs, options)
@@ -46,7 +49,7 @@ def list_(inputs: tuple[Path, ...], **options: Any) -> None:
 
 
 @references.command()
-@request_options
+@_options
 def fetch(inputs: tuple[Path, ...], **options: Any) -> None:
     """Have everything in the local cache that a run will need.
 
@@ -65,7 +68,7 @@ def fetch(inputs: tuple[Path, ...], **options: Any) -> None:
 
 
 @references.command()
-@request_options
+@_options
 def check(inputs: tuple[Path, ...], **options: Any) -> None:
     """Read every reference file wholly, and see whether it fits its exposure.
 
@@ -95,7 +98,7 @@ def check(inputs: tuple[Path, ...], **options: Any) -> None:
     "--to", "target", required=True, metavar="FOLDER|ARCHIVE",
     type=click.Path(path_type=Path), help="Folder, or archive (.tar, .tar.gz, .tgz, .zip).",
 )  # fmt: skip
-@request_options
+@_options
 def bundle(target: Path, inputs: tuple[Path, ...], **options: Any) -> None:
     """Copy all that a run will need to a folder or an archive, for a machine with no network.
 

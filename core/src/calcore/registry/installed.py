@@ -1,5 +1,6 @@
 """What is installed, from metadata alone: nothing of any package is imported."""
 
+import logging
 import os
 import re
 from collections.abc import Iterable, Sequence
@@ -13,6 +14,9 @@ from importlib.metadata import (
     version,
 )
 
+from calcore.errors import UnknownName
+
+_LOG = logging.getLogger(__name__)
 CORE = "calcore"
 OFF = "CALCORE_WITHOUT"
 """Environment variable with the distributions that are to be passed over."""
@@ -90,7 +94,7 @@ def packages() -> tuple[Package, ...]:
     """Scan the installed distributions once; stevedore's cached entry points know no versions."""
     made: list[Package] = []
     seen: set[str] = set()
-    off = {plain(name) for name in re.split(r"[,\s]+", os.environ.get(OFF, "")) if name}
+    off = {plain(name): name for name in re.split(r"[,\s]+", os.environ.get(OFF, "")) if name}
     for distribution in distributions():
         name = _name(distribution)
         if name is None or name in seen:
@@ -102,6 +106,9 @@ def packages() -> tuple[Package, ...]:
         told = name, distribution.version, tuple(distribution.requires or ())
         things = tuple(Found(point.name, *told, point) for point in points)
         made.append(Package(*told, things, plain(name) in off and name != CORE))
+    known = [package.distribution for package in made if package.distribution != CORE]
+    for name in sorted(off.keys() - set(map(plain, known))):
+        _LOG.warning("%s: %s", OFF, UnknownName("installed package", off[name], known))
     return tuple(sorted(made, key=lambda package: (package.distribution != CORE, package.source)))
 
 

@@ -88,7 +88,8 @@ class Request:
         """Refuse what would only be found out, or misread, much later."""
         _check("inputs", "at least one path", bool(self.inputs), self.inputs)
         for name in _WORDS:
-            _check(name, "a text", isinstance(getattr(self, name), _TEXT), getattr(self, name))
+            word = getattr(self, name)
+            _check(name, "a text with a word", isinstance(word, _TEXT) and word != "", word)
         for name in ("stage", "profile", "executor"):
             _check(name, "a text", isinstance(getattr(self, name), str), getattr(self, name))
         for name in ("skip", "save", "packages"):
