@@ -81,6 +81,13 @@ def test_what_a_step_must_not_do_is_found(written, body, respect):
     assert (found[respect].good is False) if respect else (found == {})
 
 
+def test_memory_that_a_kernel_takes_for_itself_counts(written):
+    kernel = "import numba\n\n\n@numba.njit\ndef take(size):\n    return np.ones(size).sum()\n"
+    text = STEP.replace("KEPT = []", kernel)
+    found = amiss(written(f"take(40 * ramp.data.size); {ADD}", text))
+    assert found.keys() == {"memory"}
+
+
 def test_undocumented_parts_are_found(written):
     text = STEP.replace(', Doc("What is added.")', "").replace("Add a level to all samples.", "Add")
     assert amiss(written(text=text))["documentation"].words == (

@@ -212,7 +212,10 @@ def _same_each_time(case: Case) -> None:
 
 
 def _memory(case: Case) -> tuple[int, int]:
-    """Return the most memory that a step takes beyond its inputs, and that of its inputs [byte]."""
+    """Return the most memory that a step takes beyond its inputs, and that of its inputs [byte].
+
+    Arrays of kernels count: numba takes their memory from Python.
+    """
     records = case.flow.members if hasattr(case.flow, "members") else (case.flow,)
     size = sum(
         np.asarray(plane).nbytes
