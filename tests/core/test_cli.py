@@ -340,7 +340,7 @@ def test_figures_outside_their_limits_are_shown(console):
     assert "saturated" not in text
 
 
-def product(name, value=5.0, error=""):
+def product(name, value=5.0, error="", status=0):
     slot = SlotPlan(
         "jump", "acme.jump", "acme 1.0",
         {"rejection_threshold": Value(value, "the command line", "Limit.", "sigma", "0…")},
@@ -349,7 +349,7 @@ def product(name, value=5.0, error=""):
     skipped = SlotPlan("ipc", "ipc", "calcore 0.1", skip="no reference file")
     return ProductPlan(
         name, "detector1", "X", "X_IMAGE", (Path(f"/in/{name}_uncal.fits"),),
-        (Path(f"/out/{name}_rate.fits"),), (slot, skipped), ("a note",), error,
+        (Path(f"/out/{name}_rate.fits"),), (slot, skipped), ("a note",), error, status,
     )  # fmt: skip
 
 
@@ -372,10 +372,13 @@ def test_a_plan_says_what_why_and_from_whom(ask, runner):
     assert "Limit. 0…" in ask("plan", "-v").stdout
 
 
-def test_a_plan_that_cannot_be_is_an_error(ask, runner):
-    runner("plan", (product("a", error="there is no dark"),))
+@pytest.mark.parametrize(("statuses", "status"), [((1, 2), 1), ((2, 64), 2), ((64, 0), 64)])
+def test_a_plan_that_cannot_be_ends_as_the_run_would(ask, runner, statuses, status):
+    plans = [product("a", error=f"there is no dark for {one}", status=one) for one in statuses]
+    runner("plan", tuple(plans))
     shown = ask("plan")
-    assert (shown.exit_code, shown.stderr) == (1, "calcore: a: there is no dark\n")
+    assert shown.exit_code == status
+    assert shown.stderr.splitlines()[0] == f"calcore: a: there is no dark for {statuses[0]}"
 
 
 def test_references_are_listed_once(ask, runner):

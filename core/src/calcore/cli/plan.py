@@ -31,8 +31,10 @@ def plan(inputs: tuple[Path, ...], **options: Any) -> None:
 
 
 def stop_if_wrong(plans: Any) -> None:
-    """End with exit status 1 if a product cannot be made; each reason is one sentence."""
+    """End with a run's exit status if a product cannot be made; each reason is one sentence."""
+    from calcore.run.outcome import gravest
+
     wrong = [product for product in plans if product.error]
     say_failed((product.name, product.error) for product in wrong)
     if wrong:
-        raise click.exceptions.Exit(1)
+        raise click.exceptions.Exit(gravest(product.exit_status for product in wrong))

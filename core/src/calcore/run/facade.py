@@ -91,7 +91,8 @@ def plan(inputs: Inputs = ".", **wishes: Any) -> tuple[ProductPlan, ...]:
     plans = [plan_of(job, request) for job in prepared.jobs]
     plans = [replace(made, notes=(*made.notes, *prepared.notes)) for made in plans]
     for path, problem in found.problems:
-        plans.append(ProductPlan(path.name, "", "", "", (path,), (), error=str(problem)))
+        nothing = ProductPlan(path.name, "", "", "", (path,), (), error=str(problem))
+        plans.append(replace(nothing, exit_status=problem.exit_status))
     return tuple(plans)
 
 

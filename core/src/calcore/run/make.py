@@ -120,7 +120,7 @@ def plan_of(job: Job, request: Request, only: str | None = None) -> ProductPlan:
     slots: tuple[Any, ...] = ()
     to: tuple[Path, ...] = ()
     notes: tuple[str, ...] = ()
-    error = ""
+    error, exit_status = "", 0
     try:
         shop = prepare(job, request, only)
         if not job.states:
@@ -129,7 +129,7 @@ def plan_of(job: Job, request: Request, only: str | None = None) -> ProductPlan:
         slots = tuple(describe(built, job.meta) for built in shop.slots)
         notes = (*shop.pipeline.notes, *(note for built in shop.slots for note in built.notes))
     except CalcoreError as problem:
-        error = str(problem)
+        error, exit_status = str(problem), exit_status_of(problem)
     return ProductPlan(
         name=job.name,
         pipeline=job.pipeline,
@@ -140,6 +140,7 @@ def plan_of(job: Job, request: Request, only: str | None = None) -> ProductPlan:
         slots=slots,
         notes=notes,
         error=error,
+        exit_status=exit_status,
     )
 
 

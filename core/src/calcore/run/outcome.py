@@ -1,6 +1,6 @@
 """What a run says of itself: plans before it, outcomes after it, progress in between."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
@@ -57,7 +57,10 @@ class SlotPlan:
 
 @dataclass(frozen=True)
 class ProductPlan:
-    """What will be done for one product: association product times pipeline."""
+    """What will be done for one product: association product times pipeline.
+
+    `error` says why it cannot be made, and `exit_status` how a run would end for that.
+    """
 
     name: str
     pipeline: str
@@ -68,6 +71,7 @@ class ProductPlan:
     slots: tuple[SlotPlan, ...] = ()
     notes: tuple[str, ...] = ()
     error: str = ""
+    exit_status: int = 0
 
 
 @dataclass(frozen=True)
@@ -148,6 +152,12 @@ class Outcome:
     account: Mapping[str, Any] = field(default_factory=dict)
 
 
+def gravest(statuses: Iterable[int]) -> int:
+    """Return the exit status of a command that had to do with products of these."""
+    there = set(statuses)
+    return next((status for status in (1, 2, 64) if status in there), 0)
+
+
 @dataclass(frozen=True)
 class RunResult:
     """How a run ended: `products` in the order they were made, and the manifest that tells more.
@@ -163,11 +173,7 @@ class RunResult:
     @property
     def exit_status(self) -> int:
         """0 if all was done; else that of the gravest failure."""
-        statuses = {outcome.exit_status for outcome in self.products}
-        for status in (1, 2, 64):
-            if status in statuses:
-                return status
-        return 0
+        return gravest(outcome.exit_status for outcome in self.products)
 
 
 class Progress(Protocol):
