@@ -169,7 +169,7 @@ def test_an_exposure_must_say_when_it_began(detector_ramp):
 
 def test_its_description_says_that_it_has_state():
     shown = CliRunner().invoke(commands, ["steps", "persistence"]).output
-    assert "goes on from the previous exposure of the detector (Windows); state and" in shown
+    assert "goes on from the previous exposure of the detector; state and" in shown
     assert "persistence_time = None [s]  float or None, 1 to 1e+08" in shown
 
 

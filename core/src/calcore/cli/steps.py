@@ -88,7 +88,7 @@ def describe(name: str, step: Any, found: Any) -> list[str]:
         lines.append(f"  reference {wish.kind.type} ({needed})")
     if diet.state is not None:
         lines.append(
-            f"  goes on from the previous exposure of the detector ({diet.state[1].__name__}); "
+            "  goes on from the previous exposure of the detector; "
             "state and save_state name files to begin with, and to add to"
         )
     lines += [f"  follows {work}" for work in step.cites]

@@ -5,6 +5,7 @@ pixels. Values are those of a near-infrared detector, roughly.
 """
 
 from collections.abc import Callable, Mapping
+from dataclasses import MISSING, fields
 from typing import Any, get_type_hints
 
 import numpy as np
@@ -219,12 +220,14 @@ def a_reference(kind: type[Reference], flow: Any = None, **planes: Any) -> Any:
         planes[name] = value
     if kind.type in _MADE:
         planes = {**_MADE[kind.type](rows, columns), **planes}
-    try:
-        return kind(meta=Meta({"filename": f"{kind.type}.fits"}), **planes)
-    except TypeError as error:
+    needed = [f.name for f in fields(kind) if f.default is f.default_factory is MISSING and f.init]
+    lacks = [name for name in needed if name not in {"meta", *planes}]
+    if lacks:
         raise ValueError(
-            f"{kind.__name__} cannot be made up: {error}; give these fields"
-        ) from error
+            f"a reference of type {kind.type} cannot be made up: it needs {' and '.join(lacks)}; "
+            f"give that to a_reference({kind.__name__}, …)"
+        )
+    return kind(meta=Meta({"filename": f"{kind.type}.fits"}), **planes)
 
 
 def _distortion(rows: int, columns: int) -> dict[str, Any]:
