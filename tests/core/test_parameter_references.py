@@ -104,6 +104,15 @@ def test_the_user_s_file_takes_the_place_of_crds_s(find, folder):
     assert settings["rejection_threshold"].origin == "own.asdf"
 
 
+def test_a_value_of_crds_that_cannot_be_is_not_the_user_s_fault(find, folder):
+    bad = folder / "bad.asdf"
+    asdf.AsdfFile({"parameters": {"skip": "no"}}).write_to(bad)
+    with pytest.raises(
+        ReferenceInvalid, match=r"jump.skip must be true or false, not 'no' \(given"
+    ):
+        with_parameter_references(pipeline(), META, {"pars-jumpstep": (bad, "CRDS")}, find)
+
+
 def test_they_can_be_switched_off(find, monkeypatch):
     monkeypatch.setenv("STPIPE_DISABLE_CRDS_STEPPARS", "True")
     made = with_parameter_references(pipeline(), META, {}, find)

@@ -1,6 +1,7 @@
 """Files of steps, requirements of packages, and hooks that fail."""
 
 import logging
+from types import SimpleNamespace
 
 import pytest
 
@@ -9,7 +10,7 @@ from calcore.errors import BadPipeline, PluginBroken, UnknownName, UsageError
 from calcore.model import Meta, Ramp
 from calcore.registry import discovery, installed, local
 from calcore.registry.manager import manager, named
-from calcore.registry.questions import References
+from calcore.registry.questions import References, build_pipeline
 from calcore.registry.steps import step_class
 from calcore.step import Step
 
@@ -253,3 +254,20 @@ def test_a_package_that_is_to_be_passed_over_and_is_not_there_is_told(monkeypatc
     assert said == (
         "CALCORE_WITHOUT: There is no installed package 'calcore-mirri'. Did you mean 'calcore-miri'?"
     )
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("slot", "calcore-x 1.0 cannot be used: calcore-x detector1 is not TOML"),
+        ('extends = "detector1"\nset.jmp.skip = true', r"There is no slot .* Did you mean 'jump'"),
+        ('extends = "detector1"\nset.jump.skip = 1', "jump.skip must be true or false, not 1"),
+    ],
+)
+def test_a_package_s_pipeline_that_cannot_be_is_its_fault(tmp_path, text, sentence):
+    (tmp_path / "detector1.toml").write_text(text)
+    broken = SimpleNamespace(
+        file=lambda *parts: tmp_path / parts[-1], distribution="calcore-x", version="1.0"
+    )
+    with pytest.raises(PluginBroken, match=sentence):
+        build_pipeline("detector1", broken, Meta({}), manager(), "default", "X_IMAGE")

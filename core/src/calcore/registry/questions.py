@@ -1,6 +1,7 @@
 """Core's questions, asked: references with who answered, pipelines with everybody's edits."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from importlib.resources.abc import Traversable
 from typing import Any
 
@@ -8,7 +9,7 @@ import numpy as np
 import pluggy
 
 from calcore import pipeline as pipelines
-from calcore.errors import PluginBroken, UnknownName
+from calcore.errors import BadParameter, BadPipeline, PluginBroken, UnknownName
 from calcore.instrument import Instrument
 from calcore.model.meta import Meta
 from calcore.model.reference import Reference, SceneMask, reference_types
@@ -97,6 +98,8 @@ def build_pipeline(
     ------
     UnknownName
         There is no pipeline, or no profile, of this name.
+    PluginBroken
+        What the instrument's package says of the pipeline contradicts itself, or core.
     """
     name = ALIASES.get(name, name)
     base = _definition(name)
@@ -104,17 +107,29 @@ def build_pipeline(
     own = instrument.file("pipelines", f"{name}.toml")
     if own.is_file():
         origin = f"{instrument.distribution} {name}"
-        layer = pipelines.parse(own.read_text(encoding="utf-8"), origin)
+        with _blamed(instrument):
+            layer = pipelines.parse(own.read_text(encoding="utf-8"), origin)
         if layer.extends is not None:  # else it is the pipeline itself, which only they have
             layers.append(layer)
     known = pipelines.profiles([base, *layers]) | {"reference"}
     if profile not in known:
         raise UnknownName("profile", profile, known)
-    made = pipelines.build(base, layers, exposure_type=exposure_type, profile=profile)
+    with _blamed(instrument):
+        made = pipelines.build(base, layers, exposure_type=exposure_type, profile=profile)
     owners: dict[str, str] = {}
     for plugin, content in _edits(manager, name, meta):
         made = pipelines.edited(made, content, plugin, owners)
     return made
+
+
+@contextmanager
+def _blamed(instrument: Instrument) -> Iterator[None]:
+    """What is wrong with a pipeline file is the package's fault, not the user's."""
+    try:
+        yield
+    except (BadParameter, BadPipeline, UnknownName) as error:
+        source = f"{instrument.distribution} {instrument.version}"
+        raise PluginBroken(f"{source} cannot be used: {error}") from error
 
 
 def stage_of(name: str) -> str:

@@ -49,16 +49,19 @@ def ready(
     _check_edits(file)
     pipelines: dict[str, Pipeline] = {}
     given = references_of(request, file)
+    several = len({job.instrument for job in jobs}) > 1
     for job in jobs:
         if job.error is not None:
             continue
         try:
             pipelines[job.key] = choose_pipeline(job, request, only).pipeline
-        except UsageError:
+            _check_settings(pipelines[job.key], file)
+        except UsageError as error:
+            if several:
+                raise UsageError(f"{job.instrument}: {error}") from error
             raise
         except CalcoreError:
             continue  # of this job alone
-        _check_settings(pipelines[job.key], file)
         given |= _overrides(pipelines[job.key])
     check_types(references_of(request, file))
     _check_references(given)

@@ -6,7 +6,14 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from calcore.errors import BadPipeline, FileProblem, ReferenceInvalid, UnknownName, UsageError
+from calcore.errors import (
+    BadParameter,
+    BadPipeline,
+    FileProblem,
+    ReferenceInvalid,
+    UnknownName,
+    UsageError,
+)
 from calcore.model import Meta
 from calcore.pipeline import Pipeline, edited, with_settings
 from calcore.references.parameters import (
@@ -158,14 +165,25 @@ def references_of(request: Request, file: UserFile) -> dict[str, tuple[Any, str]
 def with_parameter_references(
     pipeline: Pipeline, meta: Meta, overrides: Mapping[str, tuple[Any, str]], find: Finder
 ) -> Pipeline:
-    """Return a pipeline with the settings that CRDS hands out for the exposure (``pars-*``)."""
+    """Return a pipeline with the settings that CRDS hands out for the exposure (``pars-*``).
+
+    Raises
+    ------
+    FileInvalid, ReferenceInvalid
+        A file is no parameter file, or has a value that cannot be.
+    ReferenceMissing
+        One that the user named is not there.
+    """
     if switched_off():
         note = f"parameter references are switched off by {SWITCH}"
         return replace(pipeline, notes=(*pipeline.notes, note))
     slots = [slot.name for slot in pipeline.slots]
     layers, notes = parameter_references(pipeline.name, slots, meta, overrides, find)
     for origin, settings in layers:
-        pipeline = with_settings(pipeline, settings, origin, given=False)
+        try:
+            pipeline = with_settings(pipeline, settings, origin, given=False)
+        except (BadParameter, BadPipeline) as error:  # not for the user to mend
+            raise ReferenceInvalid(str(error)) from error
     return replace(pipeline, notes=(*pipeline.notes, *notes))
 
 
