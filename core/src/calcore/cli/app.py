@@ -22,6 +22,7 @@ COMMANDS = {
     "plan": ("calcore.cli.plan:plan", "Show what run would do, and why."),
     "step": ("calcore.cli.run:step", "Do one step on a file."),
     "simulate": ("calcore.cli.simulate:simulate", "Make raw exposures of a sky that is known."),
+    "associate": ("calcore.cli.associate:associate", "Make associations of images."),
     "report": ("calcore.cli.report:report", "Write a page of HTML about a run."),
     "info": ("calcore.cli.info:info", "Show what a file holds and how it was made."),
     "diff": ("calcore.cli.diff:diff", "Tell in what two products, or two runs, differ."),
