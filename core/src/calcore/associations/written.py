@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from calcore import __version__
 from calcore.associations.imaging import Made
 from calcore.errors import OutputProblem
 from calcore.io import write_text
@@ -22,11 +21,11 @@ class Written:
     new: bool
 
 
-def content_of(made: Made, folder: Path) -> dict[str, Any]:
+def content_of(made: Made, folder: Path, program: str) -> dict[str, Any]:
     """Return what the file of an association in a folder holds.
 
     Members are named as the reference pipeline does, without folder, unless their exposures are in
-    another one: then by the way from there.
+    another one: then by the way from there. `program` is what made it, with its version.
     """
     members = []
     for member, own in zip(made.product.members, made.exposures, strict=True):
@@ -43,7 +42,7 @@ def content_of(made: Made, folder: Path) -> dict[str, Any]:
         "asn_type": made.type,
         "asn_rule": made.rule,
         "version_id": None,
-        "code_version": f"calcore {__version__}",
+        "code_version": program,
         "degraded_status": "No known degraded exposures in association.",
         "program": made.program,
         "constraints": "No constraints",
@@ -55,7 +54,12 @@ def content_of(made: Made, folder: Path) -> dict[str, Any]:
 
 
 def write(
-    associations: Iterable[Made], folder: Path, *, replace: bool = False, dry: bool = False
+    associations: Iterable[Made],
+    folder: Path,
+    program: str,
+    *,
+    replace: bool = False,
+    dry: bool = False,
 ) -> list[Written]:
     """Write each association to its file; those that are there already with the same products are kept.
 
@@ -65,6 +69,8 @@ def write(
         What to write.
     folder
         Where to; it is made if need be.
+    program
+        What makes them, with its version.
     replace
         Replace files that hold other products.
     dry
@@ -78,7 +84,7 @@ def write(
     """
     texts = []
     for made in associations:
-        content = content_of(made, folder)
+        content = content_of(made, folder, program)
         path = folder / made.file
         same = _products(path) == content["products"]
         if os.path.lexists(path) and not (same or replace or dry):

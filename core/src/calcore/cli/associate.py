@@ -63,6 +63,7 @@ def associate(inputs: tuple[Path, ...], **options: Any) -> None:
     modules go together. Exposures whose header says that they are of the background (BKGDTARG) are
     members of those they are like.
     """
+    from calcore import __version__
     from calcore.associations.imaging import group
     from calcore.associations.written import write
     from calcore.cli.options import say_failed
@@ -77,7 +78,13 @@ def associate(inputs: tuple[Path, ...], **options: Any) -> None:
         name=_checked(options["product_name"]),
     )
     folder = options["output"] or (exposures[0].folder if exposures else Path())
-    written = write(grouping.made, folder, replace=options["force"], dry=options["dry_run"])
+    written = write(
+        grouping.made,
+        folder,
+        f"calcore {__version__}",
+        replace=options["force"],
+        dry=options["dry_run"],
+    )
     if not options["quiet"]:
         for line in _lines(written, dry=options["dry_run"], verbose=options["verbose"]):
             click.echo(line)
