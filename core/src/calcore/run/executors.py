@@ -13,7 +13,7 @@ import signal
 import sys
 import threading
 from collections import Counter, deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
@@ -49,7 +49,7 @@ class Task(Protocol):
 
 
 T = TypeVar("T", bound=Task)
-Ended = Iterator[tuple[T, R | WorkerDied]]
+Ended = Generator[tuple[T, R | WorkerDied], None, None]
 Executor = Callable[[Sequence[T], Callable[[T], R], int], Ended[T, R]]
 """May have more arguments: `begun`, and `scheduler`, the address of one."""
 
