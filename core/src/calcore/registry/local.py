@@ -12,6 +12,7 @@ from functools import cache
 from importlib.metadata import EntryPoint
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
+from shlex import quote
 from types import ModuleType
 
 from calcore.errors import PluginBroken, UsageError
@@ -79,7 +80,9 @@ def add(place: Path) -> tuple[str, ...]:
     paths = _files(place)
     if not paths:
         source = (place / "pyproject.toml").is_file()
-        remedy = f"; it holds a package's source: pip install -e {place}" if source else ""
+        remedy = (
+            f"; it holds a package's source: pip install -e {quote(str(place))}" if source else ""
+        )
         raise UsageError(f"{place} is no file of steps, nor a folder with such files{remedy}")
     return tuple(_add(path.resolve()) for path in paths)
 
