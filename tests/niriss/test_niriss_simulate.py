@@ -1,5 +1,6 @@
 """Simulated NIRISS exposures: frame times, wheels, zero frames, 1/f noise along y."""
 
+import json
 from dataclasses import replace
 
 import numpy as np
@@ -52,14 +53,18 @@ def test_sub_arrays_over_all_rows_are_read_by_four_outputs():
 
 
 @pytest.mark.parametrize(
-    ("filters", "found"),
-    [(["F150W"], ("CLEAR", "F150W")), (["F380M"], ("F380M", "CLEARP"))],
+    ("filters", "found", "elements"),
+    [
+        (["F150W"], ("CLEAR", "F150W"), "clear-f150w"),
+        (["F380M"], ("F380M", "CLEARP"), "clearp-f380m"),
+    ],
 )
-def test_both_wheels_are_in_the_header(tmp_path, filters, found):
+def test_both_wheels_are_in_the_header_and_the_name(tmp_path, filters, found, elements):
     made = simulate(SIMULATION, tmp_path, replace(SMALL, filters=filters))
     header = fits.getheader(made.raw[0])
     assert (header["FILTER"], header["PUPIL"]) == found
-    assert made.associations == ()
+    (product,) = json.loads(made.associations[0].read_text())["products"]
+    assert product["name"] == f"jw01234-o001_t001_niriss_{elements}-sub128"
 
 
 def test_averaged_groups_come_with_a_zero_frame(tmp_path):

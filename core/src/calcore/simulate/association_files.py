@@ -26,11 +26,8 @@ def write_association(folder: Path, exposures: Sequence[ExposureFacts], when: st
     """
     visit, first = exposures[0].visit, exposures[0].geometry
     program, candidate = f"{visit.program:05d}", f"o{visit.observation:03d}"
-    elements = first.filter.name.lower()
-    if first.filter.pupil and first.filter.pupil != "CLEAR":
-        elements = f"{first.filter.pupil.lower()}-{elements}"
-    elif first.filter.pupil:
-        elements = f"clear-{elements}"
+    wheels = {first.filter.header_value, first.filter.pupil} - {""}
+    elements = "-".join(sorted(wheels)).lower() or "clear"
     name = f"jw{program}-{candidate}_t001_{visit.instrument.lower()}_{elements}"
     if first.subarray.name != "FULL":
         name += f"-{first.subarray.name.lower()}"

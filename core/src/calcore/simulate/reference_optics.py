@@ -5,8 +5,9 @@ solid angle included. A uniform sky is then uniform in calibrated images, and th
 the sum of its calibrated pixels times the relative area times the nominal solid angle.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -47,26 +48,30 @@ class OpticsSetup:
         Give the point-spread function of a filter, and the width of its detectors' pixels [arcsec].
     exact
         Filters whose point-spread function is worth its time; others are scaled by wavelength.
+    detectors
+        Names of all detectors of the instrument.
     """
 
     setup: Setup
     filters: Mapping[str, Filter]
+    detectors: Sequence[str]
     point_spread: Callable[[Filter], PointSpread]
     pixel_width: Callable[[Filter], float]
     exact: frozenset[str]
 
     def labels(self, chosen: Filter) -> list[list[str]]:
         """Return what the columns that select rows hold for a filter, row by row."""
+        columns = self.setup.table["columns"]
         subarrays = self.setup.table.get("subarrays", ["N/A"])
         if subarrays == "all":
             subarrays = list(self.setup.detector.subarrays)
-        if "subarray" not in self.setup.table["columns"]:
-            subarrays = ["N/A"]
-        values = {"filter": chosen.name, "pupil": chosen.pupil or "N/A"}
-        return [
-            [{**values, "subarray": name}[column] for column in self.setup.table["columns"]]
-            for name in subarrays
-        ]
+        choices = {
+            "filter": [chosen.header_value or "N/A"],
+            "pupil": [chosen.pupil or "N/A"],
+            "subarray": subarrays,
+            "detector": self.detectors,
+        }
+        return [list(values) for values in product(*(choices[column] for column in columns))]
 
     def kinds(self) -> list[tuple[str, str]]:
         """Return the types of these columns."""
@@ -214,7 +219,7 @@ def filteroffset(optics: OpticsSetup, path: Path) -> None:
     """Write the shifts of the image between filters [pixel]."""
     rows = [
         {
-            "filter": chosen.name,
+            "filter": chosen.header_value,
             "pupil": chosen.pupil or "N/A",
             "column_offset": chosen.column_offset,
             "row_offset": chosen.row_offset,
@@ -234,10 +239,11 @@ def abvegaoffset(optics: OpticsSetup, path: Path) -> None:
     columns: dict[str, list[str | float]] = {name: [] for name in optics.setup.table["columns"]}
     offsets: list[float] = []
     for chosen in optics.filters.values():
-        for name, value in zip(columns, optics.labels(chosen)[0], strict=True):
-            columns[name].append(value)
         vega_jy = 655.0 * (2.19 / chosen.pivot_micron) ** 2
-        offsets.append(2.5 * float(np.log10(3631.0 / vega_jy)))
+        for labels in optics.labels(chosen):
+            for name, value in zip(columns, labels, strict=True):
+                columns[name].append(value)
+            offsets.append(2.5 * float(np.log10(3631.0 / vega_jy)))
     table = Table({**columns, "abvega_offset": offsets})
     tree = {"abvega_offset": table}
     write_asdf(path, optics.setup, "abvegaoffset", "ABVegaOffsetModel", tree)

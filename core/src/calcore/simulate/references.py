@@ -58,10 +58,7 @@ def make_references(
         All files that the exposure needs, new or not.
     """
     paths = []
-    bands = {
-        entry.match[entry.parkey.index("FILTER")] for entry in cache.entries if entry.type == "flat"
-    }
-    exact = frozenset({*bands, setup.filter.name})
+    exact = frozenset({*_seen(instrument, cache), setup.filter.name})
     for type_, row in instrument.table["references"].items():
         kind = row["kind"]
         if kind == "parameters" and not operations:
@@ -99,6 +96,18 @@ def make_references(
     return paths
 
 
+def _seen(instrument: SimulatedInstrument, cache: ReferenceCache) -> set[str]:
+    """Return the filters that the cache has a flat field of."""
+    kept = [dict(zip(e.parkey, e.match, strict=True)) for e in cache.entries if e.type == "flat"]
+    return {
+        chosen.name
+        for chosen in instrument.filters.values()
+        for keys in kept
+        if keys.get("FILTER") == (chosen.header_value or None)
+        and keys.get("PUPIL", chosen.pupil) == chosen.pupil
+    }
+
+
 def _optics(instrument: SimulatedInstrument, setup: Setup, exact: frozenset[str]) -> OpticsSetup:
     """Return what a reference before the detector is made from.
 
@@ -119,6 +128,7 @@ def _optics(instrument: SimulatedInstrument, setup: Setup, exact: frozenset[str]
     return OpticsSetup(
         setup=setup,
         filters=instrument.filters,
+        detectors=list(instrument.table["detector"]),
         point_spread=spread,
         pixel_width=width,
         exact=exact,

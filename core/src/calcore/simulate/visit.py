@@ -275,7 +275,7 @@ class _Visit:
                 cache,
                 lambda type_: self.tell(f"{detector.name} {type_}"),
                 operations=options.operations,
-                optics=not self.mode.get("dispersed", False),
+                optics=self.mode.get("optics", not self.mode.get("dispersed", False)),
             )
         striped = self.striped(detector)
         cut = maps.cut(self._seen(detector).window)

@@ -144,6 +144,6 @@ def _sky(mosaic: Mosaic, x: F8, y: F8) -> SkyCoord:
 
 def _ab_minus_vega(reference: AbVegaOffset, meta: Meta) -> float:
     """Return the difference between magnitude systems; NaN if none is given for this filter."""
-    rows = matching_rows(reference.table, meta, LABELS)
+    rows = matching_rows(reference.table, meta, (*LABELS, "instrument.detector"))
     found = numbers(reference.table, "abvega_offset", rows, "abvegaoffset")
     return float(found[0]) if found.size else np.nan
