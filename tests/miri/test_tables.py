@@ -1,6 +1,8 @@
 """MIRI's tables say what core and the simulator ask of its detectors and exposure types."""
 
+import runpy
 from importlib.resources import files
+from pathlib import Path
 
 import pytest
 
@@ -10,6 +12,8 @@ from calcore.simulate.pointing import ARCSEC
 from calcore.simulate.tables import load_filters
 from calcore.testing import InstrumentContract
 from calcore_miri import INSTRUMENT
+
+slots = runpy.run_path(str(Path(__file__).parents[1] / "slots.py"))["slots"]
 
 
 class TestMIRI(InstrumentContract):
@@ -83,3 +87,36 @@ def test_filters_are_what_their_names_say():
         assert 0.1 < band.photmjsr < 50
         assert band.background_mjysr > 0
         assert band.channel in channels
+
+
+@pytest.mark.parametrize(
+    "exposure_type", ["MIR_TACQ", "MIR_TACONFIRM", "MIR_CORONCAL", "MIR_LYOT", "MIR_4QPM"]
+)
+def test_there_is_a_quick_look_at_images_of_the_sky_alone(exposure_type):
+    assert INSTRUMENT.pipeline_of(exposure(exposure_type=exposure_type), "2") == "image2"
+    steps = ["bkg_subtract", "assign_wcs", "flat_field", "photom"]
+    assert slots(INSTRUMENT, exposure_type, "image2") == steps
+    assert slots(INSTRUMENT, "MIR_IMAGE", "image2") == [*steps, "resample"]
+
+
+@pytest.mark.parametrize("exposure_type", ["MIR_TACQ", "MIR_TACONFIRM", "MIR_CORONCAL"])
+def test_there_is_no_mosaic_of_what_tells_of_the_observatory(exposure_type):
+    with pytest.raises(ModeNotSupported) as error:
+        INSTRUMENT.pipeline_of(exposure(exposure_type=exposure_type), "3")
+    words = f"{exposure_type} exposures end with stage 2; there is nothing to do at stage 3"
+    assert str(error.value) == words
+
+
+def test_pairs_for_wavefront_sensing_make_no_mosaic():
+    meta = exposure(**{"dither.primary_type": "WFSC"})
+    assert INSTRUMENT.pipeline_of(meta, "2") == "image2"
+    with pytest.raises(ModeNotSupported, match=r"pairs of images for wavefront sensing at stage 3 "
+                                               r"\(PATTTYPE is WFSC\)"):  # fmt: skip
+        INSTRUMENT.pipeline_of(meta, "3")
+
+
+def test_time_series_of_images_make_no_mosaic():
+    meta = exposure(**{"visit.tsovisit": True})
+    assert INSTRUMENT.pipeline_of(meta, "2") == "image2"
+    with pytest.raises(ModeNotSupported, match="time series of images at stage 3"):
+        INSTRUMENT.pipeline_of(meta, "3")

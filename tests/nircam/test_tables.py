@@ -1,6 +1,8 @@
 """NIRCam's tables say what core and the simulator ask of its detectors and exposure types."""
 
+import runpy
 from importlib.resources import files
+from pathlib import Path
 
 import pytest
 
@@ -10,6 +12,8 @@ from calcore.simulate.pointing import ARCSEC
 from calcore.simulate.tables import load_filters
 from calcore.testing import InstrumentContract
 from calcore_nircam import INSTRUMENT
+
+slots = runpy.run_path(str(Path(__file__).parents[1] / "slots.py"))["slots"]
 
 
 class TestNIRCam(InstrumentContract):
@@ -82,8 +86,8 @@ def test_detectors():
 
 
 def test_unsupported_mode_is_refused_with_its_name_and_the_version():
-    with pytest.raises(ModeNotSupported, match=r"calcore-nircam \d.*stage-2 .*NRC_CORON"):
-        INSTRUMENT.pipeline_of(exposure(exposure_type="NRC_CORON"), "2")
+    with pytest.raises(ModeNotSupported, match=r"calcore-nircam \d.*stage-2 .*NRC_WFSS"):
+        INSTRUMENT.pipeline_of(exposure(exposure_type="NRC_WFSS"), "2")
 
 
 @pytest.mark.parametrize(("stage", "name"), [("1", "detector1"), ("2", "image2"), ("3", "image3")])
@@ -125,3 +129,29 @@ def test_filters_are_what_their_names_say():
         assert 0.1 < band.photmjsr < 50
         assert band.background_mjysr > 0
         assert band.channel in channels
+
+
+@pytest.mark.parametrize(
+    "exposure_type", ["NRC_TACQ", "NRC_TACONFIRM", "NRC_FOCUS", "NRC_CORON", "NRC_TSIMAGE"]
+)
+def test_there_is_a_quick_look_at_images_of_the_sky_alone(exposure_type):
+    assert INSTRUMENT.pipeline_of(exposure(exposure_type=exposure_type), "2") == "image2"
+    steps = ["bkg_subtract", "assign_wcs", "flat_field", "photom"]
+    assert slots(INSTRUMENT, exposure_type, "image2") == steps
+    assert slots(INSTRUMENT, "NRC_IMAGE", "image2") == [*steps, "resample"]
+
+
+@pytest.mark.parametrize("exposure_type", ["NRC_TACQ", "NRC_TACONFIRM", "NRC_FOCUS"])
+def test_there_is_no_mosaic_of_what_tells_of_the_observatory(exposure_type):
+    with pytest.raises(ModeNotSupported) as error:
+        INSTRUMENT.pipeline_of(exposure(exposure_type=exposure_type), "3")
+    words = f"{exposure_type} exposures end with stage 2; there is nothing to do at stage 3"
+    assert str(error.value) == words
+
+
+def test_pairs_for_wavefront_sensing_make_no_mosaic():
+    meta = exposure(**{"dither.primary_type": "WFSC"})
+    assert INSTRUMENT.pipeline_of(meta, "2") == "image2"
+    with pytest.raises(ModeNotSupported, match=r"pairs of images for wavefront sensing at stage 3 "
+                                               r"\(PATTTYPE is WFSC\)"):  # fmt: skip
+        INSTRUMENT.pipeline_of(meta, "3")

@@ -133,6 +133,20 @@ def _can_make(exposure: Exposure, suffix: str, plan: Plan) -> bool:
     )
 
 
+def _rate(exposure: Exposure, plan: Plan) -> str:
+    """Return what stage 2 takes of an exposure: its mean rate, or that of each integration."""
+    assert exposure.meta is not None
+    instrument = plan.instruments[exposure.meta.instrument]
+    if isinstance(instrument, CalcoreError):
+        return "rate"
+    try:
+        meta = exposure.meta.with_facts(instrument.facts(exposure.meta))
+        apart = meta.is_time_series or meta.facts.exposure_type.data.get("integrations", False)
+    except CalcoreError:  # which the job will tell
+        return "rate"
+    return "rateints" if apart else "rate"
+
+
 def _folder(exposure: Exposure, plan: Plan) -> Path:
     return plan.output or next(iter(exposure.files.values())).parent
 
@@ -189,14 +203,16 @@ def _made_or_there(
     made: Graph, found: Inventory, exposure: Exposure, suffix: str, plan: Plan, level2: Level2
 ) -> tuple[Path, str | None]:
     """Return the path of a member's file, and the key of the job that makes it, if one must."""
-    stage = "1" if suffix == "rate" else "2"
+    rates = ("rate", "rateints")
+    stage = "1" if suffix in rates else "2"
     planned = f"{exposure.root}:{stage}" in made.jobs or (
         stage in plan.stages and "uncal" in exposure.files
     )
     if suffix in exposure.files and not planned:
         return exposure.files[suffix], None
-    if suffix == "rate" and "rateints" in exposure.files and "uncal" not in exposure.files:
-        return exposure.files["rateints"], None
+    there = [exposure.files[name] for name in rates if name in exposure.files]
+    if suffix in rates and there and "uncal" not in exposure.files:
+        return there[0], None
     job = (
         _stage1(made, exposure, plan)
         if stage == "1"
@@ -209,7 +225,7 @@ def _stage2(made: Graph, found: Inventory, exposure: Exposure, plan: Plan, level
     key = f"{exposure.root}:2"
     if key in made.jobs:
         return made.jobs[key]
-    path, need = _made_or_there(made, found, exposure, "rate", plan, level2)
+    path, need = _made_or_there(made, found, exposure, _rate(exposure, plan), plan, level2)
     members: dict[str, tuple[Path, ...]] = {"science": (path,)}
     needs = {need} if need else set()
     association, product = level2.get(exposure.root, (None, Product("", ())))
@@ -222,7 +238,8 @@ def _stage2(made: Graph, found: Inventory, exposure: Exposure, plan: Plan, level
         except AssociationInvalid as error:
             more["error"] = error
             break
-        other_path, other_need = _made_or_there(made, found, other, "rate", plan, level2)
+        suffix = _rate(other, plan)
+        other_path, other_need = _made_or_there(made, found, other, suffix, plan, level2)
         members[member.role] = (*members.get(member.role, ()), other_path)
         needs |= {other_need} if other_need else set()
     return made.add(

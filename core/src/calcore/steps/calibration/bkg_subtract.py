@@ -1,15 +1,16 @@
 """Subtract the mean of exposures of the background."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from calcore.errors import StepSkipped
 from calcore.flags import DQ
 from calcore.kernels.background import clipped_mean
-from calcore.model import Image, Rate
+from calcore.model import Image, Meta, Rate, Reference
 from calcore.parameters import Doc, If, Range, Unit
 from calcore.step import Members, Step
 
@@ -55,6 +56,12 @@ class BkgSubtract(Step):
     save_combined_background: Annotated[
         bool, Doc("Also return the background that was subtracted.")
     ] = False
+
+    def check(self, meta: Meta, references: Mapping[str, Reference]) -> None:
+        """Leave out time series, whose background is measured in each image."""
+        del references
+        if meta.has_facts and meta.is_time_series:
+            raise StepSkipped("the background of a time series is left in it")
 
     def apply(
         self, image: Image, *, backgrounds: Annotated[tuple[Image, ...], Members("background")]

@@ -1,16 +1,17 @@
 """Combine exposures on one grid without distortion."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from calcore.errors import BadParameter
+from calcore.errors import BadParameter, StepSkipped
 from calcore.flags import interpret
 from calcore.kernels.combining import Sums
 from calcore.kernels.drizzling import Drop, Shape
-from calcore.model import Group, Image, Meta, Mosaic
+from calcore.model import Group, Image, Meta, Mosaic, Reference
 from calcore.model.combine import blend, by_exposure, header_table
 from calcore.model.mosaic import (
     WeightType,
@@ -20,7 +21,7 @@ from calcore.model.mosaic import (
     mosaic_grid,
     weights,
 )
-from calcore.parameters import Doc, Range, Unit
+from calcore.parameters import Doc, File, Range, Unit
 from calcore.step import Step
 from calcore.wcs.area import ARCSEC
 from calcore.wcs.mosaic import Grid, Layout, union_region
@@ -60,7 +61,9 @@ class Resample(Step):
     pixel_scale: Annotated[
         float | None, Range(1e-6), Unit("arcsec"), Doc("Size of output pixels.")
     ] = None
-    output_wcs: Annotated[str, Doc("ASDF file with the output gWCS under the key wcs.")] = ""
+    output_wcs: Annotated[str, File(), Doc("ASDF file with the output gWCS under the key wcs.")] = (
+        ""
+    )
     single: Annotated[Literal[False], Doc("One mosaic of all; not each on its own.")] = False
     blendheaders: Annotated[bool, Doc("Keep all headers as a table, and blend them.")] = True
     enable_ctx: Annotated[bool, Doc("Record which exposures contributed where.")] = True
@@ -82,9 +85,19 @@ class Resample(Step):
                 f"resample.fillval must be NAN, INDEF or a number, not {self.fillval!r}"
             ) from None
 
+    def check(self, meta: Meta, references: Mapping[str, Reference]) -> None:
+        """Leave out exposures that are not to be combined."""
+        del references
+        if meta.has_facts and meta.is_time_series:
+            raise StepSkipped("the images of a time series are not combined")
+        if meta.get("dither.primary_type") == "WFSC":
+            raise StepSkipped("images for wavefront sensing (PATTTYPE is WFSC) are not combined")
+
     def apply(self, group: Group[Image]) -> Mosaic:
         """Return the mosaic of all members."""
         members = group.members
+        if any(member.per_integration for member in members):
+            raise StepSkipped("there is an image for each integration, and they are not combined")
         layout = Layout(
             shape=self.output_shape, crpix=self.crpix, crval=self.crval,
             rotation_deg=self.rotation, scale_arcsec=self.pixel_scale,

@@ -12,7 +12,7 @@ from calcore.flags import interpret
 from calcore.kernels.sky import Clipping, Statistic, level, offsets
 from calcore.model import Group, Image
 from calcore.model.combine import by_exposure
-from calcore.parameters import Doc, Range, Unit
+from calcore.parameters import Doc, File, Range, Unit
 from calcore.step import Step
 from calcore.userfiles import read_levels
 from calcore.wcs.outline import outline, overlap
@@ -35,7 +35,9 @@ class SkyMatch(Step):
     match_down: Annotated[bool, Doc("Match to the lowest exposure rather than the highest.")] = True
     subtract: Annotated[bool, Doc("Subtract the level from the data.")] = False
     skylist: Annotated[
-        str | None, Doc("Text file for skymethod user: file name and level on each line.")
+        str | None,
+        File(),
+        Doc("Text file for skymethod user: file name and level on each line."),
     ] = None
     stepsize: Annotated[
         int | None, Range(1), Unit("pixel"), Doc("Spacing of outline points; None: corners.")
