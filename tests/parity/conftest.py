@@ -9,9 +9,11 @@ import hashlib
 import json
 import os
 import subprocess
+import sys
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +27,10 @@ from calcore.model.layout import Array, Node, Plane, TableExtension, fields_of
 ROOT = Path(__file__).parents[2]
 CACHE = ROOT / ".cache" / "parity"
 WORKER = Path(__file__).with_name("reference_pipeline.py")
+READY = Path(__file__).with_name("ready.py")
+OWN_BATCH = Path(__file__).with_name("own_batch.py")
+REFERENCE_BATCH = Path(__file__).with_name("reference_batch.py")
+REFERENCE_MODULES = ("jwst.pipeline", "jwst.step", "stdatamodels.jwst.datamodels")
 
 # Where the reference pipeline's models call things otherwise than we do.
 MODELS = {
@@ -77,6 +83,86 @@ class ReferenceFailed(Exception):
     """The reference pipeline raised an error."""
 
 
+# No server is asked for references; the crds package looks at some of this when it is imported.
+SERVERLESS = {
+    "CRDS_SERVER_URL": "https://crds-serverless-mode.stsci.edu", "CRDS_OBSERVATORY": "jwst",
+    "CRDS_READONLY_CACHE": "1", "CRDS_IGNORE_MAPPING_CHECKSUM": "1",
+    "STPIPE_DISABLE_CRDS_STEPPARS": "True",
+}  # fmt: skip
+
+
+@dataclass
+class Ready:
+    """An interpreter with its imports done, of which each program gets a copy; see ``ready.py``."""
+
+    modules: Sequence[str]
+    log: Path
+    process: subprocess.Popen[str] | None = field(default=None, repr=False)
+    asked: int = 0
+    ended: list[int] = field(default_factory=list)
+
+    def start(
+        self, python: Path, program: Path, *arguments: Path, log: Path, cache: Path | None = None
+    ) -> Callable[[], int]:
+        """Have a program done after those before it; return what waits for its exit status."""
+        if self.process is None:
+            environment = quiet_environment() | SERVERLESS
+            for name in ("CRDS_PATH", "CRDS_CONTEXT"):
+                environment.pop(name, None)
+            with self.log.open("a") as file:
+                self.process = subprocess.Popen(
+                    [python, READY, *self.modules], stdin=subprocess.PIPE,
+                    stdout=subprocess.PIPE, text=True, stderr=file, env=environment,
+                )  # fmt: skip
+        job = {
+            "program": str(program), "arguments": [str(word) for word in arguments],
+            "environment": {"CRDS_PATH": str(cache)} if cache else {}, "log": str(log),
+        }  # fmt: skip
+        assert self.process.stdin is not None
+        self.process.stdin.write(json.dumps(job) + "\n")
+        self.process.stdin.flush()
+        number, self.asked = self.asked, self.asked + 1
+        return lambda: self.status(number)
+
+    def status(self, number: int) -> int:
+        """Wait for the end of a program."""
+        assert self.process is not None
+        assert self.process.stdout is not None
+        while len(self.ended) <= number:
+            line = self.process.stdout.readline()
+            assert line, self.log.read_text()[-4000:]
+            self.ended.append(int(line))
+        return self.ended[number]
+
+    def close(self) -> None:
+        """Let it end."""
+        if self.process is not None and self.process.stdin is not None:
+            self.process.stdin.close()
+            self.process.wait(timeout=30)
+            if self.process.stdout is not None:
+                self.process.stdout.close()
+
+
+@dataclass
+class Batch:
+    """Jobs that a program does, one after the other; what it prints goes to a file beside them."""
+
+    jobs: Path
+    wait: Callable[[], int]
+
+    @classmethod
+    def start(cls, ready: Ready, python: Path, program: Path, jobs: Path, cache: Path) -> "Batch":
+        log = jobs.with_suffix(".log")
+        log.unlink(missing_ok=True)
+        return cls(jobs, ready.start(python, program, jobs, log=log, cache=cache))
+
+    def finish(self) -> None:
+        """Wait until they are done, and assert that none failed."""
+        assert self.wait() == 0, self.jobs.with_suffix(".log").read_text()[-4000:]
+        answers = json.loads(self.jobs.with_suffix(".answers.json").read_text())
+        assert not any(answers), answers
+
+
 @dataclass
 class ReferencePipeline:
     """Asks the reference pipeline; remembers its answers."""
@@ -84,6 +170,7 @@ class ReferencePipeline:
     python: Path | None
     log: Path
     compare: "Compare"
+    ready: Ready
     worker: subprocess.Popen[str] | None = field(default=None, repr=False)
 
     def step(
@@ -181,14 +268,13 @@ class ReferencePipeline:
         path: Path,
         output: Path,
         *,
-        environment: Mapping[str, str],
+        cache: Path,
         steps: Mapping[str, Mapping[str, Any]] | None = None,
         **parameters: Any,
-    ) -> dict[str, Any]:
-        """Run a whole pipeline on a file, in a process of its own.
+    ) -> list[Path]:
+        """Run a whole pipeline on a file with the references in a cache; return its products.
 
-        `environment` names the CRDS cache. Returns ``files`` (paths of the products), ``seconds``
-        and ``peak_bytes`` of the process. Products are not kept in the cache of answers.
+        They are not kept in the cache of answers.
         """
         _FIGURES[0].subject = name
         python = self.require()
@@ -197,13 +283,19 @@ class ReferencePipeline:
             "kind": "pipeline", "pipeline": name, "input": str(path), "output": str(output),
             "parameters": parameters, "steps": dict(steps or {}),
         }  # fmt: skip
-        with tempfile.TemporaryDirectory() as folder, self.log.open("a") as log:
+        with tempfile.TemporaryDirectory() as folder:
             write_job(Path(folder), job)
-            subprocess.run(
-                [python, WORKER, folder],
-                check=True, stdout=log, stderr=log, env={**quiet_environment(), **environment},
-            )  # fmt: skip
-            return self.read(Path(folder))
+            wait = self.ready.start(python, WORKER, Path(folder), log=self.log, cache=cache)
+            assert wait() == 0, self.log.read_text()[-4000:]
+            return [Path(file) for file in self.read(Path(folder))["files"]]
+
+    def batch(self, jobs: Path, cache: Path) -> Batch:
+        """Start jobs of ``reference_batch.py`` in the background."""
+        return Batch.start(self.ready, self.require(), REFERENCE_BATCH, jobs, cache)
+
+    def program(self, path: Path, *arguments: Path, log: Path) -> int:
+        """Run a program that needs no references; return its exit status."""
+        return self.ready.start(self.require(), path, *arguments, log=log)()
 
     def answer(self, job: dict[str, Any]) -> dict[str, Any]:
         """Return the answer to a job without keeping it."""
@@ -357,9 +449,27 @@ def write_job(folder: Path, job: dict[str, Any]) -> None:
 def reference_pipeline(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ReferencePipeline]:
     """The reference pipeline; the test is skipped if it is asked something new and is not there."""
     log = tmp_path_factory.mktemp("reference") / "worker.log"
-    pipeline = ReferencePipeline(interpreter(), log, Compare())
+    pipeline = ReferencePipeline(interpreter(), log, Compare(), Ready(REFERENCE_MODULES, log))
     yield pipeline
     pipeline.close()
+    pipeline.ready.close()
+
+
+@pytest.fixture(scope="session")
+def own_batch(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Batch]]:
+    """Return a function that starts jobs of ``own_batch.py``: ours, with references in a cache."""
+    points = entry_points(group="calcore.steps")
+    steps = sorted({p.module for p in points if p.module.startswith("calcore")})
+    ready = Ready(["calcore.run", *steps], tmp_path_factory.mktemp("own") / "own.log")
+
+    def start(jobs: Sequence[Mapping[str, Any]], folder: Path, cache: Path) -> Batch:
+        folder.mkdir(parents=True, exist_ok=True)
+        path = folder / "jobs.json"
+        path.write_text(json.dumps(list(jobs)))
+        return Batch.start(ready, Path(sys.executable), OWN_BATCH, path, cache)
+
+    yield start
+    ready.close()
 
 
 @dataclass

@@ -1,10 +1,6 @@
 """Dark exposures through both pipelines: files, plane by plane and keyword by keyword."""
 
-import os
-import subprocess
-import sys
 from importlib import import_module
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -29,7 +25,7 @@ STORED = {"BITPIX", "EXTVER", "BSCALE", "BZERO"}
 
 @pytest.mark.parametrize("instrument", CASES)
 def test_same_raw_exposure_gives_the_same_dark(
-    reference_pipeline, compare, figures, tmp_path, instrument
+    reference_pipeline, own_batch, compare, figures, tmp_path, instrument
 ):
     reference_pipeline.require()
     exposure_type, options = CASES[instrument]
@@ -41,28 +37,12 @@ def test_same_raw_exposure_gives_the_same_dark(
     )
     raw = next((tmp_path / "raw").glob("*_uncal.fits"))
     fits.setval(raw, "EXP_TYPE", value=exposure_type)
-    crds = {
-        "CRDS_PATH": str(tmp_path / "raw" / "crds_cache"),
-        "CRDS_SERVER_URL": "https://crds-serverless-mode.stsci.edu",
-        "CRDS_OBSERVATORY": "jwst",
-        "CRDS_READONLY_CACHE": "1",
-        "CRDS_IGNORE_MAPPING_CHECKSUM": "1",
-    }
-    quiet = {**crds, "STPIPE_DISABLE_CRDS_STEPPARS": "True"}
-    answer = reference_pipeline.pipeline(
-        "DarkPipeline", raw, tmp_path / "theirs", environment=quiet
-    )
-    # A process of its own: the crds package remembers the first cache that it has seen.
-    command = Path(sys.executable).with_name("calcore")
-    words = ["--pipeline", "calwebb_dark", "--profile", "reference", "-q"]
-    environment = {name: value for name, value in os.environ.items() if name != "CRDS_CONTEXT"}
-    subprocess.run(
-        [command, "run", raw, "-o", tmp_path / "ours", *words],
-        check=True,
-        env={**environment, **crds},
-    )
+    cache = tmp_path / "raw" / "crds_cache"
+    (answer,) = reference_pipeline.pipeline("DarkPipeline", raw, tmp_path / "theirs", cache=cache)
+    job = {"inputs": str(raw), "output": str(tmp_path / "ours"), "pipeline": "calwebb_dark"}
+    own_batch([job], tmp_path / "ours", cache).finish()
     ours = next((tmp_path / "ours").glob("*_dark.fits"))
-    with fits.open(ours) as mine, fits.open(answer["files"][0]) as theirs:
+    with fits.open(ours) as mine, fits.open(answer) as theirs:
         assert {hdu.name for hdu in mine} == {hdu.name for hdu in theirs}
         for hdu in theirs:
             if hdu.name == "ASDF":

@@ -1,9 +1,5 @@
 """What each part of a ramp gave, and chi square: optional products against the reference pipeline's."""
 
-import os
-import subprocess
-import sys
-
 import numpy as np
 import pytest
 from astropy.io import fits
@@ -15,7 +11,7 @@ from calcore_nircam.simulate import SIMULATION
 
 @pytest.fixture(scope="module")
 def exposures(tmp_path_factory):
-    """Return folders of raw exposures of a crowded field, with the variables that tell CRDS."""
+    """Return folders of raw exposures of a crowded field, each with a cache of references."""
     found = []
     for pattern, groups in (("RAPID", 6), ("SHALLOW4", 4)):
         folder = tmp_path_factory.mktemp(pattern.lower())
@@ -28,36 +24,19 @@ def exposures(tmp_path_factory):
     return found
 
 
-def variables(folder):
-    return {
-        "CRDS_PATH": str(folder / "crds_cache"),
-        "CRDS_SERVER_URL": "https://crds-serverless-mode.stsci.edu",
-        "CRDS_OBSERVATORY": "jwst",
-        "CRDS_READONLY_CACHE": "1",
-        "STPIPE_DISABLE_CRDS_STEPPARS": "True",
-    }
-
-
-def products(reference_pipeline, folder, suffix, **settings):
+def products(reference_pipeline, own_batch, folder, suffix, **settings):
     """Return ours, theirs, and which integrations of pixels have a rate in theirs."""
     (raw,) = folder.glob("*_uncal.fits")
     which = f"{suffix}_{len(settings)}"
-    theirs = folder / f"theirs_{which}"
+    cache, theirs, ours = (folder / x for x in ("crds_cache", f"theirs_{which}", f"ours_{which}"))
     reference_pipeline.pipeline(
-        "Detector1Pipeline", raw, theirs, environment=variables(folder),
-        steps={"ramp_fit": settings},
-    )  # fmt: skip
-    ours = folder / f"ours_{which}"
-    command = [
-        sys.executable, "-m", "calcore.cli", "run", str(raw), "-o", str(ours), "--stage", "1",
-        "--profile", "reference", "-q",
-    ]  # fmt: skip
-    for name, value in settings.items():
-        command += [
-            "--set",
-            f"ramp_fit.{name}={str(value).lower() if isinstance(value, bool) else value}",
-        ]
-    subprocess.run(command, env={**os.environ, **variables(folder)}, check=True)
+        "Detector1Pipeline", raw, theirs, cache=cache, steps={"ramp_fit": settings}
+    )
+    job = {
+        "inputs": str(raw), "output": str(ours), "stage": "1",
+        "settings": {f"ramp_fit.{name}": value for name, value in settings.items()},
+    }  # fmt: skip
+    own_batch([job], ours, cache).finish()
     found = [planes(next(place.glob(f"*_{suffix}.fits"))) for place in (ours, theirs)]
     rated = np.isfinite(planes(next(theirs.glob("*_rateints.fits")))[1]["SCI"])
     return *found, rated
@@ -72,11 +51,11 @@ def planes(path):
 
 @pytest.mark.parametrize("suppress", [True, False])
 @pytest.mark.parametrize("number", [0, 1])
-def test_parts_of_ramps(reference_pipeline, exposures, number, suppress):
+def test_parts_of_ramps(reference_pipeline, own_batch, exposures, number, suppress):
     reference_pipeline.require()
     settings = {"save_opt": True} if suppress else {"save_opt": True, "suppress_one_group": False}
     (model, ours), (named, theirs), rated = products(
-        reference_pipeline, exposures[number], "fitopt", **settings
+        reference_pipeline, own_batch, exposures[number], "fitopt", **settings
     )
     assert model == named
     assert set(ours) == set(theirs)
@@ -90,11 +69,12 @@ def test_parts_of_ramps(reference_pipeline, exposures, number, suppress):
         )
 
 
-def test_chi_square(reference_pipeline, exposures):
+def test_chi_square(reference_pipeline, own_batch, exposures):
     reference_pipeline.require()
     (model, ours), (named, theirs), _ = products(
-        reference_pipeline, exposures[0], "likely_chisq", save_opt=True, algorithm="LIKELY"
-    )
+        reference_pipeline, own_batch, exposures[0], "likely_chisq",
+        save_opt=True, algorithm="LIKELY",
+    )  # fmt: skip
     assert model == named
     mine, other = ours["SCI"], theirs["SCI"]
     # Ramps of two differences are left alone by us; jwst looks for jumps in them.

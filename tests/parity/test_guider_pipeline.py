@@ -1,9 +1,6 @@
 """Guide-star exposures of every mode through both pipelines: files, plane by plane, card by card."""
 
-import os
 import runpy
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -18,22 +15,15 @@ OTHERWISE = {"", "COMMENT", "HISTORY", "DATE", "CAL_VER", "CAL_VCS", "CRDS_VER",
 
 
 @pytest.fixture(scope="module")
-def made(reference_pipeline, miri_visit, tmp_path_factory):
+def made(reference_pipeline, own_batch, miri_visit, tmp_path_factory):
     """Folders of products: theirs and ours."""
     reference_pipeline.require()
     folder = tmp_path_factory.mktemp("guider")
     flows = [FILES["ramp"](mode) for mode in FILES["SHAPES"]]
     given = FILES["references"](np.random.default_rng(3))
     raw, paths = FILES["write"](folder, flows, given)
-    crds = {
-        # Any cache will do, since every reference is given.
-        "CRDS_PATH": str(miri_visit.folder / "crds_cache"),
-        "CRDS_SERVER_URL": "https://crds-serverless-mode.stsci.edu",
-        "CRDS_OBSERVATORY": "jwst",
-        "CRDS_READONLY_CACHE": "1",
-        "CRDS_IGNORE_MAPPING_CHECKSUM": "1",
-        "STPIPE_DISABLE_CRDS_STEPPARS": "True",
-    }
+    # Any cache will do, since every reference is given.
+    cache = miri_visit.folder / "crds_cache"
     for mode, path in raw.items():
         steps = {name: {} for name in STEPS.values()}
         for kind, name in STEPS.items():
@@ -42,13 +32,13 @@ def made(reference_pipeline, miri_visit, tmp_path_factory):
         if mode == "FGS_ID-STACK":
             steps["dq_init"] = {"skip": True}  # else it raises an error: no mask covers the strips
         reference_pipeline.pipeline(
-            "GuiderPipeline", path, folder / "theirs", environment=crds, steps=steps
+            "GuiderPipeline", path, folder / "theirs", cache=cache, steps=steps
         )
-    command = [Path(sys.executable).with_name("calcore"), "run", *raw.values()]
-    words = ["-o", folder / "ours", "--profile", "reference", "-q"]
-    words += [word for kind, path in paths.items() for word in ("--ref", f"{kind}={path}")]
-    environment = {name: value for name, value in os.environ.items() if name != "CRDS_CONTEXT"}
-    subprocess.run([*command, *words], check=True, env={**environment, **crds})
+    job = {
+        "inputs": [str(path) for path in raw.values()], "output": str(folder / "ours"),
+        "references": {kind: str(path) for kind, path in paths.items()},
+    }  # fmt: skip
+    own_batch([job], folder / "ours", cache).finish()
     return folder
 
 

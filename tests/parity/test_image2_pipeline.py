@@ -1,10 +1,5 @@
 """The whole of stage 2 on a simulated exposure: files of both pipelines, header by header."""
 
-import os
-import subprocess
-import sys
-from pathlib import Path
-
 import numpy as np
 import pytest
 from astropy.io import fits
@@ -67,27 +62,21 @@ def differences(ours, theirs):
 
 
 @pytest.mark.parametrize("instrument", ["miri", "nircam"])
-def test_same_rate_gives_the_same_image(reference_pipeline, request, tmp_path, instrument):
+def test_same_rate_gives_the_same_image(
+    reference_pipeline, own_batch, request, tmp_path, instrument
+):
     reference_pipeline.require()
     visit = request.getfixturevalue(f"{instrument}_visit")
-    request.getfixturevalue(f"{instrument}_references")
-    rate = rate_of(visit.raw[0], tmp_path)
-    answer = reference_pipeline.pipeline(
-        "Image2Pipeline",
-        rate,
-        tmp_path / "theirs",
-        environment={
-            **{name: value for name, value in os.environ.items() if name.startswith("CRDS_")},
-            "CRDS_IGNORE_MAPPING_CHECKSUM": "1",
-            "STPIPE_DISABLE_CRDS_STEPPARS": "True",
-        },
-        steps={"resample": {"skip": True}},
+    rate, cache = rate_of(visit.raw[0], tmp_path), visit.folder / "crds_cache"
+    made = reference_pipeline.pipeline(
+        "Image2Pipeline", rate, tmp_path / "theirs", cache=cache, steps={"resample": {"skip": True}}
     )
-    theirs = next(Path(path) for path in answer["files"] if path.endswith("_cal.fits"))
-    # A process of its own: the crds package remembers the first cache that it has seen.
-    command = Path(sys.executable).with_name("calcore")
-    words = ["--stage", "2", "--profile", "reference", "--skip", "resample", "-q"]
-    subprocess.run([command, "run", rate, "-o", tmp_path / "ours", *words], check=True)
+    theirs = next(path for path in made if path.name.endswith("_cal.fits"))
+    job = {
+        "inputs": str(rate), "output": str(tmp_path / "ours"), "stage": "2",
+        "settings": {"resample.skip": True},
+    }  # fmt: skip
+    own_batch([job], tmp_path / "ours", cache).finish()
     ours = tmp_path / "ours" / theirs.name
     with fits.open(ours) as mine, fits.open(theirs) as reference:
         assert differences(mine, reference) == {}

@@ -5,9 +5,6 @@ The reference pipeline is given the files in the order of time, calcore in the o
 
 import hashlib
 import json
-import os
-import subprocess
-import sys
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -22,7 +19,6 @@ from calcore.simulate.sky_options import SkyOptions
 
 KEPT = Path(__file__).parents[2] / ".cache" / "parity"
 THEIRS = Path(__file__).with_name("reference_batch.py")
-OURS = Path(__file__).with_name("own_batch.py")
 BRIGHT = SkyOptions(
     stars=3000.0, galaxies=0.0, brightest=50.0, faintest=0.01, slope=0.02, grid=False
 )
@@ -47,19 +43,6 @@ CASES: dict[str, tuple[float, dict[str, Any]]] = {
 }  # fmt: skip
 
 
-def start(command: list[Any], cache: Path, folder: Path) -> None:
-    """Run a batch that finds its references in a cache; all its jobs must be done."""
-    environment = os.environ | {
-        "CRDS_PATH": str(cache), "CRDS_SERVER_URL": "https://crds-serverless-mode.stsci.edu",
-        "CRDS_OBSERVATORY": "jwst", "CRDS_READONLY_CACHE": "1", "CRDS_IGNORE_MAPPING_CHECKSUM": "1",
-        "STPIPE_DISABLE_CRDS_STEPPARS": "True", "OMP_NUM_THREADS": "1", "NUMBA_NUM_THREADS": "1",
-    }  # fmt: skip
-    done = subprocess.run(command, env=environment, capture_output=True, check=False)
-    assert done.returncode == 0, done.stderr[-4000:]
-    failed = [answer for answer in json.loads((folder / "jobs.answers.json").read_text()) if answer]
-    assert not failed, failed
-
-
 def theirs(reference_pipeline, files, cache, settings):
     """Return the folder of the reference pipeline's products and windows."""
     digest = hashlib.sha256(json.dumps(settings).encode() + THEIRS.read_bytes())
@@ -69,6 +52,7 @@ def theirs(reference_pipeline, files, cache, settings):
     kept = KEPT / f"persistence-{digest.hexdigest()[:32]}"
     if (kept / "done").exists():
         return kept
+    reference_pipeline.require()
     kept.mkdir(parents=True, exist_ok=True)
     windows = kept / "windows.asdf"
     windows.unlink(missing_ok=True)
@@ -81,13 +65,13 @@ def theirs(reference_pipeline, files, cache, settings):
              "steps": {"persistence": step}}
         )  # fmt: skip
     (kept / "jobs.json").write_text(json.dumps(jobs))
-    start([reference_pipeline.require(), THEIRS, kept / "jobs.json"], cache, kept)
+    reference_pipeline.batch(kept / "jobs.json", cache).finish()
     (kept / "done").touch()
     return kept
 
 
 @pytest.mark.parametrize("instrument", CASES)
-def test_rates_and_windows(reference_pipeline, tmp_path, instrument):
+def test_rates_and_windows(reference_pipeline, own_batch, tmp_path, instrument):
     threshold, options = CASES[instrument]
     tables = import_module(f"calcore_{instrument}.simulate").SIMULATION
     simulate(tables, tmp_path, VisitOptions(seed=7, truth=False, **options))
@@ -103,8 +87,7 @@ def test_rates_and_windows(reference_pipeline, tmp_path, instrument):
             **{f"persistence.{name}": value for name, value in settings.items()},
         },
     }  # fmt: skip
-    (tmp_path / "jobs.json").write_text(json.dumps([job]))
-    start([sys.executable, OURS, tmp_path / "jobs.json"], cache, tmp_path)
+    own_batch([job], tmp_path / "ours", cache).finish()
     flagged = 0
     for path in files:
         root = path.name.removesuffix("_uncal.fits")
