@@ -30,6 +30,8 @@ WORKERS ?= 2
 # Machine code of the tests lies beside the libraries it was made with: numba keeps one release's only.
 PYTEST_IN = $(ONE_THREAD) NUMBA_CACHE_DIR=$(CURDIR)/$(1)/kernels $(1)/bin/pytest -n $(WORKERS) --dist loadfile
 PYTEST := $(call PYTEST_IN,$(TEST_ENV))
+# Folders whose files take longest come first: short ones then fill what is left to a process.
+LONG_FIRST := --no-loadscope-reorder $(addprefix tests/,parity third_party truth fuzz miri nircam) tests
 PEER_PYTHON := CALCORE_JWST_PYTHON=$(CURDIR)/$(JWST_ENV)/bin/python
 
 # What leans on libraries: files, coordinates, catalogues, mosaics, pictures, commands, the simulator,
@@ -135,7 +137,7 @@ truth: $(TEST_ENV)/.stamp
 	$(PYTEST) -m truth
 
 test: lint docs oldest $(JWST_ENV)/.stamp
-	$(PEER_PYTHON) $(PYTEST)
+	$(PEER_PYTHON) $(PYTEST) $(LONG_FIRST)
 
 bench: $(TEST_ENV)/.stamp $(JWST_ENV)/.stamp
 	$(PEER_PYTHON) $(TEST_ENV)/bin/python -m benchmarks
