@@ -1,0 +1,242 @@
+"""Associations of a folder's images: the same files, products, members and roles."""
+
+import csv
+import hashlib
+import io
+import itertools
+import json
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+from astropy.io import fits
+
+from calcore.associations.exposures import exposure_of
+from calcore.associations.imaging import group
+from calcore.associations.written import content_of
+from calcore.cli.app import commands
+from calcore.model import Meta
+from calcore.registry import discovery
+
+ROOT = Path(__file__).parents[2]
+CACHE = ROOT / ".cache" / "parity"
+POOLS = ROOT.parent / "shared" / "data" / "pools"
+
+IMAGERS = {
+    "nrca1": {"INSTRUME": "NIRCAM", "FILTER": "F200W", "PUPIL": "CLEAR", "CHANNEL": "SHORT"},
+    "nrcb4": {"INSTRUME": "NIRCAM", "FILTER": "F200W", "PUPIL": "CLEAR", "CHANNEL": "SHORT"},
+    "nrcalong": {"INSTRUME": "NIRCAM", "FILTER": "F444W", "PUPIL": "CLEAR", "CHANNEL": "LONG"},
+    "nrcblong": {"INSTRUME": "NIRCAM", "FILTER": "F444W", "PUPIL": "CLEAR", "CHANNEL": "LONG"},
+    "mirimage": {"INSTRUME": "MIRI", "FILTER": "F770W", "EXP_TYPE": "MIR_IMAGE"},
+    "nis": {"INSTRUME": "NIRISS", "FILTER": "CLEAR", "PUPIL": "F150W", "EXP_TYPE": "NIS_IMAGE"},
+    "guider1": {"INSTRUME": "FGS", "EXP_TYPE": "FGS_IMAGE"},
+    "guider2": {"INSTRUME": "FGS", "EXP_TYPE": "FGS_IMAGE"},
+}
+
+
+def exposures(observation, detectors, numbers=(1,), **keywords):
+    """Return headers of exposures by the names of their files."""
+    found = {}
+    for number, detector in itertools.product(numbers, detectors):
+        name = f"jw01234{observation:03d}001_02101_{number:05d}_{detector}_uncal.fits"
+        found[name] = {
+            "FILENAME": name, "TELESCOP": "JWST", "PROGRAM": "01234", "OBSERVTN": f"{observation:03d}",
+            "VISIT": "001", "VISITGRP": "02", "SEQ_ID": "1", "ACT_ID": "01",
+            "EXPOSURE": f"{number:05d}", "VISITYPE": "PRIME_TARGETED_FIXED", "TSOVISIT": False,
+            "DETECTOR": detector.upper(), "EXP_TYPE": "NRC_IMAGE", "SUBARRAY": "FULL",
+            "TARGNAME": "ALPHA", "TARGTYPE": "FIXED", "BKGDTARG": False,
+            **IMAGERS[detector], **keywords,
+        }  # fmt: skip
+    return found
+
+
+NIRCAM = ("nrca1", "nrcb4", "nrcalong", "nrcblong")
+VISITS = {
+    "channels, modules, filters and sub-arrays": (
+        exposures(1, NIRCAM, (1, 2))
+        | exposures(1, ("nrcb4",), (3,), FILTER="F150W2", PUPIL="F162M")
+        | exposures(1, ("nrcb4",), (4, 5), SUBARRAY="SUB320")
+    ),
+    "other imagers": (
+        exposures(1, ("mirimage",), (1, 2))
+        | exposures(2, ("nis",), (1, 2))
+        | exposures(2, ("nis",), (3,), FILTER="F444W", PUPIL="CLEARP")
+        | exposures(3, ("guider1", "guider2"), (1, 2))
+    ),
+    "observations and targets": (
+        exposures(1, ("nrca1",), (1, 2))
+        | exposures(2, ("nrca1",), (1, 2))
+        | exposures(3, ("nrca1",), (1,), TARGNAME="BETA", TARGTYPE="MOVING")
+        | exposures(4, ("nrca1",), (1,), TARGNAME="BETA", TARGTYPE="MOVING")
+    ),
+    "backgrounds": (
+        exposures(1, ("nrca1", "nrcb4"), (1, 2))
+        | exposures(1, ("nrca1", "nrcb4"), (3, 4), BKGDTARG=True, TARGNAME="SKY")
+    ),
+    "time series and acquisitions": (
+        exposures(1, ("nrca1",), (1, 2), TSOVISIT=True)
+        | exposures(2, ("nrca1",), (1,), EXP_TYPE="NRC_TACQ")
+        | exposures(2, ("nrca1",), (2, 3))
+        | exposures(2, ("nrca1",), (4,), EXP_TYPE="NRC_TACONFIRM")
+        | exposures(3, ("nrca1",), (1,), EXP_TYPE="NRC_DARK")
+        | exposures(4, ("nrca1",), (1,), VISITYPE="PRIME_WFSC_ROUTINE")
+    ),
+}  # fmt: skip
+
+
+@pytest.fixture
+def asked(reference_pipeline, tmp_path):
+    """Return a function that asks a program of the reference pipeline for files; answers are kept."""
+
+    def ask(program, arguments, given, wanted):
+        key = hashlib.sha256(json.dumps([program, arguments, given]).encode()).hexdigest()[:32]
+        kept = CACHE / f"{key}.json"
+        if not kept.exists():
+            python = reference_pipeline.require()
+            folder = tmp_path / key
+            folder.mkdir()
+            for name, content in given.items():
+                write(folder / name, content)
+            subprocess.run(
+                [python.with_name(program), *arguments],
+                cwd=folder, check=True, capture_output=True,
+            )  # fmt: skip
+            CACHE.mkdir(parents=True, exist_ok=True)
+            kept.write_text(json.dumps({p.name: p.read_text() for p in folder.glob(wanted)}))
+        return json.loads(kept.read_text())
+
+    return ask
+
+
+def write(path, content):
+    """Write a text, or a file of nothing but a header."""
+    if isinstance(content, str):
+        path.write_text(content)
+    else:
+        fits.PrimaryHDU(header=fits.Header(content)).writeto(path)
+
+
+def told(associations, *, suited=("image2", "tso-image2", "image3")):
+    """Return of each association what is compared, by the name of its file."""
+    return {
+        name: (
+            content["asn_type"],
+            content["asn_rule"].replace("Lv2FGS", "Lv2Image"),  # one of many names for the same
+            content["asn_id"],
+            content["target"],
+            [
+                (
+                    product["name"],
+                    [m["expname"] for m in product["members"] if m["exptype"] == "science"],
+                    sorted((m["exptype"], m["expname"]) for m in product["members"]),
+                    sorted(m.get("asn_candidate", "") for m in product["members"]),
+                )
+                for product in content["products"]
+            ],
+        )
+        for name, content in sorted(associations.items())
+        if content["asn_type"] in suited
+    }
+
+
+def mended(pool):
+    """Return a pool as an archive would have made it.
+
+    ``asn_make_pool`` writes flags as the rules do not read them (True for t), gives a target that
+    comes again a number of another, and has no column OBS_NUM, by which acquisitions are found.
+    """
+    rows = list(csv.DictReader(io.StringIO(pool), delimiter="|"))
+    names = list(dict.fromkeys(row["targname"] for row in rows))
+    for row in rows:
+        row["targetid"] = str(names.index(row["targname"]) + 1)
+        row["obs_num"] = row["observtn"]
+        row.update({key: "t" for key in ("tsovisit", "bkgdtarg") if row[key] == "True"})
+    lines = [rows[0].keys(), *(row.values() for row in rows)]
+    return "".join("|".join(line) + "\n" for line in lines)
+
+
+@pytest.fixture
+def compared(asked, tmp_path):
+    """Return a function that compares what is made of a folder with exposures of these headers."""
+
+    def compare(headers, by="observation"):
+        names = ["pool.csv", *sorted(headers)]
+        pool = mended(asked("asn_make_pool", names, headers, "pool.csv")["pool.csv"])
+        which = "--all-candidates" if by == "observation" else "--discover"
+        theirs = asked("asn_generate", ["pool.csv", which], {"pool.csv": pool}, "*.json")
+        folder = tmp_path / "raw"
+        folder.mkdir()
+        for name, header in headers.items():
+            write(folder / name, header)
+        level = "all" if by == "observation" else "3"
+        with pytest.raises(SystemExit, match="0"):
+            commands.main(["associate", str(folder), "--by", by, "--level", level, "-q"])
+        ours = {path.name: json.loads(path.read_text()) for path in folder.glob("*.json")}
+        assert ours
+        assert told(ours) == told({name: json.loads(text) for name, text in theirs.items()})
+
+    return compare
+
+
+@pytest.mark.parametrize("by", ["observation", "target"])
+@pytest.mark.parametrize("visit", VISITS)
+def test_a_folder(compared, visit, by):
+    compared(VISITS[visit], by)
+
+
+def test_simulated_exposures(compared, miri_visit, nircam_visit):
+    keywords = next(iter(exposures(1, ("nrca1",)).values()))
+    headers = {}
+    for path in (*miri_visit.raw, *nircam_visit.raw):
+        header = fits.getheader(path)
+        headers[path.name] = {key: header[key] for key in keywords if key in header}
+    compared(headers)
+
+
+def filled(template):
+    """Return a pool whose names and numbers are filled in, and its rows."""
+    number, observation = itertools.count(1), itertools.count(1)
+    header, *lines = [line for line in template.splitlines() if line and line[0] != "#"]
+    rows = []
+    last = 0
+    for line in lines:
+        if line.startswith("set "):
+            continue
+        if "next(obsnum)" in line:
+            last = next(observation)
+        texts = {
+            "@!fmt_fname(next(expnum))": f"jw_{next(number):05d}_uncal.fits",
+            "@!next(obsnum)": str(last),
+            "@!obsnum.value": str(last),
+        }
+        values = [texts.get(value, value) for value in line.split("|")]
+        values = [
+            f"[('o{last:03d}', 'observation')]" if re.match("@!fmt_cand", value) else value
+            for value in values
+        ]
+        rows.append(dict(zip(header.split("|"), values, strict=True)))
+    lines = [header, *("|".join(row.values()) for row in rows)]
+    return "\n".join(lines) + "\n", rows
+
+
+def test_the_pool_of_a_proposal(asked):
+    path = POOLS / "pool_002_image_miri.csv"
+    if not path.is_file():
+        pytest.skip("the pools of the reference pipeline's tests are not there")
+    pool, rows = filled(path.read_text())
+    theirs = asked("asn_generate", ["pool.csv"], {"pool.csv": pool}, "*.json")
+    instrument = discovery.instrument("MIRI")
+    images = []
+    for row in rows:
+        meta = Meta({
+            "instrument.name": row["INSTRUME"], "instrument.detector": row["DETECTOR"],
+            "instrument.filter": row["FILTER"], "exposure.type": row["EXP_TYPE"],
+            "subarray.name": row["SUBARRAY"], "observation.program_number": row["PROGRAM"],
+            "observation.observation_number": row["OBS_NUM"], "target.catalog_name": row["TARGNAME"],
+        })  # fmt: skip
+        root = row["FILENAME"].removesuffix("_uncal.fits")
+        images.append(exposure_of(root, Path(), meta.with_facts(instrument.facts(meta))))
+    ours = {made.file: content_of(made, Path(), "") for made in group(images).made}
+    assert len(ours) > len(rows)
+    assert told(ours) == told({name: json.loads(text) for name, text in theirs.items()})
