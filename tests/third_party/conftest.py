@@ -15,14 +15,17 @@ import sys
 import sysconfig
 import zlib
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import chdir, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
+from zipfile import ZipFile
 
 import numpy as np
 import pytest
 from astropy.io import fits
+from hatchling.build import build_wheel
 
 ROOT = Path(__file__).parents[2]
 HERE = Path(__file__).parent
@@ -76,12 +79,13 @@ def environment(folders: Sequence[Path], cache: Path | None, **more: str) -> dic
 
 
 def install(target: Path, *packages: Path) -> None:
-    """Install packages from their sources as wheels."""
-    subprocess.run(
-        [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check",
-         "--no-deps", "--no-build-isolation", "--target", target, *packages],
-        check=True, capture_output=True, text=True,
-    )  # fmt: skip
+    """Install packages from their sources as wheels, as pip does, but in this process."""
+    with TemporaryDirectory() as folder:
+        for package in packages:
+            with chdir(package):
+                wheel = build_wheel(folder)
+            with ZipFile(Path(folder, wheel)) as archive:
+                archive.extractall(target)
 
 
 @pytest.fixture(scope="session")

@@ -25,8 +25,12 @@ def leave():
 
 atexit.register(leave)  # the first to be registered is the last to be called
 
+import asdf  # noqa: E402 - what libraries register comes after it
+import numba  # noqa: E402
+import numpy as np  # noqa: E402
+
 for name in (
-    "asdf", "astropy.coordinates", "astropy.io.fits", "astropy.modeling.models", "astropy.table",
+    "astropy.coordinates", "astropy.io.fits", "astropy.modeling.models", "astropy.table",
     "astropy.time", "click", "crds", "drizzle.resample", "gwcs.coordinate_frames", "gwcs.geometry",
     "numba.extending", "packaging.requirements", "photutils.aperture", "photutils.background",
     "photutils.detection", "photutils.segmentation", "pluggy", "rich.console", "rich.progress",
@@ -34,7 +38,8 @@ for name in (
     "scipy.special", "stevedore", "tweakwcs", "yaml",
 ):  # fmt: skip
     importlib.import_module(name)
-importlib.import_module("asdf").get_config().extensions  # noqa: B018 - read from hundreds of files
+asdf.get_config().extensions  # noqa: B018 - which are read from hundreds of files
+numba.njit(lambda row: row + 1)(np.zeros(1))  # what the compiler knows is gathered at first use
 gc.collect()
 gc.freeze()  # a process that is forked need not look through all of it
 
