@@ -17,6 +17,7 @@ from calcore.associations.rules import (
     BACKGROUND_ALIKE,
     IDENTITIES,
     NAMES,
+    NOT_SUBTRACTED,
     NOT_TAKEN,
     RULES,
     Rule,
@@ -159,7 +160,9 @@ def _each(
 ) -> list[Made]:
     """Make an association of level 2 of each exposure, with the backgrounds to subtract."""
     taken = _taken(images, 2, found)
-    backgrounds = [own for own in taken if own.marks == {BACKGROUND}]
+    backgrounds = [
+        own for own in taken if BACKGROUND in own.marks and not own.marks & NOT_SUBTRACTED
+    ]
     made = []
     for own in taken:
         rule = _rule(own, 2)

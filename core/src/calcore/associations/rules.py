@@ -69,6 +69,9 @@ NOT_TAKEN: dict[int, dict[str, str]] = {
 BACKGROUND_ALIKE = ("program", "instrument", "detector", "elements", "subarray")
 """What a background has in common with the exposures that it is subtracted from."""
 
+NOT_SUBTRACTED = frozenset({TIME_SERIES, WAVEFRONT, NOT_SCIENCE})
+"""Marks of backgrounds that are subtracted from nothing."""
+
 ALIKE = {
     "observation": ("program", "observation", "target", "instrument", "elements", "subarray"),
     "target": ("program", "target", "instrument", "elements", "subarray"),
