@@ -371,7 +371,7 @@ class Step(Citing):
     """``prepare(self, meta, parts, *, reference: Kind) -> P``: look at parts of the frame first.
 
     `parts` is an iterator over the records of `regions`, as the steps before this one leave them.
-    `apply` gets P by its annotation. With ``room: Room = ALONE`` it may use several threads.
+    `apply` gets P by its annotation. With ``room: Room = ALONE`` it, or `finish`, may use threads.
     """
 
     def revised(self, prepared: Any, part: Any) -> Any:
@@ -385,10 +385,7 @@ class Step(Citing):
         return prepared
 
     finish: ClassVar[Callable[..., dict[str, Any]]]
-    """``finish(self, meta, planes, *, reference: Kind) -> planes``: change whole planes at the end.
-
-    With ``room: Room = ALONE`` it may use several threads.
-    """
+    """``finish(self, meta, planes, *, reference: Kind) -> planes``: change whole planes at the end."""
 
     def tally(self, result: Any) -> Mapping[str, int]:
         """Count what the header should know of a band; counts of bands are summed."""
