@@ -31,7 +31,8 @@ WORKERS ?= 2
 PYTEST_IN = $(ONE_THREAD) NUMBA_CACHE_DIR=$(CURDIR)/$(1)/kernels $(1)/bin/pytest -n $(WORKERS) --dist loadfile
 PYTEST := $(call PYTEST_IN,$(TEST_ENV))
 # Folders whose files take longest come first: short ones then fill what is left to a process.
-LONG_FIRST := --no-loadscope-reorder $(addprefix tests/,parity third_party truth fuzz miri nircam) tests
+LONG := $(patsubst %,tests/%/,parity third_party truth fuzz miri nircam)
+LONG_FIRST := --no-loadscope-reorder $(LONG) $(filter-out $(LONG),$(sort $(dir $(wildcard tests/*/test_*.py))))
 PEER_PYTHON := CALCORE_JWST_PYTHON=$(CURDIR)/$(JWST_ENV)/bin/python
 
 # What leans on libraries: files, coordinates, catalogues, mosaics, pictures, commands, the simulator,
