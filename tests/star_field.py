@@ -114,11 +114,13 @@ def keywords(number, shape, ra, dec, roll, parity):
 def star_field(
     n=4, shape=(120, 132), *, seed=1, stars=40, sky=(1.0,), ra=0.001, dec=-69.3, roll=31.0,
     parity=-1, astray=0.0, hits=0, noise=0.03, bad=True, fwhm=2.2, names=None, more=None,
+    moved=None, turned=None,
 ):  # fmt: skip
     """Return `Dithers` of Gaussian stars, across RA 0 unless asked otherwise.
 
-    `astray` is how far coordinates are off [pixel, standard deviation]; `names` gives exposures
-    their exposure numbers, `more(number)` further metadata.
+    `astray` is how far coordinates are off [pixel, standard deviation], `moved` how far those of
+    some exposures, by index, are off besides, and `turned` by how much they are turned about their
+    middle [deg]; `names` gives exposures their exposure numbers, `more(number)` further metadata.
     """
     rng = np.random.default_rng(seed)
     ny, nx = shape
@@ -133,7 +135,11 @@ def star_field(
         here = ra + along / 3600 / np.cos(np.deg2rad(dec)), dec + up / 3600
         wcs = make_wcs(shape, here[0] % 360, here[1], roll + 0.02 * k, parity)
         error = rng.normal(0, astray, 2) if k else np.zeros(2)
+        error = error + (moved or {}).get(k, (0.0, 0.0))
         x, y = wcs.invert(star_ra, star_dec, with_bounding_box=False)
+        turn = np.exp(1j * np.radians((turned or {}).get(k, 0.0)))
+        around = turn * (x - nx / 2 + 1j * (y - ny / 2))
+        x, y = around.real + nx / 2, around.imag + ny / 2
         x, y = x + error[0], y + error[1]
         columns, rows = np.arange(nx)[None, :], np.arange(ny)[None, :]
         edge = sigma * np.sqrt(2)

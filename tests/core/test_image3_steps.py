@@ -454,7 +454,7 @@ def test_shifts_are_recovered(astray):
     assert misalignment(astray.group, astray)[1:].min() > 0.2
     regions = [member.meta.get("wcsinfo.s_region") for member in astray.group.members]
     frames = [list(member.wcs.available_frames) for member in astray.group.members]
-    result = TweakReg(centroid="windowed", kernel_fwhm=2.2, rematch=0.1)(astray.group)
+    result = TweakReg(centroid="windowed", kernel_fwhm=2.2, rematch=0.1)(astray.group).group
     assert misalignment(result, astray).max() < 0.02
     moved = [m for m in result.members if "v2v3corr" in m.wcs.available_frames]
     assert len(moved) == 3
@@ -464,14 +464,14 @@ def test_shifts_are_recovered(astray):
     assert regions == [None] * 4
     assert [list(m.wcs.available_frames) for m in astray.group.members] == frames
     # Without a second, closer match, neighbours that were taken for each other do harm.
-    once = TweakReg(centroid="windowed", kernel_fwhm=2.2)(astray.group)
+    once = TweakReg(centroid="windowed", kernel_fwhm=2.2)(astray.group).group
     assert misalignment(result, astray).max() < misalignment(once, astray).max() < 0.2
 
 
 def test_weights_help_where_stars_are_faint():
     field = star_field(astray=1.0, stars=60, shape=(150, 160), noise=0.15, seed=3)
-    plain = TweakReg()(field.group)
-    best = TweakReg(centroid="windowed", rematch=0.1, weighted=True)(field.group)
+    plain = TweakReg()(field.group).group
+    best = TweakReg(centroid="windowed", rematch=0.1, weighted=True)(field.group).group
     assert misalignment(best, field).max() < min(0.01, misalignment(plain, field).max())
 
 
@@ -484,7 +484,7 @@ def test_detectors_of_one_exposure_move_as_one(astray):
         ]
     )
     assert by_exposure([m.meta for m in group.members]) == [[0, 1], [2, 3]]
-    result = TweakReg(fitgeometry="shift", tolerance=1.0)(group)
+    result = TweakReg(fitgeometry="shift", tolerance=1.0)(group).group
     steps = []
     for member, before in zip(result.members, group.members, strict=True):
         ra, dec = member.wcs(75.0, 75.0)
@@ -501,7 +501,7 @@ def test_alignment_with_a_catalogue(astray, tmp_path):
     shift = 0.5 / 3600
     text.write(Table({"RA": astray.ra, "DEC": astray.dec + shift}), path, format="csv")
     settings = {"centroid": "windowed", "kernel_fwhm": 2.2, "rematch": 0.1}
-    result = TweakReg(abs_refcat=str(path), **settings)(astray.group)
+    result = TweakReg(abs_refcat=str(path), **settings)(astray.group).group
     for member, x, y in zip(result.members, astray.x, astray.y, strict=True):
         _, dec = member.wcs(x, y, with_bounding_box=False)
         assert np.mean(dec - astray.dec) * 3600 == pytest.approx(0.5, abs=0.003)
@@ -520,7 +520,7 @@ def test_stars_from_the_users_files(astray, tmp_path):
     listed = tmp_path / "catfile.txt"
     listed.write_text("\n".join(lines))
     settings = {"use_custom_catalogs": True, "separation": 0.3, "tolerance": 0.3}
-    result = TweakReg(catfile=str(listed), **settings)(astray.group)
+    result = TweakReg(catfile=str(listed), **settings)(astray.group).group
     assert misalignment(result, astray).max() < 1e-3
     listed.write_text(lines[0])
     with pytest.raises(FileInvalid, match="names no catalogue for"):
@@ -530,12 +530,12 @@ def test_stars_from_the_users_files(astray, tmp_path):
 def test_what_tweakreg_skips(astray):
     with pytest.raises(StepSkipped, match="but one exposure, and no catalogue"):
         TweakReg()(Group("one", astray.group.members[:1]))
-    with pytest.raises(StepSkipped, match="no exposure could be aligned: FAILED"):
+    with pytest.raises(StepSkipped, match="of 4 exposures none could be aligned"):
         TweakReg(brightest=5)(astray.group)
     blank = astray.group.with_members(
         [m.replace(data=np.full_like(m.data, np.nan)) for m in astray.group.members]
     )
-    with pytest.raises(StepSkipped, match="no exposure could be aligned"):
+    with pytest.raises(StepSkipped, match="none could be aligned"):
         TweakReg()(blank)
 
 

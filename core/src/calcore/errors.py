@@ -47,6 +47,10 @@ class StepSkipped(Exception):
     """A step has nothing to do here; the reason is recorded and the run goes on."""
 
 
+class Doubtful(UserWarning):
+    """What was made may not be what is wanted; says what was found, and what to do."""
+
+
 class UsageError(CalcoreError):
     """The command line or the call cannot be carried out as it stands."""
 

@@ -54,5 +54,5 @@ def exposure_root(path: Path | str) -> str:
 
 def product_path(folder: Path | str, root: str, suffix: str) -> Path:
     """Return where a product of an exposure or association is written."""
-    ending = ".ecsv" if suffix in {"cat", "phot", "whtlt"} else ".fits"
+    ending = ".ecsv" if suffix in {"cat", "phot", "whtlt", "tweakreg", "refcat"} else ".fits"
     return Path(folder) / f"{root}_{suffix}{ending}"

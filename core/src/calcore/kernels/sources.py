@@ -78,13 +78,15 @@ class Stars:
     """Positions (x, y, 0-based [pixel]) and fluxes [unit of the image], float64 (n,) each.
 
     `error` is how well a position is known [pixel]: what the background's noise does to a Gaussian
-    (King 1983, PASP 95, 163), and what an undersampled image does to any.
+    (King 1983, PASP 95, 163), and what an undersampled image does to any. `snr` is the flux over
+    what the background's noise does to it.
     """
 
     x: F8
     y: F8
     flux: F8
     error: F8
+    snr: F8
 
 
 def segments(
@@ -194,7 +196,7 @@ def find_stars(data: NDArray[np.float32], hidden: Mask, search: Search) -> Stars
         Brightest first; empty if there are none.
     """
     none = np.zeros(0)
-    nothing = Stars(none, none, none, none)
+    nothing = Stars(none, none, none, none, none)
     if hidden.all():
         return nothing
     sky = background(data, hidden, search.box)
@@ -218,9 +220,9 @@ def find_stars(data: NDArray[np.float32], hidden: Mask, search: Search) -> Stars
     x, y, flux = x[order], y[order], flux[order]
     if search.windowed:
         x, y = windowed(net, hidden, x, y, search.fwhm)
-    square = (search.fwhm * SIGMA_PER_FWHM) ** 2
-    by_noise = np.sqrt(8 * np.pi) * square * float(np.median(sky.noise)) / np.abs(flux)
-    return Stars(x, y, flux, np.hypot(by_noise, _SAMPLING))
+    sigma = search.fwhm * SIGMA_PER_FWHM
+    snr = np.abs(flux) / (np.sqrt(4 * np.pi) * sigma * float(np.median(sky.noise)))
+    return Stars(x, y, flux, np.hypot(np.sqrt(2) * sigma / snr, _SAMPLING), snr)
 
 
 @dataclass(frozen=True, eq=False)

@@ -24,7 +24,7 @@ def confirmed(step: Any, result: Any) -> Any:
     if isinstance(result, Record | Group):
         return result
     parts = fields(result) if is_dataclass(result) and not isinstance(result, type) else ()
-    if any(isinstance(getattr(result, item.name), Record | Catalog) for item in parts):
+    if any(isinstance(getattr(result, item.name), Record | Group | Catalog) for item in parts):
         return result
     kind = type(step)
     file = getattr(sys.modules.get(kind.__module__), "__file__", None)

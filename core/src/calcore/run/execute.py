@@ -225,8 +225,6 @@ class Execution:
             seconds = time.perf_counter() - begun
             self._report(SlotOutcome(slot.name, Status.FAILED, seconds, str(error)))
             return _mark(flow, built, "FAILED")
-        if built.diet.grouped and isinstance(result, Group) and not isinstance(flow, Group):
-            result = result.members[0]
         result, kept = parted(result)
         if kept is not None:
             self.kept[slot.name] = kept
@@ -234,6 +232,8 @@ class Execution:
         flagged = added(flow, result)
         result = _mark(result, built, "COMPLETE")
         result, aside = _parted(result, built)
+        if built.diet.grouped and isinstance(result, Group) and not isinstance(flow, Group):
+            result = result.members[0]
         for name, record in aside.items():
             self.save(name, record)
         self._report(SlotOutcome(slot.name, Status.COMPLETE, seconds, flagged=flagged))
@@ -321,9 +321,16 @@ def _parted(result: Any, built: BuiltSlot) -> tuple[Any, dict[str, Any]]:
 
     Of a result made of several records, the one that is of the kind the step works on flows on; the
     others are products. Where none is, as after a fit of ramps, all that later steps work on flow on.
+    Of what a step on a set returns, the set of such records flows on.
     """
-    if isinstance(result, Record | Group) or not is_dataclass(result) or built.diet.grouped:
+    if isinstance(result, Record | Group) or not is_dataclass(result):
         return result, {}
+    if built.diet.grouped:
+        held = {item.name: getattr(result, item.name) for item in fields(result)}
+        sets = [name for name, part in held.items() if _is_set_of(part, built.diet.flow)]
+        if len(sets) != 1:
+            return result, {}
+        return held.pop(sets[0]), {name: part for name, part in held.items() if part is not None}
     parts = {
         item.name: part
         for item in fields(result)
@@ -337,6 +344,10 @@ def _parted(result: Any, built: BuiltSlot) -> tuple[Any, dict[str, Any]]:
     return replace(whole, **dict.fromkeys(aside)), aside
 
 
+def _is_set_of(part: Any, kind: Any) -> bool:
+    return isinstance(part, Group) and all(isinstance(member, kind) for member in part.members)
+
+
 def _mark(flow: Any, built: BuiltSlot, status: str) -> Any:
     """Write how a slot ended, and what it used, into the metadata of all that flows."""
     changes: dict[str, Any] = {f"cal_step.{built.slot.status}": status}
@@ -344,14 +355,14 @@ def _mark(flow: Any, built: BuiltSlot, status: str) -> Any:
         for kind, choice in built.choices.items():
             changes[f"ref_file.{kind}.name"] = choice.name
 
-    def marked(record: Any) -> Any:
-        return record.replace(meta=record.meta.set(changes))
+    def marked(part: Any) -> Any:
+        if isinstance(part, Group):
+            return part.with_members([marked(member) for member in part.members])
+        return part.replace(meta=part.meta.set(changes)) if isinstance(part, Record) else part
 
-    if isinstance(flow, Group):
-        return flow.with_members([marked(member) for member in flow.members])
-    if isinstance(flow, Record):
+    if isinstance(flow, Record | Group):
         return marked(flow)
-    return map_records(flow, marked)
+    return replace(flow, **{item.name: marked(getattr(flow, item.name)) for item in fields(flow)})
 
 
 __all__ = ["Execution", "Save"]

@@ -21,6 +21,7 @@ from calcore.registry import discovery
 from calcore.run import header
 from calcore.run.account import account_of
 from calcore.run.assemble import BuiltSlot, assemble, describe
+from calcore.run.by_hand import with_members
 from calcore.run.choice import choose_pipeline
 from calcore.run.execute import Execution
 from calcore.run.executors import cores
@@ -101,6 +102,7 @@ def prepare(job: Job, request: Request, only: str | None = None) -> Workshop:
             header.check(path, job.stage, job.meta.facts)
     chosen = choose_pipeline(job, request, only)
     pipeline = chosen.pipeline
+    job = with_members(job, pipeline)
     meta = integrations_together(job.meta)
     slots = assemble(
         pipeline,
@@ -314,7 +316,7 @@ def _member(path: Path) -> Image:
         raise FileInvalid(path, "has an image for each integration; give one that has a single one")
     if image.wcs is None:
         raise FileInvalid(path, "has no world coordinates; make it again, with assign_wcs")
-    return image
+    return image.replace(meta=image.meta.set(filename=path.name))
 
 
 def _check_kind(path: Path, wanted: Any) -> None:
@@ -356,8 +358,11 @@ def _write_all(shop: Workshop, suffix: str, result: Any) -> None:
                 _write_all(shop, suffix, part)
         return
     if isinstance(result, Group):
-        for member, path in zip(result.members, member_paths(job, suffix), strict=True):
-            _write(shop, path, member)
+        science = [path.name for path in job.members["science"]]
+        paths = dict(zip(science, member_paths(job, suffix), strict=True))
+        for number, member in enumerate(result.members):  # a step may have left some out
+            name = member.meta["filename"] if isinstance(member, Record) else science[number]
+            _write(shop, paths[name], member)
         return
     each = isinstance(result, Rate) and result.per_integration
     _write(shop, product_path(job, suffix, per_integration=each), result)

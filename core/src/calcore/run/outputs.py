@@ -50,11 +50,12 @@ def outputs(job: Job, pipeline: Pipeline, slots: Sequence[BuiltSlot]) -> tuple[P
         found.extend(member_paths(job, suffix) if members else one)
 
     for built in used:
-        group = grouped and get_origin(built.diet.returns) is Group
+        sets = _sets(built)
+        group = grouped and bool(sets)
         result = _left(built, flow)
-        result, aside = _parted(result, built)
+        result, aside = _parted(result, built, sets)
         for name, kind in aside.items():
-            add(name, kind)
+            add(name, kind, members=name in sets)
         if built.slot.runs("save"):
             suffix = built.slot.runs("suffix", built.slot.name)
             for name, kind in result.items():  # of several results, rates are saved
@@ -69,6 +70,17 @@ def outputs(job: Job, pipeline: Pipeline, slots: Sequence[BuiltSlot]) -> tuple[P
         if suffix:
             add(suffix, kind, members=grouped)
     return tuple(dict.fromkeys(found))
+
+
+def _sets(built: BuiltSlot) -> frozenset[str]:
+    """Return which parts of a result are one for each member; the result itself is called ""."""
+    returns = built.diet.returns
+    if get_origin(returns) is Group:
+        return frozenset({""})
+    hints = get_type_hints(returns) if is_dataclass(returns) else {}
+    return frozenset(
+        name for name, hint in hints.items() if any(get_origin(o) is Group for o in _options(hint))
+    )
 
 
 def _left(built: BuiltSlot, flow: Kinds) -> Kinds:
@@ -90,9 +102,9 @@ def _left(built: BuiltSlot, flow: Kinds) -> Kinds:
     }
 
 
-def _parted(result: Kinds, built: BuiltSlot) -> tuple[Kinds, Kinds]:
+def _parted(result: Kinds, built: BuiltSlot, sets: frozenset[str]) -> tuple[Kinds, Kinds]:
     """Part what flows on from what is only saved, as is done with results."""
-    if "" in result or built.diet.grouped:
+    if "" in result or (built.diet.grouped and not sets):
         return result, {}
     own = [name for name, kind in result.items() if issubclass(kind, built.diet.flow)]
     if len(own) == 1:
@@ -113,7 +125,8 @@ def _parts(kind: Any, built: BuiltSlot) -> dict[str, tuple[type[Any], bool, bool
         hint = hints[item.name]
         rules = [rule for rule in getattr(hint, "__metadata__", ()) if isinstance(rule, If)]
         bare = get_args(hint)[0] if hasattr(hint, "__metadata__") else hint
-        own = [option for option in _options(bare) if _is_record(option) or option is Catalog]
+        options = [get_args(o)[0] if get_origin(o) is Group else o for o in _options(bare)]
+        own = [option for option in options if _is_record(option) or option is Catalog]
         if own:
             there = all(rule.holds(built.step) for rule in rules)
             found[item.name] = own[0], bool(rules), there

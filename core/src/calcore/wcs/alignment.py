@@ -9,6 +9,7 @@ import logging
 import warnings
 from collections.abc import Hashable, Iterator, Sequence
 from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -20,6 +21,7 @@ from tweakwcs import JWSTWCSCorrector, MatchSourceConfusionError, XYXYMatch, ali
 
 Geometry = Literal["shift", "rshift", "rscale", "general"]
 F8 = NDArray[np.float64]
+_SILENT: ContextVar[bool] = ContextVar("_SILENT", default=False)
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -40,6 +42,8 @@ class Sighting:
         Positions of stars, 0-based [pixel].
     weight : float64 (n,), optional
         Weight of each star in the fit.
+    snr : float64 (n,), optional
+        Signal to noise of each star.
     """
 
     name: str
@@ -51,6 +55,7 @@ class Sighting:
     x: F8
     y: F8
     weight: F8 | None = None
+    snr: F8 | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,10 +94,18 @@ class Matching:
 
 @dataclass(frozen=True, eq=False)
 class Aligned:
-    """What became of an image: its coordinates, and how (``"SUCCESS"``, ``"REFERENCE"``, or why not)."""
+    """What became of an image: its coordinates, and how (``"SUCCESS"``, ``"REFERENCE"``, or why not).
+
+    Coordinates are as they were where it is neither.
+    """
 
     wcs: WCS
     status: str
+
+    @property
+    def is_placed(self) -> bool:
+        """Whether the image was aligned, or is what others were aligned with."""
+        return self.status in {"SUCCESS", "REFERENCE"}
 
 
 def align(
@@ -164,9 +177,13 @@ def align(
         matching, radius=matching.rematch, tolerance=matching.rematch, offset=(0.0, 0.0),
         separation=2 * matching.rematch, histogram=False, rematch=0.0,
     )  # fmt: skip
-    moved_on = [replace(s, wcs=image.wcs) for s, image in zip(sightings, results, strict=True)]
+    placed = [k for k, image in enumerate(results) if image.is_placed]
+    moved_on = [replace(sightings[k], wcs=results[k].wcs) for k in placed]
     again = align(moved_on, close, reference=reference, ordered=ordered, expand=expand)
-    return [Aligned(second.wcs, first.status) for first, second in zip(results, again, strict=True)]
+    for k, second in zip(placed, again, strict=True):
+        lost = f"FAILED: its stars were matched, but too few to within {matching.rematch:g} arcsec"
+        results[k] = second if second.is_placed else Aligned(sightings[k].wcs, lost)
+    return results
 
 
 def _corrector(seen: Sighting) -> Any:
@@ -181,15 +198,27 @@ def _corrector(seen: Sighting) -> Any:
     )
 
 
+class _Hush(logging.Filter):
+    """Keeps tweakwcs' loggers from passing anything on while `_quiet` is entered."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        del record
+        return not _SILENT.get()
+
+
+# Its loggers have levels of their own: that of the parent has no say.
+for _name in list(logging.root.manager.loggerDict):
+    if _name.partition(".")[0] == "tweakwcs":
+        logging.getLogger(_name).addFilter(_Hush())
+
+
 @contextmanager
 def _quiet() -> Iterator[None]:
     """Keep tweakwcs from logging and warning: what became of each image is returned."""
-    logger = logging.getLogger("tweakwcs")
-    before = logger.level
-    logger.setLevel(logging.CRITICAL + 1)
+    token = _SILENT.set(True)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             yield
     finally:
-        logger.setLevel(before)
+        _SILENT.reset(token)

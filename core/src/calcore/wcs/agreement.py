@@ -1,0 +1,266 @@
+"""How well images agree on where stars are, and how far their coordinates were moved."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from gwcs import WCS
+from numpy.typing import NDArray
+from scipy.spatial import cKDTree
+
+from calcore.wcs.alignment import F8, Sighting
+
+_ARCSEC = 3600 * 180 / np.pi
+_CATALOGUE = -1
+_POINTS = 5
+"""Points along each axis of an image at which coordinates are compared."""
+_CLIPS, _FAR = 5, 3.0
+"""Rounds of clipping residuals, and its limit [rms]."""
+_ROUNDING = 1e-12
+"""Squares of residuals that are nothing but rounding [arcsec2]."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Movement:
+    """How far coordinates were moved.
+
+    Attributes
+    ----------
+    east_arcsec, north_arcsec : float
+        At the middle of the images.
+    rotation_deg : float
+        From north to east.
+    scale : float
+        Change of the scale: 0 where there is none.
+    """
+
+    east_arcsec: float = 0.0
+    north_arcsec: float = 0.0
+    rotation_deg: float = 0.0
+    scale: float = 0.0
+
+    @property
+    def shift_arcsec(self) -> float:
+        """Length of the shift."""
+        return float(np.hypot(self.east_arcsec, self.north_arcsec))
+
+
+@dataclass(frozen=True, eq=False)
+class Residuals:
+    """How far stars are from where others put them, float64 (n,) each; NaN if no other sees one.
+
+    Attributes
+    ----------
+    x, y
+        Along the axes of the image [pixel].
+    east, north
+        On the sky [arcsec].
+    used
+        Whether a residual, bool (n,), is not so large that the star must be another one, or blended.
+    """
+
+    x: F8
+    y: F8
+    east: F8
+    north: F8
+    used: NDArray[np.bool_]
+
+    @classmethod
+    def unknown(cls, number: int) -> "Residuals":
+        """Return residuals of stars that are compared with nothing."""
+        none = np.full(number, np.nan)
+        return cls(none, none, none, none, np.zeros(number, bool))
+
+    @classmethod
+    def joined(cls, parts: Sequence["Residuals"]) -> "Residuals":
+        """Return the residuals of several images, one after the other."""
+        return cls(
+            *(
+                np.concatenate([getattr(part, name) for part in parts])
+                for name in ("x", "y", "east", "north", "used")
+            )
+        )
+
+    @property
+    def rms(self) -> tuple[float, float, float, float]:
+        """Root mean squares of those used: x, y [pixel], east, north [arcsec]; NaN of none."""
+        if not self.used.any():
+            return np.nan, np.nan, np.nan, np.nan
+        x, y, east, north = (
+            float(np.sqrt(np.mean(values[self.used] ** 2)))
+            for values in (self.x, self.y, self.east, self.north)
+        )
+        return x, y, east, north
+
+
+def movement(before: Sequence[WCS], after: Sequence[WCS]) -> Movement:
+    """Return how far the coordinates of images that move as one were moved.
+
+    Parameters
+    ----------
+    before, after : sequences of gwcs.WCS
+        Coordinates of each image, with bounding boxes.
+
+    Returns
+    -------
+    Movement
+        Of the similarity that comes closest, in a plane tangent to the sky at their middle.
+    """
+    old, new = (np.concatenate([_spread(wcs, one) for wcs, one in pairs]) for pairs in (
+        [(wcs, wcs) for wcs in before], list(zip(after, before, strict=True))
+    ))  # fmt: skip
+    middle = _middle(old)
+    old_plane, new_plane = _on_plane(old, middle), _on_plane(new, middle)
+    shift = (new_plane - old_plane).mean(axis=0)
+    old_plane = old_plane - old_plane.mean(axis=0)
+    new_plane = new_plane - new_plane.mean(axis=0)
+    across, along = old_plane.T @ new_plane
+    size = (old_plane**2).sum()
+    cosine, sine = (across[0] + along[1]) / size, (along[0] - across[1]) / size
+    return Movement(
+        east_arcsec=float(shift[0]),
+        north_arcsec=float(shift[1]),
+        rotation_deg=float(np.degrees(np.arctan2(sine, cosine))),
+        scale=float(np.hypot(sine, cosine) - 1),
+    )
+
+
+def residuals(
+    sightings: Sequence[Sighting], radius: float, catalogue: tuple[F8, F8] | None = None
+) -> list[Residuals]:
+    """Return how far each star is from the mean of where the other exposures see it.
+
+    Stars are the same if each is the other's nearest, and not farther than `radius`.
+
+    Parameters
+    ----------
+    sightings : sequence of Sighting
+        Stars seen in each image, with its coordinates as they are now.
+    radius : float
+        Largest distance of two sightings of a star [arcsec].
+    catalogue : (float64 (n,), float64 (n,)), optional
+        Right ascension and declination [deg]; the stars of each image are then compared with these
+        alone.
+
+    Returns
+    -------
+    list of Residuals
+        For each sighting, in the order of its stars.
+    """
+    numbers = {one.exposure: n for n, one in enumerate(sightings)}
+    sky = [_to_sky(one.wcs, one.x, one.y) for one in sightings]
+    owners = [k if catalogue is not None else numbers[s.exposure] for k, s in enumerate(sightings)]
+    owner = np.repeat(np.array(owners, np.intp), [one.x.size for one in sightings])
+    if owner.size == 0:
+        return [Residuals.unknown(0) for _ in sightings]
+    middle = _middle(np.concatenate(sky))
+    places = [_on_plane(one, middle) for one in sky]
+    points = np.concatenate(places)
+    if catalogue is not None:
+        points = np.concatenate([points, _on_plane(np.stack(catalogue, axis=1), middle)])
+        owner = np.concatenate([owner, np.full(points.shape[0] - owner.size, _CATALOGUE)])
+    first, second = _pairs(points, owner, radius)
+    if catalogue is not None:
+        known = owner[second] == _CATALOGUE
+        first, second = first[known], second[known]
+    number = np.bincount(first, minlength=len(points))
+    mean = np.stack(
+        [np.bincount(first, points[second, axis], len(points)) for axis in (0, 1)], axis=1
+    )
+    with np.errstate(invalid="ignore", divide="ignore"):
+        away = points - mean / number[:, None]
+    found, start = [], 0
+    for one, place in zip(sightings, places, strict=True):
+        offset = away[start : start + one.x.size]
+        start += one.x.size
+        x, y = _in_pixels(one, place, offset, middle)
+        found.append(Residuals(x, y, offset[:, 0], offset[:, 1], np.isfinite(x)))
+    return _without_outliers(found, [one.exposure for one in sightings])
+
+
+def _without_outliers(found: list[Residuals], exposures: Sequence[object]) -> list[Residuals]:
+    """Return residuals of which those far beyond the others of the same exposure are not used."""
+    result = list(found)
+    for exposure in dict.fromkeys(exposures):
+        own = [k for k, other in enumerate(exposures) if other == exposure]
+        joined = Residuals.joined([found[k] for k in own])
+        square = joined.east**2 + joined.north**2
+        used = np.isfinite(square)
+        for _ in range(_CLIPS):
+            if used.any():
+                used &= square <= max(_FAR**2 * float(np.mean(square[used])), _ROUNDING)
+        for k, part in zip(
+            own, np.split(used, np.cumsum([found[k].x.size for k in own])[:-1]), strict=True
+        ):
+            result[k] = replace(found[k], used=part)
+    return result
+
+
+def _pairs(
+    points: F8, owner: NDArray[np.intp], radius: float
+) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Return pairs of points of different owners that are each other's nearest, both ways round."""
+    near = cKDTree(points).query_pairs(radius, output_type="ndarray")
+    first = np.concatenate([near[:, 0], near[:, 1]])
+    second = np.concatenate([near[:, 1], near[:, 0]])
+    apart = owner[first] != owner[second]
+    first, second = first[apart], second[apart]
+    distance = np.hypot(*(points[first] - points[second]).T)
+    order = np.lexsort((distance, owner[second], first))
+    first, second = first[order], second[order]
+    nearest = np.ones(first.size, bool)
+    nearest[1:] = (first[1:] != first[:-1]) | (owner[second[1:]] != owner[second[:-1]])
+    first, second = first[nearest], second[nearest]
+    mutual = np.isin(first * len(points) + second, second * len(points) + first)
+    return first[mutual], second[mutual]
+
+
+def _in_pixels(one: Sighting, place: F8, offset: F8, middle: tuple[float, float]) -> tuple[F8, F8]:
+    """Return offsets on the sky along the axes of the image [pixel], by its local scale."""
+    right = _on_plane(_to_sky(one.wcs, one.x + 1, one.y), middle) - place
+    up = _on_plane(_to_sky(one.wcs, one.x, one.y + 1), middle) - place
+    determinant = right[:, 0] * up[:, 1] - right[:, 1] * up[:, 0]
+    x = (offset[:, 0] * up[:, 1] - offset[:, 1] * up[:, 0]) / determinant
+    y = (right[:, 0] * offset[:, 1] - right[:, 1] * offset[:, 0]) / determinant
+    return x, y
+
+
+def _spread(wcs: WCS, box: WCS) -> F8:
+    """Return the sky positions (n, 2) of points all over the bounding box of `box` [deg]."""
+    (x_low, x_high), (y_low, y_high) = box.bounding_box.bounding_box(order="F")
+    x, y = np.meshgrid(np.linspace(x_low, x_high, _POINTS), np.linspace(y_low, y_high, _POINTS))
+    return _to_sky(wcs, x.ravel(), y.ravel())
+
+
+def meets(wcs: WCS, others: Sequence[WCS]) -> bool:
+    """Tell whether an image lies on any of the others, seen at a few points of each."""
+    for other in others:
+        for one, onto in ((wcs, other), (other, wcs)):
+            (x_low, x_high), (y_low, y_high) = onto.bounding_box.bounding_box(order="F")
+            x, y = onto.invert(*_spread(one, one).T, with_bounding_box=False)
+            if ((x >= x_low) & (x <= x_high) & (y >= y_low) & (y <= y_high)).any():
+                return True
+    return False
+
+
+def _to_sky(wcs: WCS, x: F8, y: F8) -> F8:
+    """Return right ascension and declination (n, 2) [deg]."""
+    if x.size == 0:
+        return np.zeros((0, 2))
+    return np.stack(wcs(x, y, with_bounding_box=False), axis=1)
+
+
+def _middle(sky: F8) -> tuple[float, float]:
+    """Return the mean direction [rad]."""
+    ra, dec = np.radians(sky).T
+    x, y = np.mean(np.cos(dec) * np.cos(ra)), np.mean(np.cos(dec) * np.sin(ra))
+    return float(np.arctan2(y, x)), float(np.arctan2(np.mean(np.sin(dec)), np.hypot(x, y)))
+
+
+def _on_plane(sky: F8, middle: tuple[float, float]) -> F8:
+    """Return places (n, 2) in the plane tangent at `middle`, east and north [arcsec]."""
+    away, dec = np.radians(sky[:, 0]) - middle[0], np.radians(sky[:, 1])
+    depth = np.sin(middle[1]) * np.sin(dec) + np.cos(middle[1]) * np.cos(dec) * np.cos(away)
+    east = np.cos(dec) * np.sin(away)
+    north = np.cos(middle[1]) * np.sin(dec) - np.sin(middle[1]) * np.cos(dec) * np.cos(away)
+    return np.asarray(np.stack([east, north], axis=1) * (_ARCSEC / depth[:, None]))

@@ -1,0 +1,268 @@
+"""Alignment that is believed: residuals, movements, what is refused, and what is told of it."""
+
+import logging
+import re
+import runpy
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from calcore.errors import Doubtful, StepSkipped
+from calcore.model import Group
+from calcore.steps.combination.tweakreg import TweakReg
+from calcore.wcs.agreement import meets, movement, residuals
+from calcore.wcs.alignment import Sighting, align
+from calcore.wcs.solution import Limits, solve, solve_by_majority
+
+STARS = runpy.run_path(str(Path(__file__).parents[1] / "star_field.py"))
+star_field, make_wcs, SCALE = STARS["star_field"], STARS["make_wcs"], STARS["SCALE"]
+SHAPE = (150, 160)
+STRICT = {
+    "centroid": "windowed", "kernel_fwhm": 2.2, "rematch": 0.1, "unaligned": "leave_out",
+    "max_shift": 2.0, "max_rotation": 0.2, "max_scale": 1e-3, "max_rms": 0.05,
+}  # fmt: skip
+
+
+def sightings(field, *, noise=0.0, seed=0):
+    """What is seen of a field if stars are found exactly where they are, or nearly so."""
+    rng = np.random.default_rng(seed)
+    found = []
+    for k, member in enumerate(field.group.members):
+        x, y = field.x[k], field.y[k]
+        inside = (x > 0) & (x < SHAPE[1] - 1) & (y > 0) & (y < SHAPE[0] - 1)
+        x, y = (v[inside] + rng.normal(0, noise, inside.sum()) for v in (x, y))
+        v2, v3, roll = (
+            float(member.meta[f"wcsinfo.{n}"]) for n in ("v2_ref", "v3_ref", "roll_ref")
+        )
+        found.append(Sighting(name=f"image{k}", exposure=k, wcs=member.wcs, v2_arcsec=v2,
+                              v3_arcsec=v3, roll_deg=roll, x=x, y=y))  # fmt: skip
+    return found
+
+
+def matching(**changes):
+    return replace(TweakReg(rematch=0.1).matching, **changes)
+
+
+def placed_at(field, members):
+    """How far the stars of each exposure are from the truth, mean [arcsec]."""
+    found = {}
+    for member in members:
+        k = int(re.search(r"_0000(\d)_cam", member.meta["filename"])[1]) - 1
+        ra, dec = member.wcs(field.x[k], field.y[k], with_bounding_box=False)
+        east = ((ra - field.ra + 180) % 360 - 180) * np.cos(np.radians(field.dec))
+        found[k] = 3600 * np.hypot(east.mean(), (dec - field.dec).mean())
+    return found
+
+
+# Movements and residuals.
+
+
+def test_a_movement_is_what_was_done_to_the_pointing():
+    before = make_wcs(SHAPE, 0.001, -69.3, 31.0)
+    still = movement([before], [before])
+    assert still.shift_arcsec == 0
+    assert still.rotation_deg == pytest.approx(0, abs=1e-9)
+    assert still.scale == pytest.approx(0, abs=1e-12)
+    # North and east by half an arcsecond, across RA 0.
+    there = make_wcs(SHAPE, (0.001 + 0.3 / 3600 / np.cos(np.radians(-69.3))) % 360,
+                     -69.3 + 0.4 / 3600, 31.0)  # fmt: skip
+    found = movement([before, before], [there, there])
+    assert (found.east_arcsec, found.north_arcsec) == pytest.approx((0.3, 0.4), abs=1e-5)
+    assert found.shift_arcsec == pytest.approx(0.5, abs=1e-5)
+    back = movement([there], [before])
+    assert (back.east_arcsec, back.north_arcsec) == pytest.approx((-0.3, -0.4), abs=1e-5)
+    # A larger position angle is a turn from north to east.
+    turned = movement([before], [make_wcs(SHAPE, 0.001, -69.3, 31.05)])
+    assert turned.rotation_deg == pytest.approx(0.05, abs=1e-6)
+    wide = movement([before], [make_wcs(SHAPE, 0.001, -69.3, 31.0, aberration=1.00105)])
+    assert wide.scale == pytest.approx(1e-3, rel=1e-3)
+
+
+def test_residuals_are_nothing_where_coordinates_are_right():
+    for left in residuals(sightings(star_field(stars=30, shape=SHAPE)), 0.1):
+        seen = np.isfinite(left.x)
+        assert seen.mean() > 0.7
+        assert np.abs(left.x[seen]).max() < 1e-6
+        assert left.used[seen].all()
+
+
+def test_residuals_are_along_the_axes_of_the_image_and_of_the_sky():
+    seen = sightings(star_field(n=2, stars=30, shape=SHAPE))
+    shifted = replace(seen[1], x=seen[1].x + 0.2, y=seen[1].y - 0.1)
+    first, second = residuals([seen[0], shifted], 0.1)
+    known = np.isfinite(second.x)
+    np.testing.assert_allclose(second.x[known], 0.2, atol=2e-5)
+    np.testing.assert_allclose(second.y[known], -0.1, atol=2e-5)
+    # The other sees the opposite, on the sky exactly so.
+    np.testing.assert_allclose(np.sort(first.east[np.isfinite(first.x)]),
+                               np.sort(-second.east[known]), atol=1e-9)  # fmt: skip
+    size = np.hypot(second.east[known], second.north[known])
+    np.testing.assert_allclose(size, np.hypot(0.2, 0.1) * SCALE, rtol=1e-2)
+    assert second.rms[:2] == pytest.approx((0.2, 0.1), abs=2e-5)
+    # Stars that are farther apart than the radius are not the same.
+    assert not np.isfinite(residuals([seen[0], shifted], 0.02)[1].x).any()
+
+
+def test_a_star_that_is_another_is_not_used():
+    seen = sightings(star_field(n=2, stars=40, shape=SHAPE), noise=0.01)
+    x = seen[1].x.copy()
+    x[3] += 0.7
+    left = residuals([seen[0], replace(seen[1], x=x)], 0.1)[1]
+    assert np.isfinite(left.x[3])
+    assert not left.used[3]
+    assert left.used.sum() > 0.9 * np.isfinite(left.x).sum()
+    assert left.rms[0] < 0.03
+
+
+def test_residuals_from_a_catalogue_and_of_nothing():
+    field = star_field(n=2, stars=20, shape=SHAPE)
+    seen = sightings(field)
+    sky = field.ra, field.dec + 0.05 / 3600
+    for left in residuals([replace(one, exposure=0) for one in seen], 0.1, sky):
+        assert np.isfinite(left.x).all()  # both exposures, though they move as one
+        np.testing.assert_allclose(left.north, -0.05, atol=1e-6)
+    none = np.zeros(0)
+    blind = [replace(one, x=none, y=none) for one in seen]
+    assert [left.x.size for left in residuals(blind, 0.1)] == [0, 0]
+    assert np.isnan(residuals(blind, 0.1)[0].rms).all()
+
+
+def test_which_images_meet():
+    here, beside = (make_wcs(SHAPE, 0.001 + 3e-3 * k, -69.3, 31.0) for k in (0, 1))
+    far = make_wcs(SHAPE, 0.2, -69.3, 31.0)
+    assert meets(here, [far, beside])
+    assert not meets(here, [far])
+    assert not meets(here, [])
+
+
+# Solutions.
+
+
+def test_fits_beyond_the_limits_are_refused_one_after_the_other():
+    seen = sightings(star_field(shape=SHAPE, stars=60, moved={2: (3.0, 0.0)}, turned={3: 0.5}))
+    everything = solve(seen, matching(), Limits())
+    assert [one.status for one in everything.exposures.values()].count("SUCCESS") == 3
+    moved = everything.exposures[2].movement
+    assert moved.shift_arcsec == pytest.approx(3 * SCALE, rel=0.01)
+    assert everything.exposures[3].movement.rotation_deg == pytest.approx(-0.5, abs=0.01)
+    assert everything.exposures[3].matches > 40
+    limits = Limits(shift_arcsec=0.2, rotation_deg=0.1)
+    some = solve(seen, matching(), limits)
+    assert [one.is_placed for one in some.exposures.values()] == [True, True, False, False]
+    assert some.lost == [2, 3]
+    assert some.exposures[2].reason == (
+        "it would be moved by 0.33 arcsec, and tweakreg.max_shift is 0.2"
+    )
+    assert "turned by 0.5 deg, and tweakreg.max_rotation is 0.1" in some.exposures[3].reason
+    for k in (2, 3):
+        assert some.wcs[k] is seen[k].wcs
+        assert not np.isfinite(some.residuals[k].x).any()
+
+
+def test_an_odd_reference_is_left_out():
+    # The first exposure is given the largest overlap by the order; it is 60 pixels off.
+    seen = sightings(star_field(shape=SHAPE, stars=60, moved={0: (40.0, 25.0)}))
+    first = solve(seen, matching(), Limits(), ordered=True)
+    assert not first.is_agreed
+    found = solve_by_majority(seen, matching(), Limits(), ordered=True)
+    assert [one.is_placed for one in found.exposures.values()] == [False, True, True, True]
+    assert list(found.exposures) == [0, 1, 2, 3]
+    assert found.lost == [0]
+    assert "not with it" in found.reasons
+    assert found.wcs[0] is seen[0].wcs
+    assert np.isfinite(found.residuals[2].x).sum() > 20
+
+
+def test_stars_that_agree_only_loosely_are_no_match():
+    field = star_field(shape=SHAPE, stars=60)
+    seen = sightings(field)
+    loose = sightings(field, noise=2.0)[2]  # 0.2 arcsec: within the tolerance, not the closer one
+    results = align([seen[0], seen[1], loose], matching(), ordered=True)
+    assert [one.status for one in results[:2]] == ["REFERENCE", "SUCCESS"]
+    assert results[2].status == ("FAILED: its stars were matched, but too few to within 0.1 arcsec")
+    assert results[2].wcs is loose.wcs
+
+
+# The step.
+
+
+@pytest.fixture(scope="module")
+def displaced():
+    """Four exposures; the third is farther off than stars are looked for."""
+    return star_field(shape=SHAPE, stars=70, seed=5, astray=1.0, moved={2: (35.0, -20.0)})
+
+
+def test_an_exposure_that_is_displaced_is_left_out(displaced):
+    with pytest.warns(
+        Doubtful, match=r"_00003_cam_cal.fits could not be aligned: .*left out"
+    ) as told:
+        result = TweakReg(**STRICT)(displaced.group)
+    assert "tweakreg.unaligned=keep" in str(told[0].message)
+    assert [m.meta["observation.exposure_number"] for m in result.group.members] == [
+        "00001", "00002", "00004"
+    ]  # fmt: skip
+    assert max(placed_at(displaced, result.group.members).values()) < 0.02 * SCALE
+
+
+def test_an_exposure_that_is_displaced_may_be_kept(displaced):
+    with pytest.warns(Doubtful, match=r"_00003_.*it stays where it was, and others may have moved"):
+        result = TweakReg(**STRICT | {"unaligned": "keep"})(displaced.group)
+    assert len(result.group.members) == 4
+    assert result.group.members[2].wcs is displaced.group.members[2].wcs
+
+
+def test_stars_of_another_field_are_refused():
+    # Matched as loosely as this, enough of them lie beside some star or other.
+    seen = sightings(star_field(n=3, shape=SHAPE, stars=70, seed=5))
+    other = sightings(star_field(n=3, shape=SHAPE, stars=70, seed=99))[1]
+    loose = matching(rematch=0.0, least=6, tolerance=1.0)
+    wrong = [seen[0], replace(seen[1], x=other.x, y=other.y), seen[2]]
+    believed = solve(wrong, loose, Limits())
+    assert believed.exposures[1].status == "SUCCESS"
+    found = solve(wrong, loose, Limits(rms_arcsec=0.05))
+    assert [one.is_placed for one in found.exposures.values()] == [True, False, True]
+    assert re.match(r"with residuals of 0\.\d+ arcsec \(rms\), and tweakreg.max_rms is 0.05",
+                    found.exposures[1].reason)  # fmt: skip
+
+
+def test_nothing_is_moved_where_no_two_exposures_agree(displaced):
+    fields = [star_field(n=3, stars=20, seed=30 + k).group.members[k] for k in range(3)]
+    with pytest.raises(StepSkipped, match=r"of 3 exposures none .*; jw.*00003_cam_cal\.fits: "):
+        TweakReg(**STRICT)(Group("mosaic", tuple(fields)))
+
+
+def test_what_the_table_tells(displaced):
+    with pytest.warns(Doubtful):
+        result = TweakReg(**STRICT)(displaced.group)
+    table = result.tweakreg.table
+    facts = table.meta["exposures"]
+    assert [one["status"].partition(":")[0] for one in facts].count("FAILED") == 1
+    for one in facts:
+        own = table[table["exposure"] == one["exposure"]]
+        assert len(own) == one["stars"]
+        known = np.isfinite(own["residual_x"].value)
+        assert known.sum() == one["matches"]
+        if one["status"] == "SUCCESS":
+            assert own["used"].sum() > 30
+            x = own["residual_x"].value[own["used"]]
+            assert np.sqrt(np.mean(x**2)) == pytest.approx(one["rms_x_pixel"], rel=1e-4)
+            assert one["rms_x_pixel"] < 0.03
+            east = own["residual_east"].to_value("mas")[own["used"]]
+            assert np.sqrt(np.mean(east**2)) == pytest.approx(one["rms_east_mas"], rel=1e-4)
+            assert one["matches"] > 40
+    bright = table["snr"] > np.nanmedian(table["snr"])
+    spread = [np.nanstd(table["residual_x"].value[which & table["used"]])
+              for which in (bright, ~bright)]  # fmt: skip
+    assert spread[0] < spread[1]
+
+
+def test_tweakwcs_says_nothing_to_the_users_log(displaced, caplog):
+    seen = sightings(displaced)
+    none = np.zeros(0)
+    with caplog.at_level(logging.DEBUG):
+        align([seen[0], replace(seen[1], x=none, y=none), *seen[2:]], matching())
+    assert not caplog.records
+    logging.getLogger("tweakwcs.imalign").warning("asked for")
+    assert [record.message for record in caplog.records] == ["asked for"]
