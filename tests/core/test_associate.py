@@ -244,7 +244,7 @@ def test_what_the_tables_say_of_an_exposure_type():
     assert found.marks == {"time series"}
     assert found.each_integration
     assert exposure_of("a", Path(), Meta(META, facts(role="engineering"))).marks == {"not science"}
-    kept = facts(data={"each_integration": True})
+    kept = facts(data={"integrations": True})
     assert exposure_of("a", Path(), Meta(META, kept)).each_integration
 
 

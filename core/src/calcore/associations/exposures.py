@@ -105,7 +105,7 @@ def exposure_of(root: str, folder: Path, meta: Meta) -> Exposure:
         role=own.role,
         pipelines=own.stages,
         marks=frozenset(name for name, present in marks.items() if present),
-        each_integration=series or bool(own.data.get("each_integration", False)),
+        each_integration=series or bool(own.data.get("integrations", False)),
     )
 
 

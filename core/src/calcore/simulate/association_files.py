@@ -43,8 +43,8 @@ def write_association(folder: Path, exposures: Sequence[ExposureFacts], when: st
         {
             "expname": f"{facts.root}_cal.fits",
             "exptype": "science",
-            "exposerr": "null",
-            "asn_candidate": f"({candidate}, observation)",
+            "exposerr": None,
+            "asn_candidate": f"[('{candidate}', 'observation')]",
         }
         for facts in exposures
     ]
