@@ -6,10 +6,7 @@ sub-arrays with and without reference pixels, averaged groups, segments, and ano
 
 import hashlib
 import json
-import os
 import shutil
-import subprocess
-import sys
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -27,7 +24,6 @@ from calcore_nirspec import INSTRUMENT
 
 ROOT = Path(__file__).parents[2]
 THEIRS = Path(__file__).with_name("reference_batch.py")
-OURS = Path(__file__).with_name("own_batch.py")
 
 
 CASES: dict[str, tuple[str, dict[str, Any]]] = {
@@ -81,27 +77,8 @@ class Answers:
         return fits.open(self.ours / name), fits.open(self.theirs / name)
 
 
-def start(command: list[Any], cache: Path, log: Path) -> subprocess.Popen[bytes]:
-    """Start a program that finds its references in a cache."""
-    environment = os.environ | {
-        "CRDS_PATH": str(cache), "CRDS_SERVER_URL": "https://crds-serverless-mode.stsci.edu",
-        "CRDS_OBSERVATORY": "jwst", "CRDS_READONLY_CACHE": "1", "CRDS_IGNORE_MAPPING_CHECKSUM": "1",
-        "STPIPE_DISABLE_CRDS_STEPPARS": "True", "OMP_NUM_THREADS": "1",
-        "OPENBLAS_NUM_THREADS": "1", "NUMBA_NUM_THREADS": "1",
-    }  # fmt: skip
-    with log.open("w") as file:
-        return subprocess.Popen(command, stdout=file, stderr=file, env=environment)
-
-
-def finish(process: subprocess.Popen[bytes], folder: Path) -> None:
-    """Wait for a batch; all its jobs must have been done."""
-    assert process.wait() == 0, (folder / "jobs.log").read_text()[-4000:]
-    failed = [answer for answer in json.loads((folder / "jobs.answers.json").read_text()) if answer]
-    assert not failed, failed
-
-
 @pytest.fixture(scope="module")
-def answers(reference_pipeline, tmp_path_factory) -> Answers:
+def answers(reference_pipeline, own_batch, tmp_path_factory) -> Answers:
     """Simulate, and have both pipelines calibrate at the same time."""
     folder = tmp_path_factory.mktemp("other")
     raw, ours, asked = (folder / name for name in ("raw", "ours", "asked"))
@@ -120,24 +97,20 @@ def answers(reference_pipeline, tmp_path_factory) -> Answers:
         if path.is_file():
             digest.update(path.read_bytes())
     kept = ROOT / ".cache" / "parity" / f"other-{digest.hexdigest()[:32]}"
-    process = None
+    theirs = None
     if not kept.exists():
         asked.mkdir()
         text = json.dumps(jobs).replace("RAW", str(raw)).replace("THEIRS", str(asked))
         (asked / "jobs.json").write_text(text)
-        command = [reference_pipeline.require(), THEIRS, asked / "jobs.json"]
-        process = start(command, raw / "crds_cache", asked / "jobs.log")
-    ours.mkdir()
+        theirs = reference_pipeline.batch(asked / "jobs.json", raw / "crds_cache")
     own = [
         {"inputs": str(path), "output": str(ours), "stage": "1", **more}
         for path in files
         for more in ({"until": "jump"}, {})
     ]
-    (ours / "jobs.json").write_text(json.dumps(own))
-    command = [sys.executable, OURS, ours / "jobs.json"]
-    finish(start(command, raw / "crds_cache", ours / "jobs.log"), ours)
-    if process is not None:
-        finish(process, asked)
+    own_batch(own, ours, raw / "crds_cache").finish()
+    if theirs is not None:
+        theirs.finish()
         kept.parent.mkdir(parents=True, exist_ok=True)
         shutil.move(asked, kept)
     return Answers(raw, kept, ours)
