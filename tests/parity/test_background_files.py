@@ -2,9 +2,6 @@
 
 import hashlib
 import json
-import os
-import subprocess
-import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from importlib import import_module
@@ -20,7 +17,6 @@ from calcore.simulate import VisitOptions, simulate
 
 KEPT = Path(__file__).parents[2] / ".cache" / "parity"
 THEIRS = Path(__file__).with_name("reference_batch.py")
-OURS = Path(__file__).with_name("own_batch.py")
 SKIPPED = ("ipc", "dark_current", "charge_migration", "jump", "persistence")
 COMMANDED = 245.76  # [degree]
 
@@ -45,7 +41,7 @@ class Question:
             file[0].header.update(self.header)
         return path
 
-    def theirs(self, raw: Path, python: Path | None) -> Path:
+    def theirs(self, raw: Path, reference_pipeline: Any) -> Path:
         """Return the folder of the reference pipeline's products."""
         digest = hashlib.sha256(json.dumps([self.step, dict(self.settings)]).encode())
         cache = sorted((raw.parent / "crds_cache").rglob("*"))
@@ -54,8 +50,7 @@ class Question:
                 digest.update(path.read_bytes())
         kept = KEPT / f"background-{digest.hexdigest()[:32]}"
         if not (kept / "done").exists():
-            if python is None:
-                pytest.skip("the reference pipeline is not installed")
+            reference_pipeline.require()
             kept.mkdir(parents=True, exist_ok=True)
             own = {f"override_{kind}": str(path) for kind, path in self.references.items()}
             job = {
@@ -65,14 +60,16 @@ class Question:
                     self.step: {"skip": False, **self.settings, **own},
                 },
             }  # fmt: skip
-            calibrate(python, THEIRS, job, kept / "jobs.json", raw)
+            (kept / "jobs.json").write_text(json.dumps([job]))
+            reference_pipeline.batch(kept / "jobs.json", raw.parent / "crds_cache").finish()
             (kept / "done").touch()
         return kept
 
-    def ours(self, raw: Path) -> Path:
+    def ours(self, raw: Path, own_batch: Any) -> Path:
         """Return the folder of our products."""
+        folder = raw.parent / "ours"
         job = {
-            "inputs": str(raw), "output": str(raw.parent / "ours"), "stage": "1",
+            "inputs": str(raw), "output": str(folder), "stage": "1",
             "references": {kind: str(path) for kind, path in self.references.items()},
             "settings": {
                 **{f"{step}.skip": True for step in SKIPPED},
@@ -80,25 +77,8 @@ class Question:
                 **{f"{self.step}.{name}": value for name, value in self.settings.items()},
             },
         }  # fmt: skip
-        calibrate(Path(sys.executable), OURS, job, raw.with_name("jobs.json"), raw)
-        return raw.parent / "ours"
-
-
-def calibrate(python: Path, program: Path, job: Mapping[str, Any], jobs: Path, raw: Path) -> None:
-    """Have a program do a job with the references beside the raw exposure."""
-    environment = os.environ | {
-        "CRDS_PATH": str(raw.parent / "crds_cache"), "CRDS_OBSERVATORY": "jwst",
-        "CRDS_SERVER_URL": "https://crds-serverless-mode.stsci.edu", "CRDS_READONLY_CACHE": "1",
-        "CRDS_IGNORE_MAPPING_CHECKSUM": "1", "STPIPE_DISABLE_CRDS_STEPPARS": "True",
-        "OMP_NUM_THREADS": "1", "NUMBA_NUM_THREADS": "1",
-    }  # fmt: skip
-    jobs.write_text(json.dumps([job]))
-    done = subprocess.run(
-        [python, program, jobs], env=environment, capture_output=True, check=False
-    )
-    assert done.returncode == 0, done.stderr[-4000:]
-    answers = json.loads(jobs.with_suffix(".answers.json").read_text())
-    assert not any(answers), answers
+        own_batch([job], folder, raw.parent / "crds_cache").finish()
+        return folder
 
 
 def planes(name: str, *folders: Path) -> Iterator[Any]:
@@ -153,7 +133,7 @@ def glow_file(path: Path) -> Path:
 
 @pytest.mark.parametrize("position", [COMMANDED, COMMANDED + 0.5])
 @pytest.mark.parametrize("subarray", ["SUBSTRIP96", "SUBSTRIP256"])
-def test_traces(reference_pipeline, tmp_path, subarray, position):
+def test_traces(reference_pipeline, own_batch, tmp_path, subarray, position):
     question = Question(
         "niriss", {"mode": "soss", "subarray": subarray, "n_groups": 3, "n_ints": 1},
         "clean_flicker_noise",
@@ -161,14 +141,14 @@ def test_traces(reference_pipeline, tmp_path, subarray, position):
         {"pastasoss": traces_file(tmp_path / "traces.asdf")}, {"PWCPOS": position},
     )  # fmt: skip
     raw = question.raw(tmp_path / "raw")
-    theirs = question.theirs(raw, reference_pipeline.python)
-    ours, known = planes("mask", question.ours(raw), theirs)
+    theirs = question.theirs(raw, reference_pipeline)
+    ours, known = planes("mask", question.ours(raw, own_batch), theirs)
     assert 0.3 < 1 - known.mean() < 0.8
     # A thousandth of a pixel along both edges of three traces.
     assert (ours != known).sum() <= 12
 
 
-def test_picture_frame(reference_pipeline, tmp_path):
+def test_picture_frame(reference_pipeline, own_batch, tmp_path):
     question = Question(
         "nirspec",
         {"mode": "ifu", "detectors": ("NRS1",), "pattern": "NRSRAPID", "n_groups": 3, "n_ints": 1},
@@ -177,7 +157,7 @@ def test_picture_frame(reference_pipeline, tmp_path):
         {"pictureframe": glow_file(tmp_path / "glow.fits")},
     )
     raw = question.raw(tmp_path / "raw")
-    both = question.ours(raw), question.theirs(raw, reference_pipeline.python)
+    both = question.ours(raw, own_batch), question.theirs(raw, reference_pipeline)
     ours, known = planes("pctfrm_mask", *both)
     assert 0.05 < known.mean() < 0.95
     np.testing.assert_array_equal(ours, known)
