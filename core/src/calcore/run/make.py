@@ -7,6 +7,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from threadpoolctl import threadpool_limits
+
 from calcore import io
 from calcore.errors import (
     CalcoreError,
@@ -171,7 +173,7 @@ def make(
                 shop.slots = with_states(shop.slots, job)
                 check_folder(job.folder)
                 execution = _execution(shop, recorder)
-                with memory_kept():
+                with memory_kept(), threadpool_limits(1, "blas"):  # their number changes last bits
                     _carry(shop, execution, only)
                 recorder.mark()
         except Exception as error:  # noqa: BLE001 - the other products are made all the same
