@@ -27,6 +27,7 @@ _RUNNER_TYPES: Mapping[str, tuple[Any, str]] = {
     "save_state": ((str, PathLike), "a file"),
 }
 _SPELLINGS = {
+    "bkg_list": "members.background",
     "persistence_array_file": "state",
     "save_persistence": "save_state",
     "user_mask": "override.usermask",
@@ -67,7 +68,8 @@ class Slot:
     settings : mapping
         Parameters, with who gave them.
     runner : mapping
-        ``skip``, ``save``, ``suffix`` and ``override.<type>``; of a step with state also ``state``,
+        ``skip``, ``save``, ``suffix`` and ``override.<type>``; ``members.<role>``, files that are taken
+        in place of an association's members of this role; of a step with state also ``state``,
         the file that the first exposures of detectors begin with, and ``save_state``, the one that
         the last ones are added to.
     """
@@ -245,6 +247,8 @@ def with_settings(
 def _check_runner(slot: str, key: str, value: Any, origin: str) -> None:
     """Check a value of the runner's keys: a word such as "no" would pass for true."""
     kind, words = _RUNNER_TYPES.get(key, ((str, PathLike, Record), "a file"))
+    if key.startswith("members."):
+        kind, words = (str, PathLike, list, tuple), "a list of files"
     if not isinstance(value, kind):
         raise BadParameter(f"{slot}.{key} must be {words}, not {value!r} (given by {origin})")
 
@@ -253,12 +257,13 @@ def _runner_key(key: str) -> str | None:
     """Return what the runner calls a setting of a slot; None if it is the step's own.
 
     ``override_flat`` and ``user_supplied_flat`` are how parameter files spell ``override.flat``,
-    ``user_mask`` is ``override.usermask``, and `_SPELLINGS` has the others.
+    ``user_mask`` is ``override.usermask``, ``bkg_list`` is ``members.background``, and `_SPELLINGS`
+    has the others.
     """
     key = _SPELLINGS.get(key, key)
     if key.startswith("override_"):
         key = f"override.{key.removeprefix('override_')}"
-    return key if key in RUNNER_KEYS or key.startswith("override.") else None
+    return key if key in RUNNER_KEYS or key.startswith(("override.", "members.")) else None
 
 
 def edited(

@@ -9,11 +9,17 @@ from numpy.typing import NDArray
 from calcore.errors import CalcoreError
 from calcore.flags import DQ
 from calcore.kernels.drizzling import Drizzled, Drop, drizzle
+from calcore.model.combine import by_exposure
 from calcore.model.exposure import Image
 from calcore.model.meta import Meta
 from calcore.wcs.mosaic import Grid, Layout, Orientation, grid, read_grid
+from calcore.wcs.outline import outline, parts
 
 WeightType = Literal["ivm", "exptime"]
+_LARGE = 1 << 26
+"""Grids of fewer pixels do no harm, however empty."""
+_EMPTY = 10
+"""Others are worth their memory if exposures cover this fraction's inverse of them."""
 
 
 def mosaic_grid(members: Sequence[Image], layout: Layout, path: str = "") -> Grid:
@@ -31,7 +37,8 @@ def mosaic_grid(members: Sequence[Image], layout: Layout, path: str = "") -> Gri
     Raises
     ------
     CalcoreError
-        An image has no world coordinates.
+        An image has no world coordinates; or images lie so far apart that next to nothing of their
+        mosaic would be covered.
     """
     for member in members:
         if member.wcs is None:
@@ -48,7 +55,48 @@ def mosaic_grid(members: Sequence[Image], layout: Layout, path: str = "") -> Gri
         v3i_deg=float(meta["wcsinfo.v3yangle"]),
         parity=int(meta["wcsinfo.vparity"]),
     )
-    return grid([member.wcs for member in members], orientation, layout)
+    found = grid([member.wcs for member in members], orientation, layout)
+    _check_filled(members, found, layout)
+    return found
+
+
+def _check_filled(members: Sequence[Image], found: Grid, layout: Layout) -> None:
+    """Refuse a large grid that images in places far apart would leave empty.
+
+    A few tiles that lie apart are not worth a word, nor is a strip of them that runs askew.
+    """
+    rows, columns = found.shape
+    covered = sum(member.data.size for member in members) / found.pixel_scale_ratio**2
+    if layout.shape is not None or rows * columns < max(_LARGE, _EMPTY * covered):
+        return
+    places = in_places(members)
+    if len(places) > 1:
+        raise CalcoreError(
+            f"the exposures lie too far apart for one mosaic, which would have {columns} x {rows} "
+            f"pixels, almost all of them empty: {told(places)} do not overlap; make an "
+            "association for each place"
+        )
+
+
+def in_places(members: Sequence[Image]) -> list[list[str]]:
+    """Return the names of images, those together that hang together on the sky.
+
+    Detectors that were read at the same time do, since they are shifted together.
+    """
+    names = [str(member.meta.get("filename", "an image")) for member in members]
+    exposures = by_exposure([member.meta for member in members])
+    found = parts([outline(member.wcs) for member in members], exposures)
+    return [[names[number] for number in part] for part in found]
+
+
+def told(places: Sequence[Sequence[str]]) -> str:
+    """Return places in words, at most three of them, and two images of each."""
+    words = [
+        " and ".join(place) if len(place) < 3 else f"{place[0]} and {len(place) - 1} more"
+        for place in places[:3]
+    ]
+    left = [f"{len(places) - 3} more places"] if len(places) > 3 else []
+    return "; ".join([*words, *left])
 
 
 def background(meta: Meta) -> float:

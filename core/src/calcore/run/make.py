@@ -77,7 +77,9 @@ class Workshop:
     def main(self) -> Path:
         """The product that is written last, and so tells that all are there."""
         suffix = self.pipeline.suffix or HANDED_ON.get(self.job.stage, "i2d")
-        return names.product_path(self.job.folder, self.job.name, suffix)
+        science = self.job.members.get("science", ())
+        ints = bool(science) and names.suffix_of(science[0]).endswith("ints")
+        return product_path(self.job, suffix, per_integration=ints)
 
     @property
     def states(self) -> dict[str, Path]:

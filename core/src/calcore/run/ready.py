@@ -13,6 +13,7 @@ from calcore.references.resolve import NOT_APPLICABLE
 from calcore.registry import discovery
 from calcore.registry.steps import step_class
 from calcore.run.assemble import BuiltSlot, check_types, step_of
+from calcore.run.by_hand import with_members
 from calcore.run.choice import choose_pipeline, slots_with_state
 from calcore.run.folders import check_folder
 from calcore.run.graph import Job
@@ -56,6 +57,7 @@ def ready(
         try:
             pipelines[job.key] = choose_pipeline(job, request, only).pipeline
             _check_settings(pipelines[job.key], file)
+            with_members(job, pipelines[job.key])
         except UsageError as error:
             if several:
                 raise UsageError(f"{job.instrument}: {error}") from error

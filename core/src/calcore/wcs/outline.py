@@ -1,4 +1,4 @@
-"""Where images overlap."""
+"""Where images overlap, and which do."""
 
 from collections.abc import Sequence
 
@@ -74,6 +74,40 @@ def overlap(
         if np.isfinite(x).all() and np.isfinite(y).all() and not apart:
             common |= inside(x, y, shape)
     return common
+
+
+def parts(outlines: Sequence[Points], tied: Sequence[Sequence[int]] = ()) -> list[list[int]]:
+    """Part convex areas of the sky into those that hang together, one overlapping the next.
+
+    Parameters
+    ----------
+    outlines : sequence of float64 (n, 2)
+        Right ascension and declination [deg] of corners, in order around each.
+    tied : sequence of sequence of int
+        Areas that hang together anyhow, by number.
+
+    Returns
+    -------
+    list of list of int
+        The areas of each part, by number, in order of first appearance.
+    """
+    label = list(range(len(outlines)))
+    for numbers in tied:
+        for number in numbers:
+            label[number] = min(numbers)
+    for number, one in enumerate(outlines):
+        for other in range(number):
+            if label[other] != label[number] and _meet(one, outlines[other]):
+                joined = {label[number], label[other]}
+                label = [min(joined) if item in joined else item for item in label]
+    return [[n for n, item in enumerate(label) if item == first] for first in sorted({*label})]
+
+
+def _meet(one: Points, other: Points) -> bool:
+    """Tell whether two convex areas have more than an edge in common."""
+    if _cosines(other, one[0]).min() < _NEAR:
+        return False
+    return len(intersection(_on_plane(one, one[0]), _on_plane(other, one[0]))) > 2
 
 
 def _pixels(wcs: WCS, sky: Points) -> Points:

@@ -23,6 +23,7 @@ from calcore.model.mosaic import (
 )
 from calcore.parameters import Doc, File, Range, Unit
 from calcore.step import Step
+from calcore.steps.combinable import check_members
 from calcore.wcs.area import ARCSEC
 from calcore.wcs.mosaic import Grid, Layout, union_region
 
@@ -96,14 +97,13 @@ class Resample(Step):
     def apply(self, group: Group[Image]) -> Mosaic:
         """Return the mosaic of all members."""
         members = group.members
-        if any(member.per_integration for member in members):
-            raise StepSkipped("there is an image for each integration, and they are not combined")
         layout = Layout(
             shape=self.output_shape, crpix=self.crpix, crval=self.crval,
             rotation_deg=self.rotation, scale_arcsec=self.pixel_scale,
             scale_ratio=self.pixel_scale_ratio,
         )  # fmt: skip
         grid = mosaic_grid(members, layout, self.output_wcs)
+        check_members(group)
         names = [
             name
             for name in VARIANCES

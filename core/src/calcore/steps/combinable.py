@@ -1,0 +1,43 @@
+"""Whether images can be combined, and what to tell of those that can."""
+
+import warnings
+
+from calcore.errors import DataUnusable, Doubtful, StepSkipped
+from calcore.model import Group, Image
+from calcore.model.mosaic import in_places, told, usable
+
+
+def check_members(group: Group[Image]) -> None:
+    """Look at what a mosaic is to be made of, and warn of what will do it no good.
+
+    Raises
+    ------
+    StepSkipped
+        There are images for each integration; or a single exposure, which is only looked at, has no
+        pixel that can be used.
+    DataUnusable
+        No member of an association has one.
+    """
+    members = group.members
+    if any(member.per_integration for member in members):
+        raise StepSkipped("there is an image for each integration, and they are not combined")
+    names = [str(member.meta.get("filename", "an image")) for member in members]
+    empty = [name for name, m in zip(names, members, strict=True) if not usable(m).any()]
+    if len(empty) == len(members) and not group.association:
+        raise StepSkipped("all pixels are NaN or flagged DO_NOT_USE")
+    if len(empty) == len(members):
+        raise DataUnusable(
+            f"there is nothing to combine: all pixels of {', '.join(empty)} are NaN or flagged "
+            "DO_NOT_USE; look at how they were made (calcore info -v FILE)"
+        )
+    if empty:
+        _warn(f"nothing of {', '.join(empty)} gets into the mosaic: all pixels are NaN or flagged "
+              "DO_NOT_USE")  # fmt: skip
+    places = in_places(members)
+    if len(places) > 1:
+        _warn(f"exposures lie in places that do not overlap ({told(places)}): nothing ties their "
+              "positions and levels of the sky to each other")  # fmt: skip
+
+
+def _warn(words: str) -> None:
+    warnings.warn(words, Doubtful, stacklevel=4)
