@@ -125,6 +125,18 @@ def test_an_exposure_that_cannot_be_combined_is_named(folder, miri_products, cha
     assert f"mirimage_cal.fits: {text}" in failed.reason
 
 
+def test_a_mosaic_through_several_filters_is_refused(folder, miri_visit):
+    where = folder()
+    with fits.open(where / miri_visit.raw[1].name, mode="update") as file:
+        file[0].header["FILTER"] = "F1000W"
+    (failed,) = failures(run(where, output=where / "out", stage="3"))
+    assert failed.reason.endswith(
+        "has members through F1000W and F770W, and a mosaic of these would have no flux scale; "
+        "make an association for each filter"
+    )
+    assert not (where / "out").exists()
+
+
 def test_two_products_of_one_name_are_told_apart(folder):
     folder(lambda content: content["products"][0]["members"].pop(), "y_image3_asn.json")
     where = folder()

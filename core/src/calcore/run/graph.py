@@ -269,8 +269,9 @@ def _stage3(
     Raises
     ------
     AssociationInvalid
-        A member is not there, members are of several instruments, the product's name is an
-        exposure's, or another association makes a product of this name of other members.
+        A member is not there, members are of several instruments, those of a mosaic through several
+        filters, the product's name is an exposure's, or another association makes a product of this
+        name of other members.
     """
     if _is_other(found, product):
         return
@@ -281,6 +282,8 @@ def _stage3(
         )
     exposures = [_exposure(found, member.file, product.name) for member in product.members]
     _check_one_instrument(exposures, product)
+    if _job(exposures[0], plan, "3", {}).pipeline == "image3":
+        _check_one_filter(exposures, product)
     members: dict[str, tuple[Path, ...]] = {}
     needs: set[str] = set()
     for member, exposure in zip(product.members, exposures, strict=True):
@@ -334,4 +337,16 @@ def _check_one_instrument(exposures: Sequence[Exposure], product: Product) -> No
         raise AssociationInvalid(
             f"product {product.name} has members of {' and '.join(sorted(instruments))}; make an "
             "association for each instrument"
+        )
+
+
+def _check_one_filter(exposures: Sequence[Exposure], product: Product) -> None:
+    """Check that all members of a mosaic saw the same light."""
+    wheels = ("instrument.filter", "instrument.pupil")
+    metas = [item.meta for item in exposures if item.meta is not None]
+    filters = {" ".join(str(meta[name]) for name in wheels if name in meta) for meta in metas}
+    if len(filters) > 1:
+        raise AssociationInvalid(
+            f"product {product.name} has members through {' and '.join(sorted(filters))}, and a "
+            "mosaic of these would have no flux scale; make an association for each filter"
         )
