@@ -1,5 +1,6 @@
 """Pictures of products."""
 
+from calcore.report.alignment import alignment_picture
 from calcore.report.quicklook import is_picture, quicklook
 
-__all__ = ["is_picture", "quicklook"]
+__all__ = ["alignment_picture", "is_picture", "quicklook"]

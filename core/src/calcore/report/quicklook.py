@@ -28,7 +28,7 @@ _PIXELS = 1000
 """Size that images are averaged down to [pixel]."""
 NOT_A_VALUE = "#8c8c8c"
 """Grey, which the colour map does not contain."""
-_SCREEN_DPI = 110
+SCREEN_DPI = 110
 
 
 @dataclass(frozen=True)
@@ -119,7 +119,7 @@ def quicklook(
     *,
     title: str = "",
     catalog: Any = None,
-    dpi: int = _SCREEN_DPI,
+    dpi: int = SCREEN_DPI,
 ) -> Path:
     """Draw a two-dimensional product and write it as a PNG file.
 
@@ -156,7 +156,17 @@ def quicklook(
             f"a quick look shows an image (ny, nx); {type(record).__name__} has the shape {shape}"
         )
     figure = _draw(record, title or str(record.meta.get("filename", "")), catalog)
-    path = Path(path)
+    return save_figure(figure, Path(path), dpi)
+
+
+def save_figure(figure: Figure, path: Path, dpi: int) -> Path:
+    """Write a figure as a PNG file, as a whole or not at all.
+
+    Raises
+    ------
+    OutputProblem
+        The file cannot be written.
+    """
     temporary = temporary_name(path)
     try:
         figure.savefig(temporary, format="png", dpi=dpi, pil_kwargs={"compress_level": 4})
