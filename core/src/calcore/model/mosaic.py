@@ -1,7 +1,7 @@
 """How images become a mosaic: its grid, and the weight of their pixels."""
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,13 +9,15 @@ from numpy.typing import NDArray
 from calcore.errors import CalcoreError
 from calcore.flags import DQ
 from calcore.kernels.drizzling import Drizzled, Drop, drizzle
-from calcore.model.combine import by_exposure
+from calcore.model.combine import blend, by_exposure
 from calcore.model.exposure import Image
 from calcore.model.meta import Meta
-from calcore.wcs.mosaic import Grid, Layout, Orientation, grid, read_grid
+from calcore.wcs.area import ARCSEC
+from calcore.wcs.mosaic import Grid, Layout, Orientation, grid, read_grid, union_region
 from calcore.wcs.outline import outline, parts
 
 WeightType = Literal["ivm", "exptime"]
+_KEPT = frozenset({"wcsinfo.velosys", "wcsinfo.specsys"})
 _LARGE = 1 << 26
 """Grids of fewer pixels do no harm, however empty."""
 _EMPTY = 10
@@ -97,6 +99,31 @@ def told(places: Sequence[Sequence[str]]) -> str:
     ]
     left = [f"{len(places) - 3} more places"] if len(places) > 3 else []
     return "; ".join([*words, *left])
+
+
+def mosaic_meta(metas: Sequence[Meta], images: Sequence[Any], onto: Grid, *, mixed: bool) -> Meta:
+    """Return the metadata of a mosaic but for how it was made.
+
+    Parameters
+    ----------
+    metas : sequence of Meta
+        Of the members.
+    images : sequence of gwcs.WCS
+        Their world coordinates.
+    onto : Grid
+        The mosaic's.
+    mixed : bool
+        Whether all keywords are those of all members; see `blend`.
+    """
+    meta = blend(metas, mixed=mixed)
+    gone = (name for name in meta if name.startswith("wcsinfo.") and name not in _KEPT)
+    changes: dict[str, Any] = dict.fromkeys(gone)
+    changes.update({f"wcsinfo.{name}": value for name, value in onto.keywords.items()})
+    changes["wcsinfo.s_region"] = union_region(images, onto)
+    changes["photometry.pixelarea_steradians"] = onto.pixel_area_sr
+    changes["photometry.pixelarea_arcsecsq"] = onto.pixel_area_sr / ARCSEC**2
+    changes["background.level"] = changes["background.subtracted"] = None  # no longer there
+    return meta.set(changes)
 
 
 def background(meta: Meta) -> float:

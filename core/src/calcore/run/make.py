@@ -10,11 +10,7 @@ from typing import Any
 from threadpoolctl import threadpool_limits
 
 from calcore import io
-from calcore.errors import (
-    CalcoreError,
-    FileInvalid,
-    OutputProblem,
-)
+from calcore.errors import CalcoreError, FileInvalid, OutputProblem
 from calcore.io import files as names
 from calcore.model import Catalog, Group, Image, Meta, Ramp, Rate, Record
 from calcore.model.superstripes import integrations_together, taken_apart, taken_together
@@ -33,7 +29,7 @@ from calcore.run.graph import HANDED_ON, Job
 from calcore.run.memory import memory_kept
 from calcore.run.order import check_order
 from calcore.run.outcome import Figure, Outcome, ProductPlan, Progress, Silence, SlotOutcome, Status
-from calcore.run.outputs import member_paths, outputs, product_path
+from calcore.run.outputs import main_path, member_paths, outputs, product_path
 from calcore.run.record import NODE, as_it_went, keywords, record_tree
 from calcore.run.request import Request
 from calcore.run.resume import files_with, why_again
@@ -76,10 +72,7 @@ class Workshop:
     @property
     def main(self) -> Path:
         """The product that is written last, and so tells that all are there."""
-        suffix = self.pipeline.suffix or HANDED_ON.get(self.job.stage, "i2d")
-        science = self.job.members.get("science", ())
-        ints = bool(science) and names.suffix_of(science[0]).endswith("ints")
-        return product_path(self.job, suffix, per_integration=ints)
+        return main_path(self.job, self.pipeline)
 
     @property
     def states(self) -> dict[str, Path]:

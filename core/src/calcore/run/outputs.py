@@ -11,7 +11,7 @@ from calcore.model import Catalog, Group, Image, Kept, Ramp, Rate, Record
 from calcore.parameters import If
 from calcore.pipeline import Pipeline
 from calcore.run.assemble import BuiltSlot
-from calcore.run.graph import Job
+from calcore.run.graph import HANDED_ON, Job
 from calcore.run.states import files_left
 
 Kinds = dict[str, type[Any]]
@@ -22,6 +22,18 @@ def product_path(job: Job, suffix: str, *, per_integration: bool = False) -> Pat
     """Return where a result is written; one with an image for each integration ends in ``ints``."""
     ints = "ints" if per_integration and not suffix.endswith("ints") else ""
     return names.product_path(job.folder, job.name, f"{suffix}{ints}")
+
+
+def main_path(job: Job, pipeline: Pipeline) -> Path:
+    """Return where the product is written that comes last, and so tells that all are there."""
+    suffix = pipeline.suffix or HANDED_ON.get(job.stage, "i2d")
+    return product_path(job, suffix, per_integration=_each(job))
+
+
+def _each(job: Job) -> bool:
+    """Tell whether what is worked on has an image for each integration."""
+    science = job.members.get("science", ())
+    return bool(science) and names.suffix_of(science[0]).endswith("ints")
 
 
 def member_paths(job: Job, suffix: str) -> tuple[Path, ...]:
@@ -39,7 +51,7 @@ def outputs(job: Job, pipeline: Pipeline, slots: Sequence[BuiltSlot]) -> tuple[P
     What a step leaves out because of what the pixels hold, as a catalogue without sources, is there.
     """
     used = [built for built in slots if built.step is not None and not built.skip]
-    ints = names.suffix_of(job.members["science"][0]).endswith("ints")
+    ints = _each(job)
     grouped = bool(used) and used[0].diet.grouped and job.stage == "3"
     flow: Kinds = {"": Ramp if job.stage == "1" else Image}
     found: list[Path] = []

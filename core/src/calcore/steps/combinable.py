@@ -3,8 +3,22 @@
 import warnings
 
 from calcore.errors import DataUnusable, Doubtful, StepSkipped
-from calcore.model import Group, Image
+from calcore.model import Group, Image, Meta
 from calcore.model.mosaic import in_places, told, usable
+
+
+def check_exposure(meta: Meta) -> None:
+    """Look at whether an exposure is one of those that are combined.
+
+    Raises
+    ------
+    StepSkipped
+        It is not.
+    """
+    if meta.has_facts and meta.is_time_series:
+        raise StepSkipped("the images of a time series are not combined")
+    if meta.get("dither.primary_type") == "WFSC":
+        raise StepSkipped("images for wavefront sensing (PATTTYPE is WFSC) are not combined")
 
 
 def check_members(group: Group[Image]) -> None:

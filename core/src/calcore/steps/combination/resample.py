@@ -7,29 +7,28 @@ from typing import Annotated, Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from calcore.errors import BadParameter, StepSkipped
+from calcore.errors import BadParameter
 from calcore.flags import interpret
 from calcore.kernels.combining import Sums
 from calcore.kernels.drizzling import Drop, Shape
 from calcore.model import Group, Image, Meta, Mosaic, Reference
-from calcore.model.combine import blend, by_exposure, header_table
+from calcore.model.combine import by_exposure, header_table
 from calcore.model.mosaic import (
     WeightType,
     background,
     drizzled,
     exposure_time,
     mosaic_grid,
+    mosaic_meta,
     weights,
 )
 from calcore.parameters import Doc, File, Range, Unit
 from calcore.step import Step
-from calcore.steps.combinable import check_members
-from calcore.wcs.area import ARCSEC
-from calcore.wcs.mosaic import Grid, Layout, union_region
+from calcore.steps.combinable import check_exposure, check_members
+from calcore.wcs.mosaic import Grid, Layout
 
 GOOD_BITS = interpret("~DO_NOT_USE+NON_SCIENCE")
 VARIANCES = ("var_rnoise", "var_poisson", "var_flat")
-KEPT = frozenset({"wcsinfo.velosys", "wcsinfo.specsys"})
 Pair = tuple[float, float]
 
 
@@ -89,10 +88,7 @@ class Resample(Step):
     def check(self, meta: Meta, references: Mapping[str, Reference]) -> None:
         """Leave out exposures that are not to be combined."""
         del references
-        if meta.has_facts and meta.is_time_series:
-            raise StepSkipped("the images of a time series are not combined")
-        if meta.get("dither.primary_type") == "WFSC":
-            raise StepSkipped("images for wavefront sensing (PATTTYPE is WFSC) are not combined")
+        check_exposure(meta)
 
     def apply(self, group: Group[Image]) -> Mosaic:
         """Return the mosaic of all members."""
@@ -146,18 +142,9 @@ class Resample(Step):
 
     def _meta(self, metas: list[Meta], images: list[Any], grid: Grid) -> Meta:
         """Return the metadata of the mosaic."""
-        meta = blend(metas, mixed=self.blendheaders)
-        gone = (name for name in meta if name.startswith("wcsinfo.") and name not in KEPT)
-        changes: dict[str, Any] = dict.fromkeys(gone)
-        changes.update({f"wcsinfo.{name}": value for name, value in grid.keywords.items()})
-        changes["wcsinfo.s_region"] = union_region(images, grid)
-        changes["photometry.pixelarea_steradians"] = grid.pixel_area_sr
-        changes["photometry.pixelarea_arcsecsq"] = grid.pixel_area_sr / ARCSEC**2
+        meta = mosaic_meta(metas, images, grid, mixed=self.blendheaders)
+        own = ("weight_type", "pixfrac", "kernel", "fillval")
+        changes = {f"resample.{name}": getattr(self, name) for name in own}
         changes["resample.pointings"] = len(by_exposure(metas))
-        changes["resample.weight_type"] = self.weight_type
-        changes["resample.pixfrac"] = self.pixfrac
         changes["resample.pixel_scale_ratio"] = grid.pixel_scale_ratio
-        changes["resample.kernel"] = self.kernel
-        changes["resample.fillval"] = self.fillval
-        changes["background.level"] = changes["background.subtracted"] = None  # no longer there
         return meta.set(changes)
