@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from calcore.associations.association import Association, Product
+from calcore.associations.association import Association, Member, Product
 from calcore.errors import AssociationInvalid, CalcoreError
 from calcore.instrument import Instrument
 from calcore.io import files
@@ -23,7 +23,8 @@ class Job:
     `members` maps each role to the files to work on; a file that is not there yet is made by the
     job in `needs`. `association` is None for an exposure that none names. `error` says why the
     product cannot be made at all. `states` names, for slots whose step has state, the file that the
-    previous exposure of the detector leaves.
+    previous exposure of the detector leaves. `told` is what the association says of members, by
+    their files: metadata that theirs gives way to.
     """
 
     key: str
@@ -38,6 +39,7 @@ class Job:
     needs: frozenset[str] = frozenset()
     error: CalcoreError | None = None
     states: Mapping[str, Path] = field(default_factory=dict)
+    told: Mapping[Path, Mapping[str, str]] = field(default_factory=dict)
 
     @property
     def inputs(self) -> tuple[Path, ...]:
@@ -76,7 +78,6 @@ def graph(found: Inventory, plan: Plan) -> Graph:
     An association that cannot be followed is added to what was found amiss.
     """
     made = Graph()
-    level2 = _level2(found)
     for exposure in found.exposures.values():
         if exposure.between:
             _after_a_step(made, exposure, plan)
@@ -85,7 +86,7 @@ def graph(found: Inventory, plan: Plan) -> Graph:
             _stage1(made, exposure, plan)
         if "2" in plan.stages and _can_make(exposure, "rate", plan):
             if _goes_on(exposure, plan):
-                _stage2(made, found, exposure, plan, level2)
+                _stage2(made, found, exposure, plan)
             elif plan.stages == ("2",):  # so that the user is told
                 made.add(_job(exposure, plan, "2", {"science": (exposure.rawest,)}))
     if "3" in plan.stages:
@@ -93,25 +94,10 @@ def graph(found: Inventory, plan: Plan) -> Graph:
             if association.stage == "3":
                 for product in association.products:
                     try:
-                        _stage3(made, found, association, product, plan, level2)
+                        _stage3(made, found, association, product, plan)
                     except AssociationInvalid as error:
                         found.problems.append((association.path, error))
     return made
-
-
-Level2 = Mapping[str, tuple[Association, Product]]
-"""Which association product of stage 2 an exposure belongs to, by its root name."""
-
-
-def _level2(found: Inventory) -> Level2:
-    return {
-        files.exposure_root(member.file): (association, product)
-        for association in found.associations
-        if association.stage == "2"
-        for product in association.products
-        for member in product.members
-        if member.role == "science"
-    }
 
 
 def _goes_on(exposure: Exposure, plan: Plan) -> bool:
@@ -158,7 +144,10 @@ def _job(
     members: Mapping[str, tuple[Path, ...]],
     **more: object,
 ) -> Job:
-    """Return a job of an exposure; a mode without pipeline becomes a job with an error."""
+    """Return a job of an exposure; a mode without pipeline becomes a job with an error.
+
+    So does one whose association asks for another pipeline than the exposure goes through.
+    """
     assert exposure.meta is not None
     meta = exposure.meta
     pipeline, error = plan.pipeline or "", None
@@ -169,6 +158,7 @@ def _job(
         try:
             meta = meta.with_facts(instrument.facts(meta))
             pipeline = pipeline or instrument.pipeline_of(meta, stage)
+            _check_purpose(more.get("association"), pipeline, plan, meta)
         except CalcoreError as problem:
             error = problem
     values: dict[str, object] = {
@@ -186,6 +176,18 @@ def _job(
     return Job(**values)  # type: ignore[arg-type]  # every value has its field's type
 
 
+def _check_purpose(association: object, pipeline: str, plan: Plan, meta: Meta) -> None:
+    """Check that an association, if there is one, is for the pipeline of its exposures."""
+    if not isinstance(association, Association) or plan.pipeline is not None:
+        return
+    if association.pipeline not in {"", pipeline}:
+        raise AssociationInvalid(
+            f"{association.path}: its asn_type is {association.type}, which asks for the pipeline "
+            f"{association.pipeline}, but {meta.exposure_type} exposures go through {pipeline} in "
+            "this version; take another association, or name the --pipeline"
+        )
+
+
 def _stage1(made: Graph, exposure: Exposure, plan: Plan) -> Job:
     return made.add(_job(exposure, plan, "1", {"science": (exposure.rawest,)}))
 
@@ -200,7 +202,7 @@ def _after_a_step(made: Graph, exposure: Exposure, plan: Plan) -> None:
 
 
 def _made_or_there(
-    made: Graph, found: Inventory, exposure: Exposure, suffix: str, plan: Plan, level2: Level2
+    made: Graph, found: Inventory, exposure: Exposure, suffix: str, plan: Plan
 ) -> tuple[Path, str | None]:
     """Return the path of a member's file, and the key of the job that makes it, if one must."""
     rates = ("rate", "rateints")
@@ -213,24 +215,25 @@ def _made_or_there(
     there = [exposure.files[name] for name in rates if name in exposure.files]
     if suffix in rates and there and "uncal" not in exposure.files:
         return there[0], None
-    job = (
-        _stage1(made, exposure, plan)
-        if stage == "1"
-        else _stage2(made, found, exposure, plan, level2)
-    )
-    return job.folder / f"{exposure.root}_{suffix}.fits", job.key
+    job = _stage1(made, exposure, plan) if stage == "1" else _stage2(made, found, exposure, plan)
+    return job.folder / f"{job.name}_{suffix}.fits", job.key
 
 
-def _stage2(made: Graph, found: Inventory, exposure: Exposure, plan: Plan, level2: Level2) -> Job:
+def _stage2(made: Graph, found: Inventory, exposure: Exposure, plan: Plan) -> Job:
     key = f"{exposure.root}:2"
     if key in made.jobs:
         return made.jobs[key]
-    path, need = _made_or_there(made, found, exposure, _rate(exposure, plan), plan, level2)
+    own = found.assigned.get(exposure.root)
+    suffix = (own.suffix if own is not None else "") or _rate(exposure, plan)
+    path, need = _made_or_there(made, found, exposure, suffix, plan)
     members: dict[str, tuple[Path, ...]] = {"science": (path,)}
     needs = {need} if need else set()
-    association, product = level2.get(exposure.root, (None, Product("", ())))
     more: dict[str, object] = {}
-    for member in product.members:
+    if own is not None:
+        more = {"name": own.name, "association": own.association}
+        more |= {"error": own.error} if own.error is not None else {}
+    product = own.product if own is not None else Product("", ())
+    for member in product.used:
         if member.role == "science":
             continue
         try:
@@ -239,7 +242,7 @@ def _stage2(made: Graph, found: Inventory, exposure: Exposure, plan: Plan, level
             more["error"] = error
             break
         suffix = _rate(other, plan)
-        other_path, other_need = _made_or_there(made, found, other, suffix, plan, level2)
+        other_path, other_need = _made_or_there(made, found, other, suffix, plan)
         members[member.role] = (*members.get(member.role, ()), other_path)
         needs |= {other_need} if other_need else set()
     return made.add(
@@ -250,7 +253,6 @@ def _stage2(made: Graph, found: Inventory, exposure: Exposure, plan: Plan, level
             members,
             key=key,
             needs=frozenset(needs),
-            association=association,
             **more,
         )
     )
@@ -262,7 +264,6 @@ def _stage3(
     association: Association,
     product: Product,
     plan: Plan,
-    level2: Level2,
 ) -> None:
     """Add the job of a stage-3 product.
 
@@ -280,14 +281,17 @@ def _stage3(
             f"{association.path}: a product is called {product.name}, as one of the exposures is; "
             "give it a name of its own"
         )
-    exposures = [_exposure(found, member.file, product.name) for member in product.members]
+    exposures = [_exposure(found, member.file, product.name) for member in product.used]
     _check_one_instrument(exposures, product)
     if _job(exposures[0], plan, "3", {}).pipeline == "image3":
         _check_one_filter(exposures, product)
     members: dict[str, tuple[Path, ...]] = {}
     needs: set[str] = set()
-    for member, exposure in zip(product.members, exposures, strict=True):
-        path, need = _made_or_there(made, found, exposure, "cal", plan, level2)
+    told: dict[Path, Mapping[str, str]] = {}
+    for member, exposure in zip(product.used, exposures, strict=True):
+        suffix = "calints" if files.suffix_of(member.file) == "calints" else "cal"
+        path, need = _made_or_there(made, found, exposure, suffix, plan)
+        told |= {path: said} if (said := _said(association, member)) else {}
         members[member.role] = (*members.get(member.role, ()), path)
         needs |= {need} if need else set()
     key = f"{product.name}:3"
@@ -308,18 +312,19 @@ def _stage3(
             name=product.name,
             needs=frozenset(needs),
             association=association,
+            told=told,
         )
     )
 
 
 def _is_other(found: Inventory, product: Product) -> bool:
     """Tell whether a product is of another instrument than the one asked for: no member is kept."""
-    roots = {files.exposure_root(member.file) for member in product.members}
+    roots = {found.root_of(member.file) for member in product.members}
     return found.instrument is not None and not roots & (set(found.exposures) | found.unreadable)
 
 
 def _exposure(found: Inventory, file: str, product: str) -> Exposure:
-    root = files.exposure_root(file)
+    root = found.root_of(file)
     if root in found.exposures:
         return found.exposures[root]
     why = (
@@ -328,6 +333,14 @@ def _exposure(found: Inventory, file: str, product: str) -> Exposure:
         else "is not there, and no file it could be made from; put it beside the association"
     )
     raise AssociationInvalid(f"product {product}: member {file} {why}")
+
+
+def _said(association: Association, member: Member) -> dict[str, str]:
+    """Return the metadata that an association says of a member."""
+    said = {"group_id": member.group} if member.group else {}
+    if member.catalogue:
+        said["tweakreg_catalog"] = str((association.path.parent / member.catalogue).absolute())
+    return said
 
 
 def _check_one_instrument(exposures: Sequence[Exposure], product: Product) -> None:

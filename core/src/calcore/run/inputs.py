@@ -18,10 +18,13 @@ from calcore.errors import (
 )
 from calcore.io import files
 from calcore.model import Meta, Ramp
+from calcore.run.assigned import Assigned, assign
 
 # Suffixes of files that a pipeline takes, most raw first, and the stage that takes them.
 TAKEN = {"uncal": "1", "rate": "2", "rateints": "2", "cal": "3", "calints": "3"}
 INTERMEDIATE = ("ramp",)
+# What else may be a member under its own name, and is taken for the stage of its association.
+_AS_IT_IS = ("", "crf", "crfints")
 # What must be known of an exposure before anything can be decided about it.
 NEEDED = ("instrument.name", "instrument.detector", "exposure.type")
 
@@ -52,6 +55,8 @@ class Inventory:
     `named` are the files that were named, and the exposures in folders that were; members of
     associations that were only looked up are not among them. `instrument` is the one that was asked for; only
     its exposures are kept. `left` are the names of steps, by which what single ones have left is called.
+    `assigned` is what associations of level 2 say of exposures, and `called` tells the exposures whose
+    products they call otherwise, by the products' names.
     """
 
     exposures: dict[str, Exposure] = field(default_factory=dict)
@@ -60,6 +65,13 @@ class Inventory:
     named: set[Path] = field(default_factory=set)
     instrument: str | None = None
     left: Collection[str] = ()
+    assigned: dict[str, Assigned] = field(default_factory=dict)
+    called: dict[str, str] = field(default_factory=dict)
+
+    def root_of(self, file: str) -> str:
+        """Return the root name of the exposure that a member's file is of."""
+        root = files.exposure_root(file)
+        return self.called.get(root, root)
 
     @property
     def unreadable(self) -> set[str]:
@@ -98,6 +110,7 @@ def gather(
         else:
             raise FileInvalid(path, "is not there; name exposures, associations or folders")
     _add_members(found, list(folders))
+    _assign(found)
     _read_headers(found)
     if not found.exposures and not found.problems:
         if instrument is None and found.associations:
@@ -184,6 +197,29 @@ def _add_members(found: Inventory, folders: list[Path]) -> None:
                     if path.is_file():
                         exposure = found.exposures.setdefault(root, Exposure(root))
                         exposure.files.setdefault(suffix, path)
+                own = association.path.parent / name
+                if files.suffix_of(name) in _AS_IT_IS and own.is_file():
+                    exposure = found.exposures.setdefault(root, Exposure(root))
+                    exposure.files.setdefault("rate" if association.stage == "2" else "cal", own)
+
+
+def _assign(found: Inventory) -> None:
+    """Find out what associations of level 2 say of exposures, and gather products they have named."""
+    found.assigned = assign(found.associations)
+    for root, own in found.assigned.items():
+        if own.name == root or root not in found.exposures:
+            continue
+        there = found.exposures.get(own.name)
+        if there is not None and any(TAKEN.get(suffix, "1") < "3" for suffix in there.files):
+            found.assigned[root] = own.refused(
+                f"a product is called {own.name}, as one of the exposures is"
+            )
+            continue
+        found.called[own.name] = root
+        if there is not None:
+            del found.exposures[own.name]
+            for suffix, path in there.files.items():
+                found.exposures[root].files.setdefault(suffix, path)
 
 
 def _read_headers(found: Inventory) -> None:
