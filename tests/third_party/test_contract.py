@@ -2,6 +2,7 @@
 
 import ast
 import re
+import shutil
 
 import numpy as np
 import pytest
@@ -251,6 +252,22 @@ def test_contract_11_bring_an_executor(stranger, visit, plain, tmp_path):
     ended = re.findall(r"^(jw\S+)  detector1  complete", done.stdout, re.MULTILINE)
     assert ended == sorted(ended, reverse=True)
     assert len(ended) == 2
+
+
+def test_contract_11_bring_a_storage(stranger, visit, plain, tmp_path):
+    store = tmp_path / "store"
+    store.mkdir()
+    raw = min(visit.glob("*_uncal.fits"))
+    shutil.copy(raw, store)
+    words = (f"acme://{raw.name}", "-o", tmp_path / "out", "--stage", "1")
+    wish = {"cwd": tmp_path, "cache": visit / "crds_cache"}
+    refused = stranger.calcore("run", *words, **wish)
+    assert refused.returncode == 2
+    assert f"acme://{raw.name} is an address, and no package that was named" in refused.stderr
+    done = stranger.calcore("run", *words, "--with", "acme", ACME_STORE=str(store), **wish)
+    assert done.returncode == 0, done.stderr
+    (rate,) = store.glob("*_rate.fits")
+    assert rate.read_bytes() == (tmp_path / "out" / rate.name).read_bytes()
 
 
 def test_contract_12_record_status_and_provenance_of_one_s_own(stranger, named, tmp_path):

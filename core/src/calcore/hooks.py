@@ -19,6 +19,15 @@ hookimpl = pluggy.HookimplMarker(PROJECT)
 
 
 @hookspec(firstresult=True)
+def calcore_fetch(address: str, folder: Path) -> Path | None:
+    """Bring an input that the user names by an address (``s3://…``) here; None leaves it to the next.
+
+    `folder` is that of the run's products. Only packages that the user names are asked. To put
+    products elsewhere, see `calcore_run_finished`.
+    """
+
+
+@hookspec(firstresult=True)
 def calcore_find_reference(type: str, meta: Meta) -> Any:  # noqa: A002 - the name is published
     """Return a path, a Reference, or ``"N/A"``; None leaves the question to the next."""
 
@@ -84,4 +93,4 @@ def calcore_step_failed(slot: str, product: str, meta: Meta, error: BaseExceptio
 
 @hookspec
 def calcore_run_finished(result: Any) -> None:
-    """The run is over; `result` is a `calcore.run.RunResult`."""
+    """The run is over; `result` is a `calcore.run.RunResult`, with the files of each product."""

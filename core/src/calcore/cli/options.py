@@ -136,9 +136,12 @@ def request_of(inputs: tuple[Path, ...], options: dict[str, Any]) -> dict[str, A
     UsageError
         An input or the configuration file does not exist.
     """
+    from calcore.run.fetched import address_of
+
     chosen = inputs or (Path(),)
     for path in chosen:
-        if not os.path.exists(path):  # noqa: PTH110 - False in a folder that is closed
+        there = os.path.exists(path)  # noqa: PTH110 - False in a folder that is closed
+        if not there and not address_of(path):
             raise UsageError(f"{path}: there is no such file or folder")
     config = options.get("config")
     if config is not None and not os.path.isfile(config):  # noqa: PTH113

@@ -26,6 +26,7 @@ from calcore.registry import discovery
 from calcore.registry.manager import manager, named
 from calcore.registry.questions import stage_of
 from calcore.run.executors import cores, load_ahead
+from calcore.run.fetched import fetched
 from calcore.run.graph import STAGES, Job, Plan, graph
 from calcore.run.inputs import Inventory, gather
 from calcore.run.make import make, plan_of
@@ -152,7 +153,7 @@ def _request(inputs: Any, wishes: dict[str, Any]) -> Request:
     if request.stage not in (*STAGES, "all"):
         raise UsageError(f"stage must be 1, 2, 3 or all, not {request.stage!r}")
     named(request.packages)
-    return request
+    return fetched(request)
 
 
 def _path(name: str, value: Any) -> Path:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,16 @@ def calcore_edit_pipeline(pipeline: str, meta: Meta) -> Mapping[str, Any] | None
     if pipeline == "image3":
         return {"edit": [{"insert": "trails", "use": "acme.trails", "before": "skymatch"}]}
     return None
+
+
+@hookimpl
+def calcore_fetch(address: str, folder: Path) -> Path | None:
+    """Bring exposures of our store."""
+    if not address.startswith("acme://"):
+        return None
+    folder.mkdir(parents=True, exist_ok=True)
+    name = address.removeprefix("acme://")
+    return Path(shutil.copy(Path(os.environ["ACME_STORE"], name), folder))
 
 
 @hookimpl
@@ -99,7 +110,11 @@ def calcore_step_failed(slot: str, product: str, error: BaseException) -> None:
 
 
 @hookimpl
-def calcore_run_finished() -> None:
-    """Write what was seen, if somebody wants it."""
+def calcore_run_finished(result: Any) -> None:
+    """Write what was seen, if somebody wants it, and put products into our store, if there is one."""
     if "ACME_REPORT" in os.environ:
         Path(os.environ["ACME_REPORT"]).write_text(json.dumps(SEEN))
+    if "ACME_STORE" in os.environ:
+        for product in result.products:
+            for path in product.files:
+                shutil.copy(path, os.environ["ACME_STORE"])
