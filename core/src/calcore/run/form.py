@@ -148,7 +148,7 @@ _REQUEST = Keys(
     },
     {"output": _TEXT | _NOTHING},
 )
-_INPUT = Keys({"name": _NAME, "path": _TEXT | _NOTHING, "content": _TEXT})
+_INPUT = Keys({"name": _NAME, "path": _TEXT | _NOTHING, "content": _TEXT}, {"told": Named(_TEXT)})
 _STEP = Keys(
     {
         "name": _TEXT,
@@ -175,7 +175,9 @@ _ASSOCIATION = Keys(
         "type": _TEXT,
         "identity": _TEXT,
         "pool": _TEXT,
-        "members": Every(Keys({"name": _TEXT, "role": _TEXT})),
+        "members": Every(
+            Keys({"name": _TEXT, "role": _TEXT}, {"group": _TEXT, "catalogue": _NAME})
+        ),
     },
     {"path": _TEXT},
 )

@@ -287,7 +287,7 @@ def _read(shop: Workshop, only: str | None) -> Any:
     grouped = step is not None and diet_of(kind).grouped and shop.job.stage == "3"
     del only
     if grouped:
-        members = [_with_facts(_member(path), facts, shop) for path in science]
+        members = [_with_facts(_member(path, shop), facts, shop) for path in science]
         asn = shop.job.association
         return Group(shop.job.name, tuple(members), asn.path.name if asn is not None else "")
     flow = {"1": Ramp, "2": Image, "3": Image}[shop.job.stage]
@@ -300,8 +300,8 @@ def _read(shop: Workshop, only: str | None) -> Any:
     return taken_together(record) if isinstance(record, Ramp) else record
 
 
-def _member(path: Path) -> Image:
-    """Read an exposure that is to be combined with others.
+def _member(path: Path, shop: Workshop) -> Image:
+    """Read an exposure that is to be combined with others; what its association says of it holds.
 
     Raises
     ------
@@ -313,7 +313,7 @@ def _member(path: Path) -> Image:
         raise FileInvalid(path, "has an image for each integration; give one that has a single one")
     if image.wcs is None:
         raise FileInvalid(path, "has no world coordinates; make it again, with assign_wcs")
-    return image.replace(meta=image.meta.set(filename=path.name))
+    return image.replace(meta=image.meta.set(shop.job.told.get(path), filename=path.name))
 
 
 def _check_kind(path: Path, wanted: Any) -> None:

@@ -51,7 +51,7 @@ def record_tree(
         "profile": profile,
         "asked": asked(request, pipeline, slots, profile),
         "inputs": {
-            role: [{"name": path.name, "content": content_of(path)} for path in paths]
+            role: [_input(path, job.told.get(path, {})) for path in paths]
             for role, paths in job.members.items()
         },
         "slots": [_slot(built, states.get(built.slot.name)) for built in slots],
@@ -65,6 +65,16 @@ def record_tree(
     if any(choice.origin == "CRDS" for built in slots for choice in built.choices.values()):
         tree["context"] = _context()[0]
     return tree
+
+
+def _input(path: Path, told: Mapping[str, str]) -> Tree:
+    """Return what is told of an input: what it holds, and what the association says of it."""
+    item: Tree = {"name": path.name, "content": content_of(path)}
+    if told:
+        catalogue = Path(told.get("tweakreg_catalog", ""))
+        held = {"tweakreg_catalog": content_of(catalogue)} if catalogue.is_file() else {}
+        item["told"] = {**told, **held}
+    return item
 
 
 def asked(request: Request, pipeline: Pipeline, slots: Sequence[BuiltSlot], profile: str) -> Tree:
@@ -98,6 +108,8 @@ def keywords(
     changes = {name: value for name, value in pipeline.header.items() if name not in meta}
     changes["calibration_software_version"] = __version__
     changes["calibration_software_revision"] = "RELEASE"
+    if catalogue := meta.get("tweakreg_catalog"):  # which was found beside the association
+        changes["tweakreg_catalog"] = Path(catalogue).name
     if pipeline.stage == "1":
         changes["filetype"] = None  # raw files say here that they are raw
     if association is not None:
@@ -164,7 +176,15 @@ def _association(association: Association, product: str) -> Tree:
         "type": association.type,
         "identity": association.identity,
         "pool": association.pool,
-        "members": [{"name": Path(item.file).name, "role": item.role} for item in members],
+        "members": [
+            {
+                "name": Path(item.file).name,
+                "role": item.role,
+                **({"group": item.group} if item.group else {}),
+                **({"catalogue": Path(item.catalogue).name} if item.catalogue else {}),
+            }
+            for item in members
+        ],
     }
 
 
@@ -231,13 +251,15 @@ def _plain(value: Any) -> Any:
 
 def _of_inputs(there: Mapping[str, Any], wanted: Mapping[str, Any]) -> Iterator[str]:
     for role in sorted({*there, *wanted}):
-        held = [item["content"] for item in there.get(role, ())]
+        held = there.get(role, ())
         if len(held) != len(wanted.get(role, ())):
             yield f"it had {len(held)} {role} inputs, and has {len(wanted.get(role, ()))}"
             continue
-        for content, item in zip(held, wanted.get(role, ()), strict=True):
-            if content != item["content"]:
+        for old, item in zip(held, wanted.get(role, ()), strict=True):
+            if old["content"] != item["content"]:
                 yield f"the input {item['name']} has changed"
+            if old.get("told", {}) != item.get("told", {}):
+                yield f"what the association says of {item['name']} has changed"
 
 
 def _of_slots(

@@ -268,7 +268,7 @@ def _association(told: Mapping[str, Any], finder: _Finder, scratch: Path) -> Pat
     if path is not None:
         return path
     del finder.amiss[missed:]
-    members = [{"expname": item["name"], "exptype": item["role"]} for item in told["members"]]
+    members = [_member(item, finder) for item in told["members"]]
     content = {
         "asn_type": told["type"],
         "asn_id": told["identity"],
@@ -276,6 +276,15 @@ def _association(told: Mapping[str, Any], finder: _Finder, scratch: Path) -> Pat
         "products": [{"name": told["product"], "members": members}],
     }
     return io.write_text(json.dumps(content, indent=1), scratch / str(told["name"]))
+
+
+def _member(item: Mapping[str, str], finder: _Finder) -> dict[str, str]:
+    """Return an association's entry of a member."""
+    member = {"expname": item["name"], "exptype": item["role"]}
+    if "group" in item:
+        member["group_id"] = item["group"]
+    catalogue = finder.find(item["catalogue"], None) if "catalogue" in item else None
+    return member | ({"tweakreg_catalog": str(catalogue.absolute())} if catalogue else {})
 
 
 def _machine(told: Mapping[str, Any]) -> Iterator[str]:
