@@ -73,7 +73,8 @@ class Dithers:
 
     `x`, `y` (n_exposure, n_star) are true positions in each exposure [pixel], `flux` (n_star,) sums
     over pixels, `ra`, `dec` (n_star,) where the stars are [deg], `errors` (n_exposure, 2) how far
-    each exposure's coordinates are off [pixel], `hits` masks of pixels with a cosmic ray.
+    each exposure's coordinates are off [pixel], `hits` masks of pixels with a cosmic ray,
+    `true` coordinates of each exposure as the telescope really pointed (but for `errors`).
     """
 
     group: Group
@@ -84,6 +85,7 @@ class Dithers:
     dec: Any
     errors: Any
     hits: list = field(default_factory=list)
+    true: list = field(default_factory=list)
 
 
 def keywords(number, shape, ra, dec, roll, parity):
@@ -118,9 +120,9 @@ def star_field(
 ):  # fmt: skip
     """Return `Dithers` of Gaussian stars, across RA 0 unless asked otherwise.
 
-    `astray` is how far coordinates are off [pixel, standard deviation], `moved` how far those of
-    some exposures, by index, are off besides, and `turned` by how much they are turned about their
-    middle [deg]; `names` gives exposures their exposure numbers, `more(number)` further metadata.
+    `astray` is how far coordinates are off [pixel, standard deviation]; `moved` how far east and
+    north the telescope really pointed in some exposures, by index [arcsec], and `turned` how far it
+    was rolled [deg]; `names` gives exposures their exposure numbers, `more(number)` further metadata.
     """
     rng = np.random.default_rng(seed)
     ny, nx = shape
@@ -129,17 +131,19 @@ def star_field(
     flux = 10 ** rng.uniform(1.5, 3.3, stars)
     star_ra, star_dec = first(star_x, star_y, with_bounding_box=False)
     sigma = fwhm / 2.3548
-    members, xs, ys, errors, struck = [], [], [], [], []
+    members, xs, ys, errors, struck, true = [], [], [], [], [], []
     for k in range(n):
         along, up = OFFSETS[k]
         here = ra + along / 3600 / np.cos(np.deg2rad(dec)), dec + up / 3600
         wcs = make_wcs(shape, here[0] % 360, here[1], roll + 0.02 * k, parity)
         error = rng.normal(0, astray, 2) if k else np.zeros(2)
-        error = error + (moved or {}).get(k, (0.0, 0.0))
-        x, y = wcs.invert(star_ra, star_dec, with_bounding_box=False)
-        turn = np.exp(1j * np.radians((turned or {}).get(k, 0.0)))
-        around = turn * (x - nx / 2 + 1j * (y - ny / 2))
-        x, y = around.real + nx / 2, around.imag + ny / 2
+        true.append(wcs)
+        if k in (moved or {}) or k in (turned or {}):
+            east, north = (moved or {}).get(k, (0.0, 0.0))
+            there = here[0] + east / 3600 / np.cos(np.deg2rad(dec)), here[1] + north / 3600
+            rolled = roll + 0.02 * k + (turned or {}).get(k, 0.0)
+            true[-1] = make_wcs(shape, there[0] % 360, there[1], rolled, parity)
+        x, y = true[-1].invert(star_ra, star_dec, with_bounding_box=False)
         x, y = x + error[0], y + error[1]
         columns, rows = np.arange(nx)[None, :], np.arange(ny)[None, :]
         edge = sigma * np.sqrt(2)
@@ -173,5 +177,5 @@ def star_field(
         errors.append(error)
     return Dithers(
         Group("mosaic", tuple(members)), np.array(xs), np.array(ys), flux, star_ra, star_dec,
-        np.array(errors), struck,
+        np.array(errors), struck, true,
     )  # fmt: skip

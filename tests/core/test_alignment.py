@@ -13,7 +13,9 @@ from calcore.errors import Doubtful, StepSkipped
 from calcore.model import Group
 from calcore.steps.combination.tweakreg import TweakReg
 from calcore.wcs.agreement import meets, movement, residuals
-from calcore.wcs.alignment import Sighting, align
+from calcore.wcs.alignment import align
+from calcore.wcs.pixel_phase import without_phase
+from calcore.wcs.sightings import Sighting
 from calcore.wcs.solution import Limits, solve, solve_by_majority
 
 STARS = runpy.run_path(str(Path(__file__).parents[1] / "star_field.py"))
@@ -141,12 +143,12 @@ def test_which_images_meet():
 
 
 def test_fits_beyond_the_limits_are_refused_one_after_the_other():
-    seen = sightings(star_field(shape=SHAPE, stars=60, moved={2: (3.0, 0.0)}, turned={3: 0.5}))
+    seen = sightings(star_field(shape=SHAPE, stars=60, moved={2: (0.0, 0.33)}, turned={3: 0.5}))
     everything = solve(seen, matching(), Limits())
     assert [one.status for one in everything.exposures.values()].count("SUCCESS") == 3
     moved = everything.exposures[2].movement
-    assert moved.shift_arcsec == pytest.approx(3 * SCALE, rel=0.01)
-    assert everything.exposures[3].movement.rotation_deg == pytest.approx(-0.5, abs=0.01)
+    assert moved.shift_arcsec == pytest.approx(0.33, rel=0.01)
+    assert everything.exposures[3].movement.rotation_deg == pytest.approx(0.5, abs=0.01)
     assert everything.exposures[3].matches > 40
     limits = Limits(shift_arcsec=0.2, rotation_deg=0.1)
     some = solve(seen, matching(), limits)
@@ -162,8 +164,8 @@ def test_fits_beyond_the_limits_are_refused_one_after_the_other():
 
 
 def test_an_odd_reference_is_left_out():
-    # The first exposure is given the largest overlap by the order; it is 60 pixels off.
-    seen = sightings(star_field(shape=SHAPE, stars=60, moved={0: (40.0, 25.0)}))
+    # The first exposure is given the largest overlap by the order; it is 5 arcsec off.
+    seen = sightings(star_field(shape=SHAPE, stars=60, moved={0: (4.4, 2.7)}))
     first = solve(seen, matching(), Limits(), ordered=True)
     assert not first.is_agreed
     found = solve_by_majority(seen, matching(), Limits(), ordered=True)
@@ -182,7 +184,46 @@ def test_stars_that_agree_only_loosely_are_no_match():
     results = align([seen[0], seen[1], loose], matching(), ordered=True)
     assert [one.status for one in results[:2]] == ["REFERENCE", "SUCCESS"]
     assert results[2].status == ("FAILED: its stars were matched, but too few to within 0.1 arcsec")
-    assert results[2].wcs is loose.wcs
+    assert results[2].seen is loose
+
+
+# The phase in the pixel.
+
+
+def test_what_the_phase_in_the_pixel_does_is_undone():
+    seen = sightings(star_field(shape=SHAPE, stars=60))
+    wrong = [replace(one, x=one.x - 0.08 * np.sin(2 * np.pi * one.x),
+                     y=one.y + 0.03 * np.sin(2 * np.pi * one.y)) for one in seen]  # fmt: skip
+    for one, before, found in zip(seen, wrong, without_phase(wrong, 0.1), strict=True):
+        assert np.abs(before.x - one.x).max() > 0.05
+        np.testing.assert_allclose(found.x, one.x, atol=2e-3)
+        np.testing.assert_allclose(found.y, one.y, atol=2e-3)
+    # Nothing is done where it does nothing, or where little is known.
+    for one, found in zip(seen, without_phase(seen, 0.1), strict=True):
+        np.testing.assert_allclose(found.x, one.x, atol=1e-6)
+    few = [replace(one, x=one.x[:5], y=one.y[:5]) for one in wrong]
+    assert without_phase(few, 0.1) == few
+    assert without_phase([replace(one, x=one.x[:0], y=one.y[:0]) for one in few], 0.1)
+
+
+@pytest.mark.parametrize("fwhm", [1.0, 2.0])
+def test_pointing_errors_are_found(fwhm):
+    """200 stars, 0.5 arcsec and 0.05 deg: shifts to 0.005 pixel, rotations to 0.1 arcsec."""
+    field = star_field(n=2, shape=(400, 420), stars=200, fwhm=fwhm, moved={1: (0.3, -0.4)},
+                       turned={1: 0.05}, seed=1)  # fmt: skip
+    found = TweakReg(**STRICT | {"kernel_fwhm": 2.5, "pixel_phase": True, "sharplo": 0.2,
+                                 "weighted": True})(field.group)  # fmt: skip
+    x, y = (v.ravel() for v in np.meshgrid(np.linspace(5, 414, 9), np.linspace(5, 394, 9)))
+    right = field.true[1](x, y, with_bounding_box=False)
+    at = found.group.members[1].wcs.invert(*right, with_bounding_box=False)
+    away = (at[0] - x) + 1j * (at[1] - y)
+    assert abs(away.mean()) < 0.0015
+    around = (x - x.mean()) + 1j * (y - y.mean())
+    turn = np.angle(np.sum(np.conj(around) * (around + away - away.mean())))
+    assert abs(turn) * np.abs(around).max() * SCALE < 0.001
+    facts = found.tweakreg.table.meta["exposures"][1]
+    assert facts["rms_x_pixel"] < 0.006
+    assert facts["rotation_deg"] == pytest.approx(0.05, abs=1e-3)
 
 
 # The step.
@@ -191,7 +232,7 @@ def test_stars_that_agree_only_loosely_are_no_match():
 @pytest.fixture(scope="module")
 def displaced():
     """Four exposures; the third is farther off than stars are looked for."""
-    return star_field(shape=SHAPE, stars=70, seed=5, astray=1.0, moved={2: (35.0, -20.0)})
+    return star_field(shape=SHAPE, stars=70, seed=5, astray=1.0, moved={2: (3.8, -2.2)})
 
 
 def test_an_exposure_that_is_displaced_is_left_out(displaced):

@@ -1,6 +1,6 @@
 """The table that tells how well exposures were aligned: residuals of stars, fits of exposures."""
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Mapping
 from typing import Any
 
 import numpy as np
@@ -8,20 +8,18 @@ from astropy import units as u
 from astropy.table import QTable, vstack
 
 from calcore.model.exposure import Catalog
-from calcore.wcs.alignment import Sighting
 from calcore.wcs.solution import Placed, Solution
 
 
 def alignment_table(
-    found: Mapping[str, tuple[Sequence[Sighting], Solution]],
+    found: Mapping[str, Solution],
 ) -> Catalog:
     """Return the residuals of all stars, with what was fitted to each exposure as metadata.
 
     Parameters
     ----------
     found : mapping
-        What stars were compared with (``"exposures"``, ``"catalogue"``): the stars seen in each
-        image, and the solution.
+        What stars were compared with (``"exposures"``, ``"catalogue"``), and the solution.
 
     Returns
     -------
@@ -32,8 +30,8 @@ def alignment_table(
         are NaN where a star was compared with none.
     """
     parts: list[Any] = []
-    for against, (sightings, solution) in found.items():
-        for seen, left in zip(sightings, solution.residuals, strict=True):
+    for against, solution in found.items():
+        for seen, left in zip(solution.seen, solution.residuals, strict=True):
             size = seen.x.size
             part = QTable()
             part["image"] = np.full(size, seen.name)
@@ -49,7 +47,7 @@ def alignment_table(
             part["used"] = left.used
             parts.append(part)
     table = vstack(parts)
-    for against, (_, solution) in found.items():
+    for against, solution in found.items():
         table.meta[against] = [_facts(n, placed) for n, placed in solution.exposures.items()]
     return Catalog(table)
 

@@ -28,6 +28,10 @@ class AligningStep(Step):
     rematch: Annotated[
         float, Range(0), Arcsec, Doc("Match again as closely as this after a first fit; 0: do not.")
     ] = 0.0
+    pixel_phase: Annotated[
+        bool,
+        Doc("Before that, correct places for the phase in the pixel, as exposures differ in it."),
+    ] = False
     use2dhist: Annotated[bool, Doc("Find the offset in a histogram first.")] = True
     separation: Annotated[float, Range(0), Arcsec, Doc("Least distance of stars.")] = 1.0
     tolerance: Annotated[float, Range(0), Arcsec, Doc("How well matches must agree.")] = 0.7
@@ -65,6 +69,7 @@ class AligningStep(Step):
             radius=self.searchrad, separation=self.separation, tolerance=self.tolerance,
             histogram=self.use2dhist, offset=(self.xoffset, self.yoffset), least=self.minobj,
             geometry=self.fitgeometry, clips=self.nclip, sigma=self.sigma, rematch=self.rematch,
+            phase=self.pixel_phase,
         )  # fmt: skip
 
     @property

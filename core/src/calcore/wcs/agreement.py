@@ -6,11 +6,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 from gwcs import WCS
 from numpy.typing import NDArray
-from scipy.spatial import cKDTree
 
-from calcore.wcs.alignment import F8, Sighting
+from calcore.wcs.sightings import F8, Sighting, middle_of, on_plane, pairs_of, to_sky
 
-_ARCSEC = 3600 * 180 / np.pi
 _CATALOGUE = -1
 _POINTS = 5
 """Points along each axis of an image at which coordinates are compared."""
@@ -109,8 +107,8 @@ def movement(before: Sequence[WCS], after: Sequence[WCS]) -> Movement:
     old, new = (np.concatenate([_spread(wcs, one) for wcs, one in pairs]) for pairs in (
         [(wcs, wcs) for wcs in before], list(zip(after, before, strict=True))
     ))  # fmt: skip
-    middle = _middle(old)
-    old_plane, new_plane = _on_plane(old, middle), _on_plane(new, middle)
+    middle = middle_of(old)
+    old_plane, new_plane = on_plane(old, middle), on_plane(new, middle)
     shift = (new_plane - old_plane).mean(axis=0)
     old_plane = old_plane - old_plane.mean(axis=0)
     new_plane = new_plane - new_plane.mean(axis=0)
@@ -148,18 +146,18 @@ def residuals(
         For each sighting, in the order of its stars.
     """
     numbers = {one.exposure: n for n, one in enumerate(sightings)}
-    sky = [_to_sky(one.wcs, one.x, one.y) for one in sightings]
+    sky = [to_sky(one.wcs, one.x, one.y) for one in sightings]
     owners = [k if catalogue is not None else numbers[s.exposure] for k, s in enumerate(sightings)]
     owner = np.repeat(np.array(owners, np.intp), [one.x.size for one in sightings])
     if owner.size == 0:
         return [Residuals.unknown(0) for _ in sightings]
-    middle = _middle(np.concatenate(sky))
-    places = [_on_plane(one, middle) for one in sky]
+    middle = middle_of(np.concatenate(sky))
+    places = [on_plane(one, middle) for one in sky]
     points = np.concatenate(places)
     if catalogue is not None:
-        points = np.concatenate([points, _on_plane(np.stack(catalogue, axis=1), middle)])
+        points = np.concatenate([points, on_plane(np.stack(catalogue, axis=1), middle)])
         owner = np.concatenate([owner, np.full(points.shape[0] - owner.size, _CATALOGUE)])
-    first, second = _pairs(points, owner, radius)
+    first, second = pairs_of(points, owner, radius)
     if catalogue is not None:
         known = owner[second] == _CATALOGUE
         first, second = first[known], second[known]
@@ -196,29 +194,10 @@ def _without_outliers(found: list[Residuals], exposures: Sequence[object]) -> li
     return result
 
 
-def _pairs(
-    points: F8, owner: NDArray[np.intp], radius: float
-) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """Return pairs of points of different owners that are each other's nearest, both ways round."""
-    near = cKDTree(points).query_pairs(radius, output_type="ndarray")
-    first = np.concatenate([near[:, 0], near[:, 1]])
-    second = np.concatenate([near[:, 1], near[:, 0]])
-    apart = owner[first] != owner[second]
-    first, second = first[apart], second[apart]
-    distance = np.hypot(*(points[first] - points[second]).T)
-    order = np.lexsort((distance, owner[second], first))
-    first, second = first[order], second[order]
-    nearest = np.ones(first.size, bool)
-    nearest[1:] = (first[1:] != first[:-1]) | (owner[second[1:]] != owner[second[:-1]])
-    first, second = first[nearest], second[nearest]
-    mutual = np.isin(first * len(points) + second, second * len(points) + first)
-    return first[mutual], second[mutual]
-
-
 def _in_pixels(one: Sighting, place: F8, offset: F8, middle: tuple[float, float]) -> tuple[F8, F8]:
     """Return offsets on the sky along the axes of the image [pixel], by its local scale."""
-    right = _on_plane(_to_sky(one.wcs, one.x + 1, one.y), middle) - place
-    up = _on_plane(_to_sky(one.wcs, one.x, one.y + 1), middle) - place
+    right = on_plane(to_sky(one.wcs, one.x + 1, one.y), middle) - place
+    up = on_plane(to_sky(one.wcs, one.x, one.y + 1), middle) - place
     determinant = right[:, 0] * up[:, 1] - right[:, 1] * up[:, 0]
     x = (offset[:, 0] * up[:, 1] - offset[:, 1] * up[:, 0]) / determinant
     y = (right[:, 0] * offset[:, 1] - right[:, 1] * offset[:, 0]) / determinant
@@ -229,7 +208,7 @@ def _spread(wcs: WCS, box: WCS) -> F8:
     """Return the sky positions (n, 2) of points all over the bounding box of `box` [deg]."""
     (x_low, x_high), (y_low, y_high) = box.bounding_box.bounding_box(order="F")
     x, y = np.meshgrid(np.linspace(x_low, x_high, _POINTS), np.linspace(y_low, y_high, _POINTS))
-    return _to_sky(wcs, x.ravel(), y.ravel())
+    return to_sky(wcs, x.ravel(), y.ravel())
 
 
 def meets(wcs: WCS, others: Sequence[WCS]) -> bool:
@@ -241,26 +220,3 @@ def meets(wcs: WCS, others: Sequence[WCS]) -> bool:
             if ((x >= x_low) & (x <= x_high) & (y >= y_low) & (y <= y_high)).any():
                 return True
     return False
-
-
-def _to_sky(wcs: WCS, x: F8, y: F8) -> F8:
-    """Return right ascension and declination (n, 2) [deg]."""
-    if x.size == 0:
-        return np.zeros((0, 2))
-    return np.stack(wcs(x, y, with_bounding_box=False), axis=1)
-
-
-def _middle(sky: F8) -> tuple[float, float]:
-    """Return the mean direction [rad]."""
-    ra, dec = np.radians(sky).T
-    x, y = np.mean(np.cos(dec) * np.cos(ra)), np.mean(np.cos(dec) * np.sin(ra))
-    return float(np.arctan2(y, x)), float(np.arctan2(np.mean(np.sin(dec)), np.hypot(x, y)))
-
-
-def _on_plane(sky: F8, middle: tuple[float, float]) -> F8:
-    """Return places (n, 2) in the plane tangent at `middle`, east and north [arcsec]."""
-    away, dec = np.radians(sky[:, 0]) - middle[0], np.radians(sky[:, 1])
-    depth = np.sin(middle[1]) * np.sin(dec) + np.cos(middle[1]) * np.cos(dec) * np.cos(away)
-    east = np.cos(dec) * np.sin(away)
-    north = np.cos(middle[1]) * np.sin(dec) - np.sin(middle[1]) * np.cos(dec) * np.cos(away)
-    return np.asarray(np.stack([east, north], axis=1) * (_ARCSEC / depth[:, None]))

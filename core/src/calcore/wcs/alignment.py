@@ -7,55 +7,20 @@ https://tweakwcs.readthedocs.io).
 
 import logging
 import warnings
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-import numpy as np
 from astropy.table import Table
-from gwcs import WCS
-from numpy.typing import NDArray
 from tweakwcs import JWSTWCSCorrector, MatchSourceConfusionError, XYXYMatch, align_wcs
 
+from calcore.wcs.pixel_phase import without_phase
+from calcore.wcs.sightings import F8, Sighting
+
 Geometry = Literal["shift", "rshift", "rscale", "general"]
-F8 = NDArray[np.float64]
 _SILENT: ContextVar[bool] = ContextVar("_SILENT", default=False)
-
-
-@dataclass(frozen=True, eq=False, kw_only=True)
-class Sighting:
-    """Stars seen in an image.
-
-    Attributes
-    ----------
-    name : str
-        What the image is called in messages.
-    exposure : hashable
-        Images of one exposure are moved as one.
-    wcs : gwcs.WCS
-        World coordinates as they are now.
-    v2_arcsec, v3_arcsec, roll_deg : float
-        V2_REF, V3_REF, ROLL_REF: where the tangent plane touches.
-    x, y : float64 (n,)
-        Positions of stars, 0-based [pixel].
-    weight : float64 (n,), optional
-        Weight of each star in the fit.
-    snr : float64 (n,), optional
-        Signal to noise of each star.
-    """
-
-    name: str
-    exposure: Hashable
-    wcs: WCS
-    v2_arcsec: float
-    v3_arcsec: float
-    roll_deg: float
-    x: F8
-    y: F8
-    weight: F8 | None = None
-    snr: F8 | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,6 +43,8 @@ class Matching:
     rematch : float
         Match again as closely as this, from where a first fit left the images, and fit again
         [arcsec]; that tells apart stars that the first could not. 0: do not.
+    phase : bool
+        Correct places for the phase in the pixel before stars are matched again.
     """
 
     radius: float
@@ -90,16 +57,17 @@ class Matching:
     clips: int
     sigma: float
     rematch: float = 0.0
+    phase: bool = False
 
 
 @dataclass(frozen=True, eq=False)
 class Aligned:
-    """What became of an image: its coordinates, and how (``"SUCCESS"``, ``"REFERENCE"``, or why not).
+    """What became of an image: its coordinates and stars, and how they were found.
 
-    Coordinates are as they were where it is neither.
+    `status` is ``"SUCCESS"``, ``"REFERENCE"``, or says why it is neither; `seen` is then as it was.
     """
 
-    wcs: WCS
+    seen: Sighting
     status: str
 
     @property
@@ -165,12 +133,12 @@ def align(
                 sigma=(matching.sigma, "rmse"),
             )
         except (MatchSourceConfusionError, ValueError) as error:
-            return [Aligned(seen.wcs, f"FAILED: {error}") for seen in sightings]
+            return [Aligned(seen, f"FAILED: {error}") for seen in sightings]
     results: list[Aligned] = []
     for seen, corrector in zip(sightings, correctors, strict=True):
         status = str(corrector.meta.get("fit_info", {}).get("status", "FAILED: not fitted"))
         moved = status == "SUCCESS"
-        results.append(Aligned(corrector.wcs if moved else seen.wcs, status))
+        results.append(Aligned(replace(seen, wcs=corrector.wcs) if moved else seen, status))
     if not matching.rematch or not any(image.status == "SUCCESS" for image in results):
         return results
     close = replace(
@@ -178,11 +146,13 @@ def align(
         separation=2 * matching.rematch, histogram=False, rematch=0.0,
     )  # fmt: skip
     placed = [k for k, image in enumerate(results) if image.is_placed]
-    moved_on = [replace(sightings[k], wcs=results[k].wcs) for k in placed]
+    moved_on = [results[k].seen for k in placed]
+    if matching.phase and reference is None:
+        moved_on = without_phase(moved_on, matching.rematch)
     again = align(moved_on, close, reference=reference, ordered=ordered, expand=expand)
     for k, second in zip(placed, again, strict=True):
         lost = f"FAILED: its stars were matched, but too few to within {matching.rematch:g} arcsec"
-        results[k] = second if second.is_placed else Aligned(sightings[k].wcs, lost)
+        results[k] = second if second.is_placed else Aligned(sightings[k], lost)
     return results
 
 

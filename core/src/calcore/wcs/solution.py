@@ -12,7 +12,8 @@ import numpy as np
 from gwcs import WCS
 
 from calcore.wcs.agreement import Movement, Residuals, meets, movement, residuals
-from calcore.wcs.alignment import F8, Aligned, Matching, Sighting, align
+from calcore.wcs.alignment import Aligned, Matching, align
+from calcore.wcs.sightings import F8, Sighting
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,13 +77,18 @@ class Placed:
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Solution:
-    """New coordinates and residuals of each image, and what became of each exposure."""
+    """Images with their new coordinates, residuals of each, and what became of each exposure."""
 
-    wcs: list[WCS]
+    seen: list[Sighting]
     residuals: list[Residuals]
     exposures: dict[Hashable, Placed] = field(default_factory=dict)
 
-    def undone(self, wcs: Sequence[WCS]) -> "Solution":
+    @property
+    def wcs(self) -> list[WCS]:
+        """Coordinates of each image."""
+        return [one.wcs for one in self.seen]
+
+    def undone(self, seen: Sequence[Sighting]) -> "Solution":
         """Return the solution with coordinates as they were, of which nothing is claimed."""
         nothing = [Residuals.unknown(left.x.size) for left in self.residuals]
         exposures = {
@@ -90,7 +96,7 @@ class Solution:
             else replace(item, lost=False)
             for n, item in self.exposures.items()
         }  # fmt: skip
-        return Solution(wcs=list(wcs), residuals=nothing, exposures=exposures)
+        return Solution(seen=list(seen), residuals=nothing, exposures=exposures)
 
     @property
     def reasons(self) -> str:
@@ -141,7 +147,7 @@ def solve(
     Solution
         Images that were not aligned keep their coordinates.
     """
-    images = [Aligned(one.wcs, "FAILED: not fitted") for one in sightings]
+    images = [Aligned(one, "FAILED: not fitted") for one in sightings]
     believed = list(range(len(sightings)))
     refused: dict[Hashable, Placed] = {}
     while True:
@@ -160,7 +166,7 @@ def solve(
         believed = [k for k in believed if sightings[k].exposure != worst]
         for k, one in enumerate(sightings):
             if one.exposure == worst:
-                images[k] = Aligned(one.wcs, "REFUSED")
+                images[k] = Aligned(one, "REFUSED")
 
 
 def solve_by_majority(
@@ -184,15 +190,15 @@ def solve_by_majority(
     second = solved([sightings[k] for k in others])
     if not second.is_agreed:
         return first
-    wcs = [one.wcs for one in sightings]
+    seen = list(sightings)
     left = [Residuals.unknown(one.x.size) for one in sightings]
     for place, k in enumerate(others):
-        wcs[k], left[k] = second.wcs[place], second.residuals[place]
+        seen[k], left[k] = second.seen[place], second.residuals[place]
     alone = replace(
         first.exposures[odd], status="FAILED: the others agree with each other, and not with it"
     )
     exposures = {n: second.exposures.get(n, alone) for n in first.exposures}
-    return _with_lost(sightings, Solution(wcs=wcs, residuals=left, exposures=exposures))
+    return _with_lost(sightings, Solution(seen=seen, residuals=left, exposures=exposures))
 
 
 def _judged(
@@ -203,7 +209,7 @@ def _judged(
 ) -> Solution:
     """Return what was found for each exposure; only those that were placed are compared."""
     placed = [k for k, image in enumerate(images) if image.is_placed]
-    moved = [replace(sightings[k], wcs=images[k].wcs) for k in placed]
+    moved = [images[k].seen for k in placed]
     left = [Residuals.unknown(one.x.size) for one in sightings]
     for k, found in zip(
         placed, residuals(moved, matching.rematch or matching.tolerance, reference), strict=True
@@ -216,12 +222,12 @@ def _judged(
         exposures[exposure] = Placed(
             name=", ".join(sightings[k].name for k in own),
             status=images[own[0]].status,
-            movement=movement([sightings[k].wcs for k in own], [images[k].wcs for k in own]),
+            movement=movement([sightings[k].wcs for k in own], [images[k].seen.wcs for k in own]),
             matches=int(np.isfinite(joined.x).sum()),
             stars=joined.x.size,
             rms=joined.rms,
         )
-    return Solution(wcs=[image.wcs for image in images], residuals=left, exposures=exposures)
+    return Solution(seen=[image.seen for image in images], residuals=left, exposures=exposures)
 
 
 def _figures(placed: Placed, limits: Limits) -> list[tuple[float, str]]:

@@ -20,7 +20,7 @@ from calcore.steps.approximation import ApproximatingStep
 from calcore.steps.search import SearchingStep
 from calcore.steps.star_files import read_stars
 from calcore.userfiles import read_catalogue, read_pairs
-from calcore.wcs.alignment import Sighting
+from calcore.wcs.sightings import Sighting
 from calcore.wcs.solution import Solution, solve, solve_by_majority
 
 
@@ -66,20 +66,20 @@ class TweakReg(SearchingStep, AligningStep, ApproximatingStep):
             for k, member in enumerate(group.members)
         ]
         members = list(group.members)
-        found: dict[str, tuple[list[Sighting], Solution]] = {}
+        found: dict[str, Solution] = {}
         if len(exposures) > 1:
             solution = self._relative(seen)
-            found["exposures"] = seen, solution
+            found["exposures"] = solution
             gone = solution.lost if self._is_strict else []
             self.tell(solution)
             kept = [k for k, one in enumerate(seen) if one.exposure not in gone]
             members = [members[k] for k in kept]
-            seen = [replace(seen[k], wcs=solution.wcs[k]) for k in kept]
+            seen = [solution.seen[k] for k in kept]
         if self.abs_refcat:
             together = [replace(one, exposure=0) for one in seen]
             solution = self._absolute(together, alone=len(exposures) < 2)
-            found["catalogue"] = together, solution
-            seen = [replace(one, wcs=place) for one, place in zip(seen, solution.wcs, strict=True)]
+            found["catalogue"] = solution
+            seen = solution.seen
         aligned = [
             member.replace(wcs=one.wcs, meta=self.with_coordinates(member.meta, one.wcs))
             for member, one in zip(members, seen, strict=True)
@@ -100,7 +100,7 @@ class TweakReg(SearchingStep, AligningStep, ApproximatingStep):
         if not self.abs_refcat:
             raise StepSkipped(f"{said}: {solution.reasons}")
         warnings.warn(f"{said}: {solution.reasons}", Doubtful, stacklevel=2)
-        return solution.undone([one.wcs for one in seen])
+        return solution.undone(seen)
 
     @property
     def _is_strict(self) -> bool:
