@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from astropy.io import fits
 
+from calcore.associations.association import load
 from calcore.associations.exposures import exposure_of
 from calcore.associations.imaging import group
 from calcore.associations.written import content_of
@@ -192,6 +193,25 @@ def test_simulated_exposures(compared, miri_visit, nircam_visit):
         header = fits.getheader(path)
         headers[path.name] = {key: header[key] for key in keywords if key in header}
     compared(headers)
+
+
+@pytest.mark.parametrize(
+    ("rule", "suffix", "stage", "names"),
+    [
+        ("DMS_Level3_Base", "cal", "3", ["mine"]),
+        ("DMSLevel2bBase", "rate", "2", ["jw01234001001_02101_00001_nis"]),
+    ],
+)
+def test_lists_are_read(asked, tmp_path, rule, suffix, stage, names):
+    (header,) = exposures(1, ("nis",)).values()
+    file = header["FILENAME"].replace("uncal", suffix)
+    words = ["-o", "x_asn.json", "--product-name", "mine", "-r", rule, f"./{file}"]
+    (text,) = asked("asn_from_list", words, {file: header}, "x_asn.json").values()
+    (tmp_path / "x_asn.json").write_text(text)
+    association = load(tmp_path / "x_asn.json")
+    assert (association.stage, association.pipeline) == (stage, "")
+    assert [product.name for product in association.products] == names
+    assert [member.role for member in association.products[0].members] == ["science"]
 
 
 def filled(template):
