@@ -219,7 +219,7 @@ def _named(built: BuiltSlot) -> Iterator[tuple[str, Path]]:
     kind: Any = type(built.step)
     known = parameters_of(kind) if built.step is not None and not built.skip else {}
     for name, parameter in known.items():
-        value = built.values[name].value
+        value = getattr(built.step, name)
         if parameter.file and value and Path(value).is_file():
             yield name, Path(value)
 
