@@ -134,7 +134,7 @@ def test_an_unknown_command_names_the_nearest(ask):
         (["run", "--ref", "dark"], "--ref 'dark' is not of the form TYPE=FILE"),
         (["run", "nowhere.fits"], "nowhere.fits: there is no such file or folder"),
         (["plan", "--config", "no.toml"], "no.toml: there is no such configuration file"),
-        (["run", "--scheduler", ""], "scheduler must be a text with a word, not ''"),
+        (["run", "--scheduler", ""], "scheduler must be a text that is not empty, not ''"),
         (["step"], "Missing argument 'NAME'"),
         (["simulate", "--instrument", "miri", "-o", "x", "--ra", "nan"], "--ra must be a number"),
         (["simulate", "--instrument", "miri", "-o", "x", "--ra", "1e9"], "not in the range"),

@@ -19,7 +19,7 @@ from calcore.run import Request, plan, run, step
         ({"output": 3}, "output must be a path, not 3"),
         ({"config": {}}, "config must be a path"),
         ({"stage": "4"}, "stage must be 1, 2, 3 or all, not '4'"),
-        ({"instrument": 3}, "instrument must be a text, not 3"),
+        ({"instrument": 3}, "instrument must be a text that is not empty, not 3"),
         ({"profile": None}, "profile must be a text, not None"),
         ({"skip": 3}, "skip must be names"),
         ({"save": ["jump", 3]}, "save must be names"),

@@ -89,7 +89,7 @@ class Request:
         _check("inputs", "at least one path", bool(self.inputs), self.inputs)
         for name in _WORDS:
             word = getattr(self, name)
-            _check(name, "a text with a word", isinstance(word, _TEXT) and word != "", word)
+            _check(name, "a text that is not empty", isinstance(word, _TEXT) and word != "", word)
         for name in ("stage", "profile", "executor"):
             _check(name, "a text", isinstance(getattr(self, name), str), getattr(self, name))
         for name in ("skip", "save", "packages"):
