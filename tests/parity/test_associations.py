@@ -195,6 +195,31 @@ def test_simulated_exposures(compared, miri_visit, nircam_visit):
     compared(headers)
 
 
+def test_backgrounds_of_another_observation(asked, tmp_path):
+    """The proposal links the observations; here they are of one program, and given together."""
+    headers = exposures(1, NIRCAM, (1, 2)) | exposures(1, ("nrca1",), (3,), SUBARRAY="SUB320")
+    headers |= exposures(2, NIRCAM, (1, 2), TARGNAME="SKY", BKGDTARG=True)
+    made = asked("asn_make_pool", ["pool.csv", *sorted(headers)], headers, "pool.csv")["pool.csv"]
+    pool = mended(made).replace("')]", "'), ('c1001', 'background')]")
+    theirs = asked("asn_generate", ["pool.csv", "--all-candidates"], {"pool.csv": pool}, "*.json")
+    for name, header in headers.items():
+        write(tmp_path / name, header)
+    with pytest.raises(SystemExit, match="0"):
+        commands.main(["associate", str(tmp_path), "--level", "2", "-q"])
+
+    def members(contents):
+        return {
+            product["name"]: sorted((m["exptype"], m["expname"]) for m in product["members"])
+            for content in map(json.loads, contents)
+            if content["asn_type"] == "image2"
+            for product in content["products"]
+        }
+
+    ours = members(path.read_text() for path in tmp_path.glob("*.json"))
+    assert sum(len(listed) == 3 for listed in ours.values()) == 8
+    assert ours == members(theirs.values())
+
+
 @pytest.mark.parametrize(
     ("rule", "suffix", "stage", "names"),
     [
