@@ -57,6 +57,20 @@ def nircam_visit(tmp_path_factory: pytest.TempPathFactory) -> Visit:
     return simulated(folder, "nircam", subarray="SUB160", n_groups=6, n_dithers=2, seed=3)
 
 
+@pytest.fixture(scope="session")
+def niriss_visit(tmp_path_factory: pytest.TempPathFactory) -> Visit:
+    """Two dithered exposures of a small sub-array."""
+    folder = tmp_path_factory.mktemp("visit") / "niriss"
+    return simulated(folder, "niriss", subarray="SUB128", n_groups=5, n_dithers=2, seed=3)
+
+
+@pytest.fixture(scope="session")
+def fgs_visit(tmp_path_factory: pytest.TempPathFactory) -> Visit:
+    """Two dithered exposures of a small sub-array."""
+    folder = tmp_path_factory.mktemp("visit") / "fgs"
+    return simulated(folder, "fgs", subarray="SUB128CNTR", n_groups=5, n_dithers=2, seed=3)
+
+
 @contextmanager
 def references_of(visit: Visit) -> Iterator[None]:
     """Take references from a visit's own cache."""
@@ -81,6 +95,20 @@ def nircam_references(nircam_visit: Visit) -> Iterator[None]:
         yield
 
 
+@pytest.fixture
+def niriss_references(niriss_visit: Visit) -> Iterator[None]:
+    """Take references from the visit's cache for one test."""
+    with references_of(niriss_visit):
+        yield
+
+
+@pytest.fixture
+def fgs_references(fgs_visit: Visit) -> Iterator[None]:
+    """Take references from the visit's cache for one test."""
+    with references_of(fgs_visit):
+        yield
+
+
 @pytest.fixture(scope="session")
 def miri_products(miri_visit: Visit, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Any]:
     """The visit calibrated to a mosaic: the folder and the run's result."""
@@ -93,6 +121,20 @@ def nircam_products(
 ) -> tuple[Path, Any]:
     """The visit calibrated to a mosaic: the folder and the run's result."""
     return _calibrated(nircam_visit, "nircam", tmp_path_factory.mktemp("nircam_products"))
+
+
+@pytest.fixture(scope="session")
+def niriss_products(
+    niriss_visit: Visit, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Path, Any]:
+    """The visit calibrated to a mosaic: the folder and the run's result."""
+    return _calibrated(niriss_visit, "niriss", tmp_path_factory.mktemp("niriss_products"))
+
+
+@pytest.fixture(scope="session")
+def fgs_products(fgs_visit: Visit, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Any]:
+    """The visit calibrated to a mosaic: the folder and the run's result."""
+    return _calibrated(fgs_visit, "fgs", tmp_path_factory.mktemp("fgs_products"))
 
 
 def _calibrated(visit: Visit, instrument: str, folder: Path) -> tuple[Path, Any]:
