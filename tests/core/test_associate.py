@@ -320,6 +320,19 @@ def test_what_cannot_be_done_is_said(raw, capsys, words, status, message):
     assert not list(raw.glob("*.json"))
 
 
+def test_another_association_of_the_same_name_is_told(raw, capsys):
+    first, *_ = sorted(raw.glob("*_uncal.fits"))
+    for name, file in (("same", first), ("other", raw / "jw09_uncal.fits")):
+        listed = [{"expname": file.name.replace("uncal", "cal"), "exptype": "science"}]
+        product = {"name": "jw01234-o001_t001_miri_f770w", "members": listed}
+        content = {"asn_type": "image3", "products": [product]}
+        (raw / f"{name}_asn.json").write_text(json.dumps(content))
+    associate(raw, "--level", "3")
+    err = capsys.readouterr().err
+    assert "other_asn.json makes jw01234-o001_t001_miri_f770w of other members" in err
+    assert "same_asn.json" not in err
+
+
 def test_other_files_are_not_replaced(raw, capsys):
     first, *_ = sorted(raw.glob("*_uncal.fits"))
     path = raw / "jw01234-o001_image3_00001_asn.json"

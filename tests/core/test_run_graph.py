@@ -149,6 +149,15 @@ def test_what_is_listed_beside_the_members_need_not_be_there(folder):
     assert members(made["all:3"]) == {"science": [f"{ROOTS[0]}_cal.fits"]}
 
 
+def test_what_is_listed_beside_the_members_is_not_calibrated_for_them(folder):
+    there = folder / "asn"
+    there.mkdir()
+    names = {f"../{ROOTS[0]}_cal.fits": "science", f"../{ROOTS[1]}_cal.fits": "target_acquisition"}
+    associate(there, "a", "image3", ("all", names))
+    made, _ = jobs(there / "a_asn.json")
+    assert set(made) == {f"{ROOTS[0]}:1", f"{ROOTS[0]}:2", "all:3"}
+
+
 def test_what_an_association_says_of_a_member(folder):
     said = {"exptype": "science", "tweakreg_catalog": "more/a.ecsv", "group_id": "one"}
     listed = {f"{ROOTS[0]}_cal.fits": said, f"{ROOTS[1]}_cal.fits": "science"}

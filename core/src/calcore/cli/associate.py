@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
+    from calcore.associations.association import Product
     from calcore.associations.exposures import Exposure
     from calcore.associations.written import Written
     from calcore.run.inputs import Inventory
@@ -91,6 +92,8 @@ def associate(inputs: tuple[Path, ...], **options: Any) -> None:
         for why, names in grouping.left_out.items():
             more = f" and {len(names) - 1} more" if len(names) > 1 else ""
             click.echo(f"left out: {names[0]}{more}: {why}", err=True)
+        for sentence in _doubled(written, found):
+            click.echo(f"note: {sentence}", err=True)
     say_failed((path.name, str(problem)) for path, problem in found.problems)
     raise click.exceptions.Exit(1 if found.problems else 0)
 
@@ -129,6 +132,25 @@ def _exposures(found: "Inventory") -> Iterator["Exposure"]:
             yield exposure_of(root, path.parent, meta)
         except CalcoreError as error:
             found.problems.append((path, error))
+
+
+def _doubled(written: "Sequence[Written]", found: "Inventory") -> Iterator[str]:
+    """Yield sentences about other associations that make products of the same names otherwise."""
+    from calcore.io.files import exposure_root
+
+    def made_of(product: "Product") -> frozenset[tuple[str, str]]:
+        return frozenset((exposure_root(member.file), member.role) for member in product.used)
+
+    own = {item.path.resolve() for item in written}
+    products = {(str(item.made.level), item.made.product.name): item.made for item in written}
+    for other in found.associations:
+        for product in other.products if other.path.resolve() not in own else ():
+            made = products.get((other.stage, product.name))
+            if made is not None and made_of(made.product) != made_of(product):
+                yield (
+                    f"{other.path} makes {product.name} of other members; a run refuses one of the "
+                    "two, so keep the one you mean"
+                )
 
 
 def _lines(written: "Sequence[Written]", *, dry: bool, verbose: bool) -> Iterator[str]:

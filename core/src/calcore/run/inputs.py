@@ -188,7 +188,7 @@ def _add_members(found: Inventory, folders: list[Path]) -> None:
     """Add the files of members that no input named, at whatever stage they are there."""
     for association in found.associations:
         for product in association.products:
-            for member in product.members:
+            for member in product.used:
                 name = Path(member.file)
                 root = files.exposure_root(name)
                 places = (association.path.parent / name.parent, *folders)
