@@ -11,7 +11,7 @@ PYTHON ?= $(shell for next in 15 99; do \
 PLUGINS := nircam nirspec niriss miri fgs
 PACKAGES := core $(PLUGINS:%=plugins/%)
 # What the tests stand on: all packages as they lie here, core with all that it can use.
-EDITABLE := -e './core[dask]' $(PLUGINS:%=-e ./plugins/%)
+EDITABLE := -e './core[dask,gaia]' $(PLUGINS:%=-e ./plugins/%)
 # One thread for each process of the tests; calcore's own threads are tested where that is the point.
 ONE_THREAD := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 NUMBA_NUM_THREADS=2
 
@@ -120,7 +120,7 @@ unit: $(TEST_ENV)/.stamp
 PLUGIN ?= miri
 $(TEST_ENV)-$(PLUGIN)/.stamp: tests/requirements.txt core/pyproject.toml plugins/$(PLUGIN)/pyproject.toml | python
 	@test -x $(TEST_ENV)-$(PLUGIN)/bin/python || $(PYTHON) -m venv $(TEST_ENV)-$(PLUGIN)
-	$(TEST_ENV)-$(PLUGIN)/bin/python -m pip install --quiet --disable-pip-version-check -e './core[dask]' -e ./plugins/$(PLUGIN) -r tests/requirements.txt
+	$(TEST_ENV)-$(PLUGIN)/bin/python -m pip install --quiet --disable-pip-version-check -e './core[dask,gaia]' -e ./plugins/$(PLUGIN) -r tests/requirements.txt
 	@touch $@
 
 alone: $(TEST_ENV)-$(PLUGIN)/.stamp

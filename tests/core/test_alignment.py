@@ -8,9 +8,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from astropy.table import Table
 
 from calcore.errors import Doubtful, StepSkipped
 from calcore.model import Group
+from calcore.sky_catalogue import julian_year
 from calcore.steps.combination.tweakreg import TweakReg
 from calcore.wcs.agreement import meets, movement, residuals
 from calcore.wcs.alignment import align
@@ -297,6 +299,53 @@ def test_what_the_table_tells(displaced):
     spread = [np.nanstd(table["residual_x"].value[which & table["used"]])
               for which in (bright, ~bright)]  # fmt: skip
     assert spread[0] < spread[1]
+
+
+def test_catalogues_are_handed_out_that_can_be_given_back(tmp_path):
+    field = star_field(n=2, shape=SHAPE, stars=60, seed=5, astray=1.0)
+    sky = tmp_path / "sky.csv"
+    Table({"RA": field.ra, "DEC": field.dec + 0.3 / 3600, "pmRA": np.full(60, 0.0),
+           "pmDEC": np.full(60, 100.0), "epoch": np.full(60, 2019.4)}).write(sky)  # fmt: skip
+    times = [m.replace(meta=m.meta.set({"exposure.mid_time": 58999.5 + 10})) for m in
+             field.group.members]  # fmt: skip
+    asked = STRICT | {"abs_refcat": str(sky), "save_catalogs": True, "save_abs_catalog": True}
+    result = TweakReg(**asked, catalog_format="fits")(field.group.with_members(times))
+    away = placed_at(field, result.group.members)
+    # In June 2020 stars are a tenth of an arcsecond north of where the catalogue has them.
+    north = 0.3 + 0.1 * (julian_year(58999.5 + 10) - 2019.4)
+    assert [away[0], away[1]] == pytest.approx([north, north], abs=0.001)
+    np.testing.assert_allclose(result.refcat.table["DEC"], field.dec + north / 3600, atol=1e-9)
+    assert [one["exposure"] for one in result.tweakreg.table.meta["catalogue"]] == [0]
+    lines = []
+    for member, stars in zip(field.group.members, result.cat.members, strict=True):
+        assert stars.format == "fits"
+        name = f"{member.meta['filename'][:-5]}_cat.fits"
+        stars.table.write(tmp_path / name)
+        lines.append(f"{member.meta['filename']} {name}")
+    (tmp_path / "list.txt").write_text("\n".join(lines))
+    again = TweakReg(**STRICT, use_custom_catalogs=True, catfile=str(tmp_path / "list.txt"))(
+        field.group
+    )
+    assert np.isnan(again.tweakreg.table["snr"]).all()
+    before, after = (r.tweakreg.table.meta["exposures"][1] for r in (result, again))
+    assert after["shift_east_mas"] == pytest.approx(before["shift_east_mas"], abs=0.5)
+    assert again.cat is None
+    assert again.refcat is None
+
+
+def test_a_catalogue_of_another_place_moves_nothing(tmp_path):
+    field = star_field(n=2, shape=SHAPE, stars=60, seed=5, astray=1.0)
+    sky = tmp_path / "sky.csv"
+    rng = np.random.default_rng(4)
+    Table({"RA": field.ra, "DEC": rng.permutation(field.dec)}).write(sky)
+    with pytest.warns(
+        Doubtful, match=r"not be aligned with .*sky\.csv: .*agree with each other alone"
+    ):
+        result = TweakReg(**STRICT, abs_refcat=str(sky))(field.group)
+    away = placed_at(field, result.group.members)
+    assert abs(away[1] - away[0]) < 0.005
+    with pytest.raises(StepSkipped, match="could not be aligned with"):
+        TweakReg(**STRICT, abs_refcat=str(sky))(Group("one", field.group.members[:1]))
 
 
 def test_tweakwcs_says_nothing_to_the_users_log(displaced, caplog):

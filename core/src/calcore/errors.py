@@ -165,6 +165,10 @@ class ReferenceMissing(CalcoreError):
     """A reference file that a step needs cannot be found."""
 
 
+class CatalogueMissing(CalcoreError):
+    """A catalogue of the sky cannot be had from the network, nor was it kept."""
+
+
 class ReferenceInvalid(CalcoreError):
     """A reference file does not fit the exposure."""
 

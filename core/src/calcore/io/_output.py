@@ -12,6 +12,9 @@ from calcore.io._tree import merged, nested, tree_bytes
 from calcore.model import Catalog, Record
 from calcore.model.layout import Node, TableExtension, fields_of
 
+_FORMATS = {"ecsv": "ascii.ecsv", "csv": "ascii.csv", "fits": "fits"}
+"""What astropy calls the formats of tables."""
+
 
 def parts_of(record: Record) -> dict[str, Any]:
     """Return tables and tree nodes of a record by field name."""
@@ -42,8 +45,9 @@ def reason(error: OSError) -> str:
 
 
 def write_catalog(catalog: Catalog, path: Path) -> Path:
-    """Write a table of sources as ECSV."""
-    return _replaced(path, lambda name: catalog.table.write(name, format="ascii.ecsv"))
+    """Write a table of sources."""
+    form = _FORMATS[catalog.format]
+    return _replaced(path, lambda name: catalog.table.write(name, format=form))
 
 
 def write_asdf(record: Record, path: Path, record_tree: Mapping[str, Any]) -> Path:

@@ -8,6 +8,7 @@ from astropy import units as u
 from astropy.table import QTable, vstack
 
 from calcore.model.exposure import Catalog
+from calcore.wcs.sightings import Sighting, to_sky
 from calcore.wcs.solution import Placed, Solution
 
 
@@ -50,6 +51,19 @@ def alignment_table(
     for against, solution in found.items():
         table.meta[against] = [_facts(n, placed) for n, placed in solution.exposures.items()]
     return Catalog(table)
+
+
+def star_table(seen: Sighting) -> QTable:
+    """Return the stars of an image: places [pixel], where they are on the sky [deg], and S/N.
+
+    As a file it may be given back to find stars in (``catfile``), and its columns ``RA`` and ``DEC``
+    make it a catalogue to align other images with.
+    """
+    table = QTable({"xcentroid": seen.x * u.pix, "ycentroid": seen.y * u.pix})
+    sky = to_sky(seen.wcs, seen.x, seen.y)
+    table["RA"], table["DEC"] = sky[:, 0] * u.deg, sky[:, 1] * u.deg
+    table["snr"] = np.full(seen.x.size, np.nan) if seen.snr is None else seen.snr
+    return table
 
 
 def _facts(number: Hashable, placed: Placed) -> dict[str, Any]:

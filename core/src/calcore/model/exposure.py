@@ -152,23 +152,24 @@ class Segmentation(Record):
 
 @dataclass(frozen=True, eq=False)
 class Catalog:
-    """A table of sources, written as ECSV; `table` is an `astropy.table.QTable`."""
+    """A table of sources, an `astropy.table.Table`, written as ``ecsv``, ``csv`` or ``fits``."""
 
     table: Any
+    format: str = "ecsv"
 
 
-R = TypeVar("R", bound=Record)
+R = TypeVar("R", bound=Any)
 
 
 @dataclass(frozen=True, eq=False)
 class Group(Generic[R]):
-    """Exposures that a stage-3 product is made of.
+    """Exposures that a stage-3 product is made of, or what was made of each.
 
     Attributes
     ----------
     name : str
         Name of the product, without suffix.
-    members : tuple of records
+    members : tuple of records, or of catalogues
         The exposures, in the association's order.
     association : str
         File name of the association, recorded in products.

@@ -379,6 +379,8 @@ def _check_free(shop: Workshop, path: Path) -> None:
 
 
 def _write(shop: Workshop, path: Path, record: Any) -> None:
+    if isinstance(record, Catalog):
+        path = path.with_suffix(f".{record.format}")
     _check_free(shop, path)
     if isinstance(record, Ramp):
         record = taken_apart(record)

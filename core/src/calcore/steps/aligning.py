@@ -83,6 +83,11 @@ class AligningStep(Step):
         )  # fmt: skip
 
     @property
+    def is_strict(self) -> bool:
+        """Whether exposures that are not where the others say are left out."""
+        return self.unaligned == "leave_out"
+
+    @property
     def limits(self) -> Limits:
         """What is believed of a fit."""
         return Limits(
@@ -97,7 +102,7 @@ class AligningStep(Step):
                 continue
             if not placed.lost:
                 end = "it lies on none of those that could, and stays where it was"
-            elif self.unaligned == "leave_out":
+            elif self.is_strict:
                 end = (
                     "it is left out of what is combined; look at its stars and pointing, give "
                     "tweakreg other limits (searchrad, minobj, snr_threshold …), or keep it where "

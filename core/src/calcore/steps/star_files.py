@@ -1,11 +1,13 @@
-"""Stars of an image as files of the user give them."""
+"""Stars of an image, from files of the user, and as alignment takes them."""
 
 from pathlib import Path
 
 import numpy as np
 
 from calcore.kernels.sources import Stars
+from calcore.model import Image
 from calcore.userfiles import read_catalogue
+from calcore.wcs.sightings import Sighting
 
 
 def read_stars(path: Path | str) -> Stars:
@@ -23,3 +25,21 @@ def read_stars(path: Path | str) -> Stars:
     x, y = x[known], y[known]
     one, unknown = np.ones_like(x), np.full_like(x, np.nan)
     return Stars(x, y, unknown, one, unknown)
+
+
+def sighting(member: Image, exposure: int, stars: Stars, *, weighted: bool) -> Sighting:
+    """Return the stars of an image that lie within its bounding box, with its coordinates."""
+    (x_low, x_high), (y_low, y_high) = member.wcs.bounding_box.bounding_box(order="F")
+    inside = (stars.x >= x_low) & (stars.x <= x_high) & (stars.y >= y_low) & (stars.y <= y_high)
+    return Sighting(
+        name=str(member.meta.get("filename", exposure)),
+        exposure=exposure,
+        wcs=member.wcs,
+        v2_arcsec=float(member.meta["wcsinfo.v2_ref"]),
+        v3_arcsec=float(member.meta["wcsinfo.v3_ref"]),
+        roll_deg=float(member.meta["wcsinfo.roll_ref"]),
+        x=stars.x[inside],
+        y=stars.y[inside],
+        weight=1 / stars.error[inside] ** 2 if weighted else None,
+        snr=stars.snr[inside],
+    )

@@ -4,7 +4,7 @@ import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import numpy as np
 
@@ -12,24 +12,28 @@ from calcore.errors import Doubtful, FileInvalid, StepSkipped
 from calcore.flags import DQ
 from calcore.kernels.sources import Finder, Stars, find_stars
 from calcore.model import Catalog, Group, Image
-from calcore.model.alignment_table import alignment_table
+from calcore.model.alignment_table import alignment_table, star_table
 from calcore.model.combine import by_exposure
-from calcore.parameters import Doc, File, Range, Unit
+from calcore.parameters import Doc, File, If, Range, Unit
+from calcore.sky_catalogue import SkyCatalogue, julian_year, sky_catalogue
 from calcore.steps.aligning import AligningStep
 from calcore.steps.approximation import ApproximatingStep
 from calcore.steps.search import SearchingStep
-from calcore.steps.star_files import read_stars
-from calcore.userfiles import read_catalogue, read_pairs
+from calcore.steps.star_files import read_stars, sighting
+from calcore.userfiles import read_pairs
+from calcore.wcs.outline import outline
 from calcore.wcs.sightings import Sighting
 from calcore.wcs.solution import Solution, solve, solve_by_majority
 
 
 @dataclass(frozen=True, eq=False)
 class TweakRegResult:
-    """The aligned exposures, and the table of residuals."""
+    """The aligned exposures, and tables: residuals, stars of each image, the sky's catalogue."""
 
     group: Group[Image]
     tweakreg: Catalog
+    cat: Annotated[Group[Catalog] | None, If("save_catalogs")] = None
+    refcat: Annotated[Catalog | None, If("save_abs_catalog")] = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,8 +55,11 @@ class TweakReg(SearchingStep, AligningStep, ApproximatingStep):
         str, File(), Doc("Text file: image and catalogue of stars on each line.")
     ] = ""
     abs_refcat: Annotated[
-        str, File(), Doc("File of a catalogue (RA, DEC) to align with; none if empty.")
+        str, File(), Doc("Catalogue to align with: a file (RA, DEC), or GAIADR3, GAIADR2, GAIADR1.")
     ] = ""
+    save_catalogs: Annotated[bool, Doc("Write the stars of each image.")] = False
+    catalog_format: Annotated[Literal["ecsv", "csv", "fits"], Doc("Of what format.")] = "ecsv"
+    save_abs_catalog: Annotated[bool, Doc("Write the catalogue that was aligned with.")] = False
 
     def apply(self, group: Group[Image]) -> TweakRegResult:
         """Return the exposures with aligned coordinates."""
@@ -62,38 +69,45 @@ class TweakReg(SearchingStep, AligningStep, ApproximatingStep):
         number_of = {member: n for n, exposure in enumerate(exposures, 1) for member in exposure}
         listed = dict(read_pairs(self.catfile)) if self.catfile else {}
         seen = [
-            self._sighting(member, number_of[k], self._stars(member, listed))
+            sighting(member, number_of[k], self._stars(member, listed), weighted=self.weighted)
             for k, member in enumerate(group.members)
         ]
-        members = list(group.members)
         found: dict[str, Solution] = {}
+        kept = list(range(len(seen)))
         if len(exposures) > 1:
-            solution = self._relative(seen)
-            found["exposures"] = solution
-            gone = solution.lost if self._is_strict else []
+            found["exposures"] = solution = self._relative(seen)
             self.tell(solution)
+            gone = solution.lost if self.is_strict else []
             kept = [k for k, one in enumerate(seen) if one.exposure not in gone]
-            members = [members[k] for k in kept]
-            seen = [solution.seen[k] for k in kept]
-        if self.abs_refcat:
-            together = [replace(one, exposure=0) for one in seen]
-            solution = self._absolute(together, alone=len(exposures) < 2)
-            found["catalogue"] = solution
-            seen = solution.seen
-        aligned = [
-            member.replace(wcs=one.wcs, meta=self.with_coordinates(member.meta, one.wcs))
-            for member, one in zip(members, seen, strict=True)
+            seen = list(solution.seen)
+        sky = self._sky([seen[k] for k in kept], group) if self.abs_refcat else None
+        if sky is not None:
+            together = [replace(seen[k], exposure=0) for k in kept]
+            found["catalogue"] = solution = self._absolute(together, sky, len(exposures) < 2)
+            for k, one in zip(kept, solution.seen, strict=True):
+                seen[k] = one
+        members = [
+            group.members[k].replace(
+                wcs=seen[k].wcs, meta=self.with_coordinates(group.members[k].meta, seen[k].wcs)
+            )
+            for k in kept
         ]
-        return TweakRegResult(group.with_members(aligned), alignment_table(found))
+        stars = tuple(Catalog(star_table(one), self.catalog_format) for one in seen)
+        return TweakRegResult(
+            group.with_members(members),
+            alignment_table(found),
+            cat=Group(group.name, stars) if self.save_catalogs else None,
+            refcat=Catalog(sky.table()) if sky is not None and self.save_abs_catalog else None,
+        )
 
     def _relative(self, seen: Sequence[Sighting]) -> Solution:
         """Align exposures with each other."""
-        work = solve_by_majority if self._is_strict else solve
+        work = solve_by_majority if self.is_strict else solve
         solution = work(
             seen, self.matching, self.limits,
             ordered=self.enforce_user_order, expand=self.expand_refcat,
         )  # fmt: skip
-        if solution.is_agreed if self._is_strict else solution.is_found:
+        if solution.is_agreed if self.is_strict else solution.is_found:
             return solution
         few = "too few agree with each other" if solution.is_found else "none could be aligned"
         said = f"of {len(solution.exposures)} exposures {few}, and all stay where they were"
@@ -102,14 +116,20 @@ class TweakReg(SearchingStep, AligningStep, ApproximatingStep):
         warnings.warn(f"{said}: {solution.reasons}", Doubtful, stacklevel=2)
         return solution.undone(seen)
 
-    @property
-    def _is_strict(self) -> bool:
-        return self.unaligned == "leave_out"
+    def _sky(self, seen: Sequence[Sighting], group: Group[Image]) -> SkyCatalogue:
+        """Return the catalogue as it was when the exposures were taken."""
+        times = [member.meta.get("exposure.mid_time") for member in group.members]
+        known = [float(time) for time in times if time is not None]
+        corners = np.concatenate([outline(one.wcs) for one in seen]).T
+        return sky_catalogue(
+            self.abs_refcat,
+            epoch_year=julian_year(float(np.mean(known))) if known else None,
+            outline=(corners[0], corners[1]),
+        )
 
-    def _absolute(self, seen: Sequence[Sighting], *, alone: bool) -> Solution:
+    def _absolute(self, seen: Sequence[Sighting], sky: SkyCatalogue, alone: bool) -> Solution:
         """Align all exposures as one with the catalogue."""
-        reference = read_catalogue(self.abs_refcat, ("ra", "radeg"), ("dec", "dedeg"))
-        solution = solve(seen, self.absolute, self.limits, reference=(reference[0], reference[1]))
+        solution = solve(seen, self.absolute, self.limits, reference=(sky.ra, sky.dec))
         if not solution.is_found:
             said = f"the exposures could not be aligned with {self.abs_refcat}: {solution.reasons}"
             if alone:
@@ -127,19 +147,3 @@ class TweakReg(SearchingStep, AligningStep, ApproximatingStep):
             raise FileInvalid(self.catfile, f"names no catalogue for {name}; add a line")
         hidden = ((member.dq & DQ.DO_NOT_USE) != 0) | ~np.isfinite(member.data)
         return find_stars(member.data, hidden, self.search)
-
-    def _sighting(self, member: Image, exposure: int, stars: Stars) -> Sighting:
-        (x_low, x_high), (y_low, y_high) = member.wcs.bounding_box.bounding_box(order="F")
-        inside = (stars.x >= x_low) & (stars.x <= x_high) & (stars.y >= y_low) & (stars.y <= y_high)
-        return Sighting(
-            name=str(member.meta.get("filename", exposure)),
-            exposure=exposure,
-            wcs=member.wcs,
-            v2_arcsec=float(member.meta["wcsinfo.v2_ref"]),
-            v3_arcsec=float(member.meta["wcsinfo.v3_ref"]),
-            roll_deg=float(member.meta["wcsinfo.roll_ref"]),
-            x=stars.x[inside],
-            y=stars.y[inside],
-            weight=1 / stars.error[inside] ** 2 if self.weighted else None,
-            snr=stars.snr[inside],
-        )
