@@ -90,9 +90,9 @@ def test_an_instrument_works_with_the_core_of_its_series(folder):
 
 def test_core_offers_each_instrument_and_all():
     offered = PROJECTS["core"]["optional-dependencies"]
-    assert {name: offered[name] for name in offered if name not in {"all", "dask", "gaia", "testing"}} == {
-        Path(folder).name: [PROJECTS[folder]["name"]] for folder in FOLDERS[1:]
-    }
+    assert {
+        name: offered[name] for name in offered if name not in {"all", "dask", "gaia", "testing"}
+    } == {Path(folder).name: [PROJECTS[folder]["name"]] for folder in FOLDERS[1:]}
     assert sorted(offered["all"]) == sorted(PROJECTS[folder]["name"] for folder in FOLDERS[1:])
 
 
