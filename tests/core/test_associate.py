@@ -168,6 +168,12 @@ def test_what_is_no_image_is_left_out_with_the_reason():
     }
 
 
+def test_what_is_not_combined_is_left_out_with_the_reason():
+    found = group([exposure("c", exposure_type="CORON", pipelines={"2": "image2"})])
+    assert [made.level for made in found.made] == [2]
+    assert found.left_out == {"this version does not combine CORON exposures to one image": ["c"]}
+
+
 def test_a_name_is_for_one_combined_product():
     one = group([exposure("a")], name="mine").made
     assert [made.product.name for made in one] == ["a", "mine"]

@@ -146,7 +146,10 @@ def _taken(images: Iterable[Exposure], level: int, found: Grouping) -> list[Expo
         reasons = [why for mark, why in NOT_TAKEN[level].items() if mark in own.marks]
         for why in reasons:
             found.leave_out(own.root, why)
-        if not reasons and own.pipelines.get(str(level)) == _PIPELINES[level]:
+        if own.pipelines.get(str(level)) != _PIPELINES[level]:
+            why = f"this version does not combine {own.exposure_type} exposures to one image"
+            found.leave_out(own.root, why if level == 3 and not reasons else "")
+        elif not reasons:
             taken.append(own)
     return taken
 
