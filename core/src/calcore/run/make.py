@@ -169,7 +169,7 @@ def make(
                 check_folder(job.folder)
                 execution = _execution(shop, recorder)
                 with memory_kept(), threadpool_limits(1, "blas"):  # their number changes last bits
-                    _carry(shop, execution, only)
+                    _carry(shop, execution)
                 recorder.mark()
         except Exception as error:  # noqa: BLE001 - the other products are made all the same
             _LOG.debug("%s failed", job.name, exc_info=error)
@@ -242,9 +242,9 @@ def _threads(request: Request) -> int:
     return request.jobs or cores()
 
 
-def _carry(shop: Workshop, execution: Execution, only: str | None) -> None:
+def _carry(shop: Workshop, execution: Execution) -> None:
     """Read, run the slots, and write what flows out."""
-    flow = _read(shop, only)
+    flow = _read(shop)
     try:
         result = execution.run(flow, shop.slots)
         _write_flowing(shop, execution, result)
@@ -277,7 +277,7 @@ def _write_flowing(shop: Workshop, execution: Execution, result: Any) -> None:
                 _write_all(shop, name, part)
 
 
-def _read(shop: Workshop, only: str | None) -> Any:
+def _read(shop: Workshop) -> Any:
     """Return what flows into the first slot."""
     science = shop.job.members["science"]
     facts = shop.meta.facts
@@ -285,7 +285,6 @@ def _read(shop: Workshop, only: str | None) -> Any:
     step = next((built.step for built in used if built.step is not None), None)
     kind: Any = type(step)
     grouped = step is not None and diet_of(kind).grouped and shop.job.stage == "3"
-    del only
     if grouped:
         members = [_with_facts(_member(path, shop), facts, shop) for path in science]
         asn = shop.job.association
