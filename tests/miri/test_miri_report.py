@@ -82,12 +82,12 @@ def test_a_warning_is_told_once_whoever_heard_it(odd, tmp_path, executor, capfd)
     assert source == "calcore.run.header"
 
 
-def test_what_libraries_warn_of_is_taken_down_too(miri_products):
+def test_what_a_library_says_of_stars_that_do_not_match_is_told_once_as_a_reason(miri_products):
     _, result = miri_products
-    notices = first(result, "image3").notices
-    assert [
-        (item.source, item.slot) for item in notices if "Not enough matches" in item.message
-    ] == [("tweakwcs.wcsimage", "tweakreg")]
+    mosaic = first(result, "image3")
+    (reason,) = [slot.reason for slot in mosaic.slots if slot.name == "tweakreg"]
+    assert reason.endswith("_00002_mirimage_cal.fits: not enough matches")
+    assert [item for item in mosaic.notices if "matches" in item.message] == []
 
 
 def test_the_page_of_a_run_shows_exposures_before_and_after(miri_products, tmp_path):

@@ -308,6 +308,7 @@ def test_stars_can_be_found_as_dots(mosaic):
     assert len(io.open(path).table) > 0
 
 
+@pytest.mark.filterwarnings("default::calcore.errors.Doubtful")
 def test_a_catalogue_that_a_setting_names_is_part_of_what_it_was_made_of(
     mosaic, made_once, tmp_path
 ):

@@ -65,7 +65,12 @@ def test_a_plan_names_all_files_that_are_written(miri_products, miri_visit):
     folder, made = miri_products
     plans = plan(miri_visit.folder, instrument="miri", output=folder)
     written = {f"{one.name} {one.pipeline}": set(one.files) for one in made.products}
-    assert {f"{one.name} {one.pipeline}": set(one.outputs) for one in plans} == written
+    planned = {f"{one.name} {one.pipeline}": set(one.outputs) for one in plans}
+    aligned = {
+        path for path in planned[made.products[-1].name + " image3"] if "tweakreg" in path.name
+    }
+    assert len(aligned) == 1  # it finds too few stars in so small a field, which a plan cannot know
+    assert {name: files - aligned for name, files in planned.items()} == written
     assert any(path.name.endswith("_crf.fits") for one in plans for path in one.outputs)
     (first, *_) = run(miri_visit.folder, instrument="miri", output=folder, stage="2").products
     assert (first.status, set(first.files)) == (Status.KEPT, set(plans[1].outputs))
