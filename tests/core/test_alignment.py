@@ -14,7 +14,7 @@ from calcore.errors import Doubtful, StepSkipped
 from calcore.model import Group
 from calcore.sky_catalogue import julian_year
 from calcore.steps.combination.tweakreg import TweakReg
-from calcore.wcs.agreement import meets, movement, residuals
+from calcore.wcs.agreement import meets, movement, outwards, residuals
 from calcore.wcs.alignment import align
 from calcore.wcs.pixel_phase import without_phase
 from calcore.wcs.sightings import Sighting
@@ -141,6 +141,16 @@ def test_which_images_meet():
     assert not meets(here, [])
 
 
+def test_images_are_taken_from_the_first_outwards():
+    seen = sightings(star_field(n=1, stars=10, shape=SHAPE))[0]
+    places = {4: 0.0, 0: 9.5, 1: 4.0, 2: -3.0, 3: -8.0}
+    row = [replace(seen, exposure=k, wcs=make_wcs(SHAPE, (1e-3 * at) % 360, 0.0, 0.0))
+           for k, at in places.items()]  # fmt: skip
+    assert [row[k].exposure for k in outwards(row)] == [4, 2, 1, 3, 0]
+    # Detectors of one exposure follow each other.
+    assert outwards([row[0], row[1], replace(row[4], exposure=4)]) == [0, 2, 1]
+
+
 # Solutions.
 
 
@@ -170,7 +180,7 @@ def test_an_odd_reference_is_left_out():
     seen = sightings(star_field(shape=SHAPE, stars=60, moved={0: (4.4, 2.7)}))
     first = solve(seen, matching(), Limits(), ordered=True)
     assert not first.is_agreed
-    found = solve_by_majority(seen, matching(), Limits(), ordered=True)
+    found = solve_by_majority(seen, matching(), Limits(), ordered=True, expand=True)
     assert [one.is_placed for one in found.exposures.values()] == [False, True, True, True]
     assert list(found.exposures) == [0, 1, 2, 3]
     assert found.lost == [0]

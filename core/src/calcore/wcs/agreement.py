@@ -211,6 +211,28 @@ def _spread(wcs: WCS, box: WCS) -> F8:
     return to_sky(wcs, x.ravel(), y.ravel())
 
 
+def outwards(sightings: Sequence[Sighting]) -> list[int]:
+    """Return the numbers of images, exposure by exposure, each close to one before it.
+
+    The first exposure stays the first; then always the one follows that is nearest to any before.
+    """
+    exposures = list(dict.fromkeys(one.exposure for one in sightings))
+    spread = [
+        np.concatenate([_spread(one.wcs, one.wcs) for one in sightings if one.exposure == exposure])
+        for exposure in exposures
+    ]
+    middle = middle_of(np.concatenate(spread))
+    places = np.stack([on_plane(sky, middle).mean(axis=0) for sky in spread])
+    distance = np.full(len(exposures), np.inf)
+    taken = [0]
+    while len(taken) < len(exposures):
+        distance = np.minimum(distance, np.hypot(*(places - places[taken[-1]]).T))
+        distance[taken] = np.inf
+        taken.append(int(np.argmin(distance)))
+    rank = {exposures[number]: place for place, number in enumerate(taken)}
+    return sorted(range(len(sightings)), key=lambda k: rank[sightings[k].exposure])
+
+
 def meets(wcs: WCS, others: Sequence[WCS]) -> bool:
     """Tell whether an image lies on any of the others, seen at a few points of each."""
     for other in others:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from gwcs import WCS
 
-from calcore.wcs.agreement import Movement, Residuals, meets, movement, residuals
+from calcore.wcs.agreement import Movement, Residuals, meets, movement, outwards, residuals
 from calcore.wcs.alignment import Aligned, Matching, align
 from calcore.wcs.sightings import F8, Sighting
 
@@ -177,27 +177,31 @@ def solve_by_majority(
     ordered: bool = False,
     expand: bool = False,
 ) -> Solution:
-    """Align images as `solve` does, and without the reference if most do not agree with that."""
+    """Align images as `solve` does, and without the reference if most do not agree with that.
+
+    Unless they are `ordered`, exposures are taken from the first outwards, each after one that it
+    lies close to; to look for the largest overlaps first takes a time that grows with the square of
+    their number.
+    """
 
     def solved(some: Sequence[Sighting]) -> Solution:
-        return solve(some, matching, limits, ordered=ordered, expand=expand)
+        return solve(some, matching, limits, ordered=True, expand=expand)
 
-    first = solved(sightings)
+    order = list(range(len(sightings))) if ordered else outwards(sightings)
+    first = solved([sightings[k] for k in order])
     odd = next((n for n, item in first.exposures.items() if item.status == "REFERENCE"), None)
-    if first.is_agreed or odd is None:
-        return first
-    others = [k for k, one in enumerate(sightings) if one.exposure != odd]
-    second = solved([sightings[k] for k in others])
-    if not second.is_agreed:
-        return first
+    if not first.is_agreed and odd is not None:
+        others = [k for k in order if sightings[k].exposure != odd]
+        second = solved([sightings[k] for k in others])
+        if second.is_agreed:
+            said = "FAILED: the others agree with each other, and not with it"
+            second.exposures[odd] = replace(first.exposures[odd], status=said)
+            order, first = others, second
     seen = list(sightings)
     left = [Residuals.unknown(one.x.size) for one in sightings]
-    for place, k in enumerate(others):
-        seen[k], left[k] = second.seen[place], second.residuals[place]
-    alone = replace(
-        first.exposures[odd], status="FAILED: the others agree with each other, and not with it"
-    )
-    exposures = {n: second.exposures.get(n, alone) for n in first.exposures}
+    for place, k in enumerate(order):
+        seen[k], left[k] = first.seen[place], first.residuals[place]
+    exposures = {one.exposure: first.exposures[one.exposure] for one in sightings}
     return _with_lost(sightings, Solution(seen=seen, residuals=left, exposures=exposures))
 
 
