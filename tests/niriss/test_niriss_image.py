@@ -5,7 +5,8 @@ import pytest
 from astropy.io import fits
 from astropy.table import Table
 
-from calcore.run import Status
+from calcore.run import Status, run
+from calcore.simulate import VisitOptions, simulate
 from calcore_niriss.simulate import SIMULATION
 
 
@@ -46,3 +47,18 @@ def test_references_of_filters_in_either_wheel(niriss_visit):
         wheels = {(row["filter"].strip(), row["pupil"].strip()) for row in table}
         assert {("CLEAR", "F150W"), ("F380M", "CLEARP"), ("F480M", "NRM")} <= wheels
         assert ("F150W", "F150W") not in wheels
+
+
+def test_interferometry_keeps_its_integrations_apart(tmp_path, monkeypatch):
+    options = VisitOptions(mode="ami", size="small", n_groups=3, truth=False, seed=3)
+    made = simulate(SIMULATION, tmp_path / "raw", options)
+    for name, value in made.environment.items():
+        monkeypatch.setenv(name, value)
+    result = run(tmp_path / "raw", output=tmp_path)
+    assert [outcome.pipeline for outcome in result.products] == ["detector1", "image2"]
+    suffixes = {path.stem.rpartition("_")[2] for path in tmp_path.glob("*.fits")}
+    assert suffixes == {"rate", "rateints", "calints"}
+    with fits.open(next(tmp_path.glob("*_calints.fits"))) as file:
+        assert file["SCI"].data.shape == (2, 80, 80)
+        assert file["SCI"].header["BUNIT"] == "MJy/sr"
+        assert file["SCI"].header["PHOTMJSR"] == pytest.approx(SIMULATION.filter("NRM").photmjsr)
