@@ -12,7 +12,7 @@ from astropy import units as u
 from astropy.table import Table
 
 from calcore.errors import CatalogueMissing, FileInvalid
-from calcore.sky_catalogue import julian_year, sky_catalogue
+from calcore.sky_catalogue import mean_year, sky_catalogue
 
 
 @pytest.mark.parametrize("name", ["stars.ecsv", "stars.csv", "stars.fits"])
@@ -40,8 +40,9 @@ def test_stars_move_where_their_motion_is_known(tmp_path):
     np.testing.assert_allclose(found.ra, [360 - 2 / 3600, 10.0, 10 + 0.72 / 3600], atol=1e-9)
     np.testing.assert_allclose(found.dec, [60 + 0.5 / 3600, 60.0, 60.0], atol=1e-12)
     np.testing.assert_array_equal(sky_catalogue(str(path)).ra, [0.0, 10.0, 10.0])
-    assert julian_year(51544.5) == 2000
-    assert julian_year(51544.5 + 3652.5) == 2010
+    assert mean_year([51544.5, None]) == 2000
+    assert mean_year([51544.5, 51544.5 + 7305]) == 2010
+    assert mean_year([None]) is None
 
 
 def test_what_files_are_refused(tmp_path):

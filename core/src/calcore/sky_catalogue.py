@@ -5,7 +5,7 @@ https://gea.esac.esa.int/archive); answers are kept, so that a run is repeated w
 """
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -98,9 +98,10 @@ def sky_catalogue(
     return SkyCatalogue(name, ra[usable], dec[usable])
 
 
-def julian_year(mjd: float) -> float:
-    """Return a modified Julian date [day] as a Julian year."""
-    return 2000 + (mjd - 51544.5) / 365.25
+def mean_year(times: Iterable[float | None]) -> float | None:
+    """Return the mean of modified Julian dates [day] as a Julian year, or None if none is known."""
+    known = [float(time) for time in times if time is not None]
+    return 2000 + (float(np.mean(known)) - 51544.5) / 365.25 if known else None
 
 
 def _column(table: Table, accepted: tuple[str, ...], path: Path) -> F8:

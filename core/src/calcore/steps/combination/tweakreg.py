@@ -15,7 +15,8 @@ from calcore.model import Catalog, Group, Image
 from calcore.model.alignment_table import alignment_table, star_table
 from calcore.model.combine import by_exposure
 from calcore.parameters import Doc, File, If, Range, Unit
-from calcore.sky_catalogue import SkyCatalogue, julian_year, sky_catalogue
+from calcore.sky_catalogue import SkyCatalogue, mean_year, sky_catalogue
+from calcore.step import ALONE, Room
 from calcore.steps.aligning import AligningStep
 from calcore.steps.approximation import ApproximatingStep
 from calcore.steps.search import SearchingStep
@@ -61,29 +62,30 @@ class TweakReg(SearchingStep, AligningStep, ApproximatingStep):
     catalog_format: Annotated[Literal["ecsv", "csv", "fits"], Doc("Of what format.")] = "ecsv"
     save_abs_catalog: Annotated[bool, Doc("Write the catalogue that was aligned with.")] = False
 
-    def apply(self, group: Group[Image]) -> TweakRegResult:
+    def apply(self, group: Group[Image], *, room: Room = ALONE) -> TweakRegResult:
         """Return the exposures with aligned coordinates."""
         exposures = by_exposure([member.meta for member in group.members])
         if len(exposures) < 2 and not self.abs_refcat:
             raise StepSkipped("there is but one exposure, and no catalogue to align it with")
         number_of = {member: n for n, exposure in enumerate(exposures, 1) for member in exposure}
         listed = dict(read_pairs(self.catfile)) if self.catfile else {}
+        stars = room.ahead(lambda member: self._stars(member, listed), group.members)
         seen = [
-            sighting(member, number_of[k], self._stars(member, listed), weighted=self.weighted)
-            for k, member in enumerate(group.members)
+            sighting(member, number_of[k], found, weighted=self.weighted)
+            for k, (member, found) in enumerate(zip(group.members, stars, strict=True))
         ]
-        found: dict[str, Solution] = {}
+        solutions: dict[str, Solution] = {}
         kept = list(range(len(seen)))
         if len(exposures) > 1:
-            found["exposures"] = solution = self._relative(seen)
-            self.tell(solution)
-            gone = solution.lost if self.is_strict else []
+            solutions["exposures"] = solution = self._relative(seen)
+            if solution.is_found:
+                self.tell(solution)
+            seen, gone = list(solution.seen), solution.lost if self.is_strict else []
             kept = [k for k, one in enumerate(seen) if one.exposure not in gone]
-            seen = list(solution.seen)
         sky = self._sky([seen[k] for k in kept], group) if self.abs_refcat else None
         if sky is not None:
             together = [replace(seen[k], exposure=0) for k in kept]
-            found["catalogue"] = solution = self._absolute(together, sky, len(exposures) < 2)
+            solutions["catalogue"] = solution = self._absolute(together, sky, len(exposures) < 2)
             for k, one in zip(kept, solution.seen, strict=True):
                 seen[k] = one
         members = [
@@ -92,11 +94,11 @@ class TweakReg(SearchingStep, AligningStep, ApproximatingStep):
             )
             for k in kept
         ]
-        stars = tuple(Catalog(star_table(one), self.catalog_format) for one in seen)
+        tables = tuple(Catalog(star_table(one), self.catalog_format) for one in seen)
         return TweakRegResult(
             group.with_members(members),
-            alignment_table(found),
-            cat=Group(group.name, stars) if self.save_catalogs else None,
+            alignment_table(solutions),
+            cat=Group(group.name, tables) if self.save_catalogs else None,
             refcat=Catalog(sky.table()) if sky is not None and self.save_abs_catalog else None,
         )
 
@@ -110,20 +112,19 @@ class TweakReg(SearchingStep, AligningStep, ApproximatingStep):
         if solution.is_agreed if self.is_strict else solution.is_found:
             return solution
         few = "too few agree with each other" if solution.is_found else "none could be aligned"
-        said = f"of {len(solution.exposures)} exposures {few}, and all stay where they were"
+        said = f"of {len(solution.exposures)} exposures {few}, and all stay where they were: "
+        said += solution.reasons
         if not self.abs_refcat:
-            raise StepSkipped(f"{said}: {solution.reasons}")
-        warnings.warn(f"{said}: {solution.reasons}", Doubtful, stacklevel=2)
+            raise StepSkipped(said)
+        warnings.warn(said, Doubtful, stacklevel=2)
         return solution.undone(seen)
 
     def _sky(self, seen: Sequence[Sighting], group: Group[Image]) -> SkyCatalogue:
         """Return the catalogue as it was when the exposures were taken."""
-        times = [member.meta.get("exposure.mid_time") for member in group.members]
-        known = [float(time) for time in times if time is not None]
         corners = np.concatenate([outline(one.wcs) for one in seen]).T
         return sky_catalogue(
             self.abs_refcat,
-            epoch_year=julian_year(float(np.mean(known))) if known else None,
+            epoch_year=mean_year(m.meta.get("exposure.mid_time") for m in group.members),
             outline=(corners[0], corners[1]),
         )
 
