@@ -18,7 +18,8 @@ from calcore.steps.calibration.bkg_subtract import BkgSubtract
 from calcore.steps.calibration.flat_field import FlatField
 from calcore.steps.calibration.photom import Photom as PhotomStep
 
-PLUGINS = {"MIRIMAGE": "calcore_miri", "NRCA1": "calcore_nircam", "NRCALONG": "calcore_nircam"}
+PLUGINS = {"MIRIMAGE": "calcore_miri", "NRCA1": "calcore_nircam", "NRCALONG": "calcore_nircam",
+           "NIS": "calcore_niriss", "GUIDER1": "calcore_fgs"}  # fmt: skip
 IN_A_REFERENCE = {
     "description": "made for a test", "author": "calcore", "pedigree": "DUMMY",
     "useafter": "2020-01-01T00:00:00", "telescope": "JWST",
@@ -286,6 +287,29 @@ def test_photom_by_filter_and_pupil_with_area(reference_pipeline, make_meta, opt
     check_planes(reference_pipeline, ours, theirs)
     np.testing.assert_array_equal(ours.area, theirs.area)
     assert differing_keywords(ours, theirs) == {}
+
+
+@pytest.mark.parametrize(
+    ("name", "columns", "rows"),
+    [
+        ("NIS", ("filter", "pupil"), [("CLEAR", "F200W", 0.3), ("F200W", "CLEARP", 0.9)]),
+        ("GUIDER1", (), [(0.08,)]),
+    ],
+)
+def test_photom_by_both_wheels_and_without_any(reference_pipeline, make_meta, name, columns, rows):
+    filters = {"instrument__filter": "CLEAR", "instrument__pupil": "F200W"}
+    more = filters if columns else dict.fromkeys(filters)
+    image = image_of(make_meta, name, (16, 20), **more)
+    photom = photom_reference((*columns, "photmjsr"), rows)
+    model = "NisImgPhotomModel" if columns else "FgsImgPhotomModel"
+    theirs = reference_pipeline.step(
+        "PhotomStep", image, {"photom": photom, "area": "N/A"},
+        reference_attributes={"photom": {"model": model}},
+    )  # fmt: skip
+    ours = PhotomStep()(image, photom=photom)
+    check_planes(reference_pipeline, ours, theirs)
+    assert differing_keywords(ours, theirs) == {}
+    assert ours.meta["photometry.conversion_megajanskys"] == pytest.approx(rows[0][-1])
 
 
 def test_photom_without_a_row_keeps_the_image_as_the_reference_pipeline_does(
