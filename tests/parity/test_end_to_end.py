@@ -6,10 +6,7 @@ pipeline's from its own count rates, and both from the reference pipeline's.
 
 import hashlib
 import json
-import os
 import shutil
-import subprocess
-import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -29,7 +26,6 @@ from calcore.simulate.sky_options import SkyOptions
 
 ROOT = Path(__file__).parents[2]
 THEIRS = Path(__file__).with_name("reference_batch.py")
-OURS = Path(__file__).with_name("own_batch.py")
 CROWDED = SkyOptions.crowded()
 DENSE = SkyOptions(
     stars=3000.0, galaxies=0.0, brightest=50.0, faintest=0.01, slope=0.02, grid=False
@@ -177,28 +173,12 @@ class Answers:
     mixed: Path
 
 
-def start(raw: Path, command: list[Any], log: Path) -> subprocess.Popen[bytes]:
-    """Start a program that takes references from the cache beside raw exposures."""
-    environment = os.environ | {
-        "CRDS_PATH": str(raw / "crds_cache"),
-        "CRDS_SERVER_URL": "https://crds-serverless-mode.stsci.edu",
-        "CRDS_OBSERVATORY": "jwst",
-        "CRDS_READONLY_CACHE": "1",
-        "CRDS_IGNORE_MAPPING_CHECKSUM": "1",
-        "STPIPE_DISABLE_CRDS_STEPPARS": "True",
-        "OMP_NUM_THREADS": "1",
-        "OPENBLAS_NUM_THREADS": "1",
-        "NUMBA_NUM_THREADS": "1",
-    }
-    with log.open("w") as file:
-        return subprocess.Popen(command, stdout=file, stderr=file, env=environment)
-
-
 class Bench:
     """Has both pipelines do all cases of an instrument."""
 
     def __init__(self, instrument: str, folder: Path) -> None:
         self.raw, self.folder = folder / "raw", folder
+        self.cache = self.raw / "crds_cache"
         self.cases = [case for case in CASES.values() if case.instrument == instrument]
         tables = import_module(f"calcore_{instrument}.simulate").SIMULATION
         for case in self.cases:
@@ -207,12 +187,12 @@ class Bench:
             )
             simulate(tables, self.raw, options)
         self.references = {
-            case.observation: spoil(case.find(self.raw, "uncal")[0], self.raw / "crds_cache")
+            case.observation: spoil(case.find(self.raw, "uncal")[0], self.cache)
             if case.spoiled else {}
             for case in self.cases
         }  # fmt: skip
 
-    def ask(self, python: Path | None) -> tuple[Path, subprocess.Popen[bytes] | None]:
+    def ask(self, reference_pipeline: Any) -> tuple[Path, Any]:
         """Start the reference pipeline, or find what it answered before."""
         jobs = list(self.their_jobs())
         digest = hashlib.sha256(json.dumps(jobs).encode() + THEIRS.read_bytes())
@@ -222,25 +202,21 @@ class Bench:
         kept = ROOT / ".cache" / "parity" / f"end-to-end-{digest.hexdigest()[:32]}"
         if kept.exists():
             return kept, None
-        if python is None:
-            pytest.skip("the reference pipeline is not installed")
+        reference_pipeline.require()
         asked = self.folder / "asked"
         asked.mkdir()
         for path in self.raw.glob("*_asn.json"):
             shutil.copy(path, asked)
         text = json.dumps(jobs).replace("RAW", str(self.raw)).replace("THEIRS", str(asked))
         (asked / "jobs.json").write_text(text)
-        return kept, start(self.raw, [python, THEIRS, asked / "jobs.json"], asked / "jobs.log")
+        return kept, reference_pipeline.batch(asked / "jobs.json", self.cache)
 
-    def answer(self, kept: Path, process: subprocess.Popen[bytes] | None) -> Path:
+    def answer(self, kept: Path, batch: Any) -> Path:
         """Wait for the reference pipeline, and return where its products are kept."""
-        if process is not None:
-            folder = self.folder / "asked"
-            assert process.wait() == 0, (folder / "jobs.log").read_text()[-4000:]
-            failed = [a for a in json.loads((folder / "jobs.answers.json").read_text()) if a]
-            assert not failed, failed
+        if batch is not None:
+            batch.finish()
             kept.parent.mkdir(parents=True, exist_ok=True)
-            shutil.move(folder, kept)
+            shutil.move(self.folder / "asked", kept)
         return kept
 
     def their_jobs(self) -> Iterator[dict[str, Any]]:
@@ -269,16 +245,11 @@ class Bench:
                 yield {"pipeline": "Image3Pipeline", "input": f"THEIRS/{path.name}",
                        "steps": {}, "output": "THEIRS"}  # fmt: skip
 
-    def calibrate(self, theirs: Path | None) -> Path:
+    def calibrate(self, own_batch: Any, theirs: Path | None = None) -> Path:
         """Do stages 1 and 2, or what follows from the reference pipeline's products."""
         folder = self.folder / ("ours" if theirs is None else "mixed")
         jobs = list(self.stage_1(folder) if theirs is None else self.from_theirs(theirs, folder))
-        folder.mkdir()
-        (folder / "jobs.json").write_text(json.dumps(jobs))
-        process = start(self.raw, [sys.executable, OURS, folder / "jobs.json"], folder / "jobs.log")
-        assert process.wait() == 0, (folder / "jobs.log").read_text()[-4000:]
-        failed = json.loads((folder / "jobs.answers.json").read_text())
-        assert not any(failed), failed
+        own_batch(jobs, folder, self.cache).finish()
         return folder
 
     def stage_1(self, output: Path) -> Iterator[dict[str, Any]]:
@@ -311,22 +282,21 @@ class Bench:
 
 
 @pytest.fixture(scope="module")
-def answers(reference_pipeline, tmp_path_factory) -> dict[str, Answers]:
+def answers(reference_pipeline, own_batch, tmp_path_factory) -> dict[str, Answers]:
     """Simulate, and have both pipelines calibrate; the reference pipeline runs in the background."""
     benches, asked, ours = {}, {}, {}
     try:
         for instrument in ("miri", "nircam"):
             folder = tmp_path_factory.mktemp(f"end_to_end_{instrument}")
             benches[instrument] = Bench(instrument, folder)
-            asked[instrument] = benches[instrument].ask(reference_pipeline.python)
-        ours = {instrument: bench.calibrate(None) for instrument, bench in benches.items()}
+            asked[instrument] = benches[instrument].ask(reference_pipeline)
+        ours = {instrument: bench.calibrate(own_batch) for instrument, bench in benches.items()}
     finally:  # whatever happens, answers that took minutes are kept
         kept = {instrument: benches[instrument].answer(*asked[instrument]) for instrument in asked}
+    mixed = {name: bench.calibrate(own_batch, kept[name]) for name, bench in benches.items()}
     return {
-        instrument: Answers(
-            bench.raw, kept[instrument], ours[instrument], bench.calibrate(kept[instrument])
-        )
-        for instrument, bench in benches.items()
+        name: Answers(bench.raw, kept[name], ours[name], mixed[name])
+        for name, bench in benches.items()
     }
 
 
@@ -529,14 +499,12 @@ def test_images_of_own_count_rates(answers, name):
 @pytest.mark.parametrize("name", ["miri, two exposures", "nircam, four frames"])
 def test_the_reference_pipeline_takes_our_count_rates(reference_pipeline, answers, tmp_path, name):
     case = CASES[name]
-    found, python = answers[case.instrument], reference_pipeline.require()
+    found = answers[case.instrument]
     rate, cal = (case.find(found.ours, suffix)[0] for suffix in ("rate", "cal"))
     job = {"pipeline": "Image2Pipeline", "input": str(rate), "output": str(tmp_path / "crossed"),
            "steps": {}}  # fmt: skip
     (tmp_path / "jobs.json").write_text(json.dumps([job]))
-    log = tmp_path / "jobs.log"
-    assert start(found.raw, [python, THEIRS, tmp_path / "jobs.json"], log).wait() == 0
-    assert json.loads((tmp_path / "jobs.answers.json").read_text()) == [{}], log.read_text()[-4000:]
+    reference_pipeline.batch(tmp_path / "jobs.json", found.raw / "crds_cache").finish()
     with fits.open(cal) as ours, fits.open(tmp_path / "crossed" / cal.name) as theirs:
         assert differing_keywords(ours, theirs) == {}
         np.testing.assert_array_equal(ours["DQ"].data, theirs["DQ"].data)

@@ -4,7 +4,6 @@ import hashlib
 import json
 import runpy
 import shutil
-import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -176,11 +175,11 @@ def answers(reference_pipeline, tmp_path_factory):
             io.write(member.replace(meta=meta), folder / f"{kind}{number}_cal.fits")
     kept = ROOT / ".cache" / "parity" / f"stage3-{digest.hexdigest()[:32]}"
     if not kept.exists():
-        python = reference_pipeline.require()
+        reference_pipeline.require()
         write_references(folder)
         (folder / "jobs.json").write_text(json.dumps(jobs()))
-        with reference_pipeline.log.open("a") as log:
-            subprocess.run([python, WORKER, folder], check=True, stdout=log, stderr=log)
+        log = folder / "jobs.log"
+        assert reference_pipeline.program(WORKER, folder, log=log) == 0, log.read_text()[-4000:]
         kept.parent.mkdir(parents=True, exist_ok=True)
         shutil.copytree(folder, kept)
     return Answers(kept)
