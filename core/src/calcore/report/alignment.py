@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.ticker import NullFormatter
 
 from calcore.errors import DataUnusable
 from calcore.report.quicklook import SCREEN_DPI, save_figure
@@ -84,6 +85,7 @@ def _draw(table: Any, title: str) -> Figure:
         by_phase.plot(phase[used], values[name][used], ".", ms=2, color=colour, alpha=0.4)
         _draw_medians(by_phase, phase[used], values[name][used], colour, label)
     by_snr.set_xlabel("signal to noise")
+    by_snr.xaxis.set_minor_formatter(NullFormatter())
     by_phase.set_xlabel("phase of the pixel, from its edge")
     for axes in (by_snr, by_phase):
         axes.set_ylabel("residual [pixel]")

@@ -104,9 +104,8 @@ class AligningStep(Step):
                 end = "it lies on none of those that could, and stays where it was"
             elif self.is_strict:
                 end = (
-                    "it is left out of what is combined; look at its stars and pointing, give "
-                    "tweakreg other limits (searchrad, minobj, snr_threshold …), or keep it where "
-                    "it was with tweakreg.unaligned=keep"
+                    "it is left out (tweakreg.unaligned=keep keeps it where it was); look at its "
+                    "stars and pointing, or change searchrad, minobj or snr_threshold"
                 )
             else:
                 end = (
