@@ -8,8 +8,10 @@ import pytest
 
 from calcore.errors import CalcoreError, DataUnusable, Doubtful, StepSkipped
 from calcore.model import Group
+from calcore.parameters import parameters_of
 from calcore.steps.combination.outlier_detection import OutlierDetection
 from calcore.steps.combination.resample import Resample
+from calcore.steps.combination.skymatch import SkyMatch
 from calcore.wcs.outline import parts
 
 star_field = runpy.run_path(str(Path(__file__).parents[1] / "star_field.py"))["star_field"]
@@ -144,3 +146,10 @@ def test_parts_hang_together_through_others():
     assert parts([*chain, square(180.0, -10.0), square(0.0, 12.0)]) == [[0, 1, 2], [3], [4]]
     assert parts([square(0.0, 12.0), *chain, square(0.0, 14.0)], [[1, 4]]) == [[0], [1, 2, 3, 4]]
     assert parts([]) == []
+
+
+@pytest.mark.parametrize(
+    ("step", "name"), [(SkyMatch, "skylist"), (Resample, "output_wcs"), (Resample, "kernel")]
+)
+def test_products_depend_on_what_the_files_hold_that_settings_name(step, name):
+    assert parameters_of(step)[name].file is (name != "kernel")
