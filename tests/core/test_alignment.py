@@ -356,6 +356,12 @@ def test_a_catalogue_of_another_place_moves_nothing(tmp_path):
     assert abs(away[1] - away[0]) < 0.005
     with pytest.raises(StepSkipped, match="could not be aligned with"):
         TweakReg(**STRICT, abs_refcat=str(sky))(Group("one", field.group.members[:1]))
+    # Nor is anything claimed where exposures agree neither with each other nor with it.
+    with (
+        pytest.warns(Doubtful, match="of 2 exposures none could be aligned"),
+        pytest.raises(StepSkipped, match="could not be aligned with"),
+    ):
+        TweakReg(**STRICT | {"minobj": 500}, abs_refcat=str(sky))(field.group)
 
 
 def test_tweakwcs_says_nothing_to_the_users_log(displaced, caplog):

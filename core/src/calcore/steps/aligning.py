@@ -96,9 +96,9 @@ class AligningStep(Step):
         )  # fmt: skip
 
     def tell(self, solution: Solution) -> None:
-        """Warn of each exposure that could not be aligned."""
+        """Warn of each exposure that could not be aligned, where others could."""
         for placed in solution.exposures.values():
-            if placed.is_placed:
+            if placed.is_placed or not solution.is_found:
                 continue
             if not placed.lost:
                 end = "it lies on none of those that could, and stays where it was"

@@ -78,14 +78,14 @@ class TweakReg(SearchingStep, AligningStep, ApproximatingStep):
         kept = list(range(len(seen)))
         if len(exposures) > 1:
             solutions["exposures"] = solution = self._relative(seen)
-            if solution.is_found:
-                self.tell(solution)
+            self.tell(solution)
             seen, gone = list(solution.seen), solution.lost if self.is_strict else []
             kept = [k for k, one in enumerate(seen) if one.exposure not in gone]
         sky = self._sky([seen[k] for k in kept], group) if self.abs_refcat else None
         if sky is not None:
             together = [replace(seen[k], exposure=0) for k in kept]
-            solutions["catalogue"] = solution = self._absolute(together, sky, len(exposures) < 2)
+            alone = not any(solution.is_found for solution in solutions.values())
+            solutions["catalogue"] = solution = self._absolute(together, sky, alone)
             for k, one in zip(kept, solution.seen, strict=True):
                 seen[k] = one
         members = [
