@@ -1,5 +1,7 @@
 """Pipelines: slots, edits, layers of settings and their origins."""
 
+import re
+
 import pytest
 
 from calcore.errors import BadParameter, BadPipeline, UnknownName
@@ -161,9 +163,20 @@ def test_the_runner_s_own_keys_have_types(values, message):
         with_settings(pipeline(), {"jump": values}, "me", given=True)
 
 
-@pytest.mark.parametrize("edit", [3, {"drop": 5}, {"insert": "x", "use": None}, ["drop"]])
-def test_an_edit_is_a_table_of_names(edit):
-    with pytest.raises(BadPipeline, match="me: an edit is a table of names"):
+@pytest.mark.parametrize(
+    ("edit", "said"),
+    [
+        (3, "me: an edit is a table of names, such as {drop = 'jump'}; found 3"),
+        (["drop"], "me: an edit is a table of names"),
+        ({"drop": 5}, "me: drop of an edit must be a name, not 5"),
+        ({"insert": "x", "use": None}, "me: use of an edit must be a name, not None"),
+        ({"insert": "x", "optional": "no"}, "me: optional of an edit must be true or false"),
+        ({"insert": "x", "optinal": True}, "'x' takes no 'optinal'. Did you mean 'optional'?"),
+        ({"drop": "a", "use": "b"}, "me: drop = 'a' takes no 'use'. None is known."),
+    ],
+)
+def test_an_edit_says_what_it_can(edit, said):
+    with pytest.raises(BadPipeline, match=re.escape(said)):
         edited(pipeline(), {"edit": [edit]}, "me")
 
 

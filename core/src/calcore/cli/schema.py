@@ -6,6 +6,7 @@ from typing import Any, Literal, Union, get_args, get_origin
 
 from calcore.errors import PluginBroken
 from calcore.parameters import Parameter, parameters_of, spell
+from calcore.pipeline import EDIT_FLAGS, EDITS
 from calcore.registry import discovery
 from calcore.registry.steps import step_class
 
@@ -26,27 +27,17 @@ _RUNNER: Mapping[str, Schema] = {
     "state": {**_FILE, "description": "What earlier exposures left, to go on from."},
     "save_state": {**_FILE, "description": "Where to leave it for later exposures."},
 }
-_EDITS: Schema = {
-    "type": "array",
-    "description": "Changes of the pipeline: one of insert, replace, move and drop each.",
-    "items": {
-        "type": "object",
-        "properties": {
-            name: {"type": "string", "description": text}
-            for name, text in {
-                "insert": "Name of the new slot.",
-                "replace": "Slot that another step shall fill.",
-                "move": "Slot to put elsewhere.",
-                "drop": "Slot to take out.",
-                "use": "The step: jump, or owner.step of a package.",
-                "after": "Slot that the new one follows.",
-                "before": "Slot that the new one comes before.",
-                "status": "Name of the keyword that says how the step ended.",
-            }.items()
-        }
-        | {"branch": {"type": "boolean"}, "optional": {"type": "boolean"}},
-        "oneOf": [{"required": [verb]} for verb in ("insert", "replace", "move", "drop")],
-    },
+_EDIT_WORDS = {
+    "insert": "Name of the new slot.",
+    "replace": "Slot that another step shall fill.",
+    "move": "Slot to put elsewhere.",
+    "drop": "Slot to take out.",
+    "use": "The step: jump, or owner.step of a package.",
+    "after": "Slot that this one follows.",
+    "before": "Slot that this one comes before.",
+    "status": "Name of the keyword that says how the step ended.",
+    "branch": "The result is a product of its own; what flows on is what came in.",
+    "optional": "If the step fails, go on without.",
 }
 
 
@@ -55,7 +46,7 @@ def schema() -> Schema:
 
     Steps of a package that is broken are left out.
     """
-    edits = {"set": {"$ref": "#/$defs/settings"}, "edit": _EDITS}
+    edits = {"set": {"$ref": "#/$defs/settings"}, "edit": _edits()}
     pipelines = sorted({item.name for item in discovery.names("calcore.pipelines")})
     return {
         "$schema": DIALECT,
@@ -85,6 +76,32 @@ def schema() -> Schema:
             },
         },
         "$defs": {"settings": _settings()},
+    }
+
+
+def _edits() -> Schema:
+    """Return the schema of a list of edits."""
+    return {
+        "type": "array",
+        "description": "Changes of the pipeline: one of insert, replace, move and drop each.",
+        "items": {"oneOf": [_edit(verb, others) for verb, others in EDITS.items()]},
+    }
+
+
+def _edit(verb: str, others: Iterable[str]) -> Schema:
+    placed = [{"required": [word]} for word in ("after", "before") if word in others]
+    return {
+        "type": "object",
+        "properties": {
+            word: {
+                "type": "boolean" if word in EDIT_FLAGS else "string",
+                "description": _EDIT_WORDS[word],
+            }
+            for word in sorted({verb, *others})
+        },
+        "required": [verb, "use"] if verb == "replace" else [verb],
+        "additionalProperties": False,
+        **({"oneOf": placed} if placed else {}),
     }
 
 

@@ -92,11 +92,15 @@ def _distributed() -> Any:
 def _client(distributed: Any, workers: int, scheduler: str | None) -> Any:
     """Return a client, of a new cluster with one thread a worker if no scheduler is named."""
     if scheduler is None:
-        return distributed.Client(
-            n_workers=workers, threads_per_worker=1, processes=True, dashboard_address=":0",
-            memory_limit=None, silence_logs=logging.ERROR,
+        start = partial(
+            distributed.Client, n_workers=workers, threads_per_worker=1, processes=True,
+            dashboard_address=":0", memory_limit=None, silence_logs=logging.ERROR,
             scheduler_kwargs={"allowed_failures": TRIES - 1},
         )  # fmt: skip
+        try:
+            return start()
+        except RuntimeError:  # a worker died while it started
+            return start()
     try:
         return distributed.Client(scheduler, timeout=_PATIENCE_S)
     except (OSError, ValueError, TimeoutError) as error:

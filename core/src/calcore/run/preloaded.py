@@ -5,7 +5,13 @@ plugin, and has read no settings. What reads them when it is imported, as the cl
 left to the workers.
 """
 
+import signal
+import sys
 from contextlib import suppress
+
+if any("forkserver" in word for word in sys.orig_argv):
+    # ^C reaches all processes of a terminal; the one that has begun this says what becomes of it
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 import asdf
 import numba  # noqa: F401

@@ -256,7 +256,11 @@ def _of_inputs(there: Mapping[str, Any], wanted: Mapping[str, Any]) -> Iterator[
             yield f"it had {len(held)} {role} inputs, and has {len(wanted.get(role, ()))}"
             continue
         for old, item in zip(held, wanted.get(role, ()), strict=True):
-            if old["content"] != item["content"]:
+            if old["content"] == item["content"]:
+                pass  # whatever it is called
+            elif old["name"] != item["name"]:
+                yield f"it was made of {old['name']}, and is of {item['name']}"
+            else:
                 yield f"the input {item['name']} has changed"
             if old.get("told", {}) != item.get("told", {}):
                 yield f"what the association says of {item['name']} has changed"
