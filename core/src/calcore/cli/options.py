@@ -121,8 +121,9 @@ def plan_options(*unused: str, **helps: str) -> Callable[[F], F]:
     def add(function: F) -> F:
         function = request_options(function)
         for option in getattr(function, "__click_params__", ()):
-            option.hidden = option.name in unused
-            option.help = helps.get(option.name, option.help)
+            if isinstance(option, click.Option):
+                option.hidden = option.name in unused
+                option.help = helps.get(str(option.name), option.help)
         return function
 
     return add
