@@ -10,17 +10,17 @@ from typing import Any
 from threadpoolctl import threadpool_limits
 
 from calcore import io
-from calcore.errors import CalcoreError, FileInvalid, OutputProblem
+from calcore.errors import CalcoreError, OutputProblem
 from calcore.io import files as names
-from calcore.model import Catalog, Group, Image, Meta, Ramp, Rate, Record
-from calcore.model.superstripes import integrations_together, taken_apart, taken_together
+from calcore.model import Catalog, Group, Meta, Ramp, Rate, Record
+from calcore.model.superstripes import integrations_together, taken_apart
 from calcore.pipeline import Pipeline
-from calcore.registry import discovery
 from calcore.run import header
 from calcore.run.account import account_of
 from calcore.run.assemble import BuiltSlot, assemble, describe
 from calcore.run.by_hand import with_members
 from calcore.run.choice import choose_pipeline
+from calcore.run.entering import entering
 from calcore.run.execute import Execution
 from calcore.run.executors import cores
 from calcore.run.failure import exit_status_of, reason_of
@@ -35,7 +35,7 @@ from calcore.run.request import Request
 from calcore.run.resume import files_with, why_again
 from calcore.run.states import files_left, keeps_state, source_of, with_states, write_states
 from calcore.run.watch import Memory, Recorder, at_work, warnings_gathered
-from calcore.step import Room, diet_of
+from calcore.step import Room
 
 _LOG = logging.getLogger(__name__)
 
@@ -244,14 +244,20 @@ def _threads(request: Request) -> int:
 
 def _carry(shop: Workshop, execution: Execution) -> None:
     """Read, run the slots, and write what flows out."""
-    flow = _read(shop)
+    flow = entering(shop.job, shop.meta.facts, shop.slots)
     try:
-        result = execution.run(flow, shop.slots)
-        _write_flowing(shop, execution, result)
-    finally:
-        if shop.main not in shop.written:  # nothing that flows out has replaced it
-            for suffix, held in shop.held.items():
-                _write_all(shop, suffix, held)
+        _write_flowing(shop, execution, execution.run(flow, shop.slots))
+    except Exception:
+        _write_held(shop)  # what was made before the error is worth having
+        raise
+    _write_held(shop)
+
+
+def _write_held(shop: Workshop) -> None:
+    """Write the main product, unless something that flows out has replaced it."""
+    if shop.main not in shop.written:
+        for suffix, held in shop.held.items():
+            _write_all(shop, suffix, held)
 
 
 def _write_flowing(shop: Workshop, execution: Execution, result: Any) -> None:
@@ -275,74 +281,6 @@ def _write_flowing(shop: Workshop, execution: Execution, result: Any) -> None:
                 _write_all(shop, name, part.replace(meta=part.meta.set(source_catalog=path.name)))
             elif isinstance(part, Record | Catalog):
                 _write_all(shop, name, part)
-
-
-def _read(shop: Workshop) -> Any:
-    """Return what flows into the first slot."""
-    science = shop.job.members["science"]
-    facts = shop.meta.facts
-    used = [built for built in shop.slots if not built.skip] or list(shop.slots)
-    step = next((built.step for built in used if built.step is not None), None)
-    kind: Any = type(step)
-    grouped = step is not None and diet_of(kind).grouped and shop.job.stage == "3"
-    if grouped:
-        members = [_with_facts(_member(path, shop), facts, shop) for path in science]
-        asn = shop.job.association
-        return Group(shop.job.name, tuple(members), asn.path.name if asn is not None else "")
-    flow = {"1": Ramp, "2": Image, "3": Image}[shop.job.stage]
-    if step is not None and issubclass(diet_of(kind).flow, Record):
-        flow = diet_of(kind).flow
-    if flow is Rate:
-        flow = Image
-    _check_kind(science[0], flow)
-    record = _with_facts(io.open_lazy(science[0], flow), facts, shop)
-    return taken_together(record) if isinstance(record, Ramp) else record
-
-
-def _member(path: Path, shop: Workshop) -> Image:
-    """Read an exposure that is to be combined with others; what its association says of it holds.
-
-    Raises
-    ------
-    FileInvalid
-        It is not one image, or does not know where on the sky it lies.
-    """
-    image: Image = io.open(path, Image)
-    if image.per_integration:
-        raise FileInvalid(path, "has an image for each integration; give one that has a single one")
-    if image.wcs is None:
-        raise FileInvalid(path, "has no world coordinates; make it again, with assign_wcs")
-    return image.replace(meta=image.meta.set(shop.job.told.get(path), filename=path.name))
-
-
-def _check_kind(path: Path, wanted: Any) -> None:
-    """Check that a file holds what is to be made of it: a rate is no mosaic without weights.
-
-    Raises
-    ------
-    FileInvalid
-        It holds something else.
-    """
-    if wanted not in io.KINDS:
-        return  # a class of a plugin's own, which its files say themselves
-    held = io.kind_of(io.contents(path))
-    if not (issubclass(held, wanted) or issubclass(wanted, held)):
-        raise FileInvalid(
-            path,
-            f"holds {_called(held)}, where {_called(wanted)} is needed; give another file",
-        )
-
-
-def _called(kind: Any) -> str:
-    """Return what a record class is called, with its article."""
-    name = kind.__name__.lower()
-    return f"{'an' if name[0] in 'aeiou' else 'a'} {name}"
-
-
-def _with_facts(record: Any, facts: Any, shop: Workshop) -> Any:
-    instrument = discovery.instrument(shop.job.instrument)
-    own = instrument.facts(record.meta) if "instrument.detector" in record.meta else facts
-    return record.replace(meta=record.meta.with_facts(own))
 
 
 def _write_all(shop: Workshop, suffix: str, result: Any) -> None:

@@ -1,0 +1,87 @@
+"""What flows into the first slot of a job: read, and told what its instrument knows of it."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from calcore import io
+from calcore.errors import FileInvalid
+from calcore.model import Group, Image, Ramp, Rate, Record
+from calcore.model.superstripes import taken_together
+from calcore.registry import discovery
+from calcore.run.assemble import BuiltSlot
+from calcore.run.graph import Job
+from calcore.step import diet_of
+
+
+def entering(job: Job, facts: Any, slots: Sequence[BuiltSlot]) -> Any:
+    """Return what flows into the first slot.
+
+    Raises
+    ------
+    FileInvalid
+        A file holds something else than what is to be made of it.
+    """
+    science = job.members["science"]
+    used = [built for built in slots if not built.skip] or list(slots)
+    step = next((built.step for built in used if built.step is not None), None)
+    kind: Any = type(step)
+    grouped = step is not None and diet_of(kind).grouped and job.stage == "3"
+    if grouped:
+        members = [_with_facts(_member(path, job), facts, job) for path in science]
+        asn = job.association
+        return Group(job.name, tuple(members), asn.path.name if asn is not None else "")
+    flow = {"1": Ramp, "2": Image, "3": Image}[job.stage]
+    if step is not None and issubclass(diet_of(kind).flow, Record):
+        flow = diet_of(kind).flow
+    if flow is Rate:
+        flow = Image
+    _check_kind(science[0], flow)
+    record = _with_facts(io.open_lazy(science[0], flow), facts, job)
+    return taken_together(record) if isinstance(record, Ramp) else record
+
+
+def _member(path: Path, job: Job) -> Image:
+    """Read an exposure that is to be combined with others; what its association says of it holds.
+
+    Raises
+    ------
+    FileInvalid
+        It is not one image, or does not know where on the sky it lies.
+    """
+    image: Image = io.open(path, Image)
+    if image.per_integration:
+        raise FileInvalid(path, "has an image for each integration; give one that has a single one")
+    if image.wcs is None:
+        raise FileInvalid(path, "has no world coordinates; make it again, with assign_wcs")
+    return image.replace(meta=image.meta.set(job.told.get(path), filename=path.name))
+
+
+def _check_kind(path: Path, wanted: Any) -> None:
+    """Check that a file holds what is to be made of it: a rate is no mosaic without weights.
+
+    Raises
+    ------
+    FileInvalid
+        It holds something else.
+    """
+    if wanted not in io.KINDS:
+        return  # a class of a plugin's own, which its files say themselves
+    held = io.kind_of(io.contents(path))
+    if not (issubclass(held, wanted) or issubclass(wanted, held)):
+        raise FileInvalid(
+            path,
+            f"holds {_called(held)}, where {_called(wanted)} is needed; give another file",
+        )
+
+
+def _called(kind: Any) -> str:
+    """Return what a record class is called, with its article."""
+    name = kind.__name__.lower()
+    return f"{'an' if name[0] in 'aeiou' else 'a'} {name}"
+
+
+def _with_facts(record: Any, facts: Any, job: Job) -> Any:
+    instrument = discovery.instrument(job.instrument)
+    own = instrument.facts(record.meta) if "instrument.detector" in record.meta else facts
+    return record.replace(meta=record.meta.with_facts(own))
