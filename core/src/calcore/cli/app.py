@@ -119,9 +119,15 @@ class Commands(click.Group):
 
 @contextmanager
 def _terminable() -> Iterator[None]:
-    """Stop as cleanly when the system asks for it (SIGTERM) as when the user does."""
+    """Stop as cleanly when the system asks for it (SIGTERM) as when the user does.
 
-    def stop(_number: int, _frame: Any) -> None:
+    What is raised while Python throws an object away is lost: then the command ends as interrupted
+    when it is through.
+    """
+    asked = []
+
+    def stop(number: int, _frame: Any) -> None:
+        asked.append(number)
         raise KeyboardInterrupt
 
     if threading.current_thread() is not threading.main_thread():
@@ -132,6 +138,8 @@ def _terminable() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGTERM, before)
+    if asked:
+        raise click.Abort
 
 
 def _finish_output() -> None:

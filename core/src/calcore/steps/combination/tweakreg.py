@@ -16,7 +16,6 @@ from calcore.model.alignment_table import alignment_table, star_table
 from calcore.model.combine import by_exposure
 from calcore.parameters import Doc, File, If, Range, Unit
 from calcore.sky_catalogue import SkyCatalogue, mean_year, sky_catalogue
-from calcore.step import ALONE, Room
 from calcore.steps.aligning import AligningStep
 from calcore.steps.approximation import ApproximatingStep
 from calcore.steps.search import SearchingStep
@@ -62,17 +61,16 @@ class TweakReg(SearchingStep, AligningStep, ApproximatingStep):
     catalog_format: Annotated[Literal["ecsv", "csv", "fits"], Doc("Of what format.")] = "ecsv"
     save_abs_catalog: Annotated[bool, Doc("Write the catalogue that was aligned with.")] = False
 
-    def apply(self, group: Group[Image], *, room: Room = ALONE) -> TweakRegResult:
+    def apply(self, group: Group[Image]) -> TweakRegResult:
         """Return the exposures with aligned coordinates."""
         exposures = by_exposure([member.meta for member in group.members])
         if len(exposures) < 2 and not self.abs_refcat:
             raise StepSkipped("there is but one exposure, and no catalogue to align it with")
         number_of = {member: n for n, exposure in enumerate(exposures, 1) for member in exposure}
         listed = dict(read_pairs(self.catfile)) if self.catfile else {}
-        stars = room.ahead(lambda member: self._stars(member, listed), group.members)
         seen = [
-            sighting(member, number_of[k], found, weighted=self.weighted)
-            for k, (member, found) in enumerate(zip(group.members, stars, strict=True))
+            sighting(member, number_of[k], self._stars(member, listed), weighted=self.weighted)
+            for k, member in enumerate(group.members)
         ]
         solutions: dict[str, Solution] = {}
         kept = list(range(len(seen)))
