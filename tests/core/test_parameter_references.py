@@ -193,7 +193,8 @@ def test_a_step_s_parameter_file_is_a_configuration(tmp_path):
 
 def test_a_pipeline_s_parameter_file_holds_for_that_pipeline_alone(tmp_path):
     path = written(
-        tmp_path / "all.asdf", "jwst.pipeline.Detector1Pipeline", name="detector1", parameters={},
+        tmp_path / "all.asdf", "jwst.pipeline.Detector1Pipeline", name="detector1",
+        parameters={"save_calibrated_ramp": True, "save_results": True},
         steps=[
             {"name": "jump", "parameters": {"rejection_threshold": 7.0, "warp": 9}},
             {"name": "wavecorr", "parameters": {"skip": True}},
@@ -202,7 +203,9 @@ def test_a_pipeline_s_parameter_file_holds_for_that_pipeline_alone(tmp_path):
     file = read_user_file(path)
     made = with_user_settings(pipeline(), Request(), file)
     assert made.slot("jump").settings["rejection_threshold"].value == 7.0
-    assert f"wavecorr (set by {path}) is not a slot of detector1 here" in made.notes
+    unknown, unfollowed = made.notes
+    assert unknown == f"wavecorr (set by {path}) is not a slot of detector1 here"
+    assert unfollowed.startswith(f"save_calibrated_ramp (set by {path}) is not followed; name ")
     other = replace(pipeline(), name="image3")
     assert with_user_settings(other, Request(), file).slot("jump") == pipeline().slot("jump")
 

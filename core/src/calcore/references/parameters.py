@@ -105,7 +105,7 @@ def read_settings(path: Path, slots: Sequence[str]) -> tuple[str | None, Setting
     pipeline : str or None
         The pipeline's class in lower case without its ending; None for a step's file.
     settings : dict
-        ``{slot: {parameter: value}}``.
+        ``{slot: {parameter: value}}``; what is set for a pipeline itself stands under "".
 
     Raises
     ------
@@ -115,7 +115,8 @@ def read_settings(path: Path, slots: Sequence[str]) -> tuple[str | None, Setting
     tree = io.read_asdf_tree(path)
     kind = str(tree.get("class", "")).rpartition(".")[2].lower()
     if kind.endswith("pipeline"):
-        return kind.removesuffix("pipeline"), _settings(path, None)
+        own = tree.get("parameters") or {}
+        return kind.removesuffix("pipeline"), {"": dict(own), **_settings(path, None)}
     classes = {type_of_step(slot): slot for slot in slots}
     slot = classes.get(f"{PREFIX}{kind}")
     if slot is None:

@@ -31,6 +31,8 @@ from calcore.registry.questions import ALIASES
 from calcore.run.request import Request
 
 COMMAND_LINE = "the command line"
+_RAMP = "save_calibrated_ramp"
+"""A parameter of the reference pipeline itself that asks for a product."""
 
 
 @dataclass(frozen=True)
@@ -226,8 +228,13 @@ def _with_imported(pipeline: Pipeline, file: UserFile) -> Pipeline:
     notes = [
         f"{name} (set by {file.origin}) is not a slot of {pipeline.name} here"
         for name in file.imported
-        if name not in here and file.imported_for is not None
+        if name and name not in here and file.imported_for is not None
     ]
+    if file.imported.get("", {}).get(_RAMP):
+        notes.append(
+            f"{_RAMP} (set by {file.origin}) is not followed; name the last step before ramp_fit that "
+            "is done with --save"
+        )
     pipeline = with_settings(pipeline, kept, file.origin, given=False)
     return replace(pipeline, notes=(*pipeline.notes, *notes))
 
