@@ -32,7 +32,7 @@ def told(*words, **more):
 def test_after_kill_9_at_twenty_moments_the_same_command_makes_the_same_products(
     miri_visit, tmp_path
 ):
-    found = told("killed", 1, miri_visit.folder, tmp_path)
+    found = told("killed", "all", miri_visit.folder, tmp_path)
     assert found["wrong"] == []  # all as undisturbed, whole, and nothing left over
     assert found["torn"] == []  # nothing half-written ever had its final name
 
