@@ -198,12 +198,14 @@ def _build(
     absent = [role for _, role in diet.members.values() if role not in roles]
     if absent:
         return _with(made, skip=f"the association has no {absent[0]} members")
+    complete = _with_references(made, diet, meta, find, _overrides(slot, overrides), alter)
+    if complete.skip or not diet.auxiliaries:
+        return complete  # a step with nothing to do needs no files
     named = {
         argument: _named(slot.name, meta, name, beside)
         for argument, name in diet.auxiliaries.items()
     }
-    made = _with(made, given=named)
-    return _with_references(made, diet, meta, find, _overrides(slot, overrides), alter)
+    return _with(complete, given={**complete.given, **named})
 
 
 def _named(slot: str, meta: Meta, name: str, beside: Path) -> Path:
@@ -293,7 +295,7 @@ def _with_references(
     assert made.step is not None
     wanted = made.step.wanted(meta)
     choices: dict[str, Choice] = {}
-    given: dict[str, Any] = dict(made.given)
+    given: dict[str, Any] = {}
     for wish in diet.references:
         kind = wish.kind.type
         if kind not in wanted:
