@@ -17,7 +17,7 @@ from calcore.run.by_hand import with_members
 from calcore.run.choice import choose_pipeline, slots_with_state
 from calcore.run.folders import check_folder
 from calcore.run.graph import Job
-from calcore.run.outputs import outputs
+from calcore.run.outputs import main_path, outputs
 from calcore.run.request import Request
 from calcore.run.settings import UserFile, read_user_file, references_of, slots_named
 from calcore.run.states import in_order
@@ -173,10 +173,12 @@ def _writable(jobs: Iterable[Job], pipelines: Mapping[str, Pipeline], *, again: 
     checked = []
     problems: list[OutputProblem] = []
     for job in jobs:
-        paths = _outputs(job, pipelines.get(job.key))
+        pipeline = pipelines.get(job.key)
+        paths = _outputs(job, pipeline)
+        main = main_path(job, pipeline) if pipeline is not None else None
         error = job.error
         try:
-            _check_room(job, paths)
+            _check_room(job, paths, main)
         except OutputProblem as problem:
             problems.append(problem)
             error = error or problem
@@ -202,10 +204,9 @@ def _outputs(job: Job, pipeline: Pipeline | None) -> tuple[Path, ...]:
     return outputs(job, pipeline, steps)
 
 
-def _check_room(job: Job, paths: Sequence[Path]) -> None:
-    """Check that files can be written, unless all are there."""
-    there = [os.path.isfile(path) for path in paths]  # noqa: PTH113 - False of names too long
-    if not (there and all(there)):
+def _check_room(job: Job, paths: Sequence[Path], main: Path | None) -> None:
+    """Check that files can be written; a main product that is there may be kept."""
+    if main is None or not os.path.isfile(main):  # noqa: PTH113 - False of names too long
         check_folder(job.folder)
     for path in paths:
         if path.is_dir():
