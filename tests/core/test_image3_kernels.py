@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from calcore.kernels.apertures import circular, neighbours, sharpness_and_roundness, surroundings
-from calcore.kernels.blot import blot, flag_outliers
+from calcore.kernels.blot import blot
 from calcore.kernels.centroids import windowed
 from calcore.kernels.combining import masked, median_of, merged
 from calcore.kernels.drizzling import Drizzled, Drop, drizzle
@@ -152,7 +152,7 @@ def test_values_of_little_weight_are_masked():
     assert np.isnan(part.planes[0]).sum() == 2
 
 
-# Blot and outliers.
+# Blot.
 
 
 def test_blotting_a_plane_is_exact():
@@ -168,35 +168,6 @@ def test_blot_is_nan_outside_and_beside_nan():
     image[2, 2] = np.nan
     places = np.array([[[-0.1, 4, 4.1, 1.5, np.nan]], [[0, 4, 4, 2, 1]]])
     np.testing.assert_array_equal(blot(image, places), [[np.nan, 1, np.nan, np.nan, np.nan]])
-
-
-def test_a_hit_is_flagged_with_its_neighbours_and_a_star_is_not():
-    model = gaussian((21, 21), 10.2, 9.7, 1000.0, 2.2) + np.float32(1)
-    err = np.full((21, 21), 0.1, np.float32)
-    misplaced = gaussian((21, 21), 10.25, 9.75, 1000.0, 2.2) + np.float32(1)
-    assert not flag_outliers(misplaced, model, err, 0.0, (5, 4), (1.2, 0.7)).any()
-    data = model.copy()
-    data[3, 3] += 1.0  # ten sigma
-    data[3, 4] += 0.45  # counts beside a hit only
-    data[15, 3] += 0.45
-    found = flag_outliers(data, model, err, 0.0, (5, 4), (1.2, 0.7))
-    assert found[3, 3]
-    assert found[3, 4]
-    assert found.sum() == 2
-    # A background that the model lacks is accounted for.
-    again = flag_outliers(data + np.float32(7), model, err, 7.0, (5, 4), (1.2, 0.7))
-    np.testing.assert_array_equal(again, found)
-
-
-def test_missing_values_are_no_outliers_and_missing_errors_are_zero():
-    data = np.zeros((5, 5), np.float32)
-    model = np.zeros((5, 5), np.float32)
-    err = np.ones((5, 5), np.float32)
-    data[1, 1], model[3, 3] = np.nan, np.nan
-    data[3, 3] = 100.0
-    data[0, 4], err[0, 4] = 0.5, np.nan
-    found = flag_outliers(data, model, err, 0.0, (5, 4), (1.2, 0.7))
-    assert np.argwhere(found).tolist() == [[0, 4]]
 
 
 # Sky.

@@ -9,10 +9,11 @@ from numpy.typing import NDArray
 
 from calcore.errors import BadParameter, StepSkipped
 from calcore.flags import DQ, interpret
-from calcore.kernels.blot import blot, flag_outliers
+from calcore.kernels.blot import blot
 from calcore.kernels.combining import masked, median_of, merged
 from calcore.kernels.drizzling import Drizzled, Drop
 from calcore.kernels.median import median
+from calcore.kernels.outlier_rule import flag_outliers
 from calcore.model import Group, Image
 from calcore.model.combine import by_exposure
 from calcore.model.mosaic import WeightType, background, drizzled, mosaic_grid, usable, weights
