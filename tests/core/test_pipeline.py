@@ -104,6 +104,16 @@ def test_conditions_on_the_exposure_type():
     assert pipeline(layer).slot("jump").runs("skip") is None
 
 
+def test_conditions_on_the_target():
+    layer = '[[when]]\ntarget_type = "MOVING"\nedit = [{ drop = "superbias" }]'
+    base, layers = parse(BASE, "core"), [parse(layer, "layer")]
+    made = build(base, layers, exposure_type="IMAGE", target_type="MOVING")
+    assert names(made) == ["saturation", "jump"]
+    for other in ("FIXED", ""):
+        made = build(base, layers, exposure_type="IMAGE", target_type=other)
+        assert names(made) == ["saturation", "superbias", "jump"]
+
+
 def test_overrides_and_runner_keys_are_the_runners():
     made = with_settings(
         pipeline(), {"jump": {"skip": True, "override": {"gain": "g.fits"}}}, "me", given=True

@@ -17,7 +17,9 @@ from calcore.wcs.mosaic import Grid, Layout, Orientation, grid, read_grid, union
 from calcore.wcs.outline import outline, parts
 
 WeightType = Literal["ivm", "exptime"]
-_KEPT = frozenset({"wcsinfo.velosys", "wcsinfo.specsys"})
+_KEPT = frozenset(
+    f"wcsinfo.{name}" for name in ("velosys", "specsys", "mt_ra", "mt_dec", "mt_avra", "mt_avdec")
+)
 _LARGE = 1 << 26
 """Grids of fewer pixels do no harm, however empty."""
 _EMPTY = 10

@@ -49,9 +49,10 @@ def build(
     layers: Sequence[Definition] = (),
     *,
     exposure_type: str,
+    target_type: str = "",
     profile: str = "default",
 ) -> Pipeline:
-    """Return the pipeline for one exposure type and profile: the base, edited by each layer in turn.
+    """Return the pipeline for an exposure and a profile: the base, edited by each layer in turn.
 
     What a file says under ``[[when]] profile = …`` is the profile's word: it comes after what
     every file says for itself.
@@ -72,14 +73,14 @@ def build(
     seen: set[str] = set()
     for definition in definitions:
         pipeline = _apply(pipeline, definition.content, definition.origin, owners)
-        for content in _matching(definition, exposure_type, None):
+        for content in _matching(definition, exposure_type, target_type, None):
             seen |= {slot.name for slot in pipeline.slots}
             pipeline = _apply(pipeline, content, definition.origin, owners)
         seen |= {slot.name for slot in pipeline.slots}
     # What a profile says of a slot that a later layer has dropped is dropped with it.
     dropped = seen - {slot.name for slot in pipeline.slots}
     for definition in definitions:
-        for content in _matching(definition, exposure_type, profile):
+        for content in _matching(definition, exposure_type, target_type, profile):
             _, origin = _origins(definition, profile)
             settings = {k: v for k, v in content.get("set", {}).items() if k not in dropped}
             told = {**content, "set": settings}
@@ -149,12 +150,12 @@ def _listed(value: Any) -> list[str]:
 
 
 def _matching(
-    definition: Definition, exposure_type: str, profile: str | None
+    definition: Definition, exposure_type: str, target_type: str, profile: str | None
 ) -> list[Mapping[str, Any]]:
     """Return the ``[[when]]`` entries that hold; those of a profile only if one is asked for."""
     found = []
     for entry in definition.content.get("when", ()):
-        known = {"exposure_type", "profile", "set", "edit"}
+        known = {"exposure_type", "target_type", "profile", "set", "edit"}
         for key in entry:
             if key not in known:
                 raise BadPipeline(f"{definition.origin}: {UnknownName('condition', key, known)}")
@@ -164,7 +165,8 @@ def _matching(
             else profile in _listed(entry.get("profile", ()))
         )
         right_type = exposure_type in _listed(entry.get("exposure_type", exposure_type))
-        if right_profile and right_type:
+        right_target = target_type in _listed(entry.get("target_type", target_type))
+        if right_profile and right_type and right_target:
             found.append(entry)
     return found
 

@@ -115,7 +115,13 @@ def build_pipeline(
     if profile not in known:
         raise UnknownName("profile", profile, known)
     with _blamed(instrument):
-        made = pipelines.build(base, layers, exposure_type=exposure_type, profile=profile)
+        made = pipelines.build(
+            base,
+            layers,
+            exposure_type=exposure_type,
+            target_type=str(meta.get("target.type", "")),
+            profile=profile,
+        )
     owners: dict[str, str] = {}
     for plugin, content in _edits(manager, name, meta):
         made = pipelines.edited(made, content, plugin, owners)

@@ -4,6 +4,7 @@ import numpy as np
 
 from calcore.model.reference import Gain
 from calcore.model.superstripes import taken_together
+from calcore.steps.combination.assign_mtwcs import AssignMTWcs
 from calcore.steps.combination.tweakreg import TweakReg
 from calcore.steps.detector.collate_stripes import CollateStripes
 from calcore.steps.detector.gain_scale import GainScale
@@ -11,6 +12,16 @@ from calcore.steps.detector.group_scale import GroupScale
 from calcore.steps.detector.persistence import Persistence
 from calcore.testing.contract import Case
 from calcore.testing.samples import a_group, a_ramp, a_rate, a_reference, metadata
+
+
+def assign_mtwcs() -> Case:
+    """Exposures of a target that has moved by some pixels between them."""
+    group = a_group(2)
+    members = [
+        own.replace(meta=own.meta.set({"wcsinfo.mt_ra": 10 + 1e-4 * k, "wcsinfo.mt_dec": 20.0}))
+        for k, own in enumerate(group.members)
+    ]
+    return Case(AssignMTWcs(), group.with_members(members))
 
 
 def collate_stripes() -> Case:

@@ -1,7 +1,8 @@
 """The coordinate frames an image's world coordinates pass through.
 
-``detector`` -> ``v2v3`` -> ``v2v3vacorr`` -> ``world``. The names are those of the reference
-pipeline's products, so that either reads what the other wrote.
+``detector`` -> ``v2v3`` -> ``v2v3vacorr`` -> ``world`` -> ``moving_target``, the last where the
+target moves. The names are those of the reference pipeline's products, so that either reads what the
+other wrote.
 """
 
 from astropy import units as u
@@ -26,9 +27,16 @@ def v2v3vacorr() -> Frame2D:
 
 def world() -> CelestialFrame:
     """Return the sky: ICRS right ascension and declination [deg]."""
-    return CelestialFrame(
-        name="world", axes_order=(0, 1), reference_frame=ICRS(), unit=(u.deg, u.deg)
-    )
+    return _sky("world")
+
+
+def moving_target() -> CelestialFrame:
+    """Return the sky as it is around a target that stands still: ICRS at one time [deg]."""
+    return _sky("moving_target")
+
+
+def _sky(name: str) -> CelestialFrame:
+    return CelestialFrame(name=name, axes_order=(0, 1), reference_frame=ICRS(), unit=(u.deg, u.deg))
 
 
 def _telescope(name: str) -> Frame2D:
