@@ -41,6 +41,9 @@ def test_median_is_numpys_and_leaves_its_input_alone(rng):
     with pytest.warns(RuntimeWarning, match="All-NaN"):
         expected = np.nanmedian(stack, axis=0)
     np.testing.assert_array_equal(median(stack), expected)
+    two = np.isfinite(stack).sum(axis=0) == 2
+    expected[two] = np.nanmin(stack[:, two], axis=0)
+    np.testing.assert_array_equal(median(stack, lesser_of_two=True), expected)
     np.testing.assert_array_equal(stack, before)
 
 

@@ -134,7 +134,9 @@ def masked(part: Drizzled, fraction: float) -> Drizzled:
     return Drizzled(part.rows, part.columns, [image], part.weight)
 
 
-def median_of(parts: Sequence[Drizzled], shape: tuple[int, int]) -> F4x2:
+def median_of(
+    parts: Sequence[Drizzled], shape: tuple[int, int], *, lesser_of_two: bool = False
+) -> F4x2:
     """Return the median of exposures on a grid, a few rows at a time.
 
     Parameters
@@ -143,6 +145,8 @@ def median_of(parts: Sequence[Drizzled], shape: tuple[int, int]) -> F4x2:
         Exposures on the parts of the grid they cover; NaN where they have no value.
     shape : (int, int)
         Rows and columns of the grid.
+    lesser_of_two : bool
+        See `median`.
 
     Returns
     -------
@@ -161,5 +165,8 @@ def median_of(parts: Sequence[Drizzled], shape: tuple[int, int]) -> F4x2:
                     low - part.rows.start : high - part.rows.start
                 ]
                 layers.append(layer)
-        result[start:stop] = median(np.stack(layers)) if layers else np.nan
+        if not layers:
+            result[start:stop] = np.nan
+            continue
+        result[start:stop] = median(np.stack(layers), lesser_of_two=lesser_of_two)
     return result

@@ -18,14 +18,14 @@ from calcore.model import Group, Image
 from calcore.model.combine import by_exposure
 from calcore.model.mosaic import WeightType, background, drizzled, mosaic_grid, usable, weights
 from calcore.parameters import Doc, Range, Unit
-from calcore.step import Step
+from calcore.steps.comparing import ComparingStep
 from calcore.wcs.mosaic import Grid, Layout
 
 Mask = NDArray[np.bool_]
 
 
 @dataclass(frozen=True, kw_only=True)
-class OutlierDetection(Step):
+class OutlierDetection(ComparingStep):
     """Flag pixels that differ from the median of all exposures (Fruchter & Hook 2002, section 5).
 
     Each exposure is drizzled onto a common grid without distortion; the median of all is
@@ -43,8 +43,6 @@ class OutlierDetection(Step):
     maskpt: Annotated[
         float, Range(0), Doc("Values of less weight than this times the mean weight do not count.")
     ] = 0.7
-    snr: Annotated[str, Unit("sigma"), Doc("Threshold for an outlier, and beside one.")] = "5.0 4.0"
-    scale: Annotated[str, Doc("Factors of the local slope for the same two.")] = "1.2 0.7"
     backg: Annotated[
         float, Unit("BUNIT"), Doc("Sky that is in exposures but not in their median.")
     ] = 0.0
@@ -54,8 +52,6 @@ class OutlierDetection(Step):
     def __post_init__(self) -> None:
         super().__post_init__()
         interpret(self.good_bits)
-        _pair("snr", self.snr)
-        _pair("scale", self.scale)
 
     def apply(self, group: Group[Image]) -> Group[Image]:
         """Return the exposures with outliers flagged, and NaN in place of all that is not usable."""
@@ -80,15 +76,14 @@ class OutlierDetection(Step):
             masked(merged([self._part(members[n], grid) for n in exposure]), self.maskpt)
             for exposure in exposures
         ]
-        typical = median_of(parts, grid.shape)
+        typical = median_of(parts, grid.shape, lesser_of_two=self.rule == "peaks")
         del parts
         found = []
         for member in members:
             model = blot(typical, grid.map_from(member.wcs, member.data.shape))
             level = background(member.meta)
-            snr, scale = _pair("snr", self.snr), _pair("scale", self.scale)
             found.append(
-                flag_outliers(member.data, model, member.err, level or self.backg, snr, scale)
+                flag_outliers(member.data, model, member.err, level or self.backg, self.allowed)
             )
         return found
 
@@ -115,23 +110,12 @@ class OutlierDetection(Step):
             for member in members
         ]
         typical = median(np.stack(stack))
-        threshold = _pair("snr", self.snr)[0]
+        threshold = self.allowed.snr[0]
         return [
             np.abs(member.data - np.float32(background(member.meta)) - typical)
             > threshold * np.nan_to_num(member.err)
             for member in members
         ]
-
-
-def _pair(name: str, text: str) -> tuple[float, float]:
-    """Return two numbers given as text."""
-    try:
-        first, second = (float(word) for word in text.replace(",", " ").split())
-    except ValueError:
-        raise BadParameter(
-            f"outlier_detection.{name} must be two numbers such as '5.0 4.0', not {text!r}"
-        ) from None
-    return first, second
 
 
 def _flagged(member: Image, outliers: Mask) -> Image:

@@ -1,0 +1,51 @@
+"""Parameters of steps that compare exposures with what others saw."""
+
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+from calcore.errors import BadParameter
+from calcore.kernels.outlier_rule import Rule
+from calcore.parameters import Doc, Range, Unit
+from calcore.step import Step
+
+
+@dataclass(frozen=True, kw_only=True)
+class ComparingStep(Step):
+    """Base of steps that flag what only one exposure of several has seen."""
+
+    snr: Annotated[str, Unit("sigma"), Doc("Threshold for an outlier, and beside one.")] = "5.0 4.0"
+    scale: Annotated[str, Doc("Factors of the local slope for the same two.")] = "1.2 0.7"
+    rule: Annotated[
+        Literal["slope", "peaks"],
+        Doc(
+            "What is allowed beside noise: what the slope explains; or, for pixels that are too "
+            "bright, what the curvature explains, too, since medians are blurred, and little of the "
+            "slope. Of two exposures the fainter then stands for the median."
+        ),
+    ] = "slope"
+    rise: Annotated[float, Range(0), Doc("Rule peaks: factor of the slope, if too bright.")] = 0.4
+    peak: Annotated[float, Range(0), Doc("Rule peaks: factor of the curvature.")] = 4.5
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self._pair("snr")
+        self._pair("scale")
+
+    @property
+    def allowed(self) -> Rule:
+        """The parameters as the kernels take them."""
+        snr, scale = self._pair("snr"), self._pair("scale")
+        if self.rule == "slope":
+            return Rule.by_slope(snr, scale)
+        return Rule(snr=snr, scale=scale, rise=(self.rise, self.rise), peak=self.peak)
+
+    def _pair(self, name: str) -> tuple[float, float]:
+        """Return two numbers given as text."""
+        text = getattr(self, name)
+        try:
+            first, second = (float(word) for word in text.replace(",", " ").split())
+        except ValueError:
+            raise BadParameter(
+                f"outlier_detection.{name} must be two numbers such as '5.0 4.0', not {text!r}"
+            ) from None
+        return first, second
