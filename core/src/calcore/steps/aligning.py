@@ -18,7 +18,9 @@ class AligningStep(Step):
     """Base of steps that align exposures with each other, and with a catalogue."""
 
     enforce_user_order: Annotated[bool, Doc("Align in the given order, not by overlap.")] = False
-    expand_refcat: Annotated[bool, Doc("Compare also with what aligned images saw.")] = False
+    expand_refcat: Annotated[
+        bool, Doc("Compare also with what aligned images saw; always so with abs_refcat.")
+    ] = False
     weighted: Annotated[bool, Doc("Weigh stars by how well their place is known.")] = False
     minobj: Annotated[int, Range(1), Doc("Fewest matched stars.")] = 15
     fitgeometry: Annotated[Geometry, Doc("What is fitted.")] = "rshift"
