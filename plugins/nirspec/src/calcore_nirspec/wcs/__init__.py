@@ -1,0 +1,1 @@
+"""NIRSpec's optics: from detectors through the spectrograph to the sky."""
