@@ -116,19 +116,20 @@ def keywords(number, shape, ra, dec, roll, parity):
 def star_field(
     n=4, shape=(120, 132), *, seed=1, stars=40, sky=(1.0,), ra=0.001, dec=-69.3, roll=31.0,
     parity=-1, astray=0.0, hits=0, noise=0.03, bad=True, fwhm=2.2, names=None, more=None,
-    moved=None, turned=None,
+    moved=None, turned=None, flux=(1.5, 3.3),
 ):  # fmt: skip
     """Return `Dithers` of Gaussian stars, across RA 0 unless asked otherwise.
 
     `astray` is how far coordinates are off [pixel, standard deviation]; `moved` how far east and
     north the telescope really pointed in some exposures, by index [arcsec], and `turned` how far it
-    was rolled [deg]; `names` gives exposures their exposure numbers, `more(number)` further metadata.
+    was rolled [deg]; `flux` is the range of log10 flux; `names` gives exposures their exposure
+    numbers, `more(number)` further metadata.
     """
     rng = np.random.default_rng(seed)
     ny, nx = shape
     first = make_wcs(shape, ra, dec, roll, parity)
     star_x, star_y = rng.uniform(4, nx - 4, stars), rng.uniform(4, ny - 4, stars)
-    flux = 10 ** rng.uniform(1.5, 3.3, stars)
+    flux = 10 ** rng.uniform(*flux, stars)
     star_ra, star_dec = first(star_x, star_y, with_bounding_box=False)
     sigma = fwhm / 2.3548
     members, xs, ys, errors, struck, true = [], [], [], [], [], []

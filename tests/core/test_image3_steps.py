@@ -285,8 +285,8 @@ def test_the_grid_is_the_same_in_whatever_order_the_others_come(even):
 def test_hits_are_flagged_and_star_cores_are_not():
     field = star_field(hits=12, sky=(1.0,))
     before = copies(field.group)
-    # Stars this sharp lose their cores to the usual factors of the slope, 1.2 and 0.7.
-    result = OutlierDetection(scale="3.0 2.0")(field.group)
+    # Stars this sharp lose their cores to the slope alone.
+    result = OutlierDetection(rule="peaks")(field.group)
     assert_untouched(field.group, before)
     for k, (member, hits) in enumerate(zip(result.members, field.hits, strict=True)):
         found = (member.dq & DQ.OUTLIER) != 0
@@ -298,6 +298,17 @@ def test_hits_are_flagged_and_star_cores_are_not():
         cores = np.rint(field.y[k][inside]).astype(int), np.rint(field.x[k][inside]).astype(int)
         assert found[cores].sum() <= hits[cores].sum()
         assert found.sum() < 3 * hits.sum() + 10
+
+
+@pytest.mark.parametrize(("rule", "good"), [("slope", False), ("peaks", True)])
+def test_hits_in_two_exposures(rule, good):
+    """A mean of two holds half of each hit, which the other exposure then seems to lack."""
+    field = star_field(n=2, hits=40, bad=False, stars=20)
+    flagged = [(m.dq & DQ.OUTLIER) != 0 for m in OutlierDetection(rule=rule)(field.group).members]
+    # Both exposures see the middle.
+    found, hits = (np.stack(masks)[:, 30:-30, 30:-30] for masks in (flagged, field.hits))
+    assert found[hits].mean() > 0.9
+    assert (found[~hits].sum() < 10) == good
 
 
 def test_sky_levels_in_the_header_are_heeded(still):
