@@ -15,6 +15,18 @@ CRDS = {
 }
 
 
+SHARED = Path(__file__).parents[2] / "shared" / "data"
+"""Real geometry, from public repositories; not a part of the project."""
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """The folder of real geometry; the test is skipped where it is not."""
+    if not SHARED.is_dir():
+        pytest.skip("there is no ../shared/data with real geometry beside the project")
+    return SHARED
+
+
 @dataclass(frozen=True)
 class Visit:
     """A folder of raw exposures with an association, references and truth."""
