@@ -13,6 +13,7 @@ from astropy.table import Table
 from calcore.errors import Doubtful, StepSkipped
 from calcore.model import Group
 from calcore.sky_catalogue import mean_year
+from calcore.steps.combination.resample import Resample
 from calcore.steps.combination.tweakreg import TweakReg
 from calcore.wcs.agreement import meets, movement, outwards, residuals
 from calcore.wcs.alignment import align
@@ -259,6 +260,29 @@ def test_an_exposure_that_is_displaced_is_left_out(displaced):
     assert max(placed_at(displaced, result.group.members).values()) < 0.02 * SCALE
 
 
+def test_headers_say_how_exposures_were_aligned(displaced):
+    with pytest.warns(Doubtful):
+        result = TweakReg(**STRICT | {"unaligned": "keep"})(displaced.group)
+    first, second, third, _ = (member.meta for member in result.group.members)
+    facts = result.tweakreg.table.meta["exposures"]
+    for name, key in (
+        ("shift_east", "shift_east_mas"), ("shift_north", "shift_north_mas"),
+        ("rms_east", "rms_east_mas"), ("rms_north", "rms_north_mas"),
+        ("rotation", "rotation_deg"), ("matches", "matches"),
+    ):  # fmt: skip
+        assert second[f"alignment.{name}"] == pytest.approx(facts[1][key], rel=1e-5), name
+    assert (second["alignment.status"], facts[1]["status"]) == ("SUCCESS", "SUCCESS")
+    assert second["alignment.shift_east"] != 0
+    assert (first["alignment.status"], first["alignment.shift_east"]) == ("REFERENCE", 0)
+    assert third["alignment.status"].startswith("FAILED: ")
+    assert (third["alignment.shift_north"], third["alignment.matches"]) == (0, 0)
+    assert "alignment.rms_east" not in third
+    # They are of one exposure: a mosaic says them in its table of headers.
+    mosaic = Resample()(result.group)
+    assert not [name for name in mosaic.meta if name.startswith("alignment.")]
+    assert "alignment.shift_east" in mosaic.hdrtab.dtype.names
+
+
 def test_an_exposure_that_is_displaced_may_be_kept(displaced):
     with pytest.warns(Doubtful, match=r"_00003_.*it stays where it was, and others may have moved"):
         result = TweakReg(**STRICT | {"unaligned": "keep"})(displaced.group)
@@ -282,8 +306,14 @@ def test_stars_of_another_field_are_refused():
 
 def test_nothing_is_moved_where_no_two_exposures_agree(displaced):
     fields = [star_field(n=3, stars=20, seed=30 + k).group.members[k] for k in range(3)]
-    with pytest.raises(StepSkipped, match=r"of 3 exposures none .*; jw.*00003_cam_cal\.fits: "):
+    told = r"of 3 exposures none .*; jw.*00003_cam_cal\.fits: "
+    with pytest.raises(StepSkipped, match=told) as skipped:
         TweakReg(**STRICT)(Group("mosaic", tuple(fields)))
+    # The table tells of each exposure all the same.
+    table = skipped.value.left["tweakreg"].table
+    assert np.isnan(table["residual_x"]).all()
+    assert [one["stars"] > 5 for one in table.meta["exposures"]] == [True] * 3
+    assert all(one["status"].startswith("FAILED: ") for one in table.meta["exposures"])
 
 
 def test_what_the_table_tells(displaced):
@@ -326,6 +356,8 @@ def test_catalogues_are_handed_out_that_can_be_given_back(tmp_path):
     assert [away[0], away[1]] == pytest.approx([north, north], abs=0.001)
     np.testing.assert_allclose(result.refcat.table["DEC"], field.dec + north / 3600, atol=1e-9)
     assert [one["exposure"] for one in result.tweakreg.table.meta["catalogue"]] == [0]
+    moved = result.group.members[0].meta["alignment.shift_north"]
+    assert moved == pytest.approx(1e3 * north, abs=1.0)  # by the catalogue, with all others
     lines = []
     for member, stars in zip(field.group.members, result.cat.members, strict=True):
         assert stars.format == "fits"
@@ -354,8 +386,10 @@ def test_a_catalogue_of_another_place_moves_nothing(tmp_path):
         result = TweakReg(**STRICT, abs_refcat=str(sky))(field.group)
     away = placed_at(field, result.group.members)
     assert abs(away[1] - away[0]) < 0.005
-    with pytest.raises(StepSkipped, match="could not be aligned with"):
+    with pytest.raises(StepSkipped, match="could not be aligned with") as skipped:
         TweakReg(**STRICT, abs_refcat=str(sky))(Group("one", field.group.members[:1]))
+    (one,) = skipped.value.left["tweakreg"].table.meta["catalogue"]
+    assert one["status"].startswith(("FAILED: ", "REFUSED: "))
     # Nor is anything claimed where exposures agree neither with each other nor with it.
     with (
         pytest.warns(Doubtful, match="of 2 exposures none could be aligned"),

@@ -72,6 +72,17 @@ def test_the_members_of_a_set_add_up():
     assert added(Group("g", (one, two)), after[0]) == {}
 
 
+def test_of_a_set_each_member_is_compared_with_itself_when_one_is_left_out():
+    members = [
+        own.replace(meta=Meta({"filename": f"{name}_cal.fits"}))
+        for name, own in (("one", image([[0, 1]])), ("two", image([[0, 0]])))
+    ]
+    group = Group("g", tuple(members))
+    assert added(group, group.with_members(members[1:])) == {}
+    after = members[1].replace(dq=members[1].dq | np.uint32(DQ.OUTLIER))
+    assert added(group, group.with_members([after])) == {"pixels": {"OUTLIER": 2}}
+
+
 def test_frames_of_another_size_are_not_compared():
     assert added(image([[0, 0]]), image([[1]])) == {}
 

@@ -13,6 +13,7 @@ from calcore import io
 from calcore.io.content import content_of, is_whole
 from calcore.registry.installed import Found
 from calcore.run import Status, run
+from calcore.steps.combination.outlier_detection import OutlierDetection
 from calcore.steps.combination.source_catalog import SourceCatalog
 
 pytestmark = pytest.mark.usefixtures("miri_references")
@@ -277,6 +278,23 @@ def test_a_mosaic_whose_catalogue_could_not_be_made_is_there_but_not_complete(mo
     assert again().status is Status.KEPT
 
 
+def test_nothing_is_left_of_an_exposure_that_is_left_out_now(mosaic, monkeypatch):
+    folder, again = mosaic
+    first, second = sorted(folder.glob("*_crf.fits"))
+    apply = OutlierDetection.apply
+
+    def forgetful(self, group):
+        return (whole := apply(self, group)).with_members(whole.members[:1])
+
+    monkeypatch.setattr(OutlierDetection, "apply", forgetful)
+    assert again(overwrite=True).status is Status.COMPLETE
+    assert first.is_file()
+    assert not second.exists()
+    second.write_text("notes of somebody")
+    assert again(overwrite=True).status is Status.COMPLETE
+    assert second.is_file()  # what calcore has not made stays
+
+
 def test_a_step_that_found_nothing_to_do_is_told_and_not_tried_again(mosaic):
     folder, again = mosaic
     wish = {"settings": {"tweakreg.minobj": 10_000}}
@@ -287,6 +305,10 @@ def test_a_step_that_found_nothing_to_do_is_told_and_not_tried_again(mosaic):
     assert steps["tweakreg"]["status"] == "skipped"
     assert steps["tweakreg"]["reason"]
     assert "cites" not in outcome.account["steps"][0]
+    (table,) = folder.glob("*_tweakreg.ecsv")  # tells of each exposure why
+    assert table in outcome.files
+    facts = io.open(table).table.meta["exposures"]
+    assert [one["status"] for one in facts][1] == "FAILED: not enough matches"
     assert again(**wish).status is Status.KEPT
 
 

@@ -8,6 +8,7 @@ may meet; anything else is a defect of ours. `StepSkipped` is not an error: it i
 from collections.abc import Iterable
 from difflib import get_close_matches
 from pathlib import Path
+from typing import Any
 
 
 def suggestion(word: str, known: Iterable[str]) -> str:
@@ -44,7 +45,19 @@ class CalcoreError(Exception):
 
 
 class StepSkipped(Exception):
-    """A step has nothing to do here; the reason is recorded and the run goes on."""
+    """A step has nothing to do here; the reason is recorded and the run goes on.
+
+    Parameters
+    ----------
+    reason : str
+        Why.
+    **left
+        Tables that tell more of it, by the names they are written under.
+    """
+
+    def __init__(self, reason: str, **left: Any) -> None:
+        super().__init__(reason)
+        self.left = left
 
 
 class Doubtful(UserWarning):

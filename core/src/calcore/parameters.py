@@ -34,7 +34,13 @@ class Range:
 
 @dataclass(frozen=True)
 class File:
-    """The value may name a file: a product is made again when what that holds has changed."""
+    """The value may name a file: a product is made again when what that holds has changed.
+
+    A text file that `lists` others has their names in the second word of each line, beside which
+    they lie; they count, too.
+    """
+
+    lists: bool = False
 
 
 @dataclass(frozen=True)
@@ -53,6 +59,16 @@ class If:
 
 
 @dataclass(frozen=True)
+class Format:
+    """Tables of a step's result are written in the format that a parameter of the step names.
+
+    ``cat: Annotated[Group[Catalog] | None, If("save_catalogs"), Format("catalog_format")] = None``
+    """
+
+    parameter: str
+
+
+@dataclass(frozen=True)
 class Parameter:
     """One parameter of a step, as its field declares it."""
 
@@ -62,7 +78,7 @@ class Parameter:
     doc: str = ""
     unit: str = ""
     range: Range = Range()
-    file: bool = False
+    file: File | None = None
 
     def check(self, step: str, value: Any) -> Any:
         """Return `value` in the parameter's type.
@@ -161,6 +177,6 @@ def parameters_of(step: type) -> Mapping[str, Parameter]:
             doc=next((e.text for e in extras if isinstance(e, Doc)), ""),
             unit=next((e.name for e in extras if isinstance(e, Unit)), ""),
             range=next((e for e in extras if isinstance(e, Range)), Range()),
-            file=any(isinstance(e, File) for e in extras),
+            file=next((e for e in extras if isinstance(e, File)), None),
         )
     return found

@@ -6,8 +6,10 @@ from typing import Any
 import numpy as np
 from astropy import units as u
 from astropy.table import QTable, vstack
+from gwcs import WCS
 
 from calcore.model.exposure import Catalog
+from calcore.wcs.agreement import movement
 from calcore.wcs.sightings import Sighting, to_sky
 from calcore.wcs.solution import Placed, Solution
 
@@ -64,6 +66,29 @@ def star_table(seen: Sighting) -> QTable:
     table["RA"], table["DEC"] = sky[:, 0] * u.deg, sky[:, 1] * u.deg
     table["snr"] = np.full(seen.x.size, np.nan) if seen.snr is None else seen.snr
     return table
+
+
+def fit_keywords(before: WCS, after: WCS, placed: Placed) -> dict[str, Any]:
+    """Return the metadata that tell of an image's alignment; a number that is not known is None.
+
+    Parameters
+    ----------
+    before, after : gwcs.WCS
+        Its world coordinates: how far they were moved in all, by other exposures and a catalogue.
+    placed : Placed
+        What became of its exposure, whose stars and residuals count.
+    """
+    moved = movement([before], [after])
+    figures = {
+        "shift_east": 1e3 * moved.east_arcsec,
+        "shift_north": 1e3 * moved.north_arcsec,
+        "rotation": moved.rotation_deg,
+        "rms_east": 1e3 * placed.rms[2],
+        "rms_north": 1e3 * placed.rms[3],
+    }
+    told: dict[str, Any] = {"status": placed.status, "matches": placed.matches}
+    told |= {name: value if np.isfinite(value) else None for name, value in figures.items()}
+    return {f"alignment.{name}": value for name, value in told.items()}
 
 
 def _facts(number: Hashable, placed: Placed) -> dict[str, Any]:

@@ -118,7 +118,8 @@ def mosaic_meta(metas: Sequence[Meta], images: Sequence[Any], onto: Grid, *, mix
         Whether all keywords are those of all members; see `blend`.
     """
     meta = blend(metas, mixed=mixed)
-    gone = (name for name in meta if name.startswith("wcsinfo.") and name not in _KEPT)
+    own = ("wcsinfo.", "alignment.")  # of the first exposure, and not of the mosaic
+    gone = (name for name in meta if name.startswith(own) and name not in _KEPT)
     changes: dict[str, Any] = dict.fromkeys(gone)
     changes.update({f"wcsinfo.{name}": value for name, value in onto.keywords.items()})
     changes["wcsinfo.s_region"] = union_region(images, onto)

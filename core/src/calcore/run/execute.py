@@ -217,6 +217,8 @@ class Execution:
                     given[built.diet.room] = self._room
                 result = _call(built, self._entering(flow, built), given)
         except StepSkipped as reason:
+            for name, table in reason.left.items():
+                self.save(name, table)
             self._report(SlotOutcome(slot.name, Status.SKIPPED, reason=str(reason)))
             return _mark(flow, built, "SKIPPED")
         except StepFailed as error:

@@ -50,7 +50,13 @@ def joined(total: Flagged, more: Mapping[str, Mapping[str, int]]) -> None:
 
 def _pairs(before: Any, after: Any) -> Iterator[tuple[Record, Record]]:
     if isinstance(before, Group) and isinstance(after, Group):
-        yield from zip(before.members, after.members, strict=False)
+        if len(before.members) == len(after.members):
+            yield from zip(before.members, after.members, strict=True)
+            return
+        own = {member.meta.get("filename"): member for member in before.members}
+        for member in after.members:  # a step may have left some out
+            if (other := own.get(member.meta.get("filename"))) is not None:
+                yield other, member
         return
     one, other = _first(before), _first(after)
     if one is not None and other is not None:

@@ -2,6 +2,7 @@
 
 import logging
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field, fields
 from functools import cached_property
 from pathlib import Path
@@ -296,10 +297,21 @@ def _write_all(shop: Workshop, suffix: str, result: Any) -> None:
         paths = dict(zip(science, member_paths(job, suffix), strict=True))
         for number, member in enumerate(result.members):  # a step may have left some out
             name = member.meta["filename"] if isinstance(member, Record) else science[number]
-            _write(shop, paths[name], member)
+            _write(shop, paths.pop(name), member)
+        for path in paths.values():
+            _remove(shop, path)
         return
     each = isinstance(result, Rate) and result.per_integration
     _write(shop, product_path(job, suffix, per_integration=each), result)
+
+
+def _remove(shop: Workshop, path: Path) -> None:
+    """Remove what an earlier run has made of an exposure that is left out now."""
+    if shop.only is not None and not shop.request.overwrite:
+        return
+    with suppress(CalcoreError):
+        if path not in shop.job.inputs and shop.pipeline.name in io.read_node(path, NODE):
+            path.unlink()
 
 
 def _check_free(shop: Workshop, path: Path) -> None:

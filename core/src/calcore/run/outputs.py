@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
 from calcore.io import files as names
-from calcore.model import Catalog, Group, Image, Kept, Ramp, Rate, Record
-from calcore.parameters import If
+from calcore.model import Catalog, Group, Image, Kept, Mosaic, Ramp, Rate, Record
+from calcore.parameters import Format, If
 from calcore.pipeline import Pipeline
 from calcore.run.assemble import BuiltSlot
 from calcore.run.graph import HANDED_ON, Job
@@ -56,18 +56,22 @@ def outputs(job: Job, pipeline: Pipeline, slots: Sequence[BuiltSlot]) -> tuple[P
     flow: Kinds = {"": Ramp if job.stage == "1" else Image}
     found: list[Path] = []
 
-    def add(suffix: str, kind: type[Any], *, members: bool = False) -> None:
+    def add(suffix: str, kind: type[Any], *, members: bool = False, ending: str = "ecsv") -> None:
         each = ints and issubclass(kind, Rate)
         one = (product_path(job, suffix, per_integration=each),)
-        found.extend(member_paths(job, suffix) if members else one)
+        paths = member_paths(job, suffix) if members else one
+        tables = issubclass(kind, Catalog)
+        found.extend(path.with_suffix(f".{ending}") if tables else path for path in paths)
 
     for built in used:
-        sets = _sets(built)
+        if ints and built.diet.returns is Mosaic:
+            continue  # images of each integration are not combined
+        sets, formats = _sets(built), _formats(built)
         group = grouped and bool(sets)
         result = _left(built, flow)
         result, aside = _parted(result, built, sets)
         for name, kind in aside.items():
-            add(name, kind, members=name in sets)
+            add(name, kind, members=name in sets, ending=formats.get(name, "ecsv"))
         if built.slot.runs("save"):
             suffix = built.slot.runs("suffix", built.slot.name)
             for name, kind in result.items():  # of several results, rates are saved
@@ -93,6 +97,18 @@ def _sets(built: BuiltSlot) -> frozenset[str]:
     return frozenset(
         name for name, hint in hints.items() if any(get_origin(o) is Group for o in _options(hint))
     )
+
+
+def _formats(built: BuiltSlot) -> dict[str, str]:
+    """Return the formats of tables that parameters choose, by the parts of a result."""
+    returns = built.diet.returns
+    hints = get_type_hints(returns, include_extras=True) if is_dataclass(returns) else {}
+    return {
+        name: str(getattr(built.step, rule.parameter))
+        for name, hint in hints.items()
+        for rule in getattr(hint, "__metadata__", ())
+        if isinstance(rule, Format)
+    }
 
 
 def _left(built: BuiltSlot, flow: Kinds) -> Kinds:

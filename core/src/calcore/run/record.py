@@ -17,6 +17,7 @@ from calcore.run.graph import Job
 from calcore.run.outcome import SlotOutcome, Status
 from calcore.run.request import Request
 from calcore.run.settings import command_line
+from calcore.userfiles import read_pairs
 
 NODE = "calcore"
 """Name of the node of the ASDF tree; it holds one record for each pipeline a product went through."""
@@ -220,8 +221,12 @@ def _named(built: BuiltSlot) -> Iterator[tuple[str, Path]]:
     known = parameters_of(kind) if built.step is not None and not built.skip else {}
     for name, parameter in known.items():
         value = getattr(built.step, name)
-        if parameter.file and value and Path(value).is_file():
-            yield name, Path(value)
+        if parameter.file is None or not value or not (path := Path(value)).is_file():
+            continue
+        yield name, path
+        for _, listed in read_pairs(value) if parameter.file.lists else ():
+            if listed and (path.parent / listed).is_file():
+                yield f"{listed} of {name}", path.parent / listed
 
 
 def _content(choice: Choice) -> str:

@@ -5,7 +5,7 @@ exposure farther than pointings err, by residuals as large as the distance that 
 within, or by stars that do not agree when they are matched more closely.
 """
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -119,6 +119,17 @@ class Solution:
     def lost(self) -> list[Hashable]:
         """Exposures that lie among aligned ones, and are not."""
         return [exposure for exposure, placed in self.exposures.items() if placed.lost]
+
+
+def placed(found: Mapping[str, Solution], exposure: Hashable) -> Placed:
+    """Return what became of an exposure, given what was found of ``exposures`` and ``catalogue``.
+
+    Where exposures could not be compared with each other it is what became of all as one.
+    """
+    others = found.get("exposures")
+    if others is not None and (others.is_found or "catalogue" not in found):
+        return others.exposures[exposure]
+    return found["catalogue"].exposures[0]
 
 
 def solve(

@@ -12,9 +12,9 @@ from calcore.errors import Doubtful, FileInvalid, StepSkipped
 from calcore.flags import DQ
 from calcore.kernels.sources import Finder, Stars, find_stars
 from calcore.model import Catalog, Group, Image
-from calcore.model.alignment_table import alignment_table, star_table
+from calcore.model.alignment_table import alignment_table, fit_keywords, star_table
 from calcore.model.combine import by_exposure
-from calcore.parameters import Doc, File, If, Range, Unit
+from calcore.parameters import Doc, File, Format, If, Range, Unit
 from calcore.sky_catalogue import SkyCatalogue, mean_year, sky_catalogue
 from calcore.steps.aligning import AligningStep
 from calcore.steps.approximation import ApproximatingStep
@@ -23,7 +23,7 @@ from calcore.steps.star_files import read_stars, sighting
 from calcore.userfiles import read_pairs
 from calcore.wcs.outline import outline
 from calcore.wcs.sightings import Sighting
-from calcore.wcs.solution import Solution, solve, solve_by_majority
+from calcore.wcs.solution import Solution, placed, solve, solve_by_majority
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,7 +32,7 @@ class TweakRegResult:
 
     group: Group[Image]
     tweakreg: Catalog
-    cat: Annotated[Group[Catalog] | None, If("save_catalogs")] = None
+    cat: Annotated[Group[Catalog] | None, If("save_catalogs"), Format("catalog_format")] = None
     refcat: Annotated[Catalog | None, If("save_abs_catalog")] = None
 
 
@@ -52,7 +52,7 @@ class TweakReg(SearchingStep, AligningStep, ApproximatingStep):
     npixels: Annotated[int, Range(1), Doc("Segments: least number of pixels.")] = 10
     use_custom_catalogs: Annotated[bool, Doc("Take stars from files.")] = False
     catfile: Annotated[
-        str, File(), Doc("Text file: image and catalogue of stars on each line.")
+        str, File(lists=True), Doc("Text file: image and catalogue of stars on each line.")
     ] = ""
     abs_refcat: Annotated[
         str, File(), Doc("Catalogue to align with: a file (RA, DEC), or GAIADR3, GAIADR2, GAIADR1.")
@@ -82,16 +82,15 @@ class TweakReg(SearchingStep, AligningStep, ApproximatingStep):
         sky = self._sky([seen[k] for k in kept], group) if self.abs_refcat else None
         if sky is not None:
             together = [replace(seen[k], exposure=0) for k in kept]
-            alone = not any(solution.is_found for solution in solutions.values())
-            solutions["catalogue"] = solution = self._absolute(together, sky, alone)
+            solutions["catalogue"] = solution = self._absolute(together, sky, solutions)
             for k, one in zip(kept, solution.seen, strict=True):
                 seen[k] = one
-        members = [
-            group.members[k].replace(
-                wcs=seen[k].wcs, meta=self.with_coordinates(group.members[k].meta, seen[k].wcs)
-            )
-            for k in kept
-        ]
+        members = []
+        for k in kept:
+            own, wcs = group.members[k], seen[k].wcs
+            fit = fit_keywords(own.wcs, wcs, placed(solutions, number_of[k]))
+            meta = self.with_coordinates(own.meta, wcs).set(fit)
+            members.append(own.replace(wcs=wcs, meta=meta))
         tables = tuple(Catalog(star_table(one), self.catalog_format) for one in seen)
         return TweakRegResult(
             group.with_members(members),
@@ -105,7 +104,7 @@ class TweakReg(SearchingStep, AligningStep, ApproximatingStep):
         work = solve_by_majority if self.is_strict else solve
         solution = work(
             seen, self.matching, self.limits,
-            ordered=self.enforce_user_order, expand=self.expand_refcat,
+            ordered=self.enforce_user_order, expand=self.expand_refcat or bool(self.abs_refcat),
         )  # fmt: skip
         if solution.is_agreed if self.is_strict else solution.is_found:
             return solution
@@ -113,7 +112,7 @@ class TweakReg(SearchingStep, AligningStep, ApproximatingStep):
         said = f"of {len(solution.exposures)} exposures {few}, and all stay where they were: "
         said += solution.reasons
         if not self.abs_refcat:
-            raise StepSkipped(said)
+            raise StepSkipped(said, tweakreg=alignment_table({"exposures": solution.undone(seen)}))
         warnings.warn(said, Doubtful, stacklevel=2)
         return solution.undone(seen)
 
@@ -126,13 +125,16 @@ class TweakReg(SearchingStep, AligningStep, ApproximatingStep):
             outline=(corners[0], corners[1]),
         )
 
-    def _absolute(self, seen: Sequence[Sighting], sky: SkyCatalogue, alone: bool) -> Solution:
+    def _absolute(
+        self, seen: Sequence[Sighting], sky: SkyCatalogue, others: Mapping[str, Solution]
+    ) -> Solution:
         """Align all exposures as one with the catalogue."""
         solution = solve(seen, self.absolute, self.limits, reference=(sky.ra, sky.dec))
         if not solution.is_found:
             said = f"the exposures could not be aligned with {self.abs_refcat}: {solution.reasons}"
-            if alone:
-                raise StepSkipped(said)
+            if not any(other.is_found for other in others.values()):
+                table = alignment_table({**others, "catalogue": solution})
+                raise StepSkipped(said, tweakreg=table)
             warnings.warn(f"{said}; they agree with each other alone", Doubtful, stacklevel=2)
         return solution
 
