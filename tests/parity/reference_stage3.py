@@ -7,10 +7,12 @@ FOLDER holds ``jobs.json``, calibrated exposures, and references. Each job runs 
     {"name": "plain", "step": "ResampleStep", "parameters": {...}, "inputs": ["a_cal.fits", ...],
      "references": {"apcorr": "apcorr.fits"}}
 
+Files that parameters name are looked for in FOLDER.
 Results go to ``NAME_0.fits`` … (data models), ``NAME.ecsv`` (a table) or ``NAME.json`` (an error).
 """
 
 import json
+import os
 import sys
 from pathlib import Path
 
@@ -51,6 +53,7 @@ def run(job, folder):
 
 if __name__ == "__main__":
     place = Path(sys.argv[1])
+    os.chdir(place)
     for task in json.loads((place / "jobs.json").read_text()):
         try:
             run(task, place)
