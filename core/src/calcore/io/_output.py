@@ -11,6 +11,7 @@ from calcore.io._temporary import temporary_name
 from calcore.io._tree import merged, nested, tree_bytes
 from calcore.model import Catalog, Record
 from calcore.model.layout import Node, TableExtension, fields_of
+from calcore.wcs.deferred import DeferredWcs
 
 _FORMATS = {"ecsv": "ascii.ecsv", "csv": "ascii.csv", "fits": "fits"}
 """What astropy calls the formats of tables."""
@@ -29,8 +30,10 @@ def tree_of(kind: Any, values: Mapping[str, Any], fields: Mapping[str, Any]) -> 
     """Return a tree of metadata and of a record's nodes."""
     tree = {"meta": nested(values)} if values else {}
     for name, node in fields_of(kind, Node).items():
-        if fields.get(name) is not None:
-            tree = merged(tree, nested({node.path: fields[name]}))
+        value = fields.get(name)
+        if value is not None:
+            told = value.wcs if isinstance(value, DeferredWcs) else value
+            tree = merged(tree, nested({node.path: told}))
     return tree
 
 

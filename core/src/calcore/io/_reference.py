@@ -91,17 +91,17 @@ def _from_asdf(path: Path, kind: type[R]) -> R:
         raise FileInvalid(
             path, f"is an ASDF file, but a {kind.type} is a FITS file; give such a one"
         )
-    tree = read_asdf_tree(path)
+    nodes = fields_of(chosen, Node)
+    tree = read_asdf_tree(path, plain=any(node.plain for node in nodes.values()))
     plain = (str, int, float, bool)
     leaves = flat(tree.get("meta") or {})
     meta = Meta({name: value for name, value in leaves.items() if isinstance(value, plain)})
-    nodes = fields_of(chosen, Node)
     fields = {name: _node(tree, node, path, kind) for name, node in nodes.items()}
     return kind(meta=meta, **fields)
 
 
-def read_asdf_tree(path: Path | str) -> dict[str, Any]:
-    """Return the tree of an ASDF file.
+def read_asdf_tree(path: Path | str, *, plain: bool = False) -> dict[str, Any]:
+    """Return the tree of an ASDF file, with its transforms as mappings if they are to stay `plain`.
 
     Raises
     ------
@@ -109,7 +109,7 @@ def read_asdf_tree(path: Path | str) -> dict[str, Any]:
         It is no ASDF file.
     """
     source = open_source(Path(path))
-    return read_asdf(Path(path), source.read(0, source.length))
+    return read_asdf(Path(path), source.read(0, source.length), plain=plain)
 
 
 def _node(tree: dict[str, Any], node: Node, path: Path, kind: type[Reference]) -> Any:

@@ -141,18 +141,24 @@ def _plain(content: bytes) -> dict[str, Any] | None:
     return tree if isinstance(tree, dict) else {}
 
 
-def _through_asdf(content: bytes) -> dict[str, Any]:
-    """Return a tree with everything that asdf knows how to read."""
+def _through_asdf(content: bytes, *, plain: bool = False) -> dict[str, Any]:
+    """Return a tree with everything that asdf knows how to read; transforms may stay `plain`."""
     import asdf  # noqa: PLC0415 - slow to import, and not needed for most files
 
+    extensions = []
+    if plain:
+        from calcore.io._plain_transforms import plain_transforms  # noqa: PLC0415 - as above
+
+        extensions.append(plain_transforms())
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        with asdf.open(io.BytesIO(content), lazy_load=False, memmap=False) as file:
+        source = io.BytesIO(content)
+        with asdf.open(source, lazy_load=False, memmap=False, extensions=extensions) as file:
             return dict(file.tree)
 
 
-def read_asdf(path: Path, content: bytes) -> dict[str, Any]:
-    """Return the tree of an ASDF file.
+def read_asdf(path: Path, content: bytes, *, plain: bool = False) -> dict[str, Any]:
+    """Return the tree of an ASDF file, with its transforms as mappings if they are to stay `plain`.
 
     Raises
     ------
@@ -165,7 +171,7 @@ def read_asdf(path: Path, content: bytes) -> dict[str, Any]:
     try:
         tree = _plain(content)
         if tree is None:
-            tree = _through_asdf(content)
+            tree = _through_asdf(content, plain=plain)
     except Exception as error:
         raise FileInvalid(
             path, f"cannot be read as ASDF: {error}; fetch or make it again"

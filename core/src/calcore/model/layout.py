@@ -49,10 +49,15 @@ class TableExtension:
 
 @dataclass(frozen=True)
 class Node:
-    """A node of the ASDF tree, by its dotted path, such as ``meta.wcs``; the whole tree if empty."""
+    """A node of the ASDF tree, by its dotted path, such as ``meta.wcs``; the whole tree if empty.
+
+    In a reference whose nodes are all `plain`, or not transforms, transforms stay mappings as they
+    stand in the file, arrays included; `transform` names each.
+    """
 
     path: str
     required: bool = False
+    plain: bool = False
 
 
 @cache

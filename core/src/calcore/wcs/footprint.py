@@ -4,6 +4,8 @@ import numpy as np
 from gwcs import WCS
 from numpy.typing import NDArray
 
+Angles = NDArray[np.float64]
+
 
 def corners(wcs: WCS) -> NDArray[np.float64]:
     """Return the sky positions of the corners of the bounding box.
@@ -25,4 +27,23 @@ def region(wcs: WCS) -> str:
 
     ``POLYGON ICRS  ra dec ra dec …`` (Space-Time Coordinate metadata, Rots 2007, in its string form).
     """
-    return "POLYGON ICRS  " + " ".join(f"{ra:.9f} {dec:.9f}" for ra, dec in corners(wcs))
+    return _polygon(corners(wcs))
+
+
+def enclosing_region(ra: Angles, dec: Angles) -> str:
+    """Return the box of right ascension and declination that encloses positions, as S_REGION has it.
+
+    Parameters
+    ----------
+    ra, dec : float64 (...)
+        Positions [deg]; NaN does not count. Right ascensions may lie on both sides of 0.
+    """
+    some = ra[np.isfinite(ra)][0]
+    beside = (ra - some + 180) % 360 - 180
+    left, right = (some + np.nanmin(beside)) % 360, (some + np.nanmax(beside)) % 360
+    low, high = np.nanmin(dec), np.nanmax(dec)
+    return _polygon(np.array([[left, low], [right, low], [right, high], [left, high]]))
+
+
+def _polygon(positions: Angles) -> str:
+    return "POLYGON ICRS  " + " ".join(f"{ra:.9f} {dec:.9f}" for ra, dec in positions)

@@ -7,10 +7,13 @@ JWST-STScI-001550, section 5). Velocity aberration is a scale about the referenc
 
 from dataclasses import dataclass
 
+import numpy as np
 from astropy.modeling import Model
 from astropy.modeling.models import Identity, RotationSequence3D, Scale, Shift
 from gwcs.geometry import CartesianToSpherical, SphericalToCartesian
+from numpy.typing import NDArray
 
+Angles = NDArray[np.float64]
 ARCSEC_PER_DEGREE = 3600.0
 
 
@@ -54,19 +57,50 @@ def aberration(pointing: Pointing) -> Model:
 
 def attitude(pointing: Pointing) -> Model:
     """Return the transform from V2, V3 [arcsec] to right ascension in [0, 360) and declination [deg]."""
-    angles = [
+    to_degrees = Scale(1 / ARCSEC_PER_DEGREE) & Scale(1 / ARCSEC_PER_DEGREE)
+    to_sky: Model = (
+        to_degrees
+        | SphericalToCartesian(wrap_lon_at=180)
+        | RotationSequence3D(_turns(pointing), axes_order="zyxyz")
+        | CartesianToSpherical(wrap_lon_at=360)
+    )
+    to_sky.name = "v23tosky"
+    return to_sky
+
+
+def _turns(pointing: Pointing) -> list[float]:
+    """Return the angles [deg] of the attitude's rotations, about z, y, x, y and z in turn."""
+    return [
         pointing.v2_arcsec / ARCSEC_PER_DEGREE,
         -pointing.v3_arcsec / ARCSEC_PER_DEGREE,
         pointing.roll_deg,
         pointing.dec_deg,
         -pointing.ra_deg,
     ]
-    to_degrees = Scale(1 / ARCSEC_PER_DEGREE) & Scale(1 / ARCSEC_PER_DEGREE)
-    to_sky: Model = (
-        to_degrees
-        | SphericalToCartesian(wrap_lon_at=180)
-        | RotationSequence3D(angles, axes_order="zyxyz")
-        | CartesianToSpherical(wrap_lon_at=360)
-    )
-    to_sky.name = "v23tosky"
-    return to_sky
+
+
+def to_sky(pointing: Pointing, v2: Angles, v3: Angles) -> tuple[Angles, Angles]:
+    """Return what `aberration` and `attitude` together do, for many positions at once.
+
+    Parameters
+    ----------
+    pointing : Pointing
+        Where the aperture's reference point looks.
+    v2, v3 : float64 (...)
+        Positions in the frame ``v2v3`` [arcsec]; NaN stays.
+
+    Returns
+    -------
+    tuple of float64 (...)
+        Right ascension in [0, 360) and declination [deg].
+    """
+    scale = 1.0 if pointing.aberration_scale is None else pointing.aberration_scale
+    to_radians = np.radians(1 / ARCSEC_PER_DEGREE)
+    longitude = (pointing.v2_arcsec + scale * (v2 - pointing.v2_arcsec)) * to_radians
+    latitude = (pointing.v3_arcsec + scale * (v3 - pointing.v3_arcsec)) * to_radians
+    turned = RotationSequence3D(_turns(pointing), axes_order="zyxyz")
+    columns = [np.ravel(turned(*unit)) for unit in np.eye(3)]
+    level = np.cos(latitude)
+    parts = level * np.cos(longitude), level * np.sin(longitude), np.sin(latitude)
+    x, y, z = (sum(c[k] * part for c, part in zip(columns, parts, strict=True)) for k in range(3))
+    return np.degrees(np.arctan2(y, x)) % 360, np.degrees(np.arctan2(z, np.hypot(x, y)))

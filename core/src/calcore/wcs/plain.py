@@ -1,0 +1,101 @@
+"""Polynomials taken from transforms as an ASDF file holds them: mappings of plain values."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Terms = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class Polynomial:
+    """A polynomial of two variables, each shifted first.
+
+    Attributes
+    ----------
+    terms : float64 (n_first, n_second)
+        Factors of the first variable to the first index times the second to the second.
+    shift : tuple of float
+        What is added to the two variables.
+    """
+
+    terms: Terms
+    shift: tuple[float, float] = (0.0, 0.0)
+
+    def shifted(self, first: float, second: float) -> "Polynomial":
+        """Return the polynomial of variables that are less by so much."""
+        return replace(self, shift=(self.shift[0] + first, self.shift[1] + second))
+
+    def plus(self, constant: float) -> "Polynomial":
+        """Return the polynomial with something added."""
+        terms = self.terms.copy()
+        terms[0, 0] += constant
+        return replace(self, terms=terms)
+
+
+def polynomial_of(node: Mapping[str, Any]) -> Polynomial:
+    """Return a transform of two variables, or one that depends on none, as a polynomial.
+
+    Raises
+    ------
+    ValueError
+        It is something else.
+    """
+    *before, last = _steps(node)
+    shifts = _shifts(before)
+    if last["transform"] == "constant":
+        return Polynomial(np.array([[float(last["value"])]]))
+    if last["transform"] != "polynomial":
+        raise ValueError(f"{last['transform']} is not a polynomial")
+    for name in ("domain", "window"):
+        if any(list(limits) != [-1, 1] for limits in last.get(name, ())):
+            raise ValueError(f"a polynomial with a {name} of its own is not known here")
+    terms = np.array(last["coefficients"], np.float64)
+    if terms.ndim != 2:
+        raise ValueError(f"a polynomial of {terms.ndim} variables instead of two")
+    return Polynomial(terms, shifts)
+
+
+def pair_of(node: Mapping[str, Any]) -> tuple[Polynomial, Polynomial]:
+    """Return a transform from two variables to two as two polynomials.
+
+    Raises
+    ------
+    ValueError
+        It is something else.
+    """
+    copied, *between, last = _steps(node)
+    named = copied["transform"], last["transform"]
+    if between or named != ("remap_axes", "concatenate") or copied["mapping"] != [0, 1, 0, 1]:
+        raise ValueError("it is not a pair of polynomials of the same two variables")
+    first, second = last["forward"]
+    return polynomial_of(first), polynomial_of(second)
+
+
+def stacked(polynomials: list[Polynomial]) -> Terms:
+    """Return the terms of several polynomials as one array, short ones filled with zeros."""
+    shape = tuple(np.max([one.terms.shape for one in polynomials], axis=0))
+    whole = np.zeros((len(polynomials), *shape))
+    for filled, one in zip(whole, polynomials, strict=True):
+        filled[: one.terms.shape[0], : one.terms.shape[1]] = one.terms
+    return whole
+
+
+def _steps(node: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """Return what a transform does, one thing after another."""
+    if node["transform"] != "compose":
+        return [node]
+    return [step for part in node["forward"] for step in _steps(part)]
+
+
+def _shifts(before: list[Mapping[str, Any]]) -> tuple[float, float]:
+    if not before:
+        return 0.0, 0.0
+    parts = before[0].get("forward", ()) if len(before) == 1 else ()
+    if len(parts) != 2 or any(part["transform"] not in {"shift", "identity"} for part in parts):
+        raise ValueError("its variables are not just shifted")
+    first, second = (float(part.get("offset", 0.0)) for part in parts)
+    return first, second

@@ -1,0 +1,57 @@
+"""Reference files that only MIRI has, or has in a form of its own."""
+
+from dataclasses import dataclass
+from typing import Annotated, Any, ClassVar
+
+from calcore.model import Reference
+from calcore.model.layout import Node
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class SlicerDistortion(Reference):
+    """Where the slices of two channels lie on the detector and in the field of view.
+
+    The lists `alpha`, `beta`, `x` and `y` hold a polynomial for each of `slices`: from y and x
+    [pixel] to alpha and beta [arcsec], and back from wavelength [um] and alpha. `field` has for
+    each channel the way from alpha and beta to V2 and V3 [arcsec], `beta_zero` and `beta_step` the
+    first slice's beta and the step to the next.
+    """
+
+    type: ClassVar[str] = "distortion"
+    slices: Annotated[Any, Node("slices", required=True)]
+    alpha: Annotated[Any, Node("alpha_model", required=True, plain=True)]
+    beta: Annotated[Any, Node("beta_model", required=True, plain=True)]
+    x: Annotated[Any, Node("x_model", required=True, plain=True)]
+    y: Annotated[Any, Node("y_model", required=True, plain=True)]
+    field: Annotated[Any, Node("abv2v3_model", required=True, plain=True)]
+    beta_zero: Annotated[Any, Node("bzero", required=True)]
+    beta_step: Annotated[Any, Node("bdel", required=True)]
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class SlicerWavelengths(Reference):
+    """For each of `slices` a polynomial in `wavelengths`, from y and x [pixel] to wavelength [um]."""
+
+    type: ClassVar[str] = "specwcs"
+    slices: Annotated[Any, Node("slices", required=True)]
+    wavelengths: Annotated[Any, Node("model", required=True, plain=True)]
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class SlicerRegions(Reference):
+    """Which slice a pixel belongs to: `labels` (n_throughput, ny, nx), 0 between slices.
+
+    The planes count a pixel to its slice from a throughput of 0.1, 0.2 … 0.9 on.
+    """
+
+    type: ClassVar[str] = "regions"
+    labels: Annotated[Any, Node("regions", required=True)]
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class SlicerRanges(Reference):
+    """Shortest and longest wavelength [um] in `ranges` of each channel and band in `names`."""
+
+    type: ClassVar[str] = "wavelengthrange"
+    names: Annotated[Any, Node("waverange_selector", required=True)]
+    ranges: Annotated[Any, Node("wavelengthrange", required=True)]

@@ -1,0 +1,1 @@
+"""World coordinates of MIRI's spectra."""
