@@ -116,7 +116,7 @@ def test_a_background_of_the_targets_name_gives_way(names):
     found = group([exposure(of_target), exposure(of_sky, "background")], levels=(3,))
     (made,) = found.made
     assert members(made) == [("science", f"{of_target}_cal.fits")]
-    assert found.left_out == {
+    assert found.not_combined == {
         "there is one of this name of the target": ["jw01234-o001_t001_cam_f1 of the background"]
     }
 
@@ -126,14 +126,15 @@ def test_time_series_keep_their_integrations():
     (made,) = found.made
     assert (made.type, members(made)) == ("tso-image2", [("science", "a_rateints.fits")])
     assert made.marks == ("time series",)
-    (why,) = found.left_out
+    (why,) = found.not_combined
+    assert not found.left_out
     assert "tso3" in why
 
 
 def test_wavefront_sensing_ends_with_level_2():
     found = group([exposure("a", "wavefront sensing")])
     assert [made.rule for made in found.made] == ["candidate_Asn_Lv2WFSC"]
-    (why,) = found.left_out
+    (why,) = found.not_combined
     assert "wfs-image3" in why
 
 
@@ -155,7 +156,7 @@ def test_reference_stars():
     assert members(group(items, levels=(3,)).made[0])[1] == ("psf", "p_cal.fits")
     found = group(items[1:], levels=(3,))
     assert not found.made
-    assert found.left_out == {"reference stars alone make no combined image": ["p"]}
+    assert found.not_combined == {"reference stars alone make no combined image": ["p"]}
 
 
 def test_what_is_no_image_is_left_out_with_the_reason():
@@ -169,9 +170,15 @@ def test_what_is_no_image_is_left_out_with_the_reason():
 
 
 def test_what_is_not_combined_is_left_out_with_the_reason():
-    found = group([exposure("c", exposure_type="CORON", pipelines={"2": "image2"})])
-    assert [made.level for made in found.made] == [2]
-    assert found.left_out == {"this version does not combine CORON exposures to one image": ["c"]}
+    focus = exposure("f", exposure_type="FOCUS", pipelines={"2": "image2"})
+    masked = exposure("c", exposure_type="CORON", pipelines={"2": "image2"}, lacks="coron3")
+    found = group([focus, masked])
+    assert [made.level for made in found.made] == [2, 2]
+    assert not found.left_out
+    assert found.not_combined == {
+        "CORON exposures are combined by coron3, which this version does not have": ["c"],
+        "FOCUS exposures are not combined to one image": ["f"],
+    }
 
 
 def test_a_name_is_for_one_combined_product():
@@ -239,6 +246,7 @@ def test_an_exposures_header_is_understood():
         ("exposure.psf_reference", True, "psf"),
         ("exposure.imprint", True, "imprint"),
         ("visit.type", "PRIME_WFSC_ROUTINE", "wavefront sensing"),
+        ("dither.primary_type", "WFSC", "wavefront sensing"),
     ],
 )
 def test_an_exposures_marks(name, value, mark):
@@ -250,8 +258,8 @@ def test_what_the_tables_say_of_an_exposure_type():
     assert found.marks == {"time series"}
     assert found.each_integration
     assert exposure_of("a", Path(), Meta(META, facts(role="engineering"))).marks == {"not science"}
-    kept = facts(data={"integrations": True})
-    assert exposure_of("a", Path(), Meta(META, kept)).each_integration
+    kept = exposure_of("a", Path(), Meta(META, facts(data={"integrations": True, "lacks": "x3"})))
+    assert (kept.each_integration, kept.lacks) == (True, "x3")
 
 
 def test_a_header_without_program_is_refused():

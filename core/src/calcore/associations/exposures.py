@@ -7,6 +7,7 @@ from pathlib import Path
 from calcore.model import Meta
 
 _WHEELS = ("instrument.filter", "instrument.pupil", "instrument.grating")
+_SENSING = ("visit.type", "dither.primary_type")
 _NOTHING = frozenset({"", "N/A", "NULL", "NONE"})
 
 TIME_SERIES = "time series"
@@ -45,6 +46,8 @@ class Exposure:
         ``background``, ``psf``, ``imprint``, ``wavefront sensing``, ``not science``.
     each_integration : bool
         Its integrations stay apart in stage 2.
+    lacks : str
+        The pipeline that would combine exposures of its type, if this version does not have it.
     """
 
     root: str
@@ -61,6 +64,7 @@ class Exposure:
     pipelines: Mapping[str, str]
     marks: frozenset[str] = frozenset()
     each_integration: bool = False
+    lacks: str = ""
 
 
 def exposure_of(root: str, folder: Path, meta: Meta) -> Exposure:
@@ -88,7 +92,7 @@ def exposure_of(root: str, folder: Path, meta: Meta) -> Exposure:
         BACKGROUND: bool(meta.get("observation.bkgdtarg", False)),
         PSF: bool(meta.get("exposure.psf_reference", False)),
         IMPRINT: bool(meta.get("exposure.imprint", False)),
-        WAVEFRONT: "WFSC" in str(meta.get("visit.type", "")).upper(),
+        WAVEFRONT: any("WFSC" in str(meta.get(name, "")).upper() for name in _SENSING),
         NOT_SCIENCE: own.role != "science",
     }
     return Exposure(
@@ -106,6 +110,7 @@ def exposure_of(root: str, folder: Path, meta: Meta) -> Exposure:
         pipelines=own.stages,
         marks=frozenset(name for name, present in marks.items() if present),
         each_integration=series or bool(own.data.get("integrations", False)),
+        lacks=str(own.data.get("lacks", "")),
     )
 
 

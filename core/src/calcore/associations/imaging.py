@@ -74,15 +74,17 @@ class Made:
 
 @dataclass
 class Grouping:
-    """Associations of a set of exposures, and what is in none, by reason."""
+    """Associations of a set of exposures, and by reason what is in none, or in none of level 3."""
 
     made: list[Made] = field(default_factory=list)
     left_out: dict[str, list[str]] = field(default_factory=dict)
+    not_combined: dict[str, list[str]] = field(default_factory=dict)
 
-    def leave_out(self, name: str, why: str) -> None:
+    def leave_out(self, name: str, why: str, level: int = 2) -> None:
         """Remember that an exposure or a product is left out; without a reason nothing is said."""
-        if why and name not in self.left_out.setdefault(why, []):
-            self.left_out[why].append(name)
+        said = self.left_out if level == 2 else self.not_combined  # noqa: PLR2004 - a level
+        if why and name not in said.setdefault(why, []):
+            said[why].append(name)
 
 
 def group(
@@ -145,10 +147,13 @@ def _taken(images: Iterable[Exposure], level: int, found: Grouping) -> list[Expo
     for own in images:
         reasons = [why for mark, why in NOT_TAKEN[level].items() if mark in own.marks]
         for why in reasons:
-            found.leave_out(own.root, why)
+            found.leave_out(own.root, why, level)
         if own.pipelines.get(str(level)) != _PIPELINES[level]:
-            why = f"this version does not combine {own.exposure_type} exposures to one image"
-            found.leave_out(own.root, why if level == 3 and not reasons else "")
+            why = f"{own.exposure_type} exposures are not combined to one image"
+            if own.lacks:
+                why = f"{own.exposure_type} exposures are combined by {own.lacks}, which this "
+                why += "version does not have"
+            found.leave_out(own.root, why if level == 3 and not reasons else "", level)
         elif not reasons:
             taken.append(own)
     return taken
@@ -196,7 +201,7 @@ def _combined(
         members = [(own, "psf" if PSF in own.marks else "science") for own in science]
         if all(role == "psf" for _, role in members):
             for own in science:
-                found.leave_out(own.root, "reference stars alone make no combined image")
+                found.leave_out(own.root, "reference stars alone make no combined image", 3)
             continue
         visits = {(own.instrument, own.program, own.observation) for own in science}
         members += [
@@ -207,7 +212,8 @@ def _combined(
         name = _name(science[0], targets, by)
         one = _association(3, rule, by, name, members, targets)
         if name in made:  # of the target and of the background: that of the target is made
-            found.leave_out(f"{name} of the background", "there is one of this name of the target")
+            why = "there is one of this name of the target"
+            found.leave_out(f"{name} of the background", why, 3)
             one = made[name] if rule.of else one
         made[name] = one
     return list(made.values())

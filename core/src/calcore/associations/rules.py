@@ -58,10 +58,9 @@ NOT_TAKEN: dict[int, dict[str, str]] = {
     3: {
         NOT_SCIENCE: "",
         IMPRINT: "an imprint is no image of the sky",
-        WAVEFRONT: "images for wavefront sensing are combined in pairs (wfs-image3), which this "
-        "version does not do",
-        TIME_SERIES: "the integrations of a time series stay apart (tso3), which this version does "
-        "not do",
+        WAVEFRONT: "images for wavefront sensing are combined in pairs by wfs-image3, which this "
+        "version does not have",
+        TIME_SERIES: "a time series is measured by tso3, which this version does not have",
     },
 }
 """Marks of exposures that no rule of a level takes, and why; nothing is said where it is plain."""

@@ -89,9 +89,12 @@ def associate(inputs: tuple[Path, ...], **options: Any) -> None:
     if not options["quiet"]:
         for line in _lines(written, dry=options["dry_run"], verbose=options["verbose"]):
             click.echo(line)
-        for why, names in grouping.left_out.items():
-            more = f" and {len(names) - 1} more" if len(names) > 1 else ""
-            click.echo(f"left out: {names[0]}{more}: {why}", err=True)
+        for what, said in (
+            ("left out", grouping.left_out), ("not combined", grouping.not_combined),
+        ):  # fmt: skip
+            for why, names in said.items():
+                more = f" and {len(names) - 1} more" if len(names) > 1 else ""
+                click.echo(f"{what}: {names[0]}{more}: {why}", err=True)
         for sentence in _doubled(written, found):
             click.echo(f"note: {sentence}", err=True)
     say_failed((path.name, str(problem)) for path, problem in found.problems)
