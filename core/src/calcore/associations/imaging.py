@@ -82,7 +82,7 @@ class Grouping:
 
     def leave_out(self, name: str, why: str, level: int = 2) -> None:
         """Remember that an exposure or a product is left out; without a reason nothing is said."""
-        said = self.left_out if level == 2 else self.not_combined  # noqa: PLR2004 - a level
+        said = self.left_out if level == 2 else self.not_combined
         if why and name not in said.setdefault(why, []):
             said[why].append(name)
 
