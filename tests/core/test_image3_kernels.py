@@ -8,7 +8,7 @@ from calcore.kernels.combining import masked, median_of, merged
 from calcore.kernels.drizzling import Drizzled, Drop, drizzle
 from calcore.kernels.median import median
 from calcore.kernels.polygon import clip, inside, intersection, rounded, union
-from calcore.kernels.sky import Clipping, clipped, level, offsets
+from calcore.kernels.sky import Clipping, clipped, joint_level, level, offsets
 from calcore.kernels.source_background import background, smoothed
 from calcore.kernels.sources import Search, find_sources, find_stars
 
@@ -193,6 +193,14 @@ def test_limits_hold_before_clipping():
     assert np.isnan(found)
     assert count == 0
     assert level(np.full(5, 2.0, np.float32), "mode", Clipping(), 0.1) == (2.0, 5)
+
+
+def test_levels_of_several_images_weigh_as_many_pixels():
+    none = np.nan
+    assert joint_level(np.array([1.0, 4.0, none]), np.array([300.0, 100.0, 0.0])) == (1.75, 400)
+    found, count = joint_level(np.array([none]), np.zeros(1))
+    assert np.isnan(found)
+    assert count == 0
 
 
 def test_the_last_bin_has_values_that_were_clipped():

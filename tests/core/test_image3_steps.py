@@ -398,6 +398,12 @@ def test_detectors_of_one_exposure_share_a_level():
     np.testing.assert_allclose(found, [0, 0, 0.5, 0.5], atol=5e-3)
 
 
+def test_the_darkest_detector_is_the_sky_of_its_exposure():
+    field = star_field(names=("00001", "00001", "00002", "00002"), sky=(1.0, 0.7, 1.2, 1.5))
+    found = levels(SkyMatch(skystat="median", skymethod="local")(field.group))
+    np.testing.assert_allclose(found, [0.7, 0.7, 1.2, 1.2], atol=0.05)
+
+
 def test_levels_from_a_users_list(still, tmp_path):
     path = tmp_path / "sky.txt"
     names = [member.meta["filename"] for member in still.group.members]

@@ -107,6 +107,25 @@ def level(
     return float(low + position * width), kept.size
 
 
+def joint_level(levels: Values, counts: Values) -> tuple[float, int]:
+    """Return the level of several images' sky as one, and the number of values it was found from.
+
+    Parameters
+    ----------
+    levels, counts : float64 (n,)
+        Level of each image, and its weight: from how many values it was found.
+
+    Returns
+    -------
+    float, int
+        NaN and 0 if no image has any value.
+    """
+    seen = counts > 0
+    if not seen.any():
+        return np.nan, 0
+    return float(np.average(levels[seen], weights=counts[seen])), int(counts.sum())
+
+
 def _middle(counts: Values) -> float:
     """Return where a histogram is cut into halves [bins]."""
     total = np.cumsum(counts)

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from calcore.errors import CalcoreError, StepSkipped
 from calcore.flags import interpret
-from calcore.kernels.sky import Clipping, Statistic, level, offsets
+from calcore.kernels.sky import Clipping, Statistic, joint_level, level, offsets
 from calcore.model import Group, Image
 from calcore.model.combine import by_exposure
 from calcore.parameters import Doc, File, Range, Unit
@@ -25,8 +25,8 @@ class SkyMatch(Step):
     """Find levels to subtract from exposures; detectors read at the same time share one.
 
     ``match`` finds the offsets that make exposures agree best where they overlap; ``local`` the sky
-    of each; ``global`` the lowest of these for all; ``global+match`` both; ``user`` takes levels
-    from a file. Levels stand in the header (BKGLEVEL, BKGSUB, BKGMETH), and later steps heed them.
+    of each, in its darkest detector; ``global`` the lowest of these for all; ``global+match`` both;
+    ``user`` takes levels from a file. Levels stand in the header (BKGLEVEL, BKGSUB, BKGMETH), and later steps heed them.
     """
 
     skymethod: Annotated[
@@ -92,7 +92,7 @@ class SkyMatch(Step):
         if self.skymethod == "match":
             return total
         pairs = zip(exposures, good, strict=True)
-        local = np.array([self._level(exposure, masks)[0] for exposure, masks in pairs])
+        local = np.array([np.fmin.reduce(self._each(*pair)[0]) for pair in pairs])
         if not np.isfinite(local).any():
             raise StepSkipped("no exposure has a pixel to find the sky from")
         local = np.where(np.isfinite(local), local, np.nanmin(local))
@@ -114,7 +114,7 @@ class SkyMatch(Step):
                         mask & overlap(member.wcs, mask.shape, own, outlines[j])
                         for member, mask, own in zip(*members[i], strict=True)
                     ]
-                    seen[i, j], counts[i, j] = self._level(exposures[i], common)
+                    seen[i, j], counts[i, j] = joint_level(*self._each(exposures[i], common))
         both = (counts > 0) & (counts.T > 0)
         weight = np.where(both, (counts + counts.T) / 2, 0.0)
         if not both.any():
@@ -123,11 +123,11 @@ class SkyMatch(Step):
         lowest = np.nanmin(found) if self.match_down else np.nanmax(found)
         return np.where(np.isfinite(found), found - lowest, 0.0)
 
-    def _level(self, exposure: Sequence[Image], masks: Sequence[Mask]) -> tuple[float, int]:
-        """Return the level of the sky in some pixels of an exposure, and how many they are."""
-        values = [member.data[mask] for member, mask in zip(exposure, masks, strict=True)]
+    def _each(self, exposure: Sequence[Image], masks: Sequence[Mask]) -> NDArray[np.float64]:
+        """Return the sky's level in some pixels of each detector, and how many they are, (2, n)."""
         clipping = Clipping(self.nclip, self.lsigma, self.usigma, self.lower, self.upper)
-        return level(np.concatenate(values), self.skystat, clipping, self.binwidth)
+        values = [member.data[mask] for member, mask in zip(exposure, masks, strict=True)]
+        return np.array([level(v, self.skystat, clipping, self.binwidth) for v in values]).T
 
     def _good(self, member: Image) -> Mask:
         harm = np.uint32(~interpret(self.dqbits) & 0xFFFFFFFF)
