@@ -79,7 +79,8 @@ def test_steps_of_stage_1_import_nothing_that_few_exposures_need():
         "import sys\n"
         "from importlib.metadata import entry_points\n"
         "steps = [p for p in entry_points(group='calcore.steps')\n"
-        "         if '.steps.detector.' in p.value or p.value.startswith('calcore_miri.')]\n"
+        "         if '.steps.detector.' in p.value\n"
+        "         or p.value.startswith('calcore_miri.') and not p.name.endswith('.assign_wcs')]\n"
         "assert len({p.load() for p in steps}) > 15\n"
         "print(*sys.modules)"
     )
