@@ -1,5 +1,7 @@
 """Flux in apertures, the sky around them, and the shape of what is in them."""
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 from photutils.aperture import CircularAperture
@@ -7,13 +9,19 @@ from scipy.ndimage import correlate
 from scipy.spatial import cKDTree
 
 from calcore.kernels._jit import B1x2, F4x2, F8x1, kernel
-from calcore.kernels.peaks import profile
+from calcore.kernels.correlated_noise import Correlation
+from calcore.kernels.peaks import profile as filter_of
 
 F8 = NDArray[np.float64]
 
 
 def circular(
-    data: NDArray[np.float32], err: NDArray[np.float32], x: F8, y: F8, radius: float
+    data: NDArray[np.float32],
+    err: NDArray[np.float32],
+    x: F8,
+    y: F8,
+    radius: float,
+    correlation: Correlation | None = None,
 ) -> tuple[F8, F8]:
     """Return sums over circles, pixels counted by the part of them that is inside.
 
@@ -25,12 +33,16 @@ def circular(
         Centres, 0-based [pixel].
     radius : float
         Radius [pixel].
+    correlation : Correlation, optional
+        How the noise of pixels is correlated; otherwise it is taken as independent, and pixels
+        that are in part inside add that part of their variance.
 
     Returns
     -------
     float64 (n,), float64 (n,)
         Sums and their standard deviations; NaN where a circle lies off the image.
     """
+    profile = None if correlation is None else correlation.profile()
     variance = err.astype(np.float64) ** 2
     sums, errors = np.full(x.size, np.nan), np.full(x.size, np.nan)
     circles = CircularAperture(np.stack([x, y], axis=1), radius)
@@ -38,7 +50,10 @@ def circular(
         flux = inside.multiply(data)
         if flux is not None:
             sums[source] = flux.sum()
-            errors[source] = np.sqrt(inside.multiply(variance).sum())
+            if correlation is None or profile is None:
+                errors[source] = np.sqrt(inside.multiply(variance).sum())
+            else:
+                errors[source] = correlation.of_sum(inside.multiply(err), profile)
     return sums, errors
 
 
@@ -134,6 +149,48 @@ def surroundings(
         return level, np.sqrt(np.pi / 2 / count) * spread
 
 
+def above_ring(
+    data: NDArray[np.float32],
+    err: NDArray[np.float32],
+    hidden: B1x2,
+    x: F8,
+    y: F8,
+    radii: Sequence[float],
+    ring: tuple[float, float],
+    correlation: Correlation | None = None,
+) -> tuple[list[tuple[F8, F8]], tuple[F8, F8]]:
+    """Return sums over circles above the level of the sky in a ring.
+
+    Parameters
+    ----------
+    data, err, hidden, x, y
+        As for `circular` and `surroundings`.
+    radii : sequence of float
+        Of the circles [pixel].
+    ring : (float, float)
+        Radii of the ring [pixel].
+    correlation : Correlation, optional
+        How the noise of pixels is correlated. Then the errors of sums count that of the sky, too;
+        otherwise they do not.
+
+    Returns
+    -------
+    list of (float64 (n,), float64 (n,))
+        For each radius, sums and their standard deviations.
+    float64 (n,), float64 (n,)
+        The level of the sky, and its standard error as that of independent pixels.
+    """
+    sky, sky_err = surroundings(data, hidden, x, y, *ring)
+    sums = []
+    for radius in radii:
+        total, error = circular(data, err, x, y, radius, correlation)
+        area = np.pi * radius**2
+        if correlation is not None:
+            error = np.hypot(error, area * correlation.ratio * sky_err)
+        sums.append((total - area * sky, error))
+    return sums, (sky, sky_err)
+
+
 def sharpness_and_roundness(
     data: NDArray[np.float32], x: F8, y: F8, fwhm: float, sigma_radius: float = 1.5
 ) -> tuple[F8, F8]:
@@ -155,7 +212,7 @@ def sharpness_and_roundness(
         image's height. Roundness: difference between neighbouring quadrants of the filtered image;
         0 is round (Stetson 1987, PASP 99, 191). NaN within a kernel's radius of the edge.
     """
-    weights, used = profile(fwhm, sigma_radius)
+    weights, used = filter_of(fwhm, sigma_radius)
     half, number = len(weights) // 2, used.sum()
     filtered = correlate(data.astype(np.float64), weights, mode="constant")
     column, row = np.rint(x).astype(np.intp), np.rint(y).astype(np.intp)

@@ -15,6 +15,7 @@ from photutils.detection import DAOStarFinder, IRAFStarFinder
 from photutils.segmentation import SegmentationImage, SourceCatalog, SourceFinder
 
 from calcore.kernels.centroids import windowed
+from calcore.kernels.correlated_noise import Correlation
 from calcore.kernels.peaks import matched, peaks
 from calcore.kernels.source_background import SIGMA_PER_FWHM, background, smoothed
 
@@ -257,6 +258,12 @@ class Found:
     segments: NDArray[np.uint32] | None
     shape: dict[str, F8]
     box: tuple[F8, F8, F8, F8]
+
+    def error_of_flux(self, correlation: Correlation | None) -> F8:
+        """Return the standard deviation of `flux` if the noise of pixels is correlated."""
+        if correlation is None or self.segments is None:
+            return self.flux_err
+        return self.flux_err * correlation.of_area(self.shape["isophotal_area"])
 
 
 def find_sources(

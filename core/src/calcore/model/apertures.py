@@ -1,4 +1,4 @@
-"""Circles that hold a given part of a star's light, as the reference has them."""
+"""Circles that hold a given part of a star's light, and magnitudes, as references have them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -68,3 +68,10 @@ def apertures(table: Any, meta: Meta, energies: Sequence[int]) -> Apertures:
         float(column["skyout"][chosen[-1]]) * scale,
         float(column["apcorr"][chosen[-1]]),
     )
+
+
+def ab_minus_vega(table: Any, meta: Meta) -> float:
+    """Return the difference between magnitude systems; NaN if none is given for this filter."""
+    rows = matching_rows(table, meta, (*LABELS, "instrument.detector"))
+    found = numbers(table, "abvega_offset", rows, "abvegaoffset")
+    return float(found[0]) if found.size else np.nan

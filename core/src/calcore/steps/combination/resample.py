@@ -1,6 +1,6 @@
 """Combine exposures on one grid without distortion."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
@@ -22,18 +22,18 @@ from calcore.model.mosaic import (
     mosaic_meta,
     weights,
 )
-from calcore.parameters import Doc, File, Range, Unit
-from calcore.step import Step
+from calcore.model.mosaic_noise import correlation, in_words, layers
+from calcore.parameters import Doc, Range
 from calcore.steps.combinable import check_exposure, check_members
-from calcore.wcs.mosaic import Grid, Layout
+from calcore.steps.gridding import GriddingStep
+from calcore.wcs.mosaic import Grid
 
 GOOD_BITS = interpret("~DO_NOT_USE+NON_SCIENCE")
 VARIANCES = ("var_rnoise", "var_poisson", "var_flat")
-Pair = tuple[float, float]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Resample(Step):
+class Resample(GriddingStep):
     """Drizzle all exposures of a product onto one grid (Fruchter & Hook 2002, PASP 114, 144).
 
     The sky level that skymatch found and left in an exposure is subtracted. Variances are combined
@@ -51,24 +51,14 @@ class Resample(Step):
     weight_type: Annotated[
         WeightType | None, Doc("Inverse variance by read noise, exposure time, or none.")
     ] = "ivm"
-    output_shape: Annotated[tuple[int, int] | None, Doc("Columns and rows.")] = None
-    crpix: Annotated[Pair | None, Unit("pixel"), Doc("Reference pixel x, y, from 0.")] = None
-    crval: Annotated[Pair | None, Unit("deg"), Doc("Its right ascension and declination.")] = None
-    rotation: Annotated[float | None, Unit("deg"), Doc("Position angle of the y axis.")] = None
-    pixel_scale_ratio: Annotated[
-        float, Range(1e-3, 1e3), Doc("Size of output pixels over that of input pixels.")
-    ] = 1.0
-    pixel_scale: Annotated[
-        float | None, Range(1e-6), Unit("arcsec"), Doc("Size of output pixels.")
-    ] = None
-    output_wcs: Annotated[str, File(), Doc("ASDF file with the output gWCS under the key wcs.")] = (
-        ""
-    )
     single: Annotated[Literal[False], Doc("One mosaic of all; not each on its own.")] = False
     blendheaders: Annotated[bool, Doc("Keep all headers as a table, and blend them.")] = True
     enable_ctx: Annotated[bool, Doc("Record which exposures contributed where.")] = True
     enable_err: Annotated[bool, Doc("Compute errors.")] = True
     report_var: Annotated[bool, Doc("Keep the variances that errors are made of.")] = True
+    measure_correlation: Annotated[
+        bool, Doc("Measure how the noise of neighbouring pixels is correlated.")
+    ] = False
     propagate_dq: Annotated[bool, Doc("Join the flags of all that contributed.")] = False
 
     def __post_init__(self) -> None:
@@ -93,12 +83,7 @@ class Resample(Step):
     def apply(self, group: Group[Image]) -> Mosaic:
         """Return the mosaic of all members."""
         members = group.members
-        layout = Layout(
-            shape=self.output_shape, crpix=self.crpix, crval=self.crval,
-            rotation_deg=self.rotation, scale_arcsec=self.pixel_scale,
-            scale_ratio=self.pixel_scale_ratio,
-        )  # fmt: skip
-        grid = mosaic_grid(members, layout, self.output_wcs)
+        grid = mosaic_grid(members, self.layout, self.output_wcs)
         check_members(group)
         names = [
             name
@@ -120,7 +105,7 @@ class Resample(Step):
         if self.report_var:
             reported.update(zip(names, variances, strict=True))
         return Mosaic(
-            meta=self._meta([member.meta for member in members], [m.wcs for m in members], grid),
+            meta=self._meta(members, grid),
             data=data,
             err=np.sqrt(np.sum(variances, axis=0)) if names else None,
             wht=wht,
@@ -140,11 +125,15 @@ class Resample(Step):
                 return np.asarray(1 / roots[names.index("var_rnoise")] ** 2, np.float32)
         return exposure_time(meta) if self.weight_type == "exptime" else 1.0
 
-    def _meta(self, metas: list[Meta], images: list[Any], grid: Grid) -> Meta:
+    def _meta(self, members: Sequence[Image], grid: Grid) -> Meta:
         """Return the metadata of the mosaic."""
-        meta = mosaic_meta(metas, images, grid, mixed=self.blendheaders)
+        metas = [member.meta for member in members]
+        meta = mosaic_meta(metas, [m.wcs for m in members], grid, mixed=self.blendheaders)
         own = ("weight_type", "pixfrac", "kernel", "fillval")
         changes = {f"resample.{name}": getattr(self, name) for name in own}
         changes["resample.pointings"] = len(by_exposure(metas))
         changes["resample.pixel_scale_ratio"] = grid.pixel_scale_ratio
+        if self.measure_correlation:
+            drop = Drop(self.kernel, self.pixfrac, grid.pixel_scale_ratio)
+            changes |= in_words(correlation(layers(members), grid, drop))
         return meta.set(changes)

@@ -1,18 +1,18 @@
 """Find the sources of a mosaic and measure them."""
 
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import numpy as np
 from astropy.coordinates import SkyCoord
 from numpy.typing import NDArray
 
 from calcore.errors import StepSkipped
-from calcore.kernels.apertures import circular, neighbours, sharpness_and_roundness, surroundings
+from calcore.kernels.apertures import above_ring, neighbours, sharpness_and_roundness
 from calcore.kernels.sources import Finder, Found, find_sources
-from calcore.model import Catalog, Meta, Mosaic, Segmentation
-from calcore.model.apertures import LABELS, Apertures, apertures
-from calcore.model.calibration_tables import matching_rows, numbers
+from calcore.model import Catalog, Mosaic, Segmentation
+from calcore.model.apertures import Apertures, ab_minus_vega, apertures
+from calcore.model.mosaic_noise import told
 from calcore.model.reference import AbVegaOffset, ApertureCorrection
 from calcore.model.source_table import source_table, with_magnitudes
 from calcore.parameters import Doc, If, Range, Unit
@@ -49,6 +49,11 @@ class SourceCatalog(SearchingStep):
     ci1_star_threshold: Annotated[float, Doc("Concentration 2 over 1 of extended sources.")] = 2.0
     ci2_star_threshold: Annotated[float, Doc("Concentration 3 over 2 of extended sources.")] = 1.8
 
+    errors: Annotated[
+        Literal["independent", "correlated"],
+        Doc("Noise of pixels is independent; or correlated, and that of the sky counts, too."),
+    ] = "independent"
+
     def apply(
         self, mosaic: Mosaic, *, apcorr: ApertureCorrection, abvegaoffset: AbVegaOffset
     ) -> SourceCatalogResult:
@@ -58,7 +63,7 @@ class SourceCatalog(SearchingStep):
             raise StepSkipped("the mosaic has no errors; set resample.enable_err to true")
         hidden = ~np.isfinite(mosaic.data) | ~np.isfinite(err) | (mosaic.wht == 0)
         circles = apertures(apcorr.table, mosaic.meta, self._energies)
-        offset = _ab_minus_vega(abvegaoffset, mosaic.meta)
+        offset = ab_minus_vega(abvegaoffset.table, mosaic.meta)
         found = find_sources(mosaic.data, err, hidden, self.search)
         if found is None or found.x.size == 0:
             raise StepSkipped("no source was found")
@@ -93,18 +98,20 @@ class SourceCatalog(SearchingStep):
     ) -> dict[str, Any]:
         """Return the columns of the table."""
         jansky = 1e6 * float(mosaic.meta["photometry.pixelarea_steradians"])
+        noise = told(mosaic.meta) if self.errors == "correlated" else None
         x, y = found.x, found.y
-        sky, sky_err = surroundings(mosaic.data, hidden, x, y, circles.inner, circles.outer)
-        fluxes: dict[str, Any] = {}
-        for energy, radius in zip(self._energies, circles.radii, strict=True):
-            total, total_err = circular(mosaic.data, err, x, y, radius)
-            net = total - np.pi * radius**2 * sky
-            fluxes[f"aper{energy}"] = jansky * net, jansky * total_err
-        low, middle, high = (fluxes[f"aper{energy}"][0] for energy in self._energies)
-        fluxes["aper_total"] = tuple(
-            circles.correction * value for value in fluxes[f"aper{self.aperture_ee3}"]
+        ring = circles.inner, circles.outer
+        sums, (sky, sky_err) = above_ring(
+            mosaic.data, err, hidden, x, y, circles.radii.tolist(), ring, noise
         )
-        fluxes["isophotal"] = jansky * found.flux, jansky * found.flux_err
+        fluxes: dict[str, Any] = {
+            f"aper{energy}": (jansky * total, jansky * total_err)
+            for energy, (total, total_err) in zip(self._energies, sums, strict=True)
+        }
+        low, middle, high = (fluxes[f"aper{energy}"][0] for energy in self._energies)
+        largest = fluxes[f"aper{self.aperture_ee3}"]
+        fluxes["aper_total"] = tuple(circles.correction * value for value in largest)
+        fluxes["isophotal"] = jansky * found.flux, jansky * found.error_of_flux(noise)
         with np.errstate(divide="ignore", invalid="ignore"):
             values = with_magnitudes(fluxes, offset)
             first, second, third = middle / low, high / middle, high / low
@@ -140,10 +147,3 @@ class SourceCatalog(SearchingStep):
 
 def _sky(mosaic: Mosaic, x: F8, y: F8) -> SkyCoord:
     return SkyCoord(*mosaic.wcs(x, y, with_bounding_box=False), unit="deg", frame="icrs")
-
-
-def _ab_minus_vega(reference: AbVegaOffset, meta: Meta) -> float:
-    """Return the difference between magnitude systems; NaN if none is given for this filter."""
-    rows = matching_rows(reference.table, meta, (*LABELS, "instrument.detector"))
-    found = numbers(reference.table, "abvega_offset", rows, "abvegaoffset")
-    return float(found[0]) if found.size else np.nan
