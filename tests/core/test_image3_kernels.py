@@ -1,14 +1,16 @@
 import numpy as np
 import pytest
 
+from calcore.kernels import spans
 from calcore.kernels.apertures import circular, neighbours, sharpness_and_roundness, surroundings
 from calcore.kernels.blot import blot
 from calcore.kernels.centroids import windowed
 from calcore.kernels.combining import masked, median_of, merged
 from calcore.kernels.drizzling import Drizzled, Drop, drizzle
 from calcore.kernels.median import median
-from calcore.kernels.polygon import clip, inside, intersection, rounded, union
-from calcore.kernels.sky import Clipping, clipped, joint_level, level, offsets
+from calcore.kernels.ordered import Ascending, Ordered, OrderedImage
+from calcore.kernels.polygon import clip, intersection, union
+from calcore.kernels.sky import Clipping, joint_level, level, offsets
 from calcore.kernels.source_background import background, smoothed
 from calcore.kernels.sources import Search, find_sources, find_stars
 
@@ -176,23 +178,32 @@ def test_blot_is_nan_outside_and_beside_nan():
 # Sky.
 
 
+def level_of(values, statistic, clipping, width=0.1):
+    pixels = Ordered(Ascending.of(np.asarray(values, np.float32)))
+    return level(pixels, statistic, clipping, width)
+
+
 def test_sky_statistics_of_a_skewed_field(rng):
     values = rng.normal(10, 1, 200_000)
     values[:2000] += rng.exponential(50, 2000)
-    values = values.astype(np.float32)
     for statistic, close in (("mean", 0.02), ("median", 0.01), ("midpt", 0.06), ("mode", 0.15)):
-        found, count = level(values, statistic, Clipping(), 0.1)
+        found, count = level_of(values, statistic, Clipping())
         assert found == pytest.approx(10, abs=close)
         assert 190_000 < count < 200_000
 
 
-def test_limits_hold_before_clipping():
-    values = np.array([0, 1, 2, 3, 100, np.nan], np.float32)
-    assert clipped(values, Clipping(0, lower=1, upper=50)).tolist() == [1, 2, 3]
-    found, count = level(values[-1:], "mode", Clipping(), 0.1)
+def test_values_are_clipped_about_the_mean(rng):
+    values = rng.normal(1000, 2, 5001).astype(np.float32)
+    values[:50] += rng.exponential(1e4, 50).astype(np.float32)
+    kept = values.astype(float)
+    for _ in range(5):
+        kept = kept[np.abs(kept - kept.mean()) <= 4 * kept.std(ddof=1)]
+    assert level_of(values, "mean", Clipping()) == (pytest.approx(kept.mean(), abs=1e-9), kept.size)
+    assert level_of(values, "median", Clipping()) == (np.median(kept), kept.size)
+    found, count = level_of([], "mode", Clipping())
     assert np.isnan(found)
     assert count == 0
-    assert level(np.full(5, 2.0, np.float32), "mode", Clipping(), 0.1) == (2.0, 5)
+    assert level_of(np.full(5, 2.0), "mode", Clipping()) == (2.0, 5)
 
 
 def test_levels_of_several_images_weigh_as_many_pixels():
@@ -204,13 +215,28 @@ def test_levels_of_several_images_weigh_as_many_pixels():
 
 
 def test_the_last_bin_has_values_that_were_clipped():
-    values = np.concatenate([np.linspace(0, 1, 1001), np.full(60, 0.785)]).astype(np.float32)
-    clipping = Clipping(1, high_sigma=0.9)
-    top = clipped(values, clipping).max()
-    assert 0.765 < top < 0.785
-    peak, count = level(values, "mode", clipping, 0.1)
-    assert count < 800
-    assert peak == pytest.approx(top, abs=0.02)
+    values = np.concatenate([np.linspace(0, 1, 1001), np.full(60, 0.785)])
+    peak, count = level_of(values, "mode", Clipping(1, high_sigma=0.9))
+    assert 765 < count < 800
+    assert peak == pytest.approx(0.775, abs=0.02)
+
+
+@pytest.mark.parametrize("statistic", ["mean", "median", "midpt", "mode"])
+def test_a_part_is_known_from_itself_or_from_the_rest(rng, statistic):
+    image = rng.normal(5, 1, (40, 50)).astype(np.float32).round(2)
+    image[rng.random((40, 50)) < 0.1] = np.nan
+    pixels = OrderedImage.of(image)
+    for widest in (12, 50):
+        rows = np.sort(rng.integers(0, widest + 1, (3, 40, 2)), axis=-1)
+        rows[:, 7] = 0  # nothing there
+        if widest == 50:
+            rows[0, 8:] = 2, 49
+        values = image[filled(rows, 50)]
+        part = pixels.within(rows)
+        assert (part.without is None) == (widest == 12)
+        expected = level_of(values[~np.isnan(values)], statistic, Clipping())
+        found = level(part, statistic, Clipping(), 0.1)
+        assert found == (pytest.approx(expected[0], abs=1e-9), expected[1])
 
 
 def test_offsets_are_recovered_and_lone_images_have_none():
@@ -245,6 +271,19 @@ def test_intersection_is_what_both_hold():
     assert not len(intersection(square, square + 10.0))
 
 
+def filled(rows, columns):
+    places = np.arange(columns)
+    return ((rows[..., :1] <= places) & (places < rows[..., 1:])).any(axis=0)
+
+
+def rounded(corners, shape):
+    return filled(spans.rounded(corners, shape), shape[1])
+
+
+def inside(x, y, shape):
+    return filled(spans.inside(x, y, shape), shape[1])
+
+
 def test_corners_are_rounded_to_whole_pixels():
     box = np.array([[2.4, 1.6], [6.6, 1.6], [6.6, 4.4], [2.4, 4.4]])
     mask = rounded(box, (6, 9))
@@ -265,6 +304,13 @@ def test_polygon_holds_its_area():
     assert mask.sum() == pytest.approx(area, rel=0.01)
     np.testing.assert_array_equal(mask, inside(x[::-1], y[::-1], (50, 60)))
     np.testing.assert_array_equal(mask.T, inside(y, x, (60, 50)))
+
+
+def test_a_row_may_leave_a_polygon_and_enter_it_again():
+    x, y = np.array([1.0, 9, 9, 5, 1]), np.array([0.5, 0.5, 7, 2.5, 7])
+    mask = inside(x, y, (8, 12))
+    assert mask[1].tolist() == [False] + [True] * 8 + [False] * 3
+    assert np.flatnonzero(mask[5]).tolist() == [1, 2, 8]
 
 
 def turned_box(x, y, width, height, degrees):

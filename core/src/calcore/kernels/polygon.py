@@ -1,4 +1,4 @@
-"""Polygons on a pixel grid."""
+"""Polygons in a plane: cut, and joined."""
 
 from collections.abc import Sequence
 from itertools import pairwise
@@ -6,46 +6,8 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from calcore.kernels._jit import F8x1, U1x2, kernel
-
 Points = NDArray[np.float64]
 _CLOSE = 1e-9
-
-
-@kernel
-def _inside(x: F8x1, y: F8x1, out: U1x2) -> None:
-    corners = x.size
-    rows, columns = out.shape
-    for j in range(rows):
-        for i in range(columns):
-            odd = False
-            previous = corners - 1
-            for corner in range(corners):
-                if (y[corner] > j) != (y[previous] > j):
-                    slope = (x[previous] - x[corner]) / (y[previous] - y[corner])
-                    if i < x[corner] + slope * (j - y[corner]):
-                        odd = not odd
-                previous = corner
-            out[j, i] = 1 if odd else 0
-
-
-def inside(x: F8x1, y: F8x1, shape: tuple[int, int]) -> NDArray[np.bool_]:
-    """Tell which pixels have their centre inside a polygon.
-
-    Parameters
-    ----------
-    x, y : float64 (n,)
-        Corners, in order, 0-based [pixel]; they may lie outside the grid.
-    shape : (int, int)
-        Rows and columns of the grid.
-
-    Returns
-    -------
-    bool (ny, nx)
-    """
-    out = np.empty(shape, np.uint8)
-    _inside(np.ascontiguousarray(x, np.float64), np.ascontiguousarray(y, np.float64), out)
-    return out.astype(bool)
 
 
 def clip(corners: Points, width: float, height: float) -> Points:
@@ -108,42 +70,6 @@ def intersection(subject: Points, convex: Points) -> Points:
                 kept.append(corner)
         corners = np.array(kept).reshape(-1, 2)
     return corners
-
-
-def rounded(corners: Points, shape: tuple[int, int]) -> NDArray[np.bool_]:
-    """Tell which pixels belong to a convex polygon whose corners are rounded to whole pixels.
-
-    This is how the reference pipeline counts the pixels of an overlap: edges belong to it, their
-    right ends rounded up. Of an axis along which the polygon begins left of or below the grid, the
-    beginning and the length are rounded, and corners beyond the last column lie in it.
-
-    Parameters
-    ----------
-    corners : float64 (n, 2)
-        x and y, in order, 0-based [pixel].
-    shape : (int, int)
-        Rows and columns of the grid.
-
-    Returns
-    -------
-    bool (ny, nx)
-    """
-    out = np.zeros(shape, bool)
-    if len(corners) < 3:
-        return out
-    low = corners.min(axis=0)
-    whole = np.where(low < 0, np.rint(corners - low) + np.rint(low), np.rint(corners))
-    whole[:, 0] = np.minimum(whole[:, 0], shape[1] - 1)
-    ends = np.roll(whole, -1, axis=0)
-    for row in range(max(int(whole[:, 1].min()), 0), min(int(whole[:, 1].max()) + 1, shape[0])):
-        places = [
-            x + (row - y) * (next_x - x) / (next_y - y) if next_y != y else x
-            for (x, y), (next_x, next_y) in zip(whole, ends, strict=True)
-            if min(y, next_y) <= row <= max(y, next_y)
-        ]
-        first, last = (int(np.ceil(place - _CLOSE)) for place in (min(places), max(places)))
-        out[row, max(first, 0) : max(last + 1, 0)] = True
-    return out
 
 
 def union(polygons: Sequence[Points]) -> list[Points]:

@@ -6,45 +6,19 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from calcore.kernels.ordered import Ordered
+
 Statistic = Literal["median", "midpt", "mean", "mode"]
 Values = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
 class Clipping:
-    """Which values count: between `lower` and `upper`, then within some sigma of the mean."""
+    """Which values count: those within some sigma of the mean, found in so many rounds."""
 
     iterations: int = 5
     low_sigma: float = 4.0
     high_sigma: float = 4.0
-    lower: float | None = None
-    upper: float | None = None
-
-
-def within(values: NDArray[np.float32], clipping: Clipping) -> Values:
-    """Return the finite values between the limits."""
-    kept = values[np.isfinite(values)].astype(np.float64)
-    if clipping.lower is not None:
-        kept = kept[kept >= clipping.lower]
-    if clipping.upper is not None:
-        kept = kept[kept <= clipping.upper]
-    return kept
-
-
-def clipped(values: NDArray[np.float32], clipping: Clipping) -> Values:
-    """Return the values that survive clipping about the mean."""
-    kept = within(values, clipping)
-    for _ in range(clipping.iterations):
-        if kept.size < 2:
-            break
-        centre, spread = kept.mean(), kept.std(ddof=1)
-        inside = (kept >= centre - clipping.low_sigma * spread) & (
-            kept <= centre + clipping.high_sigma * spread
-        )
-        if inside.all():
-            break
-        kept = kept[inside]
-    return kept
 
 
 def clipped_about_median(values: NDArray[Any], sigma: float, iterations: int) -> Values:
@@ -65,14 +39,14 @@ def clipped_about_median(values: NDArray[Any], sigma: float, iterations: int) ->
 
 
 def level(
-    values: NDArray[np.float32], statistic: Statistic, clipping: Clipping, bin_width: float
+    pixels: Ordered, statistic: Statistic, clipping: Clipping, bin_width: float
 ) -> tuple[float, int]:
-    """Return the level of the sky and the number of values it was found from.
+    """Return the level of the sky and the number of pixels it was found from.
 
     Parameters
     ----------
-    values : float32 (n,)
-        Pixels of sky and sources; NaN is left out.
+    pixels : Ordered
+        Values of pixels of sky and sources.
     statistic
         ``"mode"`` and ``"midpt"`` (an estimate of the median) come from a histogram, as the task
         imstatistics of IRAF defined them (Tody 1986, SPIE 627, 733).
@@ -86,25 +60,44 @@ def level(
     float, int
         NaN and 0 if no value is left.
     """
-    kept = clipped(values, clipping)
-    if kept.size == 0:
-        return np.nan, 0
-    if statistic == "mean":
-        return float(kept.mean()), kept.size
+    limits = _clipped(pixels, clipping)
+    number, mean, deviation = pixels.moments(*limits)
+    if number == 0 or statistic == "mean":
+        return mean, number
+    before = int(pixels.below(limits[0]))
     if statistic == "median":
-        return float(np.median(kept)), kept.size
-    width = bin_width * (kept.std(ddof=1) if kept.size > 1 else 0.0)
-    low, high = kept.min(), kept.max()
+        ranks = before + (number - 1) // 2, before + number // 2
+        return (pixels.ranked(ranks[0]) + pixels.ranked(ranks[1])) / 2, number
+    width = bin_width * deviation
+    low, high = pixels.ranked(before), pixels.ranked(before + number - 1)
     if width <= 0 or high <= low:
-        return float(kept.mean()), kept.size
+        return mean, number
     bins = int((high - low) / width) + 1
     # imstatistics spreads n - 1 bins over the range, but counts them as wide as was asked for; the
     # last bin begins with the highest value that was kept, and has some that were clipped.
-    place = (within(values, clipping) - low) / ((high - low) / max(bins - 1, 1))
-    place = place[(place >= 0) & (place < bins)]
-    counts = np.bincount(place.astype(np.int64), minlength=bins).astype(np.float64)
+    edges = low + np.arange(bins + 1) * ((high - low) / max(bins - 1, 1))
+    edges[bins - 1] = high
+    counts = np.diff(pixels.below(edges)).astype(np.float64)
     position = _middle(counts) if statistic == "midpt" else _peak(counts)
-    return float(low + position * width), kept.size
+    return float(low + position * width), number
+
+
+def _clipped(pixels: Ordered, clipping: Clipping) -> tuple[float, float]:
+    """Return the limits between which values survive clipping about the mean."""
+    low, high = -np.inf, np.inf
+    number, mean, deviation = pixels.moments(low, high)
+    for _ in range(clipping.iterations):
+        if number < 2:
+            break
+        limits = (
+            max(low, mean - clipping.low_sigma * deviation),
+            min(high, mean + clipping.high_sigma * deviation),
+        )
+        left, mean, deviation = pixels.moments(*limits)
+        if left == number:
+            break
+        (low, high), number = limits, left
+    return low, high
 
 
 def joint_level(levels: Values, counts: Values) -> tuple[float, int]:

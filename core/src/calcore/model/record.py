@@ -151,9 +151,14 @@ class Record:
         planes = (getattr(self, name) for name in fields_of(kind, Plane))
         return all(plane is None or isinstance(plane, np.ndarray) for plane in planes)
 
-    def loaded(self) -> Self:
-        """Return the record with every lazy plane read."""
-        return self if self.in_memory else self.cut(self.frame)
+    def loaded(self, *names: str) -> Self:
+        """Return the record with every lazy plane read, or only those of some names."""
+        if self.in_memory:
+            return self
+        if not names:
+            return self.cut(self.frame)
+        read: dict[str, Any] = {name: np.ascontiguousarray(getattr(self, name)) for name in names}
+        return self.replace(**read)
 
     def view(self, window: Window) -> Self:
         """Return the record with all planes cut to `window`, without copying a pixel."""

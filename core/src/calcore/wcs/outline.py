@@ -6,7 +6,8 @@ import numpy as np
 from gwcs import WCS
 from numpy.typing import NDArray
 
-from calcore.kernels.polygon import inside, intersection, rounded
+from calcore.kernels.polygon import intersection
+from calcore.kernels.spans import Spans, inside, rounded
 
 Points = NDArray[np.float64]
 _NEAR = np.cos(np.radians(5.0))
@@ -37,10 +38,8 @@ def outline(wcs: WCS, step: int | None = None) -> NDArray[np.float64]:
     return np.stack(wcs(around_x, around_y, with_bounding_box=False), axis=1)
 
 
-def overlap(
-    wcs: WCS, shape: tuple[int, int], own: Points, outlines: Sequence[Points]
-) -> NDArray[np.bool_]:
-    """Tell which pixels of an image lie where others were looking too.
+def overlap(wcs: WCS, shape: tuple[int, int], own: Points, outlines: Sequence[Points]) -> Spans:
+    """Return the pixels of an image that lie where others were looking too.
 
     Parameters
     ----------
@@ -57,9 +56,10 @@ def overlap(
 
     Returns
     -------
-    bool (ny, nx)
+    int64 (n, ny, 2)
+        Spans of pixels in each row, which may overlap.
     """
-    common = np.zeros(shape, bool)
+    common = [np.zeros((0, shape[0], 2), np.int64)]
     middle = np.array(wcs((shape[1] - 1) / 2, (shape[0] - 1) / 2, with_bounding_box=False))
     for other in outlines:
         # Tangent projections see the other side of the sky upside down.
@@ -67,13 +67,13 @@ def overlap(
             continue
         if len(own) == len(other) == 4:
             both = intersection(_on_plane(own, middle), _on_plane(other, middle))
-            common |= rounded(_pixels(wcs, _on_sky(both, middle)), shape)
+            common.append(rounded(_pixels(wcs, _on_sky(both, middle)), shape))
             continue
         x, y = _pixels(wcs, other).T
         apart = x.max() < 0 or y.max() < 0 or x.min() > shape[1] - 1 or y.min() > shape[0] - 1
         if np.isfinite(x).all() and np.isfinite(y).all() and not apart:
-            common |= inside(x, y, shape)
-    return common
+            common.append(inside(x, y, shape))
+    return np.concatenate(common)
 
 
 def parts(outlines: Sequence[Points], tied: Sequence[Sequence[int]] = ()) -> list[list[int]]:

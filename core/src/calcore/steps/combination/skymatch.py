@@ -9,15 +9,14 @@ from numpy.typing import NDArray
 
 from calcore.errors import CalcoreError, StepSkipped
 from calcore.flags import interpret
+from calcore.kernels.ordered import Ordered, OrderedImage
 from calcore.kernels.sky import Clipping, Statistic, joint_level, level, offsets
 from calcore.model import Group, Image
 from calcore.model.combine import by_exposure
 from calcore.parameters import Doc, File, Range, Unit
-from calcore.step import Step
+from calcore.step import ALONE, Room, Step
 from calcore.userfiles import read_levels
 from calcore.wcs.outline import outline, overlap
-
-Mask = NDArray[np.bool_]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,7 +56,7 @@ class SkyMatch(Step):
         super().__post_init__()
         interpret(self.dqbits)
 
-    def apply(self, group: Group[Image]) -> Group[Image]:
+    def apply(self, group: Group[Image], *, room: Room = ALONE) -> Group[Image]:
         """Return the exposures with their levels in the header, subtracted if that is asked for."""
         members = group.members
         for member in members:
@@ -73,7 +72,7 @@ class SkyMatch(Step):
             levels = np.array(read_levels(self.skylist, names))
         else:
             exposures = by_exposure([member.meta for member in members])
-            found = self._levels([[members[n] for n in numbers] for numbers in exposures])
+            found = self._levels([[members[n] for n in numbers] for numbers in exposures], room)
             levels = np.empty(len(members))
             for numbers, value in zip(exposures, found, strict=True):
                 levels[numbers] = value
@@ -81,41 +80,46 @@ class SkyMatch(Step):
             [self._with_level(m, float(v)) for m, v in zip(members, levels, strict=True)]
         )
 
-    def _levels(self, exposures: Sequence[Sequence[Image]]) -> NDArray[np.float64]:
+    def _levels(self, exposures: Sequence[Sequence[Image]], room: Room) -> NDArray[np.float64]:
         """Return one level for each exposure."""
-        good = [[self._good(member) for member in exposure] for exposure in exposures]
-        total = np.zeros(len(exposures))
-        if "match" in self.skymethod:
-            if len(exposures) < 2 and self.skymethod == "match":
-                raise StepSkipped("there is but one exposure, which needs no matching")
-            total = self._matched(exposures, good)
+        size, matching = len(exposures), "match" in self.skymethod
+        if size < 2 and self.skymethod == "match":
+            raise StepSkipped("there is but one exposure, which needs no matching")
+        outlines = [[outline(m.wcs, self.stepsize) for m in exposure] for exposure in exposures]
+        detectors = [(n, k) for n, exposure in enumerate(exposures) for k in range(len(exposure))]
+
+        def seen(detector: tuple[int, int]) -> list[tuple[float, int]]:
+            """Return the sky of a detector where each exposure looks; of its own, all of it."""
+            number, k = detector
+            member, own = exposures[number][k], outlines[number][k]
+            pixels = OrderedImage.of(self._counting(member))
+            clipping = Clipping(self.nclip, self.lsigma, self.usigma)
+            found = [(np.nan, 0)] * size
+            for other in range(size) if matching else [number]:
+                common = overlap(member.wcs, member.data.shape, own, outlines[other])
+                part = Ordered(pixels.whole) if other == number else pixels.within(common)
+                found[other] = level(part, self.skystat, clipping, self.binwidth)
+            return found
+
+        table = np.array(list(room.ahead(seen, detectors)))  # (detector, exposure, level and count)
+        owner = np.array([number for number, _ in detectors])
+        own = table[np.arange(len(owner)), owner, 0]
+        local = np.array([np.fmin.reduce(own[owner == n]) for n in range(size)])
+        total = (
+            self._matched([table[owner == n] for n in range(size)]) if matching else np.zeros(size)
+        )
         if self.skymethod == "match":
             return total
-        pairs = zip(exposures, good, strict=True)
-        local = np.array([np.fmin.reduce(self._each(*pair)[0]) for pair in pairs])
         if not np.isfinite(local).any():
             raise StepSkipped("no exposure has a pixel to find the sky from")
         local = np.where(np.isfinite(local), local, np.nanmin(local))
         return local if self.skymethod == "local" else total + np.min(local - total)
 
-    def _matched(
-        self, exposures: Sequence[Sequence[Image]], good: Sequence[Sequence[Mask]]
-    ) -> NDArray[np.float64]:
+    def _matched(self, detectors: Sequence[NDArray[np.float64]]) -> NDArray[np.float64]:
         """Return offsets that make exposures agree where they overlap."""
-        size = len(exposures)
-        outlines = [[outline(m.wcs, self.stepsize) for m in exposure] for exposure in exposures]
-        members = list(zip(exposures, good, outlines, strict=True))
-        seen = np.full((size, size), np.nan)
-        counts = np.zeros((size, size))
-        for i in range(size):
-            for j in range(size):
-                if i != j:
-                    common = [
-                        mask & overlap(member.wcs, mask.shape, own, outlines[j])
-                        for member, mask, own in zip(*members[i], strict=True)
-                    ]
-                    seen[i, j], counts[i, j] = joint_level(*self._each(exposures[i], common))
-        both = (counts > 0) & (counts.T > 0)
+        joint = [[joint_level(*look.T) for look in np.moveaxis(part, 0, 1)] for part in detectors]
+        seen, counts = np.moveaxis(np.array(joint), -1, 0)
+        both = (counts > 0) & (counts.T > 0) & ~np.eye(len(counts), dtype=bool)
         weight = np.where(both, (counts + counts.T) / 2, 0.0)
         if not both.any():
             raise StepSkipped("no two exposures overlap")
@@ -123,15 +127,14 @@ class SkyMatch(Step):
         lowest = np.nanmin(found) if self.match_down else np.nanmax(found)
         return np.where(np.isfinite(found), found - lowest, 0.0)
 
-    def _each(self, exposure: Sequence[Image], masks: Sequence[Mask]) -> NDArray[np.float64]:
-        """Return the sky's level in some pixels of each detector, and how many they are, (2, n)."""
-        clipping = Clipping(self.nclip, self.lsigma, self.usigma, self.lower, self.upper)
-        values = [member.data[mask] for member, mask in zip(exposure, masks, strict=True)]
-        return np.array([level(v, self.skystat, clipping, self.binwidth) for v in values]).T
-
-    def _good(self, member: Image) -> Mask:
+    def _counting(self, member: Image) -> NDArray[np.float32]:
+        """Return the data of a member; NaN where a pixel does not count."""
+        member = member.loaded("data", "dq")
         harm = np.uint32(~interpret(self.dqbits) & 0xFFFFFFFF)
-        return np.asarray(np.isfinite(member.data) & ((member.dq & harm) == 0))
+        good = np.isfinite(member.data) & ((member.dq & harm) == 0)
+        good &= member.data >= (-np.inf if self.lower is None else self.lower)
+        good &= member.data <= (np.inf if self.upper is None else self.upper)
+        return np.where(good, member.data, np.float32(np.nan))
 
     def _with_level(self, member: Image, value: float) -> Image:
         changes: dict[str, Any] = {
