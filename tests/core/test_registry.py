@@ -4,6 +4,7 @@ import logging
 from types import SimpleNamespace
 
 import pytest
+from stevedore.exception import NoMatches
 
 from calcore import pipeline as pipelines
 from calcore.errors import BadPipeline, PluginBroken, UnknownName, UsageError
@@ -243,6 +244,14 @@ def test_a_class_that_is_no_step_is_refused(monkeypatch, kind, sentence):
 def test_every_installed_step_can_be_used():
     for item in discovery.names("calcore.steps"):
         assert issubclass(step_class(item.name), Step)
+
+
+def test_what_stevedore_has_not_heard_of_is_loaded_all_the_same(monkeypatch):
+    def none(*_, **__):
+        raise NoMatches("its list is older than what is installed")
+
+    monkeypatch.setattr(discovery, "DriverManager", none)
+    assert discovery.load("calcore.pipelines", "image3").is_file()
 
 
 def test_a_package_that_is_to_be_passed_over_and_is_not_there_is_told(monkeypatch, caplog):

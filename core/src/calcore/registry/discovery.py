@@ -11,6 +11,7 @@ from functools import cache
 from typing import Any
 
 from stevedore import DriverManager
+from stevedore.exception import NoMatches
 
 from calcore.errors import PluginBroken, PluginMissing, UnknownName
 from calcore.instrument import Instrument
@@ -104,7 +105,12 @@ def load(group: str, name: str) -> Any:
     try:
         if _count(group, name) > 1:  # stevedore would import what is left aside, too
             return item.entry_point.load()
-        return DriverManager(group, name, on_load_failure_callback=remember).driver
+        try:
+            return DriverManager(group, name, on_load_failure_callback=remember).driver
+        except NoMatches:
+            if failures:
+                raise
+            return item.entry_point.load()  # a list that stevedore has kept was made amid pip's work
     except (Exception, SystemExit) as error:  # noqa: BLE001 - a module may raise anything
         cause = failures[0] if failures else error
         missing = installed.lacking(item.requires) if isinstance(cause, ImportError) else []
