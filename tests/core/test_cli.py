@@ -183,7 +183,7 @@ def test_run_passes_everything_on(ask, runner, tmp_path):
         "skip": ("ipc", "jump"), "save": ("refpix",), "start": "dq_init", "until": "ramp_fit",
         "references": {"dark": "a=b.fits", "flat": "N/A"}, "config": Path("mine.toml"),
         "profile": "reference", "packages": ("acme",), "executor": "processes", "overwrite": True,
-        "scheduler": None,
+        "scheduler": None, "asked_by": "the command line",
     }  # fmt: skip
     assert set(asked.asked) - {"given"} <= set(calcore.run.Request.__dataclass_fields__)
 

@@ -7,8 +7,9 @@ import pytest
 
 from calcore.errors import BadPipeline, FileInvalid, ReferenceInvalid, ReferenceMissing, UnknownName
 from calcore.model import Meta
-from calcore.pipeline import build, parse
+from calcore.pipeline import Pipeline, Slot, build, parse, with_settings
 from calcore.references.parameters import parameter_references, type_of_step
+from calcore.run.assemble import BuiltSlot, saving_ramp
 from calcore.run.request import Request
 from calcore.run.settings import (
     UserFile,
@@ -16,6 +17,7 @@ from calcore.run.settings import (
     with_parameter_references,
     with_user_settings,
 )
+from calcore.step import Step
 
 META = Meta({"exposure.type": "X_IMAGE"})
 PIPELINE = """
@@ -203,11 +205,30 @@ def test_a_pipeline_s_parameter_file_holds_for_that_pipeline_alone(tmp_path):
     file = read_user_file(path)
     made = with_user_settings(pipeline(), Request(), file)
     assert made.slot("jump").settings["rejection_threshold"].value == 7.0
-    unknown, unfollowed = made.notes
-    assert unknown == f"wavecorr (set by {path}) is not a slot of detector1 here"
-    assert unfollowed.startswith(f"save_calibrated_ramp (set by {path}) is not followed; name ")
+    assert made.notes == (f"wavecorr (set by {path}) is not a slot of detector1 here",)
+    assert made.saves_ramp == str(path)
     other = replace(pipeline(), name="image3")
     assert with_user_settings(other, Request(), file).slot("jump") == pipeline().slot("jump")
+
+
+def test_the_ramp_that_rates_are_fitted_to_is_saved():
+    names = ("dq_init", "jump", "persistence", "ramp_fit", "gain_scale")
+    slots = tuple(
+        BuiltSlot(Slot(name, name, name), "", Step(), skip="" if name != "persistence" else "no")
+        for name in names
+    )
+    made = saving_ramp(slots, "mine.asdf")
+    assert [(b.slot.name, b.slot.runs("suffix")) for b in made if b.slot.runs("save")] == [
+        ("jump", "ramp")
+    ]
+    saved = with_settings(
+        Pipeline("detector1", "1", tuple(b.slot for b in slots)), {"jump": {"save": True}}, "the user",
+        given=True,
+    )  # fmt: skip
+    slots = tuple(replace(b, slot=slot) for b, slot in zip(slots, saved.slots, strict=True))
+    (note,) = saving_ramp(slots, "mine.asdf")[1].notes
+    assert note == "the ramps that mine.asdf asks for are what jump leaves, in _jump"
+    assert saving_ramp(slots[3:], "mine.asdf") == slots[3:]
 
 
 def test_the_command_line_stands_above_an_imported_file(tmp_path):

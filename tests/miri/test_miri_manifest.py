@@ -76,7 +76,7 @@ def test_a_manifest_tells_what_was_done_with_what(done, miri_visit):
     jump = step_of(content, "jump")
     assert jump["status"] == "complete"
     assert jump["seconds"] > 0
-    assert jump["settings"]["min_sat_area"] == {"value": 2.0, "origin": "the command line"}
+    assert jump["settings"]["min_sat_area"] == {"value": 2.0, "origin": "the Python call"}
     gain = jump["references"]["gain"]
     assert gain["content"] == content_of(gain["path"])
     assert gain["origin"] == "CRDS"

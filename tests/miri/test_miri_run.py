@@ -66,11 +66,8 @@ def test_a_plan_names_all_files_that_are_written(miri_products, miri_visit):
     plans = plan(miri_visit.folder, instrument="miri", output=folder)
     written = {f"{one.name} {one.pipeline}": set(one.files) for one in made.products}
     planned = {f"{one.name} {one.pipeline}": set(one.outputs) for one in plans}
-    aligned = {
-        path for path in planned[made.products[-1].name + " image3"] if "tweakreg" in path.name
-    }
-    assert len(aligned) == 1  # it finds too few stars in so small a field, which a plan cannot know
-    assert {name: files - aligned for name, files in planned.items()} == written
+    assert planned == written
+    assert any(path.name.endswith("_tweakreg.ecsv") for one in plans for path in one.outputs)
     assert any(path.name.endswith("_crf.fits") for one in plans for path in one.outputs)
     (first, *_) = run(miri_visit.folder, instrument="miri", output=folder, stage="2").products
     assert (first.status, set(first.files)) == (Status.KEPT, set(plans[1].outputs))
@@ -159,7 +156,7 @@ def test_the_plan_shows_every_value_and_who_gave_it(miri_visit, tmp_path):
     jump = next(slot for slot in plans[0].slots if slot.name == "jump")
     assert jump.settings["rejection_threshold"].value == 4.5
     assert jump.settings["rejection_threshold"].origin.endswith("mine.toml")
-    assert jump.settings["flag_4_neighbors"].origin == "the command line"
+    assert jump.settings["flag_4_neighbors"].origin == "the Python call"
     assert jump.settings["minimum_groups"].origin == "default of the step"
     assert jump.references["gain"].origin == "CRDS"
     assert plans[0].slots[1].by_rows == 0
@@ -211,7 +208,7 @@ def test_who_says_that_there_is_no_reference_is_told(miri_visit, tmp_path):
 @pytest.mark.parametrize(("stage", "noted"), [("1", True), ("all", False)])
 def test_a_slot_that_no_product_passes_is_a_note(miri_visit, stage, noted):
     plans = plan(miri_visit.folder, stage=stage, settings={"tweakreg.skip": True})
-    told = ("tweakreg (set by the command line) is no step of what is made",)
+    told = ("tweakreg (set by the Python call) is no step of what is made",)
     assert {entry.notes for entry in plans} == {told if noted else ()}
 
 

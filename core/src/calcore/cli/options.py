@@ -138,6 +138,7 @@ def request_of(inputs: tuple[Path, ...], options: dict[str, Any]) -> dict[str, A
         An input or the configuration file does not exist.
     """
     from calcore.run.fetched import address_of
+    from calcore.run.request import COMMAND_LINE
 
     chosen = inputs or (Path(),)
     for path in chosen:
@@ -147,7 +148,7 @@ def request_of(inputs: tuple[Path, ...], options: dict[str, Any]) -> dict[str, A
     config = options.get("config")
     if config is not None and not os.path.isfile(config):  # noqa: PTH113
         raise UsageError(f"{config}: there is no such configuration file")
-    return {"inputs": chosen, **options}
+    return {"inputs": chosen, "asked_by": COMMAND_LINE, **options}
 
 
 def say_failed(failures: Iterable[tuple[str, str]]) -> None:

@@ -69,6 +69,8 @@ class Pipeline:
         Values of keywords (by dotted names) that no slot writes; what a product has already stays.
     notes : tuple of str
         What to tell the user of how it came about.
+    saves_ramp : str
+        Who asked for the ramps that rates are fitted to, as a product; empty if nobody did.
     """
 
     name: str
@@ -77,6 +79,7 @@ class Pipeline:
     suffix: str | None = None
     header: Mapping[str, Any] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    saves_ramp: str = ""
 
     def slot(self, name: str) -> Slot:
         """Return the slot of a name."""

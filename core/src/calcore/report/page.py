@@ -11,7 +11,7 @@ from calcore import __version__
 from calcore.registry.works import SOFTWARE, defaults_of_step
 from calcore.report.account import ProductAccount, RunAccount, StepAccount
 from calcore.report.pictures import Look
-from calcore.run.settings import COMMAND_LINE
+from calcore.run.request import CALL, COMMAND_LINE, EITHER
 
 SECTIONS = (
     ("products", "Products"), ("looks", "Before and after"), ("steps", "Steps"),
@@ -215,8 +215,8 @@ def _settings(
 
 
 def is_users(origin: str) -> bool:
-    """Tell whether a user gave a value: on the command line, or in a file."""
-    return origin == COMMAND_LINE or origin.endswith((".toml", ".asdf"))
+    """Tell whether a user gave a value: on the command line, in a call, or in a file."""
+    return origin in {COMMAND_LINE, CALL, EITHER} or origin.endswith((".toml", ".asdf"))
 
 
 def _references(products: Sequence[ProductAccount]) -> list[tuple[str, str, str, str, str]]:

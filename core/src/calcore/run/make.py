@@ -18,7 +18,7 @@ from calcore.model.superstripes import integrations_together, taken_apart
 from calcore.pipeline import Pipeline
 from calcore.run import header
 from calcore.run.account import account_of
-from calcore.run.assemble import BuiltSlot, assemble, describe
+from calcore.run.assemble import BuiltSlot, assemble, describe, saving_ramp
 from calcore.run.by_hand import with_members
 from calcore.run.choice import choose_pipeline
 from calcore.run.entering import entering
@@ -111,6 +111,8 @@ def prepare(job: Job, request: Request, only: str | None = None) -> Workshop:
         alter=chosen.find.altered,
         beside=job.inputs[0].parent if job.inputs else Path(),
     )
+    if pipeline.saves_ramp:
+        slots = saving_ramp(slots, pipeline.saves_ramp)
     check_order(pipeline, slots)
     return Workshop(job, request, meta, chosen.hook, pipeline, slots, chosen.profile, only)
 

@@ -15,8 +15,8 @@ from calcore.references.resolve import Choice
 from calcore.run.assemble import BuiltSlot
 from calcore.run.graph import Job
 from calcore.run.outcome import SlotOutcome, Status
-from calcore.run.request import Request
-from calcore.run.settings import command_line
+from calcore.run.request import EITHER, Request
+from calcore.run.settings import wished
 from calcore.userfiles import read_pairs
 
 NODE = "calcore"
@@ -55,7 +55,7 @@ def record_tree(
             role: [_input(path, job.told.get(path, {})) for path in paths]
             for role, paths in job.members.items()
         },
-        "slots": [_slot(built, states.get(built.slot.name)) for built in slots],
+        "slots": [_slot(built, states.get(built.slot.name), request.asked_by) for built in slots],
     }
     if step is not None:
         tree["step"] = step
@@ -84,7 +84,7 @@ def asked(request: Request, pipeline: Pipeline, slots: Sequence[BuiltSlot], prof
     wanted = {kind for built in slots for kind in built.choices}
     settings = {
         slot: own
-        for slot, values in command_line(request, pipeline.name).items()
+        for slot, values in wished(request, pipeline.name).items()
         if slot in here and (own := {k: _plain(v) for k, v in values.items() if k != "save"})
     }
     references = {
@@ -189,15 +189,19 @@ def _association(association: Association, product: str) -> Tree:
     }
 
 
-def _slot(built: BuiltSlot, state: Path | None) -> Tree:
+def _slot(built: BuiltSlot, state: Path | None, asker: str) -> Tree:
     tree: Tree = {
         "name": built.slot.name,
         "use": built.slot.use,
         "source": built.source,
         "status": "skipped" if built.skip else "complete",
-        "reason": built.skip,
+        "reason": built.skip.replace(asker, EITHER),
         "settings": {name: _plain(value.value) for name, value in built.values.items()},
-        "origins": {n: v.origin for n, v in built.values.items() if v.origin != _OWN},
+        "origins": {
+            n: EITHER if v.origin == asker else v.origin
+            for n, v in built.values.items()
+            if v.origin != _OWN
+        },
         "references": {kind: choice.name for kind, choice in built.choices.items()},
     }
     contents = {kind: what for kind, choice in built.choices.items() if (what := _content(choice))}

@@ -27,7 +27,9 @@ from calcore.run.outcome import Outcome
 from calcore.run.record import NODE, Tree, differences
 from calcore.run.request import Request
 
-FREE = frozenset({"inputs", "output", "executor", "scheduler", "jobs", "band_rows", "overwrite"})
+FREE = frozenset(
+    {"inputs", "output", "executor", "scheduler", "jobs", "band_rows", "overwrite", "asked_by"}
+)
 """What users may choose anew: it has no say in what products hold."""
 
 _CONTEXT = "CRDS_CONTEXT"

@@ -11,6 +11,10 @@ from calcore.model import Record
 
 _TEXT = (str, type(None))
 _WORDS = ("pipeline", "instrument", "start", "until", "scheduler")
+COMMAND_LINE, CALL = "the command line", "the Python call"
+"""Who may ask, as plans, manifests and messages name them."""
+EITHER = "the command line or a call"
+"""What products say, which are the same whoever asks."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,6 +58,8 @@ class Request:
         Rows of a band; chosen from the size of the exposure by default. Results do not depend on it.
     overwrite : bool
         Make products again even if their record differs.
+    asked_by : str
+        Who is said to have given the settings: `COMMAND_LINE` or `CALL`.
     pinned : mapping
         Records of products that are to be made as they were, by ``name:pipeline``; see `replay`.
 
@@ -82,6 +88,7 @@ class Request:
     jobs: int | None = None
     band_rows: int | None = None
     overwrite: bool = False
+    asked_by: str = CALL
     pinned: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -90,7 +97,7 @@ class Request:
         for name in _WORDS:
             word = getattr(self, name)
             _check(name, "a text that is not empty", isinstance(word, _TEXT) and word != "", word)
-        for name in ("stage", "profile", "executor"):
+        for name in ("stage", "profile", "executor", "asked_by"):
             _check(name, "a text", isinstance(getattr(self, name), str), getattr(self, name))
         for name in ("skip", "save", "packages"):
             words = getattr(self, name)

@@ -1,4 +1,4 @@
-"""Parameter references, a TOML file and the command line, put on top of a pipeline."""
+"""Parameter references, a TOML file, and the command line or a call, put on top of a pipeline."""
 
 import tomllib
 from collections.abc import Iterable, Mapping
@@ -30,7 +30,6 @@ from calcore.registry.manager import named
 from calcore.registry.questions import ALIASES
 from calcore.run.request import Request
 
-COMMAND_LINE = "the command line"
 _RAMP = "save_calibrated_ramp"
 """A parameter of the reference pipeline itself that asks for a product."""
 
@@ -190,7 +189,7 @@ def with_parameter_references(
 
 
 def with_user_settings(pipeline: Pipeline, request: Request, file: UserFile) -> Pipeline:
-    """Return a pipeline with the user's file and the command line on top.
+    """Return a pipeline with the user's file, and the command line or the call, on top.
 
     A slot that this pipeline lacks but calcore knows is left out: another one may have it. One that
     nobody knows is an error.
@@ -202,8 +201,8 @@ def with_user_settings(pipeline: Pipeline, request: Request, file: UserFile) -> 
     for content in contents:
         kept = _known(pipeline, content.get("set", {}))
         pipeline = edited(pipeline, {"set": kept}, file.origin)
-    settings = _known(pipeline, command_line(request, pipeline.name))
-    pipeline = with_settings(pipeline, settings, COMMAND_LINE, given=True)
+    settings = _known(pipeline, wished(request, pipeline.name))
+    pipeline = with_settings(pipeline, settings, request.asked_by, given=True)
     return _between(pipeline, request)
 
 
@@ -215,7 +214,7 @@ def slots_named(request: Request, file: UserFile, pipelines: Iterable[str]) -> d
     for pipeline in pipelines:
         own = file.pipelines.get(pipeline, {})
         named |= dict.fromkeys(own.get("set", {}), file.origin)
-        named |= dict.fromkeys(command_line(request, pipeline), COMMAND_LINE)
+        named |= dict.fromkeys(wished(request, pipeline), request.asked_by)
     return named
 
 
@@ -230,17 +229,13 @@ def _with_imported(pipeline: Pipeline, file: UserFile) -> Pipeline:
         for name in file.imported
         if name and name not in here and file.imported_for is not None
     ]
-    if file.imported.get("", {}).get(_RAMP):
-        notes.append(
-            f"{_RAMP} (set by {file.origin}) is not followed; name the last step before ramp_fit that "
-            "is done with --save"
-        )
     pipeline = with_settings(pipeline, kept, file.origin, given=False)
-    return replace(pipeline, notes=(*pipeline.notes, *notes))
+    ramp = file.origin if file.imported.get("", {}).get(_RAMP) else ""
+    return replace(pipeline, notes=(*pipeline.notes, *notes), saves_ramp=ramp)
 
 
-def command_line(request: Request, pipeline: str) -> dict[str, dict[str, Any]]:
-    """Return ``--set``, ``--skip`` and ``--save`` as settings of slots."""
+def wished(request: Request, pipeline: str) -> dict[str, dict[str, Any]]:
+    """Return what is set, skipped and saved by the command line or a call, as settings of slots."""
     settings: dict[str, dict[str, Any]] = {}
     for path, value in request.settings.items():
         scope, colon, name = path.rpartition(":")
