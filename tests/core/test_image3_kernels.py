@@ -5,7 +5,7 @@ from calcore.kernels import spans
 from calcore.kernels.apertures import circular, neighbours, sharpness_and_roundness, surroundings
 from calcore.kernels.blot import blot
 from calcore.kernels.centroids import windowed
-from calcore.kernels.combining import masked, median_of, merged
+from calcore.kernels.combining import Patch, masked, median_of, merged
 from calcore.kernels.drizzling import Drizzled, Drop, drizzle
 from calcore.kernels.median import median
 from calcore.kernels.ordered import Ascending, Ordered, OrderedImage
@@ -58,7 +58,7 @@ def test_median_of_parts_is_that_of_whole_images(rng):
         place = slice(top, bottom), slice(left, right)
         whole[k][place] = images[k][place]
         data = np.ascontiguousarray(images[k][place])
-        parts.append(Drizzled(*place, [data], np.ones_like(data)))
+        parts.append(Patch(*place, data))
     np.testing.assert_array_equal(median_of(parts, (150, 20)), median(whole))
 
 
@@ -152,9 +152,9 @@ def test_parts_of_one_exposure_merge_by_weight():
 def test_values_of_little_weight_are_masked():
     weight = np.full((10, 10), 2.0, np.float32)
     weight[0, 0], weight[1, 1] = 1.3, 0.0
-    part = masked(Drizzled(slice(0, 10), slice(0, 10), [np.ones_like(weight)], weight), 0.7)
-    assert np.isnan(part.planes[0][0, 0])
-    assert np.isnan(part.planes[0]).sum() == 2
+    part = masked(Drizzled(slice(0, 10), slice(0, 10), np.ones_like(weight)[None], weight), 0.7)
+    assert np.isnan(part.image[0, 0])
+    assert np.isnan(part.image).sum() == 2
 
 
 # Blot.

@@ -163,7 +163,7 @@ def test_the_thirty_third_exposure_opens_a_second_plane_of_context():
     ones = np.ones((2, 2), np.float32)
     sums = Sums.over((2, 2), 33, 0, context=True, flags=False)
     for number in (0, 31, 32):
-        sums.add(Drizzled(slice(0, 2), slice(0, 2), [ones], ones), number, 1.0)
+        sums.add(Drizzled(slice(0, 2), slice(0, 2), ones[None], ones), number, 1.0)
     assert sums.context.shape == (2, 2, 2)
     assert sums.context[:, 0, 0].view(np.uint32).tolist() == [(1 << 31) | 1, 1]
 

@@ -43,6 +43,7 @@ from functools import cache
 from typing import Annotated, Any, ClassVar, TypeVar, Union, get_args, get_origin, get_type_hints
 
 import numpy as np
+from numpy.typing import NDArray
 
 from calcore.citing import Citing
 from calcore.model import Group, Kept, Meta, Record, Reference, Window
@@ -95,8 +96,8 @@ class _Earlier:
 class Room:
     """Threads and memory that work on whole frames may take; this is one thread, all in memory.
 
-    Planes of samples that flow into a step that asks for it may lie in files: the step reads them in
-    parts, as ``ramp.data[integration, group]``, and writes large ones where `plane` says.
+    Planes that flow into a step that asks for it may lie in files: it reads parts of a ramp's, as
+    ``ramp.data[integration, group]``, and exposures of a set one by one, as ``member.loaded()``.
     """
 
     threads: int = 1
@@ -105,13 +106,17 @@ class Room:
         """Return an empty plane (n_int, n_group, ny, nx), filled as ``plane[i, group] = frame``."""
         return np.empty(shape, dtype)
 
+    def kept(self, plane: NDArray[Any]) -> Any:
+        """Return a plane that is needed later: itself, or as it lies in a file, read in parts."""
+        return plane
+
     def each(self, work: Callable[[Any], None], items: Iterable[Any]) -> None:
         """Do some work for each item, on all threads."""
-        jobs = [(copy_context(), item) for item in items]
         if self.threads <= 1:
-            for _, item in jobs:
+            for item in items:
                 work(item)
             return
+        jobs = [(copy_context(), item) for item in items]
         with ThreadPoolExecutor(self.threads) as pool:
             for _ in pool.map(lambda job: job[0].run(work, job[1]), jobs):
                 pass
@@ -119,10 +124,7 @@ class Room:
     def ahead(
         self, work: Callable[[Item], Result], items: Iterable[Item]
     ) -> Generator[Result, None, None]:
-        """Yield what some work gives for each item, in order.
-
-        With several threads, as many items are begun before they are asked for.
-        """
+        """Yield what some work gives for each item, in order; as many are begun as there are threads."""
         if self.threads <= 1:
             yield from map(work, items)
             return

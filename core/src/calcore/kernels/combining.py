@@ -1,17 +1,49 @@
 """Sums over exposures, from which a mosaic is made."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from calcore.kernels._jit import F4x2
+from calcore.kernels._jit import F4x2, F4x3, kernel
 from calcore.kernels.drizzling import Drizzled
 from calcore.kernels.median import median
 from calcore.kernels.sky import clipped_about_median
 
 _ROWS_AT_ONCE = 64
+Each = Callable[[Callable[[int], None], Iterable[int]], None]
+
+
+def _one_by_one(work: Callable[[int], None], items: Iterable[int]) -> None:
+    for item in items:
+        work(item)
+
+
+@kernel
+def _add_mean(
+    mean: F4x2, weight: F4x2, top: int, left: int, out_sum: F4x2, out_weight: F4x2
+) -> None:
+    for j in range(weight.shape[0]):
+        for i in range(weight.shape[1]):
+            if weight[j, i] != 0:
+                out_sum[top + j, left + i] += weight[j, i] * mean[j, i]
+                out_weight[top + j, left + i] += weight[j, i]
+
+
+@kernel
+def _add_variances(
+    roots: F4x3, filled: F4x2, weight: F4x2, top: int, left: int, out_sums: F4x3, out_weight: F4x2
+) -> None:
+    for j in range(weight.shape[0]):
+        for i in range(weight.shape[1]):
+            # Comparisons with NaN are false.
+            if filled[j, i] != 0 and 0 < weight[j, i] < np.inf:
+                out_weight[top + j, left + i] += weight[j, i]
+                for k in range(roots.shape[0]):
+                    part = weight[j, i] * roots[k, j, i]
+                    out_sums[k, top + j, left + i] += part * part
 
 
 @dataclass(frozen=True, eq=False)
@@ -22,7 +54,7 @@ class Sums:
     ----------
     data, weight : float32 (my, mx)
         Sums of weight times data, and of weights.
-    variances : list of float32 (my, mx)
+    variances : float32 (n, my, mx)
         Sums of squared weight times variance.
     variance_weight : float32 (my, mx), optional
         Sum of the weights of variances.
@@ -34,7 +66,7 @@ class Sums:
 
     data: F4x2
     weight: F4x2
-    variances: list[F4x2]
+    variances: F4x3
     variance_weight: F4x2 | None
     context: NDArray[np.int32] | None
     dq: NDArray[np.uint32] | None
@@ -48,7 +80,7 @@ class Sums:
         return cls(
             np.zeros(shape, np.float32),
             np.zeros(shape, np.float32),
-            [np.zeros(shape, np.float32) for _ in range(variances)],
+            np.zeros((variances, *shape), np.float32),
             np.zeros(shape, np.float32) if variances else None,
             np.zeros((planes, *shape), np.int32) if context else None,
             np.zeros(shape, np.uint32) if flags else None,
@@ -67,17 +99,16 @@ class Sums:
             Weight of its variances.
         """
         place = part.rows, part.columns
-        filled = part.weight != 0
-        self.data[place] += np.where(filled, part.weight * part.planes[0], np.float32(0))
-        self.weight[place] += part.weight
+        top, left = part.rows.start, part.columns.start
+        _add_mean(part.planes[0], part.weight, top, left, self.data, self.weight)
         if self.variance_weight is not None:
-            weight = np.broadcast_to(np.float32(variance_weight), filled.shape)
-            usable = filled & np.isfinite(weight) & (weight > 0)
-            weight = np.where(usable, weight, np.float32(0))
-            self.variance_weight[place] += weight
-            for total, root in zip(self.variances, part.planes[1:], strict=True):
-                total[place] += np.where(usable, (weight * root) ** 2, np.float32(0))
+            weight = np.broadcast_to(np.float32(variance_weight), part.weight.shape)
+            _add_variances(
+                part.planes[1:], part.weight, np.ascontiguousarray(weight), top, left,
+                self.variances, self.variance_weight,
+            )  # fmt: skip
         if self.context is not None:
+            filled = part.weight != 0
             bit = np.array(1 << (number % 32), np.uint32).astype(np.int32)
             self.context[number // 32][place] |= np.where(filled, bit, np.int32(0))
         if self.dq is not None and part.dq is not None:
@@ -119,11 +150,20 @@ def merged(parts: Sequence[Drizzled]) -> Drizzled:
         weight[place] += part.weight
     with np.errstate(divide="ignore", invalid="ignore"):
         mean = np.where(weight != 0, total / weight, np.float32(np.nan))
-    return Drizzled(rows, columns, [mean], weight)
+    return Drizzled(rows, columns, mean[None], weight)
 
 
-def masked(part: Drizzled, fraction: float) -> Drizzled:
-    """Return a part with NaN where its weight is less than a fraction of its typical weight.
+@dataclass(frozen=True, eq=False)
+class Patch:
+    """An image on a part of a grid; `image`, float32 (my, mx), may lie in a file."""
+
+    rows: slice
+    columns: slice
+    image: Any
+
+
+def masked(part: Drizzled, fraction: float) -> Patch:
+    """Return the first plane, NaN where its weight is less than a fraction of its typical weight.
 
     Typical is the mean of all weights above 0 after five rounds of clipping at three standard
     deviations from the median.
@@ -131,22 +171,28 @@ def masked(part: Drizzled, fraction: float) -> Drizzled:
     weights = clipped_about_median(part.weight[part.weight > 0], 3.0, 5)
     least = fraction * weights.mean() if weights.size else 0.0
     image = np.where(part.weight < least, np.float32(np.nan), part.planes[0])
-    return Drizzled(part.rows, part.columns, [image], part.weight)
+    return Patch(part.rows, part.columns, image)
 
 
 def median_of(
-    parts: Sequence[Drizzled], shape: tuple[int, int], *, lesser_of_two: bool = False
+    patches: Sequence[Patch],
+    shape: tuple[int, int],
+    *,
+    lesser_of_two: bool = False,
+    each: Each = _one_by_one,
 ) -> F4x2:
     """Return the median of exposures on a grid, a few rows at a time.
 
     Parameters
     ----------
-    parts : sequence of Drizzled
+    patches : sequence of Patch
         Exposures on the parts of the grid they cover; NaN where they have no value.
     shape : (int, int)
         Rows and columns of the grid.
     lesser_of_two : bool
         See `median`.
+    each : callable
+        Does some work for each item, perhaps on several threads.
 
     Returns
     -------
@@ -154,19 +200,16 @@ def median_of(
         NaN where no exposure has a value.
     """
     result = np.empty(shape, np.float32)
-    for start in range(0, shape[0], _ROWS_AT_ONCE):
+
+    def combine(start: int) -> None:
         stop = min(start + _ROWS_AT_ONCE, shape[0])
-        layers = []
-        for part in parts:
-            low, high = max(start, part.rows.start), min(stop, part.rows.stop)
-            if low < high:
-                layer = np.full((stop - start, shape[1]), np.nan, np.float32)
-                layer[low - start : high - start, part.columns] = part.planes[0][
-                    low - part.rows.start : high - part.rows.start
-                ]
-                layers.append(layer)
-        if not layers:
-            result[start:stop] = np.nan
-            continue
-        result[start:stop] = median(np.stack(layers), lesser_of_two=lesser_of_two)
+        there = [patch for patch in patches if patch.rows.start < stop and start < patch.rows.stop]
+        stack = np.full((len(there), stop - start, shape[1]), np.nan, np.float32)
+        for layer, patch in zip(stack, there, strict=True):
+            top = patch.rows.start
+            low, high = max(start, top), min(stop, patch.rows.stop)
+            layer[low - start : high - start, patch.columns] = patch.image[low - top : high - top]
+        result[start:stop] = median(stack, lesser_of_two=lesser_of_two) if there else np.nan
+
+    each(combine, range(0, shape[0], _ROWS_AT_ONCE))
     return result

@@ -15,7 +15,7 @@ import numpy as np
 from drizzle.resample import Drizzle
 from numpy.typing import NDArray
 
-from calcore.kernels._jit import F4x2, F8x2, F8x3, kernel
+from calcore.kernels._jit import F4x2, F4x3, F8x2, F8x3, kernel
 from calcore.kernels.overlap import spread
 
 Shape = Literal["square", "gaussian", "point", "turbo", "lanczos2", "lanczos3"]
@@ -42,7 +42,7 @@ class Drizzled:
     ----------
     rows, columns : slice
         The part of the grid; nothing fell outside it.
-    planes : list of float32 (my, mx)
+    planes : float32 (n, my, mx)
         Weighted means of each plane; NaN where nothing fell.
     weight : float32 (my, mx)
         Sum of weight times overlap.
@@ -52,7 +52,7 @@ class Drizzled:
 
     rows: slice
     columns: slice
-    planes: list[F4x2]
+    planes: F4x3
     weight: F4x2
     dq: NDArray[np.uint32] | None = None
 
@@ -95,7 +95,7 @@ def drizzle(
         )  # fmt: skip
         with np.errstate(divide="ignore", invalid="ignore"):
             sums /= total
-        return Drizzled(rows, columns, list(sums), total)
+        return Drizzled(rows, columns, sums, total)
     local = np.moveaxis(pixel_map, 0, -1) - np.array([columns.start, rows.start], np.float64)
     results: list[F4x2] = []
     total = np.zeros(size, np.float32)
@@ -123,7 +123,7 @@ def drizzle(
         )
         image[total == 0] = np.nan
         results.append(image)
-    return Drizzled(rows, columns, results, total, flags)
+    return Drizzled(rows, columns, np.stack(results), total, flags)
 
 
 def _window(pixel_map: F8x3, shape: tuple[int, int], drop: Drop) -> tuple[slice, slice]:

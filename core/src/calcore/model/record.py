@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar, Self
 
 import numpy as np
+from numpy.typing import NDArray
 
 from calcore.errors import ShapesDisagree
 from calcore.model.layout import Plane, disagreement, fields_of, times
@@ -159,6 +160,15 @@ class Record:
             return self.cut(self.frame)
         read: dict[str, Any] = {name: np.ascontiguousarray(getattr(self, name)) for name in names}
         return self.replace(**read)
+
+    def with_planes(self, change: Callable[[NDArray[Any]], Any]) -> Self:
+        """Return the record with what some function makes of each plane in memory."""
+        kind: Any = type(self)
+        planes = {name: getattr(self, name) for name in fields_of(kind, Plane)}
+        changed: dict[str, Any] = {
+            name: change(plane) for name, plane in planes.items() if isinstance(plane, np.ndarray)
+        }
+        return self.replace(**changed)
 
     def view(self, window: Window) -> Self:
         """Return the record with all planes cut to `window`, without copying a pixel."""

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from calcore.errors import BadParameter
 from calcore.flags import interpret
 from calcore.kernels.combining import Sums
-from calcore.kernels.drizzling import Drop, Shape
+from calcore.kernels.drizzling import Drizzled, Drop, Shape
 from calcore.model import Group, Image, Meta, Mosaic, Reference
 from calcore.model.combine import by_exposure, header_table
 from calcore.model.mosaic import (
@@ -24,6 +24,7 @@ from calcore.model.mosaic import (
 )
 from calcore.model.mosaic_noise import correlation, in_words, layers
 from calcore.parameters import Doc, Range
+from calcore.step import ALONE, Room
 from calcore.steps.combinable import check_exposure, check_members
 from calcore.steps.gridding import GriddingStep
 from calcore.wcs.mosaic import Grid
@@ -80,7 +81,7 @@ class Resample(GriddingStep):
         del references
         check_exposure(meta)
 
-    def apply(self, group: Group[Image]) -> Mosaic:
+    def apply(self, group: Group[Image], *, room: Room = ALONE) -> Mosaic:
         """Return the mosaic of all members."""
         members = group.members
         grid = mosaic_grid(members, self.layout, self.output_wcs)
@@ -92,13 +93,18 @@ class Resample(GriddingStep):
         ]
         sums = Sums.over(grid.shape, len(members), len(names), self.enable_ctx, self.propagate_dq)
         drop = Drop(self.kernel, self.pixfrac, grid.pixel_scale_ratio)
-        for number, member in enumerate(members):
+
+        def part_of(member: Image) -> Drizzled:
+            member = member.loaded()
             # Averaging square roots is what makes errors add up over correlated pixels.
             roots = [np.sqrt(getattr(member, name)) for name in names]
             planes = [member.data - np.float32(background(member.meta)), *roots]
             weight = weights(member, self.weight_type, GOOD_BITS)
-            part = drizzled(member, planes, weight, grid, drop, flags=self.propagate_dq)
-            sums.add(part, number, self._variance_weight(member.meta, part.planes[1:], names))
+            return drizzled(member, planes, weight, grid, drop, flags=self.propagate_dq)
+
+        for number, part in enumerate(room.ahead(part_of, members)):
+            weight = self._variance_weight(members[number].meta, part.planes[1:], names)
+            sums.add(part, number, weight)
         data, wht, variances = sums.result(self._fill())
         variances = [plane / np.float32(grid.pixel_scale_ratio**2) for plane in variances]
         reported: dict[str, Any] = {}
@@ -117,7 +123,7 @@ class Resample(GriddingStep):
         )
 
     def _variance_weight(
-        self, meta: Meta, roots: list[NDArray[np.float32]], names: list[str]
+        self, meta: Meta, roots: NDArray[np.float32], names: list[str]
     ) -> NDArray[np.float32] | float:
         """Return the weight of an exposure in the mean of variances."""
         if self.weight_type == "ivm" and "var_rnoise" in names:
