@@ -10,7 +10,7 @@ from calcore.kernels.drizzling import Drizzled, Drop, drizzle
 from calcore.kernels.median import median
 from calcore.kernels.ordered import Ascending, Ordered, OrderedImage
 from calcore.kernels.polygon import clip, intersection, union
-from calcore.kernels.sky import Clipping, joint_level, level, offsets
+from calcore.kernels.sky import Clipping, clipped_about_median, joint_level, level, offsets
 from calcore.kernels.source_background import background, smoothed
 from calcore.kernels.sources import Search, find_sources, find_stars
 
@@ -409,6 +409,23 @@ def test_the_ring_sees_the_sky_and_not_a_neighbour(rng):
     assert deviation[0] == pytest.approx(0.1 * np.sqrt(np.pi / 2 / count), rel=0.2)
     empty, _ = surroundings(data, np.ones_like(hidden), np.array([30.0]), np.array([30.0]), 8, 14)
     assert np.isnan(empty[0])
+
+
+def test_a_box_of_the_background_is_clipped_five_times(rng):
+    values = rng.exponential(1.0, (50, 50)).astype(np.float32) ** 2
+    level = background(values, np.zeros(values.shape, bool), 50).level
+    expected = np.median(clipped_about_median(values, 3.0, 5))
+    assert np.median(clipped_about_median(values, 3.0, 10)) < 0.99 * expected
+    np.testing.assert_allclose(level, expected, rtol=1e-5)
+
+
+def test_a_star_beside_a_pixel_without_a_value_is_found(rng):
+    y, x = np.mgrid[:41, :41]
+    star = 4000 * np.exp(-((x - 20.28) ** 2 + (y - 20.45) ** 2) / (2 * 0.72**2))
+    data = (star + rng.normal(0, 5, star.shape)).astype(np.float32)
+    data[18, 20] = np.nan
+    found = find_stars(data, np.isnan(data), Search(finder="iraf", snr=20.0, box=41, fwhm=2.5))
+    np.testing.assert_allclose([found.x, found.y], [[20.28], [20.45]], atol=0.06)
 
 
 def test_sharpness_tells_a_hot_pixel_from_a_star_and_the_edge_has_none():

@@ -10,12 +10,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from photutils.background import Background2D, MedianBackground
+from photutils.background.core import SigmaClip
 from scipy.ndimage import correlate1d, zoom
 
 from calcore.kernels.sky import clipped_about_median
 
 Mask = NDArray[np.bool_]
 SIGMA_PER_FWHM = 1 / (2 * np.sqrt(2 * np.log(2)))
+_SIGMA, _ROUNDS = 3.0, 5
+"""Pixels of a box are clipped about their median, at so many standard deviations, so often."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,10 +52,11 @@ def background(data: NDArray[np.float32], hidden: Mask, box: int) -> Background:
             np.where(hidden, np.float32(0), data),
             size,
             mask=hidden,
+            sigma_clip=SigmaClip(_SIGMA, maxiters=_ROUNDS),
             bkg_estimator=MedianBackground(),
         )
     except ValueError:
-        kept = clipped_about_median(data[~hidden], 3.0, 5)
+        kept = clipped_about_median(data[~hidden], _SIGMA, _ROUNDS)
         if kept.size == 0:
             return Background(np.nan, np.nan)
         return Background(float(np.median(kept)), float(kept.std()))

@@ -169,7 +169,8 @@ def _separation(search: Search) -> int:
 def _stars(net: NDArray[np.float32], noise: Any, hidden: Mask, search: Search) -> Any:
     """Return the finder's table, or None; candidates are peaks of the filtered image."""
     threshold = search.snr * float(np.median(noise))
-    filtered = matched(np.where(hidden, np.float32(0), net), search.fwhm, search.sigma_radius)
+    # What the filter would make of a star without one of its pixels is another star.
+    filtered = matched(np.where(hidden, np.float32(np.nan), net), search.fwhm, search.sigma_radius)
     positions = peaks(filtered, hidden, threshold, _separation(search))
     if len(positions) == 0:
         return None
