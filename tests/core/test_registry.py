@@ -170,7 +170,7 @@ def calcore_mask():
     with pytest.raises(
         PluginBroken, match=r"calcore_mask of tired\.py \w+ failed: ValueError: blind"
     ):
-        made.hook.calcore_mask(meta=None)
+        made.hook.calcore_mask(meta=None, references=None)
 
 
 @pytest.mark.parametrize(

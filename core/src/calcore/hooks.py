@@ -7,15 +7,33 @@ hook changes pixels: that is a step's job.
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 import pluggy
 
 from calcore.model.meta import Meta
+from calcore.model.reference import Reference
 
 PROJECT = "calcore"
 hookspec = pluggy.HookspecMarker(PROJECT)
 hookimpl = pluggy.HookimplMarker(PROJECT)
+R = TypeVar("R", bound=Reference)
+
+
+class AskedReferences(Protocol):
+    """How those who answer `calcore_mask` get an exposure's references."""
+
+    def __call__(self, kind: type[R], named: str | None = None) -> R:
+        """Return the reference of a class, as steps get theirs; the product says which it was.
+
+        If `named` is given, the exposure's header names the file by this name of the metadata, and
+        it lies beside the exposure.
+
+        Raises
+        ------
+        ReferenceMissing
+            There is none.
+        """
 
 
 @hookspec(firstresult=True)
@@ -42,10 +60,11 @@ def calcore_alter_reference(type: str, meta: Meta, reference: Any) -> Any:  # no
 
 
 @hookspec
-def calcore_mask(meta: Meta) -> Any:
+def calcore_mask(meta: Meta, references: AskedReferences) -> Any:
     """Return where light of sources is expected, bool (ny, nx) with True for light; None if unknown.
 
-    Several answers add up. Steps that measure noise or background leave these pixels out.
+    Several answers add up. Steps that measure noise or background leave these pixels out. What is
+    taken of `references` is asked for only where such a step has something to do.
     """
 
 

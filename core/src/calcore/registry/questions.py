@@ -3,13 +3,20 @@
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from importlib.resources.abc import Traversable
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import pluggy
 
 from calcore import pipeline as pipelines
-from calcore.errors import BadParameter, BadPipeline, PluginBroken, UnknownName
+from calcore.errors import (
+    BadParameter,
+    BadPipeline,
+    PluginBroken,
+    ReferenceMissing,
+    UnknownName,
+)
+from calcore.hooks import AskedReferences
 from calcore.instrument import Instrument
 from calcore.model.meta import Meta
 from calcore.model.reference import Reference, SceneMask, reference_types
@@ -26,6 +33,9 @@ ALIASES = {
 }
 
 
+R = TypeVar("R", bound=Reference)
+
+
 class References:
     """Asks the hooks for references, one plugin after the other, to know who answered."""
 
@@ -34,14 +44,16 @@ class References:
         self._masks = manager.hook.calcore_mask
         self._alter = _callers(manager, "calcore_alter_reference")
 
-    def __call__(self, kind: str, meta: Meta) -> tuple[Any, str] | None:
+    def __call__(
+        self, kind: str, meta: Meta, references: AskedReferences | None = None
+    ) -> tuple[Any, str] | None:
         """Return the first answer and who gave it, or None.
 
-        Masks of scenes are made of all answers that plugins give. What CRDS does not have is N/A
-        if no plugin has it either.
+        Masks of scenes are made of all answers that plugins give, from `references`. What CRDS does
+        not have is N/A if no plugin has it either.
         """
         if kind == SceneMask.type:
-            return self._scene(meta)
+            return self._scene(meta, references or _none)
         for name, caller in self._callers:
             answer = caller(type=kind, meta=meta)
             if answer is not None:
@@ -72,9 +84,10 @@ class References:
                 by.append(source)
         return reference, tuple(by)
 
-    def _scene(self, meta: Meta) -> tuple[Any, str]:
+    def _scene(self, meta: Meta, references: AskedReferences) -> tuple[Any, str]:
         """Return where plugins expect light, or N/A if none does."""
-        answers = [np.asarray(mask, bool) for mask in self._masks(meta=meta) if mask is not None]
+        given = self._masks(meta=meta, references=references)
+        answers = [np.asarray(mask, bool) for mask in given if mask is not None]
         if not answers:
             return NOT_APPLICABLE, NOBODY
         shapes = {mask.shape for mask in answers}
@@ -82,6 +95,12 @@ class References:
             raise PluginBroken(f"masks of different shapes were given by hooks: {sorted(shapes)}")
         lit = np.logical_or.reduce(answers).astype(np.float32)
         return SceneMask(meta=Meta({}), data=lit), "calcore_mask"
+
+
+def _none(kind: type[R], named: str | None = None) -> R:
+    """Refuse a reference where nobody has said which there are."""
+    del named
+    raise ReferenceMissing(f"there is no {kind.type} reference here")
 
 
 def build_pipeline(

@@ -1,32 +1,30 @@
 """From a pipeline and an exposure's metadata to built steps: everything resolved before a pixel."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from calcore import io
 from calcore.errors import (
     BadParameter,
     KeywordInvalid,
-    KeywordMissing,
     PluginBroken,
     ReferenceInvalid,
     ReferenceMissing,
     StepSkipped,
     UnknownName,
 )
-from calcore.io.keywords import keyword_of
-from calcore.model import Meta, Record, Reference
-from calcore.model.reference import reference_types
+from calcore.model import Meta, Reference
+from calcore.model.reference import SceneMask, reference_types
 from calcore.parameters import Parameter, parameters_of
 from calcore.pipeline import Pipeline, Setting, Slot
 from calcore.references.parameters import PREFIX
 from calcore.references.resolve import Choice, choose
-from calcore.references.suits import check_suits
 from calcore.registry import discovery
 from calcore.registry.steps import step_class
+from calcore.run.asking import Alterer, Asked, Finder, named_file, opened
 from calcore.run.outcome import ReferenceChoice, SlotPlan, Value
 from calcore.step import Diet, Step, diet_of
 
@@ -57,9 +55,6 @@ IGNORED = frozenset(
 )
 
 _FIT = "ramp_fit"
-
-Finder = Callable[[str, Meta], "tuple[Any, str] | None"]
-Alterer = Callable[[str, Meta, Reference], tuple[Reference, tuple[str, ...]]]
 
 
 def _as_it_is(_kind: str, _meta: Meta, reference: Reference) -> tuple[Reference, tuple[str, ...]]:
@@ -227,28 +222,14 @@ def _build(
     absent = [role for _, role in diet.members.values() if role not in roles]
     if absent:
         return _with(made, skip=f"the association has no {absent[0]} members")
-    complete = _with_references(made, diet, meta, find, _overrides(slot, overrides), alter)
+    complete = _with_references(made, diet, meta, find, _overrides(slot, overrides), alter, beside)
     if complete.skip or not diet.auxiliaries:
         return complete  # a step with nothing to do needs no files
     named = {
-        argument: _named(slot.name, meta, name, beside)
+        argument: named_file(slot.name, meta, name, beside)
         for argument, name in diet.auxiliaries.items()
     }
     return _with(complete, given={**complete.given, **named})
-
-
-def _named(slot: str, meta: Meta, name: str, beside: Path) -> Path:
-    """Return the file that a header names, which lies beside the exposure."""
-    if not meta.get(name):
-        keyword, _ = keyword_of(name) or (None, "")
-        raise KeywordMissing(name, keyword)
-    path = beside / str(meta[name])
-    if not path.is_file():
-        raise ReferenceMissing(
-            f"{slot} needs the file {path.name} that the header names ({name}), and {beside} has "
-            "none; put it there"
-        )
-    return path
 
 
 def _overrides(slot: Slot, overrides: Mapping[str, tuple[Any, str]]) -> dict[str, tuple[Any, str]]:
@@ -320,6 +301,7 @@ def _with_references(
     find: Finder,
     overrides: Mapping[str, tuple[Any, str]],
     alter: Alterer,
+    beside: Path,
 ) -> BuiltSlot:
     assert made.step is not None
     wanted = made.step.wanted(meta)
@@ -330,10 +312,14 @@ def _with_references(
         if kind not in wanted:
             given[wish.argument] = None
             continue
-        choice = choose(kind, meta, overrides, find)
+        ask = find
+        if wish.kind is SceneMask:  # which plugins make of references
+            asked = Asked(made.slot.name, meta, find, overrides, alter, beside, choices)
+            ask = partial(find, references=asked)
+        choice = choose(kind, meta, overrides, ask)
         choices[kind] = choice
         if choice.applies:
-            found, by = alter(kind, meta, _opened(choice, wish.kind, meta))
+            found, by = alter(kind, meta, opened(choice, wish.kind, meta))
             choices[kind] = replace(choice, altered=by)
             given[wish.argument] = found
         elif kind in made.step.required:
@@ -354,19 +340,6 @@ def _with_references(
         files = ", ".join(choice.name for choice in choices.values() if choice.applies)
         raise ReferenceInvalid(f"{made.slot.name} with {files}: {error}") from error
     return complete
-
-
-def _opened(choice: Choice, kind: type[Reference], meta: Meta) -> Reference:
-    if isinstance(choice.value, Record):
-        if not isinstance(choice.value, kind):
-            raise ReferenceInvalid(
-                f"a {kind.type} reference is needed, and {type(choice.value).__name__} was given"
-            )
-        return choice.value
-    reference = io.open_reference(choice.value, kind, meta)
-    if choice.origin != "CRDS":  # whose rules have chosen what fits
-        check_suits(Path(choice.value), reference, meta)
-    return reference
 
 
 def _with(built: BuiltSlot, **changes: Any) -> BuiltSlot:

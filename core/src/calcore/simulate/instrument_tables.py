@@ -1,10 +1,11 @@
 """What an instrument's package brings for its simulation, read when first asked for."""
 
 import tomllib
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
 from importlib.resources import files
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 from calcore.errors import PluginBroken, UnknownName
 from calcore.simulate.physics import Physics
 from calcore.simulate.readout import ReadPattern, load_patterns
+from calcore.simulate.reference_io import Setup
 from calcore.simulate.tables import Detector, Filter, load_detectors, load_filters
 
 
@@ -21,10 +23,14 @@ class SimulatedInstrument:
     """An instrument to simulate; `package` brings ``tables/*.toml``.
 
     ``simulate.toml`` says modes, physics, read-out and references, ``readout_patterns.toml`` the
-    patterns, ``apertures.toml`` and ``filters.toml`` the optics.
+    patterns, ``apertures.toml`` and ``filters.toml`` the optics. `makers` write references that no
+    other instrument has, by their kind.
     """
 
     package: str
+    makers: Mapping[str, Callable[[Setup, Path], None]] = field(
+        default_factory=dict, compare=False
+    )
 
     @cached_property
     def table(self) -> Mapping[str, Any]:

@@ -82,6 +82,8 @@ class Setup:
         How the sub-array is read in stripes; None where it is read in one piece.
     interleaved
         What frames hold besides the pixels of the detector; None where that is nothing.
+    keywords
+        What else headers of the mode say, such as the disperser.
     table
         The type's row in the instrument's ``[references]``.
     """
@@ -102,6 +104,7 @@ class Setup:
     gain_factor: float = 1.0
     striped: StripedReadout | None = None
     interleaved: InterleavedFrame | None = None
+    keywords: Mapping[str, Any] = field(default_factory=dict)
     table: Mapping[str, Any] = field(default_factory=dict)
 
     @property
@@ -142,7 +145,7 @@ class Setup:
             "EXP_TYPE": self.exposure_type,
             "NOUTPUTS": f"{self.outputs}.0",
         }
-        return values.get(key) or "N/A"
+        return str(values.get(key) or self.keywords.get(key) or "N/A")
 
 
 def numbered(
@@ -246,7 +249,7 @@ def write_fits(
 def write_asdf(
     path: Path, setup: Setup, reference_type: str, model: str, tree: dict[str, Any]
 ) -> None:
-    """Write an ASDF reference file: `tree` and the metadata that every one has."""
+    """Write an ASDF reference file: `tree` and the metadata that every one has, beside its own."""
     meta: dict[str, Any] = {
         "author": AUTHOR,
         "date": setup.use_after,
@@ -265,5 +268,5 @@ def write_asdf(
         meta["instrument"]["channel"] = setup.detector.channel
     if setup.detector.module:
         meta["instrument"]["module"] = setup.detector.module
-    file = asdf.AsdfFile({"meta": meta, **tree}, version=ASDF_VERSION)
+    file = asdf.AsdfFile({**tree, "meta": meta | tree.get("meta", {})}, version=ASDF_VERSION)
     file.write_to(path, include_block_index=False)

@@ -76,7 +76,7 @@ def make_references(
             use_after=own.use_after,
             recipe=_recipe(own, kind, exact),
             length=own.plan.n_groups if kind in GROUPED_KINDS else 0,
-            extension="asdf" if kind in ASDF_KINDS else "fits",
+            extension="asdf" if row.get("asdf", kind in ASDF_KINDS) else "fits",
         )
         paths.append(path)
         if not missing:
@@ -87,8 +87,11 @@ def make_references(
             reference_detector.MAKERS[kind](own, path)
         elif kind in reference_optics.MAKERS:
             reference_optics.MAKERS[kind](_optics(instrument, own, exact), path)
+        elif kind in instrument.makers:
+            instrument.makers[kind](own, path)
         else:
-            known = ", ".join(sorted({*reference_detector.MAKERS, *reference_optics.MAKERS}))
+            makers = {*reference_detector.MAKERS, *reference_optics.MAKERS, *instrument.makers}
+            known = ", ".join(sorted(makers))
             raise PluginBroken(
                 f"{instrument.package}: table simulate, references.{type_}: there is no kind "
                 f"{kind!r} of reference; known: {known}"

@@ -268,10 +268,9 @@ class _Visit:
                 self.truth, detector.name, true_maps.at_gain(1 / self.gain_factor), usual
             )
         if cache is not None:
-            setup = self._setup(detector, maps, physics)
             make_references(
                 self.instrument,
-                setup,
+                self._setup(detector, maps, physics),
                 cache,
                 lambda type_: self.tell(f"{detector.name} {type_}"),
                 operations=options.operations,
@@ -346,6 +345,7 @@ class _Visit:
             quality=self.options.quality,
             seed=self.options.detector_seed,
             gain_factor=self.gain_factor,
+            keywords=self.mode.get("keywords", {}),
         )
 
     def _keywords(self, detector: Detector) -> dict[str, str | int | float | bool]:

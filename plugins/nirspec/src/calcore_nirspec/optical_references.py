@@ -1,7 +1,7 @@
 """References of NIRSpec's optics, as CRDS serves them.
 
 Forms: JWST documentation, pages of the reference types CAMERA, COLLIMATOR, DISPERSER, FORE, FPA,
-IFUFORE, IFUPOST, IFUSLICER, MSA, OTE and WAVELENGTHRANGE. Models lead from the detector towards
+IFUPOST, IFUSLICER, MSA, OTE and WAVELENGTHRANGE. Models lead from the detector towards
 the sky; their inverses lead back.
 """
 
@@ -10,8 +10,13 @@ from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar
 
 from calcore.errors import ReferenceInvalid
-from calcore.model.layout import Node
+from calcore.model import Meta
+from calcore.model.exposure import Table
+from calcore.model.layout import Node, TableExtension
 from calcore.model.reference import Reference
+
+CLOSED = "OPAQUE"
+"""The filter that keeps the sky out while a lamp shines on the slits."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -98,7 +103,7 @@ class WavelengthRange(Reference):
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Msa(Reference):
-    """Where shutters and slits are: the file's whole tree, with quadrants 1 to 4, and 5 for slits."""
+    """Where shutters and slits are: the file's whole tree, ``Q1`` to ``Q4``, and ``Q5`` for slits."""
 
     type: ClassVar[str] = "msa"
     tree: Annotated[Any, Node("", required=True)]
@@ -111,21 +116,24 @@ class Msa(Reference):
         ReferenceInvalid
             The file lacks it.
         """
-        for key in (number, str(number)):
-            if key in self.tree:
-                found: Mapping[str, Any] = self.tree[key]
-                return found
-        raise ReferenceInvalid(
-            f"the msa reference has no part {number}; give another with --ref msa=FILE"
-        )
+        if f"Q{number}" not in self.tree:
+            raise ReferenceInvalid(
+                f"the msa reference has no part Q{number}; give another with --ref msa=FILE"
+            )
+        found: Mapping[str, Any] = self.tree[f"Q{number}"]
+        return found
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class IfuFore(Reference):
-    """From the plane of the slits to that of the image slicer [m]."""
+class MsaConfiguration(Reference):
+    """Shutters of a visit: `table`, a row for each and exposure (JWST documentation, "MSA Metadata").
 
-    type: ClassVar[str] = "ifufore"
-    model: Annotated[Any, Node("model", required=True)]
+    CRDS does not have it: the header's MSAMETFL names it.
+    """
+
+    type: ClassVar[str] = "msametfl"
+    in_crds: ClassVar[bool] = False
+    table: Annotated[Table, TableExtension("SHUTTER_INFO", required=True)]
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -159,3 +167,19 @@ class IfuPost(Reference):
             )
         found: Mapping[str, Any] = self.tree[name]
         return found
+
+
+def closed(meta: Meta) -> bool:
+    """Return whether the sky is kept out, so that lamps can be seen."""
+    return bool(meta.get("instrument.filter") == CLOSED)
+
+
+def light_of(meta: Meta) -> str:
+    """Return what `WavelengthRange` knows the light by: the filter, or the lamp where it is closed."""
+    return str(meta["instrument.lamp_state" if closed(meta) else "instrument.filter"])
+
+
+def readings_of(meta: Meta) -> tuple[float | None, float | None]:
+    """Return what the sensors of the grating wheel say, for x and y; None where the header does not."""
+    x, y = (meta.get(f"instrument.gwa_{axis}tilt") for axis in "xy")
+    return None if x is None else float(x), None if y is None else float(y)

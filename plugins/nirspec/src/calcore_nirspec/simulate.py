@@ -1,5 +1,9 @@
-"""NIRSpec for the simulator: its tables say all."""
+"""NIRSpec for the simulator: its tables say all but the optics of the spectrograph."""
 
 from calcore.simulate.instrument_tables import SimulatedInstrument
+from calcore_nirspec import simulated_optics
 
-SIMULATION = SimulatedInstrument("calcore_nirspec")
+SIMULATION = SimulatedInstrument(
+    "calcore_nirspec",
+    makers={"optics": simulated_optics.write, "disperser": simulated_optics.write_disperser},
+)

@@ -14,13 +14,13 @@ from calcore_nirspec.optical_references import (
     Fpa,
     Ote,
     WavelengthRange,
+    closed,
+    readings_of,
 )
 from calcore_nirspec.wcs.disperser import MIRROR, disperser_of
 from calcore_nirspec.wcs.imaging import Foreoptics, imaging_wcs
 from calcore_nirspec.wcs.spectrograph import Spectrograph
 
-CLOSED = "OPAQUE"
-"""The filter that keeps the sky out while a lamp shines on the slits."""
 _SEEN_THROUGH = "F140X"
 """Whose wavelengths stand for those of lamps in images, as in the reference pipeline."""
 _SKY = frozenset({Fore.type, Ote.type})
@@ -41,7 +41,7 @@ class AssignWcs(ApproximatingStep):
 
     def wanted(self, meta: Meta) -> frozenset[str]:
         """What lies before the slits only where the sky is seen."""
-        return super().wanted(meta) - (_SKY if _closed(meta) else frozenset())
+        return super().wanted(meta) - (_SKY if closed(meta) else frozenset())
 
     def apply(
         self,
@@ -66,7 +66,7 @@ class AssignWcs(ApproximatingStep):
         if meta.get("instrument.grating") != MIRROR:
             raise KeywordInvalid("GRATING", meta.get("instrument.grating"), MIRROR)
         low, high, order = wavelengthrange.of(
-            _SEEN_THROUGH if _closed(meta) else str(meta["instrument.filter"]), MIRROR
+            _SEEN_THROUGH if closed(meta) else str(meta["instrument.filter"]), MIRROR
         )
         spectrograph = Spectrograph(
             detector=meta.detector,
@@ -101,13 +101,3 @@ class AssignWcs(ApproximatingStep):
         if foreoptics is not None:
             meta = self.with_coordinates(meta, wcs)
         return image.replace(wcs=wcs, meta=meta)
-
-
-def readings_of(meta: Meta) -> tuple[float | None, float | None]:
-    """Return what the sensors of the grating wheel say, for x and y; None where the header does not."""
-    x, y = (meta.get(f"instrument.gwa_{axis}tilt") for axis in "xy")
-    return None if x is None else float(x), None if y is None else float(y)
-
-
-def _closed(meta: Meta) -> bool:
-    return bool(meta.get("instrument.filter") == CLOSED)
