@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from calcore.io._source import MemorySource, Source
+from calcore.io._source import Source
 
 Translation = Callable[[NDArray[Any]], NDArray[Any]]
 Conversion = Callable[[NDArray[Any], NDArray[Any]], None]
@@ -65,6 +65,7 @@ class Section:
         self._convert = conversion(stored, np.dtype(dtype), scale, zero)
         self._translate = translate
         self._origin = (0, 0)
+        self._content: NDArray[Any] | None = None
         self.shape = shape
         self.dtype = np.dtype(dtype)
 
@@ -113,10 +114,8 @@ class Section:
         bounds += [(part.start, part.stop) for part in (rows, columns)]
         content = np.empty([stop - start for start, stop in bounds], self._stored)
         self._read(bounds, content, _copy)
-        octets: Any = content.reshape(-1).view(np.uint8)
-        source = MemorySource(self._source.path, memoryview(octets))
         part = copy(self)
-        part._source, part._offset, part._origin = source, 0, (0, 0)  # noqa: SLF001
+        part._content, part._origin = content, (0, 0)  # noqa: SLF001
         part.shape = part._stored_shape = content.shape  # noqa: SLF001
         return part
 
@@ -131,6 +130,9 @@ class Section:
 
     def _read(self, bounds: list[tuple[int, int]], out: NDArray[Any], convert: Conversion) -> None:
         """Fill `out` with what lies within `bounds`, as many planes at once as fit a piece."""
+        if self._content is not None:
+            self._take(self._content, bounds, out, convert)
+            return
         *lead, height, width = (1, 1, *self._stored_shape)[-max(2, len(self.shape)) :]
         pairs = [(0, 1)] * (2 - len(bounds)) + bounds
         top, bottom = (edge + self._origin[0] for edge in pairs[-2])
@@ -148,12 +150,30 @@ class Section:
             for row in range(top, bottom, step):
                 count = min(step, bottom - row)
                 piece = scratch[: len(planes) * count * width].reshape(-1, count, width)
-                for first, rows in zip(planes, piece, strict=True):
-                    self._source.read_into(self._offset + (first + row) * row_bytes, rows)
+                if count == height and planes[-1] - planes[0] == (len(planes) - 1) * height:
+                    self._source.read_into(self._offset + planes[0] * row_bytes, piece)
+                else:
+                    for first, rows in zip(planes, piece, strict=True):
+                        self._source.read_into(self._offset + (first + row) * row_bytes, rows)
                 convert(
                     piece if right - left == width else piece[:, :, left:right],
                     target[number : number + batch, row - top : row - top + count],
                 )
+
+    def _take(
+        self,
+        content: NDArray[Any],
+        bounds: list[tuple[int, int]],
+        out: NDArray[Any],
+        convert: Conversion,
+    ) -> None:
+        """Fill `out` with what lies within `bounds` of what is in memory."""
+        top, left = self._origin
+        *lead, (first, last), (start, stop) = bounds
+        where = slice(first + top, last + top), slice(start + left, stop + left)
+        planes = content[(*(slice(*pair) for pair in lead), *where)]
+        for part, own in zip(planes, out, strict=True) if lead else ((planes, out),):
+            convert(part.copy(), own)  # which may change it
 
 
 class Filled:

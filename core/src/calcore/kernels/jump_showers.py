@@ -159,7 +159,7 @@ def _paint(flags: GroupFlags, showers: Regions, settings: Showers) -> None:
 
 
 def _ring(settings: Showers) -> NDArray[np.int64]:
-    """Return the rows of the ring as runs (n_run, 3): row, first column and end, from the centre."""
+    """Return the ring as runs (n_run, 3): row, first column and end; or with both exchanged."""
     inner, outer = settings.inner_radius, settings.inner_radius + settings.ring_width
     reach = int(outer)
     runs: list[tuple[int, int, int]] = []
@@ -203,11 +203,10 @@ def _marked(
     def mark(block: Rows) -> None:
         here, around, place = block
         deviation = deviations(
-            data[..., around, slice(0, columns)], groupdq[..., around, :], hidden[around],
-            gain[around], (readnoise[around] * gain[around]) ** 2 / np.float32(n_frames),
-            unusable=int(_HIDDEN),
+            data, groupdq, around, hidden[around], gain[around],
+            (readnoise[around] * gain[around]) ** 2 / np.float32(n_frames), unusable=int(_HIDDEN),
         )  # fmt: skip
-        out[..., here, :] = above(deviation, settings.min_ratio, ring)[..., place, :]
+        out[..., here, :] = above(deviation, settings.min_ratio, ring, place)
 
     each(mark, _blocks(rows, halo))
     return out

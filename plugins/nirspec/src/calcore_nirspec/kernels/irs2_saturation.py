@@ -2,7 +2,6 @@
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import maximum_filter
 
 from calcore.flags import DQ
 
@@ -48,6 +47,8 @@ def flag_second_saturated(
         hit = (third >= threshold) & (second < threshold)
         hit &= (expected < threshold) & (second - first > room)
         if hit.any():
+            from scipy.ndimage import maximum_filter  # noqa: PLC0415 - 15 MB, which other read-outs do not need
+
             grown = maximum_filter(hit, 2 * reach + 1, mode="constant")
             flags[1][grown] |= np.uint8(DQ.SATURATED)
     return out

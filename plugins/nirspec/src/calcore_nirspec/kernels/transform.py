@@ -10,7 +10,6 @@ from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.fft import fft, ifft
 
 from calcore.kernels._jit import F4x1, F4x2, F4x3, kernel
 
@@ -72,11 +71,15 @@ class RealTransform:
 
     def forward(self, series: Series) -> Spectrum:
         """Return the spectrum (n_row, n_column) of a series (n,)."""
+        from scipy.fft import fft  # noqa: PLC0415 - 15 MB, which other read-outs do not need
+
         parts = turned(_product(self._analysis, series.reshape(self.odd, -1)), self._twiddle)
         return np.asarray(fft(parts.view(np.complex64)[..., 0], axis=1, overwrite_x=True))
 
     def inverse(self, spectrum: Spectrum) -> Series:
         """Return the series (n,) of a spectrum (n_row, n_column)."""
+        from scipy.fft import ifft  # noqa: PLC0415 - 15 MB, which other read-outs do not need
+
         waves = turned_back(_parts(ifft(spectrum, axis=1)), self._twiddle)
         return np.asarray(_product(self._synthesis, waves).ravel())
 
