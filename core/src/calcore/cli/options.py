@@ -88,7 +88,7 @@ _REQUEST = (
     click.option("--jobs", type=click.IntRange(min=1), metavar="N",
                  help="Threads or processes; all cores by default."),
     click.option("--save", multiple=True, metavar="SLOT", help="Write this step's result too."),
-    click.option("--overwrite", is_flag=True, help="Make products again that differ."),
+    click.option("--overwrite", is_flag=True, help="Make all products of these stages again."),
 )  # fmt: skip
 _VERBOSITY = (
     click.option("-q", "--quiet", is_flag=True, help="Say nothing but errors."),

@@ -57,7 +57,7 @@ class Request:
     band_rows : int, optional
         Rows of a band; chosen from the size of the exposure by default. Results do not depend on it.
     overwrite : bool
-        Make products again even if their record differs.
+        Make products again, whatever is there.
     asked_by : str
         Who is said to have given the settings: `COMMAND_LINE` or `CALL`.
     pinned : mapping
