@@ -13,7 +13,7 @@ import time
 from importlib.metadata import version
 from pathlib import Path
 
-from benchmarks import truth_events, truth_few, truth_hits, truth_ideas
+from benchmarks import truth_events, truth_few, truth_hits, truth_ideas, truth_imaging
 from benchmarks.truth_page import OURS, PEER, SAME, hit_misses, misses, page
 from benchmarks.truth_score import Result, measure
 from benchmarks.truth_visits import Observed, Visit, calibrate, jwst_python, observe
@@ -293,7 +293,8 @@ def main() -> None:
     work = arguments.work.resolve()
     hits = truth_hits.section(work) + truth_events.section(work)
     more = truth_few.section(work) + truth_ideas.section(work)
-    arguments.page.write_text(page(results, versions, hits, more), encoding="utf-8")
+    images = truth_imaging.section(work)
+    arguments.page.write_text(page(results, versions, hits, more, images), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -37,7 +37,9 @@ their results are held against what the simulator put in. A figure that breaks a
 """
 
 
-def page(results: Sequence[Result], versions: str, hits: str = "", more: str = "") -> str:
+def page(
+    results: Sequence[Result], versions: str, hits: str = "", more: str = "", images: str = ""
+) -> str:
     """Return the page.
 
     Parameters
@@ -50,6 +52,8 @@ def page(results: Sequence[Result], versions: str, hits: str = "", more: str = "
         The sections of `benchmarks.truth_hits` and `benchmarks.truth_events`.
     more
         Further sections.
+    images
+        The section of `benchmarks.truth_imaging`.
     """
     rated = _by_visit(result for result in results if result.rates)
     starred = _by_visit(result for result in results if result.fluxes)
@@ -64,6 +68,7 @@ def page(results: Sequence[Result], versions: str, hits: str = "", more: str = "
         more,
         "## Stars\n\n" + STARS,
         *map(_stars, starred),
+        images,
         _same(results),
     ]
     return "".join(text).rstrip() + "\n"
