@@ -170,7 +170,7 @@ def test_two_dimensional_products_are_drawn_beside_their_files(product, tmp_path
              pixeldq=np.zeros((4, 8), np.uint32)), ramp,
     )  # fmt: skip
     drawn = draw([product, ramp, tmp_path / "x_cat.ecsv"])
-    assert drawn == {product: product.with_suffix(".png")}
+    assert drawn == {product: (product.with_suffix(".png"),)}
     assert product.with_suffix(".png").stat().st_size > 5000
 
 
@@ -179,7 +179,7 @@ def test_a_picture_that_is_newer_than_its_product_is_left(product):
     picture.touch()
     future = time.time() + 100
     os.utime(picture, (future, future))
-    assert draw([product]) == {product: picture}
+    assert draw([product]) == {product: (picture,)}
     assert picture.stat().st_size == 0
 
 
@@ -193,18 +193,18 @@ def test_a_file_that_cannot_be_drawn_is_a_line_in_the_log(tmp_path, caplog):
 def test_a_mosaic_is_drawn_with_its_catalogue(tmp_path):
     path = io.write(image(Mosaic), tmp_path / "all_i2d.fits")
     assert catalog_beside(path) is None
-    bare = draw([path])[path].read_bytes()
+    bare = draw([path])[path][0].read_bytes()
     table = QTable({"xcentroid": [10.0], "ycentroid": [20.0], "is_extended": [False]})
     io.write(Catalog(table), tmp_path / "all_cat.ecsv")
     assert list(catalog_beside(path)["xcentroid"]) == [10.0]
     path.with_suffix(".png").unlink()
-    assert draw([path])[path].read_bytes() != bare
+    assert draw([path])[path][0].read_bytes() != bare
 
 
 def test_a_product_whose_name_cannot_be_written_gets_its_picture(tmp_path):
     path = tmp_path / os.fsdecode(b"a\xff_cal.fits")
     io.write(image(), path)
-    assert draw([path]) == {path: path.with_suffix(".png")}
+    assert draw([path]) == {path: (path.with_suffix(".png"),)}
 
 
 def test_a_picture_that_fails_for_any_reason_is_a_line_in_the_log(product, monkeypatch, caplog):

@@ -18,7 +18,7 @@ from calcore.model import Image, Meta
 from calcore.registry.works import works_of_step
 from calcore.report.account import gather
 from calcore.report.page import SECTIONS, memory, seconds
-from calcore.report.pictures import look
+from calcore.report.pictures import looks
 from calcore.run.manifest import FOLDER, FORM, asked
 from calcore.run.request import Request
 
@@ -264,7 +264,7 @@ def test_a_picture_has_its_first_row_below_and_unusable_pixels_grey(tmp_path):
     import base64
     import io as streams
 
-    shown = look(write_rate(tmp_path))
+    (shown,) = looks(write_rate(tmp_path))
     assert (shown.stage, shown.width, shown.height) == ("rate", 60, 40)
     assert shown.caption.endswith("DN/s")
     assert shown.flags == (("DO_NOT_USE", 240, pytest.approx(0.1)),)

@@ -9,6 +9,7 @@ from matplotlib.image import imread
 from calcore.cli.pictures import draw
 from calcore.errors import DataUnusable, OutputProblem
 from calcore.report import alignment_picture
+from calcore.report.pictures import looks
 
 
 def residuals(*, against="exposures", spread=2.0, stars=60, seed=3):
@@ -36,11 +37,14 @@ def test_a_picture_beside_the_table(tmp_path):
     residuals().write(file)
     (tmp_path / "mosaic_cat.ecsv").write_text("no table")  # of which none is drawn
     drawn = draw([file, tmp_path / "mosaic_cat.ecsv"])
-    assert drawn == {file: tmp_path / "mosaic_tweakreg.png"}
-    image = imread(drawn[file])
+    assert drawn == {file: (tmp_path / "mosaic_tweakreg.png",)}
+    image = imread(drawn[file][0])
     assert image.shape[0] > 800
     assert np.unique(image[..., :3].reshape(-1, 3), axis=0).shape[0] > 50
     assert sorted(path.suffix for path in tmp_path.iterdir()) == [".ecsv", ".ecsv", ".png"]
+    (look,) = looks(file)
+    assert look.is_broad
+    assert look.uri.startswith("data:image/png")
 
 
 def test_pictures_of_little(tmp_path):

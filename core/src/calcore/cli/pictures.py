@@ -2,50 +2,68 @@
 
 import logging
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 from calcore.errors import explained
 
 _LOG = logging.getLogger(__name__)
-RESIDUALS = "_tweakreg.ecsv"
-"""How names of tables of residuals end."""
 
 
-def draw(files: Iterable[Path]) -> dict[Path, Path]:
+def draw(files: Iterable[Path]) -> dict[Path, tuple[Path, ...]]:
     """Draw the two-dimensional products and residuals of alignments, each beside its file.
 
-    A picture that is newer than its product is left as it is. One that cannot be drawn is a line
-    in the log: the product is none the worse for it.
+    Mosaics of several images get a second picture, of their weight. A picture that is newer than its
+    product is left as it is. One that cannot be drawn is a line in the log: the product is none the
+    worse for it.
 
     Returns
     -------
     dict
         Products and their pictures.
     """
-    from calcore.io import open as open_product
-    from calcore.report import alignment_picture, is_picture, quicklook
+    from calcore.report.alignment import RESIDUALS
 
-    drawn: dict[Path, Path] = {}
+    drawn: dict[Path, tuple[Path, ...]] = {}
     for file in files:
-        picture = file.with_suffix(".png")
-        residuals = file.name.endswith(RESIDUALS)
-        if file.suffix != ".fits" and not residuals:
+        if file.suffix != ".fits" and not file.name.endswith(RESIDUALS):
             continue
+        picture = file.with_suffix(".png")
         if picture.exists() and picture.stat().st_mtime > file.stat().st_mtime:
-            drawn[file] = picture
+            drawn[file] = tuple(path for path in (picture, weight_of(file)) if path.exists())
             continue
         try:
-            record = open_product(file)
-            title = os.fsencode(file.name).decode("utf-8", "replace")
-            if residuals:
-                drawn[file] = alignment_picture(record.table, picture, title=title)
-            elif is_picture(record):
-                drawn[file] = quicklook(record, picture, title=title, catalog=catalog_beside(file))
+            made = tuple(_drawn(file, picture))
         except Exception as error:  # noqa: BLE001 - a product without picture is whole
             _LOG.warning("no picture of %s: %s", file.name, explained(error))
+            continue
+        if made:
+            drawn[file] = made
     return drawn
+
+
+def _drawn(file: Path, picture: Path) -> Iterator[Path]:
+    """Draw a file, and yield its pictures."""
+    from calcore.io import open as open_product
+    from calcore.model import Mosaic
+    from calcore.report import alignment_picture, is_picture, quicklook, weight_picture
+    from calcore.report.alignment import RESIDUALS
+    from calcore.report.weights import is_deep
+
+    record: Any = open_product(file)
+    title = os.fsencode(file.name).decode("utf-8", "replace")
+    if file.name.endswith(RESIDUALS):
+        yield alignment_picture(record.table, picture, title=title)
+    elif is_picture(record):
+        yield quicklook(record, picture, title=title, catalog=catalog_beside(file))
+        if isinstance(record, Mosaic) and is_deep(record):
+            yield weight_picture(record, weight_of(file), title=title)
+
+
+def weight_of(file: Path) -> Path:
+    """Return where the picture of a mosaic's weight lies (``x_i2d.fits``: ``x_weight.png``)."""
+    return file.with_name(f"{file.stem.removesuffix('_i2d')}_weight.png")
 
 
 def catalog_beside(file: Path) -> Any:

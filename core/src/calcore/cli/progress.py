@@ -187,7 +187,7 @@ class Several:
             watcher.product_finished(outcome)
 
 
-def summary(console: Console, result: RunResult, pictures: dict[Path, Path]) -> None:
+def summary(console: Console, result: RunResult, pictures: dict[Path, tuple[Path, ...]]) -> None:
     """Write a table of what was made, and where it lies.
 
     Parameters
@@ -197,7 +197,7 @@ def summary(console: Console, result: RunResult, pictures: dict[Path, Path]) -> 
     result : RunResult
         How the run ended.
     pictures : mapping
-        Files and their quick looks.
+        Files and their pictures.
     """
     rows: list[tuple[str, ...]] = [("product", "pipeline", "status", "time [s]", "files")]
     folders: list[Path] = []
@@ -206,10 +206,9 @@ def summary(console: Console, result: RunResult, pictures: dict[Path, Path]) -> 
         for file in outcome.files:
             if file.parent not in folders:
                 folders.append(file.parent)
-            for made in (file, pictures.get(file)):
-                if made is not None:
-                    ending = f"_{made.name.rpartition('_')[2]}"
-                    names[ending] = names.get(ending, 0) + 1
+            for made in (file, *pictures.get(file, ())):
+                ending = f"_{made.name.rpartition('_')[2]}"
+                names[ending] = names.get(ending, 0) + 1
         rows.append(
             (outcome.name, outcome.pipeline, outcome.status.value, f"{outcome.seconds:.1f}",
              " ".join(f"{n} x {name}" if n > 1 else name for name, n in names.items()))

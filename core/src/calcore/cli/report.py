@@ -50,7 +50,8 @@ def _looks(products: Sequence[Any], most: int) -> tuple[dict[str, list[Any]], in
     """Return small pictures by name of product, raw ones first, and how many names have none."""
     from calcore.errors import CalcoreError
     from calcore.io.files import exposure_root
-    from calcore.report.pictures import look
+    from calcore.report.alignment import RESIDUALS
+    from calcore.report.pictures import looks
 
     files: dict[str, list[Path]] = {}
     for product in products:
@@ -62,15 +63,16 @@ def _looks(products: Sequence[Any], most: int) -> tuple[dict[str, list[Any]], in
     for name in list(files)[:most]:
         for path in sorted(files[name], key=_stage):
             several = path.stem.endswith("ints")  # one image for each integration
-            if several or path.suffix != ".fits" or not path.is_file():
+            drawn = path.suffix == ".fits" or path.name.endswith(RESIDUALS)
+            if several or not drawn or not path.is_file():
                 continue
             try:
-                found = look(path)
+                found = looks(path)
             except CalcoreError as error:
                 click.echo(f"calcore: no picture of {path.name}: {error}", err=True)
                 continue
-            if found is not None:
-                shown.setdefault(name, []).append(found)
+            if found:
+                shown.setdefault(name, []).extend(found)
     return shown, max(len(files) - most, 0)
 
 

@@ -87,7 +87,7 @@ def _go(name: str, inputs: tuple[Path, ...], options: dict[str, Any]) -> None:
 
     console = Console(stderr=True, highlight=False, quiet=quiet or as_json)
     notes = Notes(console, verbose=verbose)
-    pictures: dict[Path, Path] = {}
+    pictures: dict[Path, tuple[Path, ...]] = {}
     if not kernels_are_kept():
         console.print("the first run here compiles its kernels, once: about half a minute more")
     with _written(log, as_json=as_json) as streams, Lines(console) as lines:

@@ -2,5 +2,6 @@
 
 from calcore.report.alignment import alignment_picture
 from calcore.report.quicklook import is_picture, quicklook
+from calcore.report.weights import weight_picture
 
-__all__ = ["alignment_picture", "is_picture", "quicklook"]
+__all__ = ["alignment_picture", "is_picture", "quicklook", "weight_picture"]

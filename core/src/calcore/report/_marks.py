@@ -3,8 +3,11 @@
 from typing import Any
 
 import numpy as np
+from matplotlib.patheffects import withStroke
 
 _MOST_SOURCES = 5000
+_EDGED = (withStroke(linewidth=2.5, foreground="black"),)
+"""An edge that keeps marks apart from whatever they lie on."""
 
 
 def draw_sources(axes: Any, catalog: Any) -> None:
@@ -34,8 +37,8 @@ def draw_sources(axes: Any, catalog: Any) -> None:
     ):
         if chosen.any():
             axes.scatter(
-                x[chosen], y[chosen], s=28, marker=marker, facecolors="none", edgecolors=colour,
-                linewidths=0.6, label=f"{int(chosen.sum())} {name}",
+                x[chosen], y[chosen], s=55, marker=marker, facecolors="none", edgecolors=colour,
+                linewidths=0.9, label=f"{int(chosen.sum())} {name}",
             )  # fmt: skip
     axes.legend(loc="upper right", fontsize=7, framealpha=0.6)
 
@@ -68,17 +71,23 @@ def draw_compass(axes: Any, wcs: Any, shape: tuple[int, int]) -> None:
     for direction, name in ((east, "E"), (north, "N")):
         tip = corner + length * direction / np.hypot(*direction)
         axes.annotate(
-            "", xy=tip, xytext=corner, arrowprops={"arrowstyle": "->", "color": "white", "lw": 1.2}
+            "",
+            xy=tip,
+            xytext=corner,
+            arrowprops={"arrowstyle": "->", "color": "white", "lw": 1.2, "path_effects": _EDGED},
         )
         label = corner + 1.3 * (tip - corner)
-        axes.text(*label, name, color="white", fontsize=8, ha="center", va="center")
+        axes.text(
+            *label, name, color="white", fontsize=9, ha="center", va="center", path_effects=_EDGED
+        )
     scale_arcsec = 3600 * np.sqrt(abs(np.linalg.det(sky_per_pixel)))
     width_arcsec = 0.2 * nx * scale_arcsec
     power = 10.0 ** np.floor(np.log10(width_arcsec))
     bar_arcsec = power * max(factor for factor in (1, 2, 5) if factor * power <= width_arcsec)
     left, bottom = 0.05 * nx, 0.04 * ny
-    axes.plot([left, left + bar_arcsec / scale_arcsec], [bottom, bottom], color="white", lw=1.5)
+    ends = [left, left + bar_arcsec / scale_arcsec]
+    axes.plot(ends, [bottom, bottom], color="white", lw=1.5, path_effects=_EDGED)
     axes.text(
         left + bar_arcsec / scale_arcsec / 2, bottom + 0.012 * ny, f'{bar_arcsec:g}"',
-        color="white", fontsize=8, ha="center", va="bottom",
+        color="white", fontsize=9, ha="center", va="bottom", path_effects=_EDGED,
     )  # fmt: skip

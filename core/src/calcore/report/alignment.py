@@ -11,6 +11,8 @@ from matplotlib.ticker import NullFormatter
 from calcore.errors import DataUnusable
 from calcore.report.quicklook import SCREEN_DPI, save_figure
 
+RESIDUALS = "_tweakreg.ecsv"
+"""How names of tables of residuals end."""
 _COLUMNS = frozenset(
     {"exposure", "against", "x", "y", "residual_x", "residual_y", "residual_east",
      "residual_north", "snr", "used"}
@@ -54,16 +56,16 @@ def alignment_picture(
     OutputProblem
         The file cannot be written.
     """
+    return save_figure(alignment_figure(table, title), Path(path), dpi)
+
+
+def alignment_figure(table: Any, title: str = "") -> Figure:
+    """Return the finished figure; see `alignment_picture`."""
     missing = sorted(_COLUMNS - set(table.colnames))
     if missing:
         raise DataUnusable(
             f"this is no table of residuals: it has no {', '.join(missing)}; give what tweakreg wrote"
         )
-    return save_figure(_draw(table, title), Path(path), dpi)
-
-
-def _draw(table: Any, title: str) -> Figure:
-    """Return the finished figure."""
     against = "catalogue" if "catalogue" in set(table["against"]) else "exposures"
     rows = table[(table["against"] == against) & np.isfinite(_plain(table, "residual_x"))]
     figure = Figure(figsize=(10, 9), layout="constrained")

@@ -15,7 +15,8 @@ from calcore import io
 from calcore.flags import DQ
 from calcore.io import files
 from calcore.kernels.flag_counts import count_new_flags
-from calcore.model import Ramp
+from calcore.model import Catalog, Mosaic, Ramp
+from calcore.report.alignment import RESIDUALS, alignment_figure
 from calcore.report.quicklook import (
     NOT_A_VALUE,
     average_down,
@@ -24,10 +25,12 @@ from calcore.report.quicklook import (
     stretch_of,
     usable,
 )
+from calcore.report.weights import depth, depth_colours, is_deep, top_weight
 
 _PIXELS = 420
 """Size of a small picture [pixel]."""
 _QUALITY = 82
+_DPI = 80
 
 
 @dataclass(frozen=True)
@@ -44,6 +47,8 @@ class Look:
         What the colours stand for.
     flags : tuple
         Flag and share of pixels, of each that there is.
+    is_broad : bool
+        Whether it has words in it, which want more room.
     """
 
     file: str
@@ -53,10 +58,14 @@ class Look:
     height: int
     caption: str
     flags: tuple[tuple[str, int, float], ...] = ()
+    is_broad: bool = False
 
 
-def look(path: Path) -> Look | None:
-    """Return a small picture of a file; of a ramp its last group. None if it is no image.
+def looks(path: Path) -> list[Look]:
+    """Return small pictures of a file; none if it is no image.
+
+    Of a ramp it is the last group; a mosaic has its weight and its depth besides; of a table of
+    residuals it is what `alignment_figure` draws.
 
     Raises
     ------
@@ -68,16 +77,47 @@ def look(path: Path) -> Look | None:
         ramp = io.open_lazy(path, Ramp)
         image = np.asarray(ramp.data[-1, -1], np.float32)
         n_group = ramp.data.shape[1]
-        return _look(path, "raw", image, f"DN, group {n_group} of {n_group}")
+        return [_look(path, "raw", image, f"DN, group {n_group} of {n_group}")]
     record: Any = io.open(path)
+    if isinstance(record, Catalog) and path.name.endswith(RESIDUALS):
+        return [_residuals(path, record.table)]
     if not is_picture(record):
-        return None
+        return []
     if np.issubdtype(np.asarray(record.data).dtype, np.integer):
-        labels = np.asarray(record.data)
-        return _labels(path, suffix, labels)
+        return [_labels(path, suffix, np.asarray(record.data))]
     unit = str(record.meta.get("bunit_data") or "")
     dq = getattr(record, "dq", None)
-    return _look(path, suffix, usable(record, record.data), unit, _flags(dq))
+    found = [_look(path, suffix, usable(record, record.data), unit, _flags(dq))]
+    if isinstance(record, Mosaic) and is_deep(record):
+        found += [_weight(path, record), _depth(path, record)]
+    return found
+
+
+def _weight(path: Path, mosaic: Mosaic) -> Look:
+    factor = _factor(mosaic.wht.shape)
+    weight = np.asarray(mosaic.wht[::factor, ::factor], np.float32)
+    top = top_weight(weight)
+    part = np.where(weight > 0, np.minimum(weight / np.float32(top), np.float32(1)), np.nan)
+    return _encoded(path, "weight", colormaps["inferno"], part, f"0 to {top:.4g}")
+
+
+def _depth(path: Path, mosaic: Mosaic) -> Look:
+    factor = _factor(mosaic.wht.shape)
+    count = depth(np.asarray(mosaic.con)[:, ::factor, ::factor])
+    most = int(count.max())
+    part = np.where(count > 0, (count - 0.5) / most, np.nan)
+    caption = f"1 to {most} images" if most > 1 else "one image"
+    return _encoded(path, "depth", depth_colours(most), part, caption)
+
+
+def _residuals(path: Path, table: Any) -> Look:
+    figure = alignment_figure(table)
+    stream = streams.BytesIO()
+    figure.savefig(stream, format="png", dpi=_DPI)
+    width, height = (round(float(inches) * _DPI) for inches in figure.get_size_inches())
+    uri = f"data:image/png;base64,{b64encode(stream.getvalue()).decode('ascii')}"
+    caption = "what is left between stars of aligned exposures"
+    return Look(path.name, "residuals", uri, width, height, caption, is_broad=True)
 
 
 def _look(
