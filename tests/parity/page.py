@@ -28,7 +28,9 @@ STEPS = {
     "RampFit": "ramp_fit", "GainScale": "gain_scale", "GuiderCDS": "guider_cds",
     "Detector1Pipeline": "stage 1, raw file to count rates", "DarkPipeline": "dark pipeline",
     "GuiderPipeline": "guide-star pipeline", "FlatField": "flat_field", "Photom": "photom",
-    "BackgroundSubtract": "bkg_subtract",
+    "BackgroundSubtract": "bkg_subtract", "Image2Pipeline": "stage 2, count rates to images",
+    "TweakReg": "tweakreg, visits", "SkyMatch": "skymatch and outlier_detection, visits",
+    "Image3Pipeline": "stage 3, images to mosaics", "SourceCatalog": "source_catalog, visits",
 }  # fmt: skip
 
 

@@ -180,7 +180,8 @@ every = pytest.mark.parametrize("instrument", VISITS)
 
 
 @every
-def test_images(visits: Any, instrument: str, compare: Any) -> None:
+def test_images(visits: Any, instrument: str, compare: Any, figures: Any) -> None:
+    figures.subject = "Image2Pipeline"
     for ours, theirs in visits[instrument].pairs("_cal.fits"):
         mine, other = io.open(ours, Image), io.open(theirs, Image)
         compare.records(mine, other)
