@@ -9,45 +9,7 @@ quadrilateral, of what lies between the edge and the x axis within the output pi
 import numpy as np
 
 from calcore.kernels._jit import F4x2, F4x3, F8x2, F8x3, helper, kernel
-
-
-@helper
-def _under(x1: float, y1: float, x2: float, y2: float) -> float:
-    """Return the signed area within the unit square between an edge and the x axis."""
-    if x1 == x2:
-        return 0.0
-    sign = 1.0
-    if x1 > x2:
-        x1, y1, x2, y2, sign = x2, y2, x1, y1, -1.0
-    if x2 <= 0.0 or x1 >= 1.0:
-        return 0.0
-    slope = (y2 - y1) / (x2 - x1)
-    if x1 < 0.0:
-        y1 -= slope * x1
-        x1 = 0.0
-    if x2 > 1.0:
-        y2 -= slope * (x2 - 1.0)
-        x2 = 1.0
-    if y1 <= 0.0 and y2 <= 0.0:
-        return 0.0
-    if y1 >= 1.0 and y2 >= 1.0:
-        return sign * (x2 - x1)
-    area = 0.0
-    if y1 < 0.0:
-        x1 -= y1 / slope
-        y1 = 0.0
-    elif y1 > 1.0:
-        x = x1 - (y1 - 1.0) / slope
-        area += x - x1
-        x1, y1 = x, 1.0
-    if y2 < 0.0:
-        x2 -= y2 / slope
-        y2 = 0.0
-    elif y2 > 1.0:
-        x = x2 - (y2 - 1.0) / slope
-        area += x2 - x
-        x2, y2 = x, 1.0
-    return sign * (area + 0.5 * (x2 - x1) * (y1 + y2))
+from calcore.kernels._square import under
 
 
 @helper
@@ -146,7 +108,7 @@ def spread(
                     area = 0.0
                     for k in range(4):
                         after = k + 1 if k < 3 else 0
-                        area += _under(
+                        area += under(
                             x[k] - column + 0.5,
                             y[k] - row + 0.5,
                             x[after] - column + 0.5,
