@@ -28,9 +28,7 @@ class SimulatedInstrument:
     """
 
     package: str
-    makers: Mapping[str, Callable[[Setup, Path], None]] = field(
-        default_factory=dict, compare=False
-    )
+    makers: Mapping[str, Callable[[Setup, Path], None]] = field(default_factory=dict, compare=False)
 
     @cached_property
     def table(self) -> Mapping[str, Any]:

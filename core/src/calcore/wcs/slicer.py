@@ -125,6 +125,29 @@ class SlicedCoordinates(DeferredWcs):
             polynomials.reshape(len(self.fields), 2, *polynomials.shape[1:]),
         )
 
+    def only(self, field: Field) -> "SlicedCoordinates":
+        """Return the coordinates of one field's pixels."""
+        place = self.fields.index(field)
+        own = tuple(replace(part, field=0) for part in self.slices if part.field == place)
+        among = np.isin(self.labels, [part.number for part in own])
+        labels = np.where(among, self.labels, np.int32(0))
+        return replace(self, labels=labels, slices=own, fields=(field,))
+
+    def along(self, rows: float, columns: float) -> Plane:
+        """Return what `local` does for places beside the middle of each pixel [pixel]."""
+        moved = (
+            replace(
+                part,
+                place=(
+                    part.place[0].shifted(rows, columns),
+                    part.place[1],
+                    part.place[2].shifted(rows, columns),
+                ),
+            )
+            for part in self.slices
+        )
+        return replace(self, slices=tuple(moved)).local()
+
     def world(self) -> Plane:
         """Return right ascension, declination [deg] and wavelength [um] of all pixels (3, ny, nx)."""
         local = self.local()

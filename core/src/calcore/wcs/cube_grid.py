@@ -1,0 +1,135 @@
+"""The grid of a cube: two angles on the sky and a wavelength."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import ceil
+
+import numpy as np
+from numpy.typing import NDArray
+
+from calcore.wcs.tangent import TangentPlane
+
+Angles = NDArray[np.float64]
+
+
+@dataclass(frozen=True, kw_only=True)
+class CubeGrid:
+    """Voxels of a cube, from 0.
+
+    Attributes
+    ----------
+    plane : TangentPlane
+        The sky about the middle; y runs up its position angle, x the other way than its x.
+    shape : tuple of int
+        Planes, rows and columns; both of the latter are odd, and the middle is the point of touch.
+    spaxel_arcsec : float
+        Side of a spaxel [arcsec].
+    shortest_um, step_um : float
+        Wavelength of the first plane's middle, and from each to the next [um].
+    """
+
+    plane: TangentPlane
+    shape: tuple[int, int, int]
+    spaxel_arcsec: float
+    shortest_um: float
+    step_um: float
+
+    def spaxels(self, x: Angles, y: Angles) -> tuple[Angles, Angles]:
+        """Return columns and rows of places on the tangent plane [arcsec]."""
+        _, rows, columns = self.shape
+        return (
+            (columns - 1) / 2 - x / self.spaxel_arcsec,
+            (rows - 1) / 2 + y / self.spaxel_arcsec,
+        )
+
+    def planes(self, wavelengths: Angles) -> Angles:
+        """Return the number of the plane that wavelengths [um] lie in, with fractions."""
+        return (wavelengths - self.shortest_um) / self.step_um
+
+    @property
+    def keywords(self) -> dict[str, float | str | int]:
+        """The FITS keywords of the projection, in lower case (Greisen et al. 2006, A&A 446, 747)."""
+        planes, rows, columns = self.shape
+        del planes
+        angle = np.radians(self.plane.angle_deg)
+        sine, cosine = float(np.sin(angle)), float(np.cos(angle))
+        side = self.spaxel_arcsec / 3600
+        return {
+            "wcsaxes": 3,
+            "crpix1": (columns + 1) / 2, "crpix2": (rows + 1) / 2, "crpix3": 1.0,
+            "crval1": self.plane.ra_deg, "crval2": self.plane.dec_deg, "crval3": self.shortest_um,
+            "cdelt1": side, "cdelt2": side, "cdelt3": self.step_um,
+            "ctype1": "RA---TAN", "ctype2": "DEC--TAN", "ctype3": "WAVE",
+            "cunit1": "deg", "cunit2": "deg", "cunit3": "um",
+            "pc1_1": -cosine, "pc1_2": sine, "pc1_3": 0.0,
+            "pc2_1": sine, "pc2_2": cosine, "pc2_3": 0.0,
+            "pc3_1": 0.0, "pc3_2": 0.0, "pc3_3": 1.0,
+        }  # fmt: skip
+
+
+def middle_of(positions: Sequence[tuple[Angles, Angles]]) -> tuple[float, float]:
+    """Return the middle of the box of right ascension and declination that holds all positions [deg].
+
+    NaN does not count. Right ascensions may lie on both sides of 0.
+    """
+    finite = [(ra[np.isfinite(ra)], dec[np.isfinite(dec)]) for ra, dec in positions]
+    some = finite[0][0][0]
+    beside = [(ra - some + 180) % 360 - 180 for ra, _ in finite]
+    east = min(part.min() for part in beside) + max(part.max() for part in beside)
+    north = min(dec.min() for _, dec in finite) + max(dec.max() for _, dec in finite)
+    return float((some + east / 2) % 360), float(north / 2)
+
+
+def cube_grid(
+    positions: Sequence[tuple[Angles, Angles]],
+    wavelengths: tuple[float, float],
+    *,
+    spaxel_arcsec: float,
+    step_um: float,
+    centre: tuple[float | None, float | None] = (None, None),
+    angle_deg: float = 0.0,
+    size: tuple[int | None, int | None] = (None, None),
+) -> CubeGrid:
+    """Lay a grid over exposures.
+
+    Parameters
+    ----------
+    positions : sequence of (right ascension, declination)
+        Of all pixels' centres [deg], for each exposure; NaN does not count.
+    wavelengths : tuple of float
+        Where the cube begins and ends [um].
+    spaxel_arcsec, step_um : float
+        Size of a spaxel [arcsec] and of a plane [um].
+    centre : tuple of float or None
+        Right ascension and declination of the middle [deg]; that of all positions, where None.
+    angle_deg : float
+        Position angle of the cube's y axis [deg].
+    size : tuple of int or None
+        Columns and rows, made odd; as many as hold all pixels, where None.
+
+    Returns
+    -------
+    CubeGrid
+        One spaxel more on every side than the centres of pixels need.
+    """
+    ra, dec = (
+        own if given is None else given
+        for given, own in zip(centre, middle_of(positions), strict=True)
+    )
+    plane = TangentPlane(ra, dec, angle_deg)
+    places = [plane.project(*some) for some in positions]
+    half = [
+        ceil(max(float(np.nanmax(np.abs(place[axis]))) for place in places) / spaxel_arcsec) + 1
+        for axis in (0, 1)
+    ]
+    columns, rows = (
+        2 * (given // 2 if given else own) + 1 for given, own in zip(size, half, strict=True)
+    )
+    shortest, longest = wavelengths
+    return CubeGrid(
+        plane=plane,
+        shape=(ceil((longest - shortest) / step_um), rows, columns),
+        spaxel_arcsec=spaxel_arcsec,
+        shortest_um=shortest + step_um / 2,
+        step_um=step_um,
+    )
