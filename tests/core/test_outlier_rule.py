@@ -4,7 +4,7 @@ import pytest
 from calcore.kernels.outlier_rule import Rule, flag_outliers
 
 SLOPE = Rule.by_slope((5, 4), (1.2, 0.7))
-PEAKS = Rule(snr=(5, 4), scale=(1.2, 0.7), rise=(0.4, 0.4), peak=4.5)
+PEAKS = Rule(snr=(5, 4), scale=(1.2, 0.7), rise=(0.4, 0.4), peak=7.0)
 
 
 @pytest.fixture

@@ -24,7 +24,7 @@ class ComparingStep(Step):
         ),
     ] = "slope"
     rise: Annotated[float, Range(0), Doc("Rule peaks: factor of the slope, if too bright.")] = 0.4
-    peak: Annotated[float, Range(0), Doc("Rule peaks: factor of the curvature.")] = 4.5
+    peak: Annotated[float, Range(0), Doc("Rule peaks: factor of the curvature.")] = 7.0
 
     def __post_init__(self) -> None:
         super().__post_init__()
