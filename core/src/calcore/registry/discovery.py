@@ -110,9 +110,8 @@ def load(group: str, name: str) -> Any:
         except NoMatches:
             if failures:
                 raise
-            return (
-                item.entry_point.load()
-            )  # a list that stevedore has kept was made amid pip's work
+            # The list that stevedore has kept was made amid pip's work.
+            return item.entry_point.load()
     except (Exception, SystemExit) as error:  # noqa: BLE001 - a module may raise anything
         cause = failures[0] if failures else error
         missing = installed.lacking(item.requires) if isinstance(cause, ImportError) else []
