@@ -55,34 +55,6 @@ def simulated(folder: Path, instrument: str, **options: object) -> Visit:
     return Visit(folder)
 
 
-@pytest.fixture(scope="session")
-def miri_visit(tmp_path_factory: pytest.TempPathFactory) -> Visit:
-    """Two dithered exposures of a small sub-array."""
-    folder = tmp_path_factory.mktemp("visit") / "miri"
-    return simulated(folder, "miri", subarray="SUB64", n_groups=8, n_dithers=2, seed=3)
-
-
-@pytest.fixture(scope="session")
-def nircam_visit(tmp_path_factory: pytest.TempPathFactory) -> Visit:
-    """Two dithered exposures of a small sub-array."""
-    folder = tmp_path_factory.mktemp("visit") / "nircam"
-    return simulated(folder, "nircam", subarray="SUB160", n_groups=6, n_dithers=2, seed=3)
-
-
-@pytest.fixture(scope="session")
-def niriss_visit(tmp_path_factory: pytest.TempPathFactory) -> Visit:
-    """Two dithered exposures of a small sub-array."""
-    folder = tmp_path_factory.mktemp("visit") / "niriss"
-    return simulated(folder, "niriss", subarray="SUB128", n_groups=5, n_dithers=2, seed=3)
-
-
-@pytest.fixture(scope="session")
-def fgs_visit(tmp_path_factory: pytest.TempPathFactory) -> Visit:
-    """Two dithered exposures of a small sub-array."""
-    folder = tmp_path_factory.mktemp("visit") / "fgs"
-    return simulated(folder, "fgs", subarray="SUB128CNTR", n_groups=5, n_dithers=2, seed=3)
-
-
 @contextmanager
 def references_of(visit: Visit) -> Iterator[None]:
     """Take references from a visit's own cache."""
@@ -93,64 +65,42 @@ def references_of(visit: Visit) -> Iterator[None]:
         yield
 
 
-@pytest.fixture
-def miri_references(miri_visit: Visit) -> Iterator[None]:
-    """Take references from the visit's cache for one test."""
-    with references_of(miri_visit):
-        yield
-
-
-@pytest.fixture
-def nircam_references(nircam_visit: Visit) -> Iterator[None]:
-    """Take references from the visit's cache for one test."""
-    with references_of(nircam_visit):
-        yield
-
-
-@pytest.fixture
-def niriss_references(niriss_visit: Visit) -> Iterator[None]:
-    """Take references from the visit's cache for one test."""
-    with references_of(niriss_visit):
-        yield
-
-
-@pytest.fixture
-def fgs_references(fgs_visit: Visit) -> Iterator[None]:
-    """Take references from the visit's cache for one test."""
-    with references_of(fgs_visit):
-        yield
-
-
-@pytest.fixture(scope="session")
-def miri_products(miri_visit: Visit, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Any]:
-    """The visit calibrated to a mosaic: the folder and the run's result."""
-    return _calibrated(miri_visit, "miri", tmp_path_factory.mktemp("miri_products"))
-
-
-@pytest.fixture(scope="session")
-def nircam_products(
-    nircam_visit: Visit, tmp_path_factory: pytest.TempPathFactory
-) -> tuple[Path, Any]:
-    """The visit calibrated to a mosaic: the folder and the run's result."""
-    return _calibrated(nircam_visit, "nircam", tmp_path_factory.mktemp("nircam_products"))
-
-
-@pytest.fixture(scope="session")
-def niriss_products(
-    niriss_visit: Visit, tmp_path_factory: pytest.TempPathFactory
-) -> tuple[Path, Any]:
-    """The visit calibrated to a mosaic: the folder and the run's result."""
-    return _calibrated(niriss_visit, "niriss", tmp_path_factory.mktemp("niriss_products"))
-
-
-@pytest.fixture(scope="session")
-def fgs_products(fgs_visit: Visit, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Any]:
-    """The visit calibrated to a mosaic: the folder and the run's result."""
-    return _calibrated(fgs_visit, "fgs", tmp_path_factory.mktemp("fgs_products"))
-
-
 def _calibrated(visit: Visit, instrument: str, folder: Path) -> tuple[Path, Any]:
     from calcore.run import run
 
     with references_of(visit):
         return folder, run(visit.folder, instrument=instrument, output=folder)
+
+
+def fixtures_of(instrument: str, subarray: str, n_groups: int) -> tuple[Any, Any, Any]:
+    """Return three fixtures of an instrument, two of which are made once for all tests.
+
+    The visit, of two dithered exposures of a small sub-array; one that takes references from its
+    cache for a test; and what is made of the visit, to a mosaic: the folder and the run's result.
+    """
+
+    @pytest.fixture(scope="session", name=f"{instrument}_visit")
+    def visit(tmp_path_factory: pytest.TempPathFactory) -> Visit:
+        options = {"subarray": subarray, "n_groups": n_groups, "n_dithers": 2, "seed": 3}
+        folder = tmp_path_factory.mktemp("visit") / instrument
+        return simulated(folder, instrument, **options, truth=False)
+
+    @pytest.fixture(name=f"{instrument}_references")
+    def references(request: pytest.FixtureRequest) -> Iterator[None]:
+        with references_of(request.getfixturevalue(f"{instrument}_visit")):
+            yield
+
+    @pytest.fixture(scope="session", name=f"{instrument}_products")
+    def products(
+        request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+    ) -> tuple[Path, Any]:
+        own: Visit = request.getfixturevalue(f"{instrument}_visit")
+        return _calibrated(own, instrument, tmp_path_factory.mktemp(f"{instrument}_products"))
+
+    return visit, references, products
+
+
+miri_visit, miri_references, miri_products = fixtures_of("miri", "SUB64", 8)
+nircam_visit, nircam_references, nircam_products = fixtures_of("nircam", "SUB160", 6)
+niriss_visit, niriss_references, niriss_products = fixtures_of("niriss", "SUB128", 5)
+fgs_visit, fgs_references, fgs_products = fixtures_of("fgs", "SUB128CNTR", 5)

@@ -1,22 +1,15 @@
 """NIRCam's tables say what core and the simulator ask of its detectors and exposure types."""
 
 import runpy
-from importlib.resources import files
 from pathlib import Path
 
-import pytest
-
-from calcore.errors import ModeNotSupported
-from calcore.model import Meta
-from calcore.simulate.pointing import ARCSEC
-from calcore.simulate.tables import load_filters
 from calcore.testing import InstrumentContract
 from calcore_nircam import INSTRUMENT
 
-slots = runpy.run_path(str(Path(__file__).parents[1] / "slots.py"))["slots"]
+IMAGERS = runpy.run_path(str(Path(__file__).parents[1] / "imagers.py"))
 
 
-class TestNIRCam(InstrumentContract):
+class TestNIRCam(InstrumentContract, IMAGERS["Imager"]):
     instrument, package = INSTRUMENT, "calcore_nircam"
     axes = (
         ("NRCA1", -1, 2),
@@ -60,39 +53,11 @@ class TestNIRCam(InstrumentContract):
         ("NRCB1", "SUB64P", 63.0, 63.0, -149.4957173, -431.1661387),
         ("NRCB1", "SUB64P", 18.2, 50.2, -148.1281938, -431.5747844),
     )
-
-
-APERTURES = TestNIRCam().apertures()
-
-
-def exposure(detector="NRCA1", exposure_type="NRC_IMAGE", **more):
-    names = {"instrument.detector": detector, "exposure.type": exposure_type}
-    return Meta(names | more)
-
-
-def test_detectors():
-    assert sorted(INSTRUMENT.detectors) == [
-        "NRCA1",
-        "NRCA2",
-        "NRCA3",
-        "NRCA4",
-        "NRCALONG",
-        "NRCB1",
-        "NRCB2",
-        "NRCB3",
-        "NRCB4",
-        "NRCBLONG",
-    ]
-
-
-def test_unsupported_mode_is_refused_with_its_name_and_the_version():
-    with pytest.raises(ModeNotSupported, match=r"calcore-nircam \d.*stage-2 .*NRC_WFSS"):
-        INSTRUMENT.pipeline_of(exposure(exposure_type="NRC_WFSS"), "2")
-
-
-@pytest.mark.parametrize(("stage", "name"), [("1", "detector1"), ("2", "image2"), ("3", "image3")])
-def test_imaging_goes_through_all_three_stages(stage, name):
-    assert INSTRUMENT.pipeline_of(exposure(), stage) == name
+    detectors = tuple(name for name, *_ in axes)
+    image, unsupported = "NRC_IMAGE", "NRC_WFSS"
+    single = ("NRC_TACQ", "NRC_TACONFIRM", "NRC_FOCUS", "NRC_CORON", "NRC_TSIMAGE")
+    observatory = single[:3]
+    scales = (("NRCA1", 0.03113, 0.03133), ("NRCBLONG", 0.0629, 0.0631))
 
 
 def test_neighbours_of_a_module_read_in_opposite_directions():
@@ -109,49 +74,3 @@ def test_time_series_types_are_known_as_such():
         "NRC_TSIMAGE",
         "NRC_TSGRISM",
     }
-
-
-@pytest.mark.parametrize(
-    ("name", "x_scale", "y_scale"), [("NRCA1", 0.03113, 0.03133), ("NRCBLONG", 0.0629, 0.0631)]
-)
-def test_nominal_area(name, x_scale, y_scale):
-    assert APERTURES[name].pixel_area_sr == pytest.approx(x_scale * y_scale * ARCSEC**2, rel=0.01)
-
-
-def test_filters_are_what_their_names_say():
-    filters = load_filters(files("calcore_nircam") / "tables" / "filters.toml")
-    assert len(filters) >= 9
-    channels = {detector.channel for detector in APERTURES.values()}
-    for name, band in filters.items():
-        named = int(name[1:-1]) / 100
-        assert band.pivot_micron == pytest.approx(named, rel=0.03)
-        assert 0 < band.bandwidth_micron < 0.5 * band.pivot_micron
-        assert 0.1 < band.photmjsr < 50
-        assert band.background_mjysr > 0
-        assert band.channel in channels
-
-
-@pytest.mark.parametrize(
-    "exposure_type", ["NRC_TACQ", "NRC_TACONFIRM", "NRC_FOCUS", "NRC_CORON", "NRC_TSIMAGE"]
-)
-def test_there_is_a_quick_look_at_images_of_the_sky_alone(exposure_type):
-    assert INSTRUMENT.pipeline_of(exposure(exposure_type=exposure_type), "2") == "image2"
-    steps = ["bkg_subtract", "assign_wcs", "flat_field", "photom"]
-    assert slots(INSTRUMENT, exposure_type, "image2") == steps
-    assert slots(INSTRUMENT, "NRC_IMAGE", "image2") == [*steps, "resample"]
-
-
-@pytest.mark.parametrize("exposure_type", ["NRC_TACQ", "NRC_TACONFIRM", "NRC_FOCUS"])
-def test_there_is_no_mosaic_of_what_tells_of_the_observatory(exposure_type):
-    with pytest.raises(ModeNotSupported) as error:
-        INSTRUMENT.pipeline_of(exposure(exposure_type=exposure_type), "3")
-    words = f"{exposure_type} exposures end with stage 2; there is nothing to do at stage 3"
-    assert str(error.value) == words
-
-
-def test_pairs_for_wavefront_sensing_make_no_mosaic():
-    meta = exposure(**{"dither.primary_type": "WFSC"})
-    assert INSTRUMENT.pipeline_of(meta, "2") == "image2"
-    with pytest.raises(ModeNotSupported, match=r"pairs of images for wavefront sensing at stage 3 "
-                                               r"\(PATTTYPE is WFSC\)"):  # fmt: skip
-        INSTRUMENT.pipeline_of(meta, "3")
