@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 import calcore
+from calcore import io
 from calcore.errors import (
     FileInvalid,
     NoScienceData,
@@ -344,3 +345,20 @@ def test_a_cluster_makes_the_same_products(miri_products, miri_visit, tmp_path, 
 def test_a_scheduler_needs_an_executor_that_takes_one(miri_visit):
     with pytest.raises(UsageError, match="serial takes no scheduler; say --executor dask, too"):
         run(miri_visit.raw[0], scheduler="tcp://127.0.0.1:9")
+
+
+def test_a_target_that_moves_is_not_aligned_by_its_stars(miri_products, miri_visit, tmp_path):
+    folder, _ = miri_products
+    shutil.copy(miri_visit.association, tmp_path)
+    for path in folder.glob("*_cal.fits"):
+        image = calcore.open(path)
+        ra, dec = (float(value) for value in image.wcs(36.0, 32.0))
+        moving = {"target.type": "MOVING", "wcsinfo.mt_ra": ra, "wcsinfo.mt_dec": dec}
+        io.write(image.replace(meta=image.meta.set(moving)), tmp_path / path.name)
+    (outcome,) = run(tmp_path, stage="3").products
+    assert [slot.name for slot in outcome.slots][:2] == ["assign_mtwcs", "skymatch"]
+    mosaic = calcore.open(next(tmp_path.glob("*_i2d.fits"))).meta
+    assert (mosaic["cal_step.assign_mtwcs"], "cal_step.tweakreg" in mosaic) == ("COMPLETE", False)
+    mean = mosaic["wcsinfo.mt_avra"], mosaic["wcsinfo.mt_avdec"]
+    for path in tmp_path.glob("*_crf.fits"):
+        assert calcore.open(path).wcs(36.0, 32.0) == pytest.approx(mean, abs=1e-9)
