@@ -395,6 +395,16 @@ def test_longer_wavelengths_are_wider_and_seeds_count(detector, bands, spread):
     assert ratio == pytest.approx(np.exp(-((2 * np.pi * 65e-9 / 2.4e-6) ** 2)), abs=0.005)
 
 
+def test_fringes_finer_than_pixels_are_not_undersampled():
+    sharp = optics._point_spread.__wrapped__(
+        tuple(optics.ARCSEC * v for v in (0.065, 0.0, 0.0, 0.065)), 0.9e-6, 0.2e-6, 5, 65.0
+    )
+    assert 0.995 < sharp.enclosed < 1
+    stamp, _, _ = sharp.stamp(100.3, 100.4)
+    assert stamp.min() > -1e-8
+    assert stamp.sum() == pytest.approx(sharp.enclosed, abs=1e-3)
+
+
 # scene
 
 

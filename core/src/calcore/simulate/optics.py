@@ -301,22 +301,25 @@ class _Imager:
     def wings(self, half: int) -> FloatArray:
         """Return the light per pixel about the origin, `COARSE` samples per pixel, core and all.
 
-        The image is computed as coarsely as its fringes allow, and then refined and spread over
+        The image is computed as coarsely as its fringes allow, and then resampled and spread over
         the pixel in Fourier space.
         """
-        step = 1 / COARSE
-        while 2 * step <= 0.45 * self.pixels_per_fringe * self._wavelengths.min() / self._pivot:
+        step, fringe = 1 / COARSE, self.pixels_per_fringe * self._wavelengths.min() / self._pivot
+        while 2 * step <= 0.45 * fringe:
             step *= 2
+        while step > 0.45 * fringe:
+            step /= 2
         reach = int(np.ceil((half + 4) / step) * step)
         axis = np.arange(-reach, reach, step)
         known = np.fft.rfft2(self.light(axis, axis))
         n = 2 * reach * COARSE
         rows = np.rint(np.fft.fftfreq(axis.size, 1 / axis.size)).astype(int)
-        refined = np.zeros((n, n // 2 + 1), dtype=np.complex128)
-        refined[rows, : known.shape[1]] = known * (n / axis.size) ** 2
-        refined *= np.sinc(np.fft.fftfreq(n, 1 / COARSE))[:, None]
-        refined *= np.sinc(np.fft.rfftfreq(n, 1 / COARSE))[None, :]
-        light = np.fft.irfft2(refined, s=(n, n))
+        finest = max(n, axis.size)
+        refined = np.zeros((finest, finest // 2 + 1), dtype=np.complex128)
+        refined[rows, : known.shape[1]] = known * (finest / axis.size) ** 2
+        refined *= np.sinc(np.fft.fftfreq(finest, n / finest / COARSE))[:, None]
+        refined *= np.sinc(np.fft.rfftfreq(finest, n / finest / COARSE))[None, :]
+        light = np.fft.irfft2(refined, s=(finest, finest))[:: finest // n, :: finest // n]
         first = (reach - half) * COARSE
         keep = slice(first, first + 2 * half * COARSE + 1)
         return _symmetric(light[keep, keep])
