@@ -13,6 +13,7 @@ from astropy.table import Table
 
 from calcore.errors import CatalogueMissing, FileInvalid
 from calcore.sky_catalogue import mean_year, sky_catalogue
+from calcore.steps.star_files import read_stars
 
 
 @pytest.mark.parametrize("name", ["stars.ecsv", "stars.csv", "stars.fits"])
@@ -50,6 +51,15 @@ def test_what_files_are_refused(tmp_path):
     Table({"alpha": [1.0], "dec": [2.0]}).write(path)
     with pytest.raises(FileInvalid, match="has no column ra or radeg; it has alpha, dec"):
         sky_catalogue(str(path))
+    path.write_text("ra,dec\nnorth,2.0\n")
+    with pytest.raises(FileInvalid, match=r"stars\.csv: has a column ra that holds no numbers"):
+        sky_catalogue(str(path))
+    path.write_text("ra,dec\n")
+    with pytest.raises(FileInvalid, match="has no star with a position"):
+        sky_catalogue(str(path))
+    path.write_text("x,y\n1.0,left\n")
+    with pytest.raises(FileInvalid, match="has a column y that holds no numbers"):
+        read_stars(path)
     with pytest.raises(FileInvalid, match="cannot be read as a table, and is none of GAIADR3, "):
         sky_catalogue("GAIADR9", outline=(np.zeros(4), np.zeros(4)))
 

@@ -9,13 +9,13 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from astropy.table import Table
 from numpy.typing import NDArray
 
 from calcore.errors import CatalogueMissing, FileInvalid
+from calcore.userfiles import numbers
 
 F8 = NDArray[np.float64]
 GAIA: Mapping[str, str] = {
@@ -93,8 +93,10 @@ def sky_catalogue(
             ) from error
     ra, dec = (_column(table, accepted, path) for _, accepted in _COLUMNS)
     if epoch_year is not None:
-        ra, dec = _moved(table, ra, dec, epoch_year)
+        ra, dec = _moved(table, ra, dec, epoch_year, path)
     usable = np.isfinite(ra) & np.isfinite(dec)
+    if not usable.any() and known not in GAIA:
+        raise FileInvalid(path, "has no star with a position")
     return SkyCatalogue(name, ra[usable], dec[usable])
 
 
@@ -105,7 +107,7 @@ def mean_year(times: Iterable[float | None]) -> float | None:
 
 
 def _column(table: Table, accepted: tuple[str, ...], path: Path) -> F8:
-    found = _optional(table, accepted)
+    found = _optional(table, accepted, path)
     if found is None:
         raise FileInvalid(
             path,
@@ -114,20 +116,20 @@ def _column(table: Table, accepted: tuple[str, ...], path: Path) -> F8:
     return found
 
 
-def _optional(table: Table, accepted: tuple[str, ...]) -> F8 | None:
+def _optional(table: Table, accepted: tuple[str, ...], path: str | Path) -> F8 | None:
     """Return a column as numbers without a unit, NaN where there is none, or None."""
     names = {name.lower(): name for name in table.colnames}
     found = next((names[name] for name in accepted if name in names), None)
     if found is None:
         return None
-    column: Any = table[found]
-    return np.asarray(np.ma.filled(np.ma.asarray(column, np.float64), np.nan), np.float64)
+    column: F8 = numbers(table[found], path)
+    return column
 
 
-def _moved(table: Table, ra: F8, dec: F8, epoch_year: float) -> tuple[F8, F8]:
+def _moved(table: Table, ra: F8, dec: F8, epoch_year: float, path: Path) -> tuple[F8, F8]:
     """Return where stars are at another time, by their proper motions where they are known."""
-    along, up = (_optional(table, accepted) for accepted in _MOTIONS)
-    epoch = _optional(table, _EPOCHS)
+    along, up = (_optional(table, accepted, path) for accepted in _MOTIONS)
+    epoch = _optional(table, _EPOCHS, path)
     if along is None or up is None or epoch is None:
         return ra, dec
     known = np.isfinite(along) & np.isfinite(up) & np.isfinite(epoch)
@@ -176,7 +178,7 @@ def _asked(name: str, service: str, query: str) -> Table:
             "file as tweakreg.abs_refcat"
         ) from error
     names = ("ra", "dec", "pmra", "pmdec", "ref_epoch", "phot_g_mean_mag")
-    columns = {column: _optional(found, (column,)) for column in names}
+    columns = {column: _optional(found, (column,), service) for column in names}
     return Table({column: values for column, values in columns.items() if values is not None})
 
 

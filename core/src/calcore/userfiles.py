@@ -69,7 +69,6 @@ def read_catalogue(path: str, *names: tuple[str, ...]) -> list[Any]:
     FileInvalid
         The file cannot be read, or lacks a column.
     """
-    import numpy as np  # noqa: PLC0415 - few runs need a catalogue
     from astropy.table import Table  # noqa: PLC0415 - few runs need a catalogue
 
     try:
@@ -84,5 +83,21 @@ def read_catalogue(path: str, *names: tuple[str, ...]) -> list[Any]:
             raise FileInvalid(
                 path, f"has no column {' or '.join(accepted)}; it has {', '.join(table.colnames)}"
             )
-        columns.append(np.asarray(table[found], np.float64))
+        columns.append(numbers(table[found], path))
     return columns
+
+
+def numbers(column: Any, path: str | Path) -> Any:
+    """Return a column of a file's table as numbers without a unit, NaN where it is masked.
+
+    Raises
+    ------
+    FileInvalid
+        It holds words.
+    """
+    import numpy as np  # noqa: PLC0415 - few runs need a catalogue
+
+    try:
+        return np.asarray(np.ma.filled(np.ma.asarray(column, np.float64), np.nan), np.float64)
+    except (TypeError, ValueError) as error:
+        raise FileInvalid(path, f"has a column {column.name} that holds no numbers") from error
