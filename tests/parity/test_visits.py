@@ -288,6 +288,21 @@ def test_catalogue(visits: Any, instrument: str, figures: Any) -> None:
     assert sure > 100
 
 
+def test_the_reference_pipeline_opens_our_mosaics(
+    visits: Any, reference_pipeline: Any, tmp_path: Path
+) -> None:
+    pixels = [[0.0, 100.0, 300.0], [5.0, 150.0, 250.0]]
+    paths = [visits[instrument].mosaics[0] for instrument in ("nircam", "fgs")]
+    jobs = [{"open": str(path), "pixels": pixels} for path in paths]
+    (tmp_path / "jobs.json").write_text(json.dumps(jobs))
+    reference_pipeline.batch(tmp_path / "jobs.json", visits["fgs"].cache).wait()
+    answers = json.loads((tmp_path / "jobs.answers.json").read_text())
+    for path, answer in zip(paths, answers, strict=True):
+        assert answer["model"] == "ImageModel"
+        sky = io.open(path, Mosaic).wcs(*pixels, with_bounding_box=False)
+        np.testing.assert_array_equal(answer["sky"], sky)
+
+
 def apart(one: Any, other: Any, shape: tuple[int, ...]) -> float:
     """Return how far the same pixels are apart on the sky [pixel]."""
     y, x = np.meshgrid(*(np.linspace(0, size - 1, 5) for size in shape[-2:]), indexing="ij")
