@@ -10,7 +10,7 @@ from calcore.errors import OutputProblem, PluginBroken
 from calcore.model import Meta, Ramp, Rate, Window
 from calcore.model.reference import Dark
 from calcore.run.bands import Chain, Link, Tally, Tiling, collect, with_header
-from calcore.run.scratch import ScratchPlane
+from calcore.run.scratch import ScratchFile, ScratchPlane
 from calcore.step import ALONE, Room, Rows, Step
 
 
@@ -206,7 +206,7 @@ class TestScratchPlanes:
 
     @pytest.fixture
     def plane(self, values, tmp_path):
-        made = ScratchPlane(values.shape, values.dtype, tmp_path)
+        made = ScratchPlane(values.shape, values.dtype, ScratchFile(tmp_path))
         for window in reversed(list(Window.whole(7, 5).tiles(3, 2))):
             made.put(values[..., window.rows, window.columns], window)
         return made
@@ -225,7 +225,7 @@ class TestScratchPlanes:
     def test_a_place_that_takes_no_file_is_named(self, values, tmp_path, monkeypatch):
         said = r"takes no scratch data \(No such file or directory\); free some room, or set TMPDIR"
         with pytest.raises(OutputProblem, match=rf"absent: {said}"):
-            ScratchPlane(values.shape, values.dtype, tmp_path / "absent")
+            ScratchFile(tmp_path / "absent")
         monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "gone"))
         with pytest.raises(OutputProblem, match=rf"gone: {said}"):
             ScratchPlane(values.shape, values.dtype)
@@ -236,7 +236,7 @@ class TestScratchPlanes:
         assert np.array_equal(np.asarray(plane), values)
 
     def test_they_are_filled_group_by_group(self, values, tmp_path):
-        plane = ScratchPlane(values.shape, values.dtype, tmp_path).lay_out(3)
+        plane = ScratchPlane(values.shape, values.dtype, ScratchFile(tmp_path)).lay_out(3)
         for place in np.ndindex(2, 4):
             plane[place] = values[place]
         values[2] = 0  # what nobody has written

@@ -168,6 +168,7 @@ def test_run_passes_everything_on(ask, runner, tmp_path):
     (tmp_path / "mine.toml").write_text("")
     words = (
         "run raw --instrument nis --stage 2 --pipeline calwebb_image2 -o out --jobs 3 "
+        "--memory-budget 2GB "
         "--set jump.rejection_threshold=5 --set image3:resample.pixfrac=0.8 --skip ipc "
         "--skip jump --save refpix --from dq_init --until ramp_fit --ref dark=a=b.fits "
         "--ref flat=N/A --config mine.toml --profile reference --with acme --executor processes "
@@ -178,7 +179,7 @@ def test_run_passes_everything_on(ask, runner, tmp_path):
     del asked.asked["progress"]
     assert asked.asked == {
         "given": (), "inputs": (Path("raw"),), "instrument": "nis", "stage": "2",
-        "pipeline": "calwebb_image2", "output": Path("out"), "jobs": 3,
+        "pipeline": "calwebb_image2", "output": Path("out"), "jobs": 3, "memory_budget": "2GB",
         "settings": {"jump.rejection_threshold": 5, "image3:resample.pixfrac": 0.8},
         "skip": ("ipc", "jump"), "save": ("refpix",), "start": "dq_init", "until": "ramp_fit",
         "references": {"dark": "a=b.fits", "flat": "N/A"}, "config": Path("mine.toml"),

@@ -8,7 +8,7 @@ from calcore.flags import DQ
 from calcore.kernels.jump_showers import Showers, flag_showers
 from calcore.model import Meta, Ramp, Window
 from calcore.model.reference import Gain, ReadNoise
-from calcore.run.scratch import ScratchPlane
+from calcore.run.scratch import ScratchFile, ScratchPlane
 from calcore.steps.detector.jump import Jump
 from calcore.testing.contract import Case, StepContract
 
@@ -171,7 +171,7 @@ def test_no_larger_than_allowed():
 
 def test_data_may_lie_in_a_file(tmp_path):
     data = glow()
-    plane = ScratchPlane(data.shape, data.dtype, tmp_path)
+    plane = ScratchPlane(data.shape, data.dtype, ScratchFile(tmp_path))
     plane.put(data, Window.whole(SIZE, SIZE))
     out, _ = flag(plane, np.zeros(data.shape, np.uint8), max_change=60.0, next_groups=1)
     np.testing.assert_array_equal(out, flag(data, max_change=60.0, next_groups=1)[0])

@@ -7,7 +7,7 @@ from calcore.flags import DQ
 from calcore.kernels.regions import find_regions
 from calcore.kernels.snowballs import Snowballs, flag_snowballs
 from calcore.model import Window
-from calcore.run.scratch import ScratchPlane
+from calcore.run.scratch import ScratchFile, ScratchPlane
 
 JUMP, DNU, SAT = (np.uint8(bit) for bit in (DQ.JUMP_DET, DQ.DO_NOT_USE, DQ.SATURATED))
 
@@ -132,7 +132,7 @@ def test_flags_go_where_they_are_wanted(tmp_path):
     flags = ball(n_int=3)
     settings = Snowballs(next_groups=4)
     expected, _ = flag_snowballs(flags, settings)
-    filed = ScratchPlane(flags.shape, flags.dtype, tmp_path)
+    filed = ScratchPlane(flags.shape, flags.dtype, ScratchFile(tmp_path))
     filed.put(flags, Window.whole(*flags.shape[2:]))
     for out in (filed, flags):
         found, count = flag_snowballs(out, settings, out=out)

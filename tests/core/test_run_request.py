@@ -7,6 +7,7 @@ import pytest
 import calcore
 from calcore.errors import FileInvalid, UnknownName, UsageError
 from calcore.run import Request, plan, run, step
+from calcore.run.request import octets
 
 
 @pytest.mark.parametrize(
@@ -26,6 +27,11 @@ from calcore.run import Request, plan, run, step
         ({"jobs": 0}, "jobs must be a number above 0, not 0"),
         ({"jobs": True}, "jobs must be a number above 0, not True"),
         ({"band_rows": -3}, "band_rows must be a number above 0, not -3"),
+        (
+            {"memory_budget": 0},
+            "memory_budget must be a number of bytes above 0, or a text such as",
+        ),
+        ({"memory_budget": "lots"}, "such as '4GB', not 'lots'"),
         ({"overwrite": "no"}, "overwrite must be True or False, not 'no'"),
         ({"settings": ["jump.skip"]}, "settings must be a mapping of names to values"),
         ({"references": {"dark": None}}, "references must be a mapping of types to files"),
@@ -35,6 +41,11 @@ from calcore.run import Request, plan, run, step
 def test_wrong_values_are_refused_by_name(asked, wishes, message):
     with pytest.raises(UsageError, match=message):
         asked(**{"inputs": ".", **wishes})
+
+
+def test_memory_is_a_number_of_bytes_or_a_text():
+    told = {"4GB": 4 * 10**9, "512 MiB": 512 << 20, "1.5G": 15 * 10**8, "70000": 70000, 7: 7}
+    assert [octets(budget) for budget in told] == list(told.values())
 
 
 def test_an_unknown_option_is_refused_with_the_nearest():

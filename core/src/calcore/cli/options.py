@@ -87,6 +87,8 @@ _REQUEST = (
                  help="The dask cluster to use, tcp://…; one on this machine by default."),
     click.option("--jobs", type=click.IntRange(min=1), metavar="N",
                  help="Threads or processes; all cores by default."),
+    click.option("--memory-budget", metavar="SIZE", default="4GB", show_default=True,
+                 help="Memory that one product may take."),
     click.option("--save", multiple=True, metavar="SLOT", help="Write this step's result too."),
     click.option("--overwrite", is_flag=True, help="Make all products of these stages again."),
 )  # fmt: skip
@@ -103,7 +105,7 @@ def request_options(function: F) -> F:
     return function
 
 
-WITHOUT_SAY = ("executor", "scheduler", "jobs", "overwrite")
+WITHOUT_SAY = ("executor", "scheduler", "jobs", "memory_budget", "overwrite")
 """What has a say in how a run goes, and none in what it will make."""
 
 

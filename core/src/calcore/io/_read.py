@@ -49,7 +49,9 @@ def _meta(contents: Contents, required: tuple[str, ...] = ()) -> Meta:
     return Meta(values)
 
 
-def open(path: Path | str, kind: type[Any] | None = None) -> Any:  # noqa: A001 - calcore.open
+def open(  # noqa: A001 - calcore.open
+    path: Path | str, kind: type[Any] | None = None, *, planes: bool = True
+) -> Any:
     """Read an exposure or product into memory.
 
     Parameters
@@ -58,6 +60,8 @@ def open(path: Path | str, kind: type[Any] | None = None) -> Any:  # noqa: A001 
         A FITS file of any stage, compressed or not, or a catalogue (``.ecsv``).
     kind : record class, optional
         What to read it as; found out from the file if not given.
+    planes : bool
+        False leaves the planes of a file that is not compressed there, as `open_lazy` does.
 
     Returns
     -------
@@ -74,16 +78,16 @@ def open(path: Path | str, kind: type[Any] | None = None) -> Any:  # noqa: A001 
         return _catalog(path)
     record = open_lazy(path, kind)
     chosen: Any = type(record)
-    planes = {
+    read = {
         name: plane[...]
         for name in fields_of(chosen, Plane)
-        if (plane := getattr(record, name)) is not None
+        if (plane := getattr(record, name)) is not None and (planes or path.suffix == ".gz")
     }
     carried = record.carried
     whole = Carried(
         carried.cards, tuple(_in_memory(item) for item in carried.extensions), dict(carried.tree)
     )
-    return record.replace(carried=whole, meta=record.meta.set(_leaves(whole.tree)), **planes)
+    return record.replace(carried=whole, meta=record.meta.set(_leaves(whole.tree)), **read)
 
 
 def _leaves(tree: Any) -> dict[str, Any]:

@@ -42,14 +42,16 @@ def entering(job: Job, facts: Any, slots: Sequence[BuiltSlot]) -> Any:
 
 
 def _member(path: Path, job: Job) -> Image:
-    """Read an exposure that is to be combined with others; what its association says of it holds.
+    """Open an exposure that is to be combined with others; what its association says of it holds.
+
+    Its planes stay in the file.
 
     Raises
     ------
     FileInvalid
         It is not one image, or does not know where on the sky it lies.
     """
-    image: Image = io.open(path, Image)
+    image: Image = io.open(path, Image, planes=False)
     if image.per_integration:
         raise FileInvalid(path, "has an image for each integration; give one that has a single one")
     if image.wcs is None:

@@ -26,7 +26,7 @@ from calcore.run.bands import (
 from calcore.run.flagged import added, joined
 from calcore.run.memory import give_back
 from calcore.run.outcome import Progress, SlotOutcome, Status
-from calcore.run.room import RunnersRoom
+from calcore.run.room import RunnersRoom, is_crowded, settled
 from calcore.run.watch import at_work
 
 Save = Callable[[str, Any], None]
@@ -52,6 +52,8 @@ class Execution:
         Whom to tell before and after each step.
     watched : frozenset of str
         Slots whose whole frame somebody wants to see.
+    memory_budget : int
+        What may be held of a set of exposures; a quarter of it of a frame that bands make [byte].
     kept : dict
         What steps with state keep for the next exposure, by slot.
     """
@@ -63,7 +65,7 @@ class Execution:
     progress: Progress
     threads: int = 1
     height: int | None = None
-    memory_budget: int = 1 << 30
+    memory_budget: int = 1 << 32
     watched: frozenset[str] = frozenset()
     outcomes: list[SlotOutcome] = field(default_factory=list)
     kept: dict[str, Kept] = field(default_factory=dict)
@@ -79,6 +81,7 @@ class Execution:
         StepFailed
             A step raised an error; what was written before it stays.
         """
+        flow = settled(flow, self._room_for(flow))
         for number, built in enumerate(slots):
             if built.skip:
                 self._skipped(built)
@@ -143,7 +146,7 @@ class Execution:
             self.threads,
             tally,
             lambda done, total: self.progress.advanced(self.product, done, total),
-            _WRITTEN if only_written else _IN_PARTS if in_parts else self.memory_budget,
+            _WRITTEN if only_written else _IN_PARTS if in_parts else self.memory_budget // 4,
         )
         self.kept.update(tally.kept)
         last = active[-1]
@@ -171,6 +174,9 @@ class Execution:
     @property
     def _room(self) -> RunnersRoom:
         return RunnersRoom(self.threads, _IN_PARTS)
+
+    def _room_for(self, flow: Any) -> RunnersRoom:
+        return replace(self._room, crowded=is_crowded(flow, self.memory_budget))
 
     def _tiling(self, chain: Chain) -> Tiling:
         """Return the tiles a chain works on: bands of rows as high as the user says, if at all."""
@@ -214,7 +220,7 @@ class Execution:
                 for argument, (kind, role) in built.diet.members.items():
                     given[argument] = self.members(kind, role)
                 if built.diet.room is not None:
-                    given[built.diet.room] = self._room
+                    given[built.diet.room] = self._room_for(flow)
                 result = _call(built, self._entering(flow, built), given)
         except StepSkipped as reason:
             for name, table in reason.left.items():
@@ -256,6 +262,8 @@ class Execution:
         wanted = built.diet.flow
         if isinstance(flow, Record) and built.diet.room is None:
             flow = flow.loaded()
+        if isinstance(flow, Group) and built.diet.room is None:  # it takes members for arrays
+            flow = flow.with_members([member.loaded() for member in flow.members])
         if built.diet.grouped and not isinstance(flow, Group):
             return Group(self.product, (flow,))
         if wanted is Image and isinstance(flow, Rate) and not isinstance(flow, Image):

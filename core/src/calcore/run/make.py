@@ -32,7 +32,7 @@ from calcore.run.order import check_order
 from calcore.run.outcome import Figure, Outcome, ProductPlan, Progress, Silence, SlotOutcome, Status
 from calcore.run.outputs import main_path, member_paths, outputs, product_path
 from calcore.run.record import NODE, as_it_went, keywords, record_tree
-from calcore.run.request import Request
+from calcore.run.request import Request, octets
 from calcore.run.resume import files_with, why_again
 from calcore.run.states import files_left, keeps_state, source_of, with_states, write_states
 from calcore.run.watch import Memory, Recorder, at_work, warnings_gathered
@@ -234,6 +234,7 @@ def _execution(shop: Workshop, progress: Progress) -> Execution:
         progress=progress,
         threads=_threads(request),
         height=request.band_rows,
+        memory_budget=octets(request.memory_budget),
         watched=frozenset(watched),
         outcomes=shop.outcomes,
     )
@@ -299,7 +300,8 @@ def _write_all(shop: Workshop, suffix: str, result: Any) -> None:
         paths = dict(zip(science, member_paths(job, suffix), strict=True))
         for number, member in enumerate(result.members):  # a step may have left some out
             name = member.meta["filename"] if isinstance(member, Record) else science[number]
-            _write(shop, paths.pop(name), member)
+            loaded = member.loaded() if isinstance(member, Record) else member
+            _write(shop, paths.pop(name), loaded)
         for path in paths.values():
             _remove(shop, path)
         return

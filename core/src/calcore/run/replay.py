@@ -28,7 +28,17 @@ from calcore.run.record import NODE, Tree, differences
 from calcore.run.request import Request
 
 FREE = frozenset(
-    {"inputs", "output", "executor", "scheduler", "jobs", "band_rows", "overwrite", "asked_by"}
+    {
+        "inputs",
+        "output",
+        "executor",
+        "scheduler",
+        "jobs",
+        "band_rows",
+        "memory_budget",
+        "overwrite",
+        "asked_by",
+    }
 )
 """What users may choose anew: it has no say in what products hold."""
 

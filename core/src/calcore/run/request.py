@@ -1,5 +1,6 @@
 """What a user asks for, in one value."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from os import PathLike
@@ -56,6 +57,10 @@ class Request:
         Threads or processes; all cores by default.
     band_rows : int, optional
         Rows of a band; chosen from the size of the exposure by default. Results do not depend on it.
+    memory_budget : int or str
+        Memory that one product may take [byte], or as text: ``"4GB"``. Exposures that are combined
+        are held in memory if they fit, else read again where they are needed, and what was made of
+        them lies in scratch files. Results do not depend on it.
     overwrite : bool
         Make products again, whatever is there.
     asked_by : str
@@ -87,6 +92,7 @@ class Request:
     scheduler: str | None = None
     jobs: int | None = None
     band_rows: int | None = None
+    memory_budget: int | str = "4GB"
     overwrite: bool = False
     asked_by: str = CALL
     pinned: Mapping[str, Any] = field(default_factory=dict)
@@ -104,6 +110,7 @@ class Request:
             _check(name, "names", all(isinstance(word, str) for word in words), words)
         for name in ("jobs", "band_rows"):
             _check(name, "a number above 0", _is_count(getattr(self, name)), getattr(self, name))
+        octets(self.memory_budget)
         _check("overwrite", "True or False", isinstance(self.overwrite, bool), self.overwrite)
         for name, kinds in (("settings", object), ("references", (str, PathLike, Record))):
             values = getattr(self, name)
@@ -114,6 +121,25 @@ class Request:
                 "a mapping of names to values" if kinds is object else "a mapping of types to files"
             )
             _check(name, what, fits, values)
+
+
+def octets(budget: int | str) -> int:
+    """Return a memory budget as a number of bytes.
+
+    Raises
+    ------
+    UsageError
+        It is none.
+    """
+    if isinstance(budget, str):
+        found = re.fullmatch(r"(\d+(?:\.\d+)?) *([kMGT]?)(i?)B?", budget.strip())
+        base = 1024 if found and found[3] else 1000
+        number = int(float(found[1]) * base ** " kMGT".index(found[2] or " ")) if found else 0
+    else:
+        number = budget if _is_count(budget) and budget is not None else 0
+    what = "a number of bytes above 0, or a text such as '4GB'"
+    _check("memory_budget", what, number > 0, budget)
+    return number
 
 
 def _check(name: str, wanted: str, fits: bool, found: object) -> None:

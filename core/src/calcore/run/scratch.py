@@ -16,6 +16,62 @@ from calcore.errors import OutputProblem
 from calcore.model import Window
 
 
+class ScratchFile:
+    """A file without a name, which is gone when nothing refers to it any more.
+
+    Parameters
+    ----------
+    folder : Path, optional
+        Where it lies, by default where the system wants such files (TMPDIR).
+
+    Raises
+    ------
+    OutputProblem
+        The disk is full, or no file can be made there.
+    """
+
+    def __init__(self, folder: Path | None = None) -> None:
+        self._end = 0
+        self._lock = threading.Lock()
+        try:  # the system's folder is sought by writing to it
+            self._folder = folder or Path(tempfile.gettempdir())
+            self._file = tempfile.TemporaryFile(dir=self._folder)  # noqa: SIM115 - as long as self
+        except OSError as error:
+            raise OutputProblem(
+                folder or tempfile.tempdir or "TMPDIR",
+                f"takes no scratch data ({error.strerror}); free some room, or set TMPDIR",
+            ) from error
+        weakref.finalize(self, self._file.close)
+
+    def room(self, size: int) -> int:
+        """Return where so many bytes find room that nobody else is given."""
+        with self._lock:
+            place, self._end = self._end, self._end + size
+        return place
+
+    def read(self, out: NDArray[Any], start: int) -> None:
+        """Fill a contiguous array; what nobody has written is 0."""
+        octets: Any = out.reshape(-1).view(np.uint8)
+        view = memoryview(octets)
+        while view.nbytes and (count := os.preadv(self._file.fileno(), [view], start)):
+            view, start = view[count:], start + count
+        view[:] = bytes(view.nbytes)  # what lies beyond the end
+
+    def write(self, values: NDArray[Any], start: int) -> None:
+        """Write an array at a place."""
+        octets: Any = np.ascontiguousarray(values).reshape(-1).view(np.uint8)
+        view = memoryview(octets)
+        try:
+            while view.nbytes:
+                written = os.pwrite(self._file.fileno(), view, start)
+                view, start = view[written:], start + written
+        except OSError as error:
+            raise OutputProblem(
+                self._folder,
+                f"has no room for scratch data ({error.strerror}); free some, or set TMPDIR",
+            ) from error
+
+
 class ScratchPlane:
     """A plane (..., ny, nx) in a file, which lies there as it was put: safe to use from threads.
 
@@ -29,9 +85,8 @@ class ScratchPlane:
         All axes; the last two are rows and columns.
     dtype : numpy dtype
         Element type.
-    folder : Path, optional
-        Where the file lies, by default where the system wants such files (TMPDIR); it has no name,
-        and is gone when the plane is.
+    file : ScratchFile, optional
+        Where it lies; in a file of its own by default.
 
     Raises
     ------
@@ -40,29 +95,33 @@ class ScratchPlane:
     """
 
     def __init__(
-        self, shape: tuple[int, ...], dtype: np.dtype[Any], folder: Path | None = None
+        self, shape: tuple[int, ...], dtype: np.dtype[Any], file: ScratchFile | None = None
     ) -> None:
         self.shape, self.dtype, self.ndim = shape, dtype, len(shape)
         self._parts: list[tuple[Window, int]] = []
-        self._end = 0
         self._lock = threading.Lock()
-        try:  # the system's folder is sought by writing to it
-            self._folder = folder or Path(tempfile.gettempdir())
-            self._file = tempfile.TemporaryFile(dir=self._folder)  # noqa: SIM115 - as long as self
-        except OSError as error:
-            raise OutputProblem(
-                folder or tempfile.tempdir or "TMPDIR",
-                f"takes no scratch data ({error.strerror}); free some room, or set TMPDIR",
-            ) from error
-        weakref.finalize(self, self._file.close)
+        self._file = file or ScratchFile()
+
+    @classmethod
+    def of(cls, plane: NDArray[Any], file: ScratchFile, rows: int) -> "ScratchPlane":
+        """Return a plane as it lies in a file, in bands of so many rows."""
+        kept = cls(plane.shape, plane.dtype, file)
+        height, width = plane.shape[-2:]
+        for window in Window.whole(height, width).tiles(rows, width):
+            kept.put(plane[..., window.rows, window.columns], window)
+        return kept
 
     def __len__(self) -> int:
         return self.shape[0]
 
+    @property
+    def size(self) -> int:
+        """Number of elements."""
+        return prod(self.shape)
+
     def put(self, values: NDArray[Any], window: Window) -> None:
         """Write a part of the plane that has not been written yet."""
-        with self._lock:
-            place, self._end = self._end, self._end + values.size * self.dtype.itemsize
+        place = self._file.room(values.size * self.dtype.itemsize)
         self._write(values, place)
         with self._lock:
             self._parts.append((window, place))
@@ -72,8 +131,7 @@ class ScratchPlane:
         height, width = self.shape[-2:]
         images = prod(self.shape[:-2]) * self.dtype.itemsize
         for window in Window.whole(height, width).tiles(rows, width):
-            self._parts.append((window, self._end))
-            self._end += images * prod(window.shape)
+            self._parts.append((window, self._file.room(images * prod(window.shape))))
         return self
 
     def __getitem__(self, key: Any) -> NDArray[Any]:
@@ -98,10 +156,10 @@ class ScratchPlane:
             for first, number, images in runs:
                 at = place + first * prod(window.shape) * self.dtype.itemsize
                 if common == window and target[images].flags.c_contiguous:
-                    self._read(target[images], at)
+                    self._file.read(target[images], at)
                     continue
                 held = np.empty((number, *window.shape), self.dtype)
-                self._read(held, at)
+                self._file.read(held, at)
                 target[images] = held[:, *own]
         return out.reshape(sizes)[tuple(slice(None) if kept else 0 for kept in axes)]
 
@@ -146,25 +204,8 @@ class ScratchPlane:
         (top, left), (rows, columns) = starts[-2:], sizes[-2:]
         return Window(top, top + rows, left, left + columns, *self.shape[-2:])
 
-    def _read(self, out: NDArray[Any], start: int) -> None:
-        octets: Any = out.reshape(-1).view(np.uint8)
-        view = memoryview(octets)
-        while view.nbytes and (count := os.preadv(self._file.fileno(), [view], start)):
-            view, start = view[count:], start + count
-        view[:] = bytes(view.nbytes)  # what lies beyond the end, nobody has written
-
     def _write(self, values: NDArray[Any], start: int) -> None:
-        octets: Any = np.ascontiguousarray(values, self.dtype).reshape(-1).view(np.uint8)
-        view = memoryview(octets)
-        try:
-            while view.nbytes:
-                written = os.pwrite(self._file.fileno(), view, start)
-                view, start = view[written:], start + written
-        except OSError as error:
-            raise OutputProblem(
-                self._folder,
-                f"has no room for scratch data ({error.strerror}); free some, or set TMPDIR",
-            ) from error
+        self._file.write(np.ascontiguousarray(values, self.dtype), start)
 
 
 def _runs(

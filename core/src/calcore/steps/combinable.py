@@ -6,6 +6,8 @@ from calcore.errors import DataUnusable, Doubtful, StepSkipped
 from calcore.model import Group, Image, Meta
 from calcore.model.mosaic import in_places, told, usable
 
+_ROWS = 64
+
 
 def check_exposure(meta: Meta) -> None:
     """Look at whether an exposure is one of those that are combined.
@@ -36,7 +38,7 @@ def check_members(group: Group[Image]) -> None:
     if any(member.per_integration for member in members):
         raise StepSkipped("there is an image for each integration, and they are not combined")
     names = [str(member.meta.get("filename", "an image")) for member in members]
-    empty = [name for name, m in zip(names, members, strict=True) if not usable(m).any()]
+    empty = [name for name, m in zip(names, members, strict=True) if _is_empty(m)]
     if len(empty) == len(members) and not group.association:
         raise StepSkipped("all pixels are NaN or flagged DO_NOT_USE")
     if len(empty) == len(members):
@@ -51,6 +53,12 @@ def check_members(group: Group[Image]) -> None:
     if len(places) > 1:
         _warn(f"exposures lie in places that do not overlap ({told(places)}): nothing ties their "
               "positions and levels of the sky to each other")  # fmt: skip
+
+
+def _is_empty(image: Image) -> bool:
+    """Tell whether no pixel can be used; most of the time the first rows tell."""
+    bands = image.frame.tiles(_ROWS, image.data.shape[-1])
+    return not any(usable(image.cut(band)).any() for band in bands)
 
 
 def _warn(words: str) -> None:

@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 
 from calcore.citing import Work
 from calcore.kernels.sources import Finder, Search
+from calcore.model import Image
 from calcore.parameters import Doc, Range, Unit
 from calcore.step import Step
 
@@ -67,3 +68,8 @@ class SearchingStep(Step):
             mode=self.multithresh_mode, deblend=self.deblend, local_width=self.localbkg_width,
             mask_method=self.apermask_method, kron=self.kron_params,
         )  # fmt: skip
+
+
+def with_pixels(image: Image) -> Image:
+    """Return an image with those planes read that stars are found in."""
+    return image.loaded("data", "dq")

@@ -6,6 +6,7 @@ from typing import Annotated
 from calcore.errors import StepSkipped
 from calcore.model import Group, Image, Meta
 from calcore.parameters import Doc
+from calcore.step import ALONE, Room
 from calcore.steps.approximation import ApproximatingStep
 from calcore.wcs.moving import Movement, Place, following, mean_place
 
@@ -30,8 +31,9 @@ class AssignMTWcs(ApproximatingStep):
         ),
     ] = "shift"
 
-    def apply(self, group: Group[Image]) -> Group[Image]:
+    def apply(self, group: Group[Image], *, room: Room = ALONE) -> Group[Image]:
         """Return the exposures with coordinates that follow the target."""
+        del room  # pixels stay where they are
         metas = [member.meta for member in group.members]
         silent = [meta for meta in metas if any(name not in meta for name in KEYWORDS)]
         if silent:

@@ -16,9 +16,10 @@ from calcore.model.alignment_table import alignment_table, fit_keywords, star_ta
 from calcore.model.combine import by_exposure
 from calcore.parameters import Doc, File, Format, If, Range, Unit
 from calcore.sky_catalogue import SkyCatalogue, mean_year, sky_catalogue
+from calcore.step import ALONE, Room
 from calcore.steps.aligning import AligningStep
 from calcore.steps.approximation import ApproximatingStep
-from calcore.steps.search import SearchingStep
+from calcore.steps.search import SearchingStep, with_pixels
 from calcore.steps.star_files import read_stars, sighting
 from calcore.userfiles import read_pairs
 from calcore.wcs.outline import outline
@@ -61,7 +62,7 @@ class TweakReg(SearchingStep, AligningStep, ApproximatingStep):
     catalog_format: Annotated[Literal["ecsv", "csv", "fits"], Doc("Of what format.")] = "ecsv"
     save_abs_catalog: Annotated[bool, Doc("Write the catalogue that was aligned with.")] = False
 
-    def apply(self, group: Group[Image]) -> TweakRegResult:
+    def apply(self, group: Group[Image], *, room: Room = ALONE) -> TweakRegResult:
         """Return the exposures with aligned coordinates."""
         exposures = by_exposure([member.meta for member in group.members])
         if len(exposures) < 2 and not self.abs_refcat:
@@ -70,10 +71,9 @@ class TweakReg(SearchingStep, AligningStep, ApproximatingStep):
         listed = dict(read_pairs(self.catfile)) if self.catfile else {}
         seen = [
             sighting(member, number_of[k], self._stars(member, listed), weighted=self.weighted)
-            for k, member in enumerate(group.members)
+            for k, member in enumerate(room.ahead(with_pixels, group.members))
         ]
-        solutions: dict[str, Solution] = {}
-        kept = list(range(len(seen)))
+        solutions, kept = dict[str, Solution](), list(range(len(seen)))
         if len(exposures) > 1:
             solutions["exposures"] = solution = self._relative(seen)
             self.tell(solution)
