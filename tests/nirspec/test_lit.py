@@ -5,15 +5,18 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from astropy.io import fits
 
 from calcore.errors import ModeNotSupported, ReferenceInvalid, ReferenceMissing
+from calcore.io import open_reference
 from calcore.model import Meta
 from calcore.registry.manager import manager
 from calcore.registry.questions import References
 from calcore.steps.detector.clean_flicker_noise import CleanFlickerNoise
 from calcore_nirspec import INSTRUMENT
 from calcore_nirspec.hooks import calcore_mask
-from calcore_nirspec.optical_references import IfuPost, IfuSlicer, Msa
+from calcore_nirspec.optical_references import IfuPost, IfuSlicer, Msa, MsaConfiguration
+from calcore_nirspec.simulate import SIMULATION
 from calcore_nirspec.steps.picture_frame import PictureFrame
 from calcore_nirspec.wcs.apertures import fixed_slits, slices, slitlet
 from calcore_nirspec.wcs.lit import bands, box_of
@@ -128,6 +131,24 @@ def test_a_shutter_stands_where_its_row_and_column_say():
     np.testing.assert_allclose(x, 0.0238 + (251 - 183) * 1.05e-4)
     np.testing.assert_allclose(y, 0.0246 + (22 - 86) * 2.04e-4)
     assert (place.low, place.high) == (-0.5, 0.5 + 1.15)
+
+
+def test_simulated_shutters_are_those_of_their_file(tmp_path):
+    mode = SIMULATION.mode("msa")
+    SIMULATION.companions(mode, tmp_path)
+    (path,) = tmp_path.iterdir()
+    assert path.name == mode["keywords"]["MSAMETFL"]
+    table = open_reference(path, MsaConfiguration).table
+    rows = table[table["dither_point_index"] == 2]
+    assert len(np.unique(rows["slitlet_id"])) == len(rows) / 3 == 48
+    picture = fits.getdata(path, "SHUTTER_IMAGE")
+    assert picture.shape == (730, 342)
+    assert picture.sum() == len(rows)
+    changes = {"instrument.msa_metadata_id": 1, "dither.position_number": 2}
+    lit = calcore_mask(meta("NRS_MSASPEC", **changes), Asked("G395M", table))
+    assert 0.3 < lit.mean() < 0.7
+    SIMULATION.companions(SIMULATION.mode("ifu"), tmp_path)  # whose headers name no file
+    assert list(tmp_path.iterdir()) == [path]
 
 
 def test_each_error_is_a_sentence():

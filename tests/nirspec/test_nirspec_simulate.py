@@ -36,8 +36,8 @@ SMALL = VisitOptions(
 
 
 @pytest.fixture(scope="module")
-def visit(tmp_path_factory):
-    return simulate(SIMULATION, tmp_path_factory.mktemp("visit"), SMALL)
+def visit(module_folder):
+    return simulate(SIMULATION, module_folder, SMALL)
 
 
 @pytest.mark.parametrize(("name", "seconds"), FRAME_TIMES_S.items())

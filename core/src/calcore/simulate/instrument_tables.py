@@ -18,17 +18,23 @@ from calcore.simulate.reference_io import Setup
 from calcore.simulate.tables import Detector, Filter, load_detectors, load_filters
 
 
+def _none(mode: Mapping[str, Any], folder: Path) -> None:
+    """Write nothing."""
+
+
 @dataclass(frozen=True)
 class SimulatedInstrument:
     """An instrument to simulate; `package` brings ``tables/*.toml``.
 
     ``simulate.toml`` says modes, physics, read-out and references, ``readout_patterns.toml`` the
     patterns, ``apertures.toml`` and ``filters.toml`` the optics. `makers` write references that no
-    other instrument has, by their kind.
+    other instrument has, by their kind; `companions` writes, into a folder, files that the headers
+    of a mode name.
     """
 
     package: str
     makers: Mapping[str, Callable[[Setup, Path], None]] = field(default_factory=dict, compare=False)
+    companions: Callable[[Mapping[str, Any], Path], None] = field(default=_none, compare=False)
 
     @cached_property
     def table(self) -> Mapping[str, Any]:

@@ -142,10 +142,10 @@ class _Visit:
                 exposures.append(facts)
                 raw.append(path)
         if cache is not None:
-            made = {entry.type for entry in cache.entries}
             table = self.instrument.table
             types = {*table["not_applicable"]["types"], *table["references"]}
-            cache.write(types - made)
+            cache.write(types - {entry.type for entry in cache.entries})
+        self.instrument.companions(self.mode, self.output)
         when = iso(options.start_mjd)[:19].replace("-", "").replace(":", "").lower()
         if not self.mode.get("association", True):  # there is no image to combine them to
             exposures.clear()
