@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from shutil import rmtree
 from typing import Any
 
 import pytest
@@ -25,6 +26,17 @@ def shared_data() -> Path:
     if not SHARED.is_dir():
         pytest.skip("there is no ../shared/data with real geometry beside the project")
     return SHARED
+
+
+@pytest.fixture(scope="module")
+def module_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A folder for what fixtures of a module make: it goes when the module is done.
+
+    References of full frames are hundreds of megabytes, and those of a whole suite have filled disks.
+    """
+    folder = tmp_path_factory.mktemp("module")
+    yield folder
+    rmtree(folder, ignore_errors=True)
 
 
 @dataclass(frozen=True)

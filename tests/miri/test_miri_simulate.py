@@ -30,8 +30,8 @@ ROOT = "jw01234001001_02101_00001_mirimage"
 
 
 @pytest.fixture(scope="module")
-def visit(tmp_path_factory):
-    return simulate(SIMULATION, tmp_path_factory.mktemp("visit"), SMALL)
+def visit(module_folder):
+    return simulate(SIMULATION, module_folder, SMALL)
 
 
 def lookup(visit, path, types):

@@ -18,11 +18,11 @@ SETTINGS = {"persistence.skip": False, "persistence.persistence_time": 1000}
 
 
 @pytest.fixture(scope="module")
-def visit(tmp_path_factory):
+def visit(module_folder):
     """Three exposures of a small sub-array, and one of a larger after them."""
     from calcore.simulate import VisitOptions, simulate
 
-    folder = tmp_path_factory.mktemp("visit")
+    folder = module_folder
     common = {"n_groups": 4, "sky": BRIGHT, "seed": 3, "truth": False}
     simulate(SIMULATION, folder, VisitOptions(subarray="SUB160", n_dithers=3, **common))
     with fits.open(max(folder.glob("*_uncal.fits"))) as last:

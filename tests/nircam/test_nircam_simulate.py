@@ -39,8 +39,8 @@ SMALL = VisitOptions(
 
 
 @pytest.fixture(scope="module")
-def visit(tmp_path_factory):
-    return simulate(SIMULATION, tmp_path_factory.mktemp("visit"), SMALL)
+def visit(module_folder):
+    return simulate(SIMULATION, module_folder, SMALL)
 
 
 def test_each_channel_has_its_filter_and_its_association(tmp_path):
