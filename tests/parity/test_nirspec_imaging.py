@@ -7,6 +7,7 @@ import asdf
 import numpy as np
 import pytest
 
+from calcore import io
 from calcore.io import open_reference
 from calcore.model import Image
 from calcore_nirspec import simulated_optics
@@ -62,8 +63,8 @@ def file_of(tree):
     }  # fmt: skip
 
 
-@pytest.mark.parametrize("case", CASES)
-def test_assign_wcs(reference_pipeline, make_meta, figures, case):
+def exposure(make_meta, case):
+    """Return an image, and the files of its references."""
     detector, kind, light, corner = CASES[case]
     shape = (2048, 2048) if corner == (1, 1) else (64, 48)
     meta = make_meta(
@@ -77,6 +78,19 @@ def test_assign_wcs(reference_pipeline, make_meta, figures, case):
     plane = np.ones(shape, np.float32)
     image = Image(meta=meta, data=plane, err=plane, dq=np.zeros(shape, np.uint32))
     paths = {name: SHARED / f"jwst_nirspec_{row[2]}.asdf" for name, row in REAL.items()}
+    return image, paths
+
+
+def assigned(image, paths):
+    """Return the image with its world coordinates."""
+    files = {name: open_reference(path, REAL[name][0]) for name, path in paths.items()}
+    return AssignWcs()(image, disperser=DisperserFile(meta=image.meta, tree=mirror()), **files)
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_assign_wcs(reference_pipeline, make_meta, figures, case):
+    image, paths = exposure(make_meta, case)
+    shape = image.data.shape
     given = {
         name: {
             "type": REAL[name][1], "suffix": ".asdf",
@@ -91,10 +105,7 @@ def test_assign_wcs(reference_pipeline, make_meta, figures, case):
                                  **dict.fromkeys(UNUSED, "N/A")},
         keep={"pixels": [x, y], "attributes": []},
     )  # fmt: skip
-    ours = AssignWcs()(
-        image, disperser=DisperserFile(meta=meta, tree=mirror()),
-        **{name: open_reference(path, REAL[name][0]) for name, path in paths.items()},
-    )  # fmt: skip
+    ours = assigned(image, paths)
     seen = np.stack(ours.wcs(x, y, with_bounding_box=False))
     away = np.abs(seen - theirs.world).max() / PIXEL_DEG
     figures.saw("WCS [pixel]", away, x.size)
@@ -111,3 +122,11 @@ def test_assign_wcs(reference_pipeline, make_meta, figures, case):
                  "wcsinfo.spectral_order", "wcsinfo.ctype1"):  # fmt: skip
         assert ours.meta[name] == theirs.meta[name]
     assert ours.meta["wcsinfo.crval1"] == pytest.approx(theirs.meta["wcsinfo.crval1"], abs=1e-9)
+
+
+def test_products_keep_it(reference_pipeline, make_meta, tmp_path):
+    ours = assigned(*exposure(make_meta, "sub-array"))
+    x, y = np.array([0.0, 31.0, 47.0]), np.array([3.0, 63.0, 20.0])
+    path = io.write(ours, tmp_path / "jw_cal.fits")
+    read = reference_pipeline.open(path, {"pixels": [x, y], "attributes": []})
+    np.testing.assert_allclose(read.world, ours.wcs(x, y), rtol=0, atol=1e-11)
