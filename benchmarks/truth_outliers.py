@@ -90,7 +90,7 @@ class OutlierScore:
         broken = []
         if self.hits[0] < binom.ppf(0.001, self.hits[1], FOUND):
             broken.append("hits")
-        if self.cores[0] > poisson.ppf(0.999, CORES * self.cores[1]):
+        if self.cores[0] > poisson.ppf(0.99, CORES * self.cores[1]):
             broken.append("cores")
         return broken
 

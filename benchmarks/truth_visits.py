@@ -8,7 +8,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from importlib import import_module
 from pathlib import Path
 from types import MappingProxyType
@@ -173,8 +173,10 @@ class Observed:
 
 def instrument_of(visit: Visit) -> Irradiated:
     """Return the instrument of a visit."""
-    package = import_module(f"calcore_{visit.instrument}.simulate").SIMULATION.package
-    return Irradiated(package, *visit.hits)
+    own = import_module(f"calcore_{visit.instrument}.simulate").SIMULATION
+    known = {one.name: getattr(own, one.name) for one in fields(own)}
+    flux, charge = visit.hits
+    return Irradiated(**known, flux=flux, charge=charge)
 
 
 def observe(visit: Visit, work: Path) -> Observed:

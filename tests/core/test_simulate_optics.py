@@ -6,6 +6,7 @@ from functools import cache
 import numpy as np
 import pytest
 from astropy.modeling import Model
+from photutils.aperture import CircularAperture
 
 from calcore.errors import BadParameter, FileInvalid, UnknownName
 from calcore.simulate import optics
@@ -20,6 +21,7 @@ from calcore.simulate.layers import Canvas, GalaxyShape
 from calcore.simulate.optics import point_spread
 from calcore.simulate.pointing import ARCSEC, Pointing
 from calcore.simulate.pupil import draw_pupil, segment_centres
+from calcore.simulate.reference_optics import energy_in_mosaic
 from calcore.simulate.render import lit_rectangle, photometry_grid, render, stars_to_saturate
 from calcore.simulate.scene import (
     GALAXY,
@@ -403,6 +405,23 @@ def test_fringes_finer_than_pixels_are_not_undersampled():
     stamp, _, _ = sharp.stamp(100.3, 100.4)
     assert stamp.min() > -1e-8
     assert stamp.sum() == pytest.approx(sharp.enclosed, abs=1e-3)
+
+
+def test_circles_on_mosaics_hold_what_drizzled_stars_have_in_them(detector, bands):
+    spread = point_spread(detector, bands["F120M"])
+    radii = np.array([1.0, 2.0, 4.0])
+    expected = energy_in_mosaic(spread, radii)
+    rng = np.random.default_rng(3)
+    held = np.zeros(3)
+    for _ in range(300):
+        place, shift = rng.uniform(-0.5, 0.5, 2), rng.triangular(-1, 0, 1, 2)
+        stamp, y, x = spread.stamp(100 + place[0] + shift[0], 100 + place[1] + shift[1])
+        centre = 100 + place[0] - x, 100 + place[1] - y
+        for k, radius in enumerate(radii):
+            inside = CircularAperture(centre, radius).to_mask(method="exact")
+            held[k] += inside.multiply(stamp).sum() / 300
+    np.testing.assert_allclose(held, expected, atol=0.012)  # the places are drawn at random
+    assert (expected < spread.encircled_energy(radii)).all()
 
 
 # scene

@@ -173,10 +173,11 @@ def apcorr(optics: OpticsSetup, path: Path) -> None:
 def energy_in_mosaic(spread: PointSpread, radius_pixel: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return the part of a star's light within circles on a combined image.
 
-    Combination spreads each pixel's light over the pixel's square: the star seems moved by up to
-    half a pixel either way. The light within a circle off the centre follows from that within
-    centred ones, the image taken as round: a ring of radius R has the angle ``2 arccos((R² + d² -
-    r²) / 2 R d)`` inside a circle of radius r at distance d.
+    Combination shares each pixel's light among pixels as large by the area they have in common: on
+    average over their places the star seems moved by up to a pixel either way, rather less than
+    more. The light within a circle off the centre follows from that within centred ones, the image
+    taken as round: a ring of radius R has the angle ``2 arccos((R² + d² - r²) / 2 R d)`` inside a
+    circle of radius r at distance d.
 
     Parameters
     ----------
@@ -192,14 +193,15 @@ def energy_in_mosaic(spread: PointSpread, radius_pixel: NDArray[np.float64]) -> 
     edges = np.linspace(0, float(radius_pixel.max()) + 1, 2000)
     light = np.diff(spread.encircled_energy(edges))
     ring = (edges[1:] + edges[:-1]) / 2
-    offsets = (np.arange(6) + 0.5) / 6 - 0.5
+    offsets = (np.arange(6) + 0.5) / 6
     distances = np.hypot(offsets[:, None], offsets[None, :]).ravel()
+    weights = np.outer(1 - offsets, 1 - offsets).ravel()
     total = np.zeros(radius_pixel.shape)
-    for d in distances:
+    for d, weight in zip(distances, weights / weights.sum(), strict=True):
         r = radius_pixel[:, None]
         cosine = (ring**2 + d**2 - r**2) / (2 * ring * d)
-        total += (np.arccos(np.clip(cosine, -1, 1)) / np.pi) @ light
-    return total / len(distances)
+        total += weight * (np.arccos(np.clip(cosine, -1, 1)) / np.pi) @ light
+    return total
 
 
 def _table(rows: list[tuple[object, ...]], kinds: list[tuple[str, str]]) -> NDArray[np.void]:
