@@ -421,7 +421,7 @@ def test_circles_on_mosaics_hold_what_drizzled_stars_have_in_them(detector, band
             inside = CircularAperture(centre, radius).to_mask(method="exact")
             held[k] += inside.multiply(stamp).sum() / 300
     np.testing.assert_allclose(held, expected, atol=0.012)  # the places are drawn at random
-    assert (expected < spread.encircled_energy(radii)).all()
+    assert expected[0] < 0.85 * spread.encircled_energy(1.0)
 
 
 # scene
