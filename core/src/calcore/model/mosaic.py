@@ -67,13 +67,16 @@ def mosaic_grid(members: Sequence[Image], layout: Layout, path: str = "") -> Gri
 def _check_filled(members: Sequence[Image], found: Grid, layout: Layout) -> None:
     """Refuse a large grid that images in places far apart would leave empty.
 
-    A few tiles that lie apart are not worth a word, nor is a strip of them that runs askew.
+    A few tiles that lie apart are not worth a word, nor is a strip of them that runs askew. No
+    detectors that are read at the same time lie so far from each other.
     """
     rows, columns = found.shape
     covered = sum(member.data.size for member in members) / found.pixel_scale_ratio**2
     if layout.shape is not None or rows * columns < max(_LARGE, _EMPTY * covered):
         return
     places = in_places(members)
+    if len(places) == 1:
+        places = in_places(members, tied=False)
     if len(places) > 1:
         raise CalcoreError(
             f"the exposures lie too far apart for one mosaic, which would have {columns} x {rows} "
@@ -82,13 +85,13 @@ def _check_filled(members: Sequence[Image], found: Grid, layout: Layout) -> None
         )
 
 
-def in_places(members: Sequence[Image]) -> list[list[str]]:
+def in_places(members: Sequence[Image], *, tied: bool = True) -> list[list[str]]:
     """Return the names of images, those together that hang together on the sky.
 
-    Detectors that were read at the same time do, since they are shifted together.
+    If `tied`, detectors that were read at the same time do, since they are shifted together.
     """
     names = [str(member.meta.get("filename", "an image")) for member in members]
-    exposures = by_exposure([member.meta for member in members])
+    exposures = by_exposure([member.meta for member in members]) if tied else ()
     found = parts([outline(member.wcs) for member in members], exposures)
     return [[names[number] for number in part] for part in found]
 
