@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from calcore.kernels._jit import F8x1, F8x2, F8x3, helper, kernel
+from calcore.kernels._jit import F8x1, F8x2, F8x3, helper, kernel, unsigned
 
 
 @helper
@@ -22,14 +22,26 @@ def _evaluate(coefficients: F8x3, y: F8x1, x: F8x1, out: F8x3) -> None:
     n_output, n_y, n_x = coefficients.shape
     along_y = np.empty(n_y)
     along_x = np.empty(n_x)
+    size = unsigned(x.size)
+    last, before = np.empty(x.size), np.empty(x.size)
     for i in range(n_output):
         for row in range(y.size):
             for k in range(n_x):
                 for j in range(n_y):
                     along_y[j] = coefficients[i, j, k]
                 along_x[k] = _clenshaw(along_y, y[row])
-            for column in range(x.size):
-                out[i, row, column] = _clenshaw(along_x, x[column])
+            # The recurrence of `_clenshaw` for all columns at once: many are worked out together.
+            for column in range(size):
+                last[column] = before[column] = 0.0
+            for k in range(n_x - 1, 0, -1):
+                term = along_x[k]
+                for column in range(size):
+                    current = term + 2.0 * x[column] * last[column] - before[column]
+                    before[column] = last[column]
+                    last[column] = current
+            term = along_x[0]
+            for column in range(size):
+                out[i, row, column] = term + x[column] * last[column] - before[column]
 
 
 def evaluate(coefficients: F8x3, y: F8x1, x: F8x1) -> F8x3:

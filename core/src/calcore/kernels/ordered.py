@@ -57,6 +57,13 @@ class Ascending:
         _sums(values, origin, first, second)
         return cls(values, origin, first, second)
 
+    def deviation(self, start: int, stop: int) -> float:
+        """Return the standard deviation of the values from one place to before another."""
+        number = stop - start
+        mean = (self.first[stop] - self.first[start]) / number
+        square = (self.second[stop] - self.second[start]) / number - mean**2
+        return float(np.sqrt(max(square, 0.0)))
+
 
 @dataclass(frozen=True, eq=False)
 class Ordered:

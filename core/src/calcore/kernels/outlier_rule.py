@@ -66,9 +66,7 @@ def _flag(
                 noise = 0.0
             excess = data[j, i] - centre - background
             # What noise makes of a flat sky is no peak.
-            blurred = (
-                peak * max(curvature / count - noise, 0.0) if excess > 0 and count else 0.0
-            )
+            blurred = peak * max(curvature / count - noise, 0.0) if excess > 0 and count else 0.0
             lean = 2 if excess > 0 else 1
             out[j, i] = 0
             for n in range(2):

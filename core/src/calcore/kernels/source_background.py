@@ -4,15 +4,16 @@ The median of boxes, smoothed and interpolated by cubic splines, as SExtractor d
 1996, A&AS 117, 393); photutils does the work.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from photutils.background import Background2D, MedianBackground
-from photutils.background.core import SigmaClip
+from photutils.background import Background2D
 from scipy.ndimage import correlate1d, zoom
 
+from calcore.kernels.ordered import Ascending
 from calcore.kernels.sky import clipped_about_median
 
 Mask = NDArray[np.bool_]
@@ -52,8 +53,9 @@ def background(data: NDArray[np.float32], hidden: Mask, box: int) -> Background:
             np.where(hidden, np.float32(0), data),
             size,
             mask=hidden,
-            sigma_clip=SigmaClip(_SIGMA, maxiters=_ROUNDS),
-            bkg_estimator=MedianBackground(),
+            sigma_clip=_clipped,
+            bkg_estimator=_median,
+            bkg_rms_estimator=_deviation,
         )
     except ValueError:
         kept = clipped_about_median(data[~hidden], _SIGMA, _ROUNDS)
@@ -64,6 +66,59 @@ def background(data: NDArray[np.float32], hidden: Mask, box: int) -> Background:
         _enlarged(found.background_mesh, size, data.shape),
         _enlarged(found.background_rms_mesh, size, data.shape),
     )
+
+
+def _rows(boxes: NDArray[np.float32], axis: int | None) -> NDArray[np.float32]:
+    """Return boxes as rows: their pixels lie along the last axis, or all are one box."""
+    return boxes.reshape(1, -1) if axis is None else boxes.reshape(-1, boxes.shape[-1])
+
+
+def _clipped(boxes: NDArray[np.float32], *, axis: int | None, **_: Any) -> NDArray[np.float32]:
+    """Return what is left of the pixels of each box in ascending order, and NaN behind it.
+
+    Sorted once, what survives is a slice, whose spread is that of sums from here to there.
+    """
+    kept = np.full_like(boxes, np.nan)
+    for row, out in zip(_rows(boxes, axis), _rows(kept, axis), strict=True):
+        pixels = Ascending.of(row[~np.isnan(row)])
+        low, high = 0, pixels.values.size
+        for _round in range(_ROUNDS):
+            if low == high:
+                break
+            middle = _middle(pixels.values[low:high])
+            reach = _SIGMA * pixels.deviation(low, high)
+            start = low + int(np.searchsorted(pixels.values[low:high], middle - reach, "left"))
+            stop = low + int(np.searchsorted(pixels.values[low:high], middle + reach, "right"))
+            if (start, stop) == (low, high):
+                break
+            low, high = start, stop
+        out[: high - low] = pixels.values[low:high]
+    return kept
+
+
+def _middle(ascending: NDArray[np.float32]) -> float:
+    size = ascending.size
+    return 0.5 * (float(ascending[(size - 1) // 2]) + float(ascending[size // 2]))
+
+
+def _median(kept: NDArray[np.float32], axis: int | None) -> Any:
+    """Return the median of each box of clipped pixels."""
+    return _of_each(kept, axis, _middle)
+
+
+def _deviation(kept: NDArray[np.float32], axis: int | None) -> Any:
+    """Return the standard deviation of each box of clipped pixels."""
+    return _of_each(kept, axis, lambda pixels: float(pixels.std(dtype=np.float64)))
+
+
+def _of_each(
+    kept: NDArray[np.float32], axis: int | None, what: Callable[[NDArray[np.float32]], float]
+) -> Any:
+    found = [
+        what(row[:number]) if (number := np.count_nonzero(~np.isnan(row))) else np.nan
+        for row in _rows(kept, axis)
+    ]
+    return np.float32(found[0]) if axis is None else np.reshape(found, kept.shape[:-1]).astype("f4")
 
 
 def _enlarged(
