@@ -31,6 +31,7 @@ from calcore.simulate.reference_io import Setup, write_asdf
 from calcore.simulate.tables import load_detectors
 from calcore_nirspec.wcs.directions import tangents, turned, unit_vector
 from calcore_nirspec.wcs.disperser import MIRROR, disperser_of
+from calcore_nirspec.wcs.fitting import fitted
 
 DEGREE = 5
 """Of the polynomials of the telescope."""
@@ -84,8 +85,8 @@ def ote_tree() -> dict[str, Any]:
         focal.append(np.stack(_focal_plane(name, x, y)))
         seen.append(np.stack(pixel_to_v2v3(detector, x, y)))
     near, far = np.concatenate(focal, axis=1), np.concatenate(seen, axis=1)
-    model = _fitted(near, far)
-    model.inverse = _fitted(far, near)
+    model = fitted(near, far, DEGREE)
+    model.inverse = fitted(far, near, DEGREE)
     return {"model": model, "meta": {"output_units": "arcsec"}}
 
 
@@ -219,23 +220,6 @@ def _focal_plane(
     slits = collimator_tree()["model"](*tangents(incoming))
     found = fore_tree()["model"](*slits, np.zeros_like(x))
     return found[0], found[1]
-
-
-def _fitted(start: NDArray[np.float64], end: NDArray[np.float64]) -> Model:
-    """Return polynomials through points (2, n), about the middle of where they start."""
-    centre = start.mean(axis=1)
-    scale = np.abs(start - centre[:, None]).max()
-    x, y = (start - centre[:, None]) / scale
-    powers = [(i, j) for i in range(DEGREE + 1) for j in range(DEGREE + 1 - i)]
-    design = np.stack([x**i * y**j for i, j in powers], axis=1)
-    factors = np.linalg.lstsq(design, end.T, rcond=None)[0]
-    planes = [
-        Polynomial2D(DEGREE, **{f"c{i}_{j}": f for (i, j), f in zip(powers, own, strict=True)})
-        for own in factors.T
-    ]
-    middle = Shift(-centre[0]) & Shift(-centre[1])
-    zoom = AffineTransformation2D([[1 / scale, 0.0], [0.0, 1 / scale]])
-    return middle | zoom | Pick((0, 1, 0, 1)) | planes[0] & planes[1]
 
 
 def write(setup: Setup, path: Path) -> None:

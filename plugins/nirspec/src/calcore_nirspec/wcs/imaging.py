@@ -5,8 +5,9 @@ Frames: detector, sca (pixels in the order of read-out), gwa (directions at the 
 reference pipeline's are. Lamps shine from behind the telescope: theirs end at msa.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+import numpy as np
 from astropy import units as u
 from astropy.modeling import Model
 from astropy.modeling.models import (
@@ -23,8 +24,14 @@ from stdatamodels.jwst.transforms.models import DirCos2Unitless, Unitless2DirCos
 
 from calcore.wcs import frames
 from calcore.wcs.pointing import ARCSEC_PER_DEGREE, Pointing, aberration, attitude
+from calcore_nirspec.wcs.directions import tangents, turned, unit_vector
 from calcore_nirspec.wcs.disperser import AXES
+from calcore_nirspec.wcs.fitting import turned_round
 from calcore_nirspec.wcs.spectrograph import FLIPPED, LAST, Spectrograph
+
+_NODES = 24
+_BEYOND = 20
+"""Pixels beyond the detector's edges for which the way back still holds."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -78,6 +85,7 @@ def imaging_wcs(
         From pixels (x, y) of the image, counted from 0, to right ascension and declination [deg];
         for lamps to x and y in the plane of the slits [m] and the wavelength [m].
     """
+    spectrograph, foreoptics = _reversible(spectrograph, foreoptics, wavelength_m)
     steps: list[tuple[CoordinateFrame, Model | None]] = [
         (frames.detector(), _to_readout(spectrograph.detector, corner)),
         (_plane("sca", u.pix), _to_wheel(spectrograph)),
@@ -94,7 +102,7 @@ def imaging_wcs(
         steps.append((slits, None))
     else:
         steps += [
-            (slits, _to_focus(foreoptics.fore, wavelength_m)),
+            (slits, foreoptics.fore),
             (_plane("oteip", u.deg, ("x_oteip", "y_oteip")), _to_telescope(foreoptics)),
             (frames.v2v3(), aberration(foreoptics.pointing)),
             (frames.v2v3vacorr(), attitude(foreoptics.pointing)),
@@ -104,6 +112,32 @@ def imaging_wcs(
     ny, nx = shape
     wcs.bounding_box = (-0.5, nx - 0.5), (-0.5, ny - 0.5)
     return wcs
+
+
+def _reversible(
+    spectrograph: Spectrograph, foreoptics: Foreoptics | None, wavelength_m: float
+) -> tuple[Spectrograph, Foreoptics | None]:
+    """Return the same optics with inverses that agree with them for all pixels of the detector.
+
+    Those in the references are fitted for what the slits see, and 2 pixels off in the corners.
+    """
+    node = np.linspace(-_BEYOND, LAST + _BEYOND, _NODES)
+    points = np.stack([plane.ravel() for plane in np.meshgrid(node, node)])
+    points = np.stack(spectrograph.fpa(*points))
+    camera, points = turned_round(spectrograph.camera, points)
+    matrix = spectrograph.disperser.matrix
+    leaving = turned(matrix, unit_vector(*points)) * np.array([[-1.0], [-1.0], [1.0]])
+    points = np.stack(tangents(turned(matrix.T, leaving)))
+    collimator, points = turned_round(spectrograph.collimator, points)
+    spectrograph = replace(spectrograph, camera=camera, collimator=collimator)
+    if foreoptics is None:
+        return spectrograph, None
+    colour = _with_wavelength(wavelength_m)
+    plane, points = turned_round(colour | foreoptics.fore, points)
+    fore: Model = Identity(3) | foreoptics.fore
+    fore.inverse = plane.inverse | colour
+    ote, _ = turned_round(foreoptics.ote, points)
+    return spectrograph, replace(foreoptics, fore=fore, ote=ote)
 
 
 def _plane(name: str, unit: u.UnitBase, axes: tuple[str, str] = ("x", "y")) -> Frame2D:
@@ -144,14 +178,6 @@ def _to_slits(spectrograph: Spectrograph, wavelength_m: float) -> Model:
 
 def _with_wavelength(wavelength_m: float) -> Model:
     return Mapping((0, 1, 1)) | Identity(2) & Const1D(wavelength_m)
-
-
-def _to_focus(fore: Model, wavelength_m: float) -> Model:
-    """Return the way through the foreoptics, whose inverse takes the same wavelength."""
-    link: Model = Identity(3) | fore
-    back: Model = fore.inverse
-    link.inverse = _with_wavelength(wavelength_m) | back | _with_wavelength(wavelength_m)
-    return link
 
 
 def _to_telescope(foreoptics: Foreoptics) -> Model:
