@@ -1,5 +1,7 @@
 """The picture of what is left between the stars of aligned exposures."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from astropy import units as u
@@ -7,6 +9,7 @@ from astropy.table import QTable
 from matplotlib.image import imread
 
 from calcore.cli.pictures import draw
+from calcore.cli.report import _looks
 from calcore.errors import DataUnusable, OutputProblem
 from calcore.report import alignment_picture
 from calcore.report.pictures import looks
@@ -45,6 +48,14 @@ def test_a_picture_beside_the_table(tmp_path):
     (look,) = looks(file)
     assert look.is_broad
     assert look.uri.startswith("data:image/png")
+
+
+def test_reports_show_what_alignment_left(tmp_path):
+    file = tmp_path / "jw01-o001_t1_tweakreg.ecsv"
+    residuals().write(file)
+    product = SimpleNamespace(name="jw01-o001_t1", inputs=(), files=(file,))
+    shown, _ = _looks([product], 9)
+    assert [(look.stage, look.is_broad) for look in shown[product.name]] == [("residuals", True)]
 
 
 def test_pictures_of_little(tmp_path):

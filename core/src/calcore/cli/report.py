@@ -57,7 +57,8 @@ def _looks(products: Sequence[Any], most: int) -> tuple[dict[str, list[Any]], in
     for product in products:
         own = files.setdefault(product.name, [])
         raw = [path for path in product.inputs if path.stem.endswith("uncal")]
-        made = [path for path in product.files if exposure_root(path) == product.name]
+        roots = {product.name, f"{product.name}{RESIDUALS.removesuffix('.ecsv')}"}
+        made = [path for path in product.files if exposure_root(path) in roots]
         own += [path for path in (*raw, *made) if path not in own]
     shown: dict[str, list[Any]] = {}
     for name in list(files)[:most]:
