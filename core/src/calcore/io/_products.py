@@ -8,9 +8,10 @@ from calcore.io._hdu import Contents, Extension
 from calcore.io._storage import Storage
 from calcore.io.files import suffix_of
 from calcore.model import Image, Meta, Mosaic, Ramp, Rate, Record, Segmentation
+from calcore.model.cube import Cube
 from calcore.model.layout import Array, Plane, TableExtension, fields_of
 
-KINDS: tuple[type[Record], ...] = (Ramp, Rate, Image, Mosaic, Segmentation)
+KINDS: tuple[type[Record], ...] = (Ramp, Rate, Image, Mosaic, Segmentation, Cube)
 _RATES = frozenset({"rate", "rateints"})
 _RAMP_ONLY = frozenset({"REFOUT"})
 _MODELS = frozenset({"ImageModel", "IFUImageModel", "SlitModel"})
@@ -86,6 +87,8 @@ def kind_of(contents: Contents) -> type[Record]:
     if {"WHT", "CON"} & names and axes == 2:
         return Mosaic
     model = contents.primary.header.get("DATAMODL")
+    if model == "IFUCubeModel" or (axes == 3 and "WMAP" in names):
+        return Cube
     if suffix == "segm" or model == "SegmentationMapModel":
         return Segmentation
     if axes not in {2, 3}:
@@ -111,6 +114,8 @@ def model_name(
         return "SegmentationMapModel"
     if issubclass(kind, Mosaic):
         return "ImageModel"
+    if issubclass(kind, Cube):
+        return "IFUCubeModel"
     if issubclass(kind, Image) or kind.__name__ == "Rate":
         given = str(meta.get("model_type", ""))
         if axes == 2 and given in _MODELS:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from calcore.errors import PluginBroken
+from calcore.model.cube import Parts
 from calcore.model.exposure import Catalog, Group
 from calcore.model.record import Record
 
@@ -19,9 +20,9 @@ def confirmed(step: Any, result: Any) -> Any:
     Raises
     ------
     PluginBroken
-        It is neither a record, nor a set of records, nor a dataclass that holds a record or a table.
+        It is neither a record, nor records in parts or of a set, nor a dataclass that holds a record or a table.
     """
-    if isinstance(result, Record | Group):
+    if isinstance(result, Record | Group | Parts):
         return result
     parts = fields(result) if is_dataclass(result) and not isinstance(result, type) else ()
     if any(isinstance(getattr(result, item.name), Record | Group | Catalog) for item in parts):

@@ -10,6 +10,7 @@ import numpy as np
 
 from calcore.errors import CalcoreError, StepFailed, StepSkipped
 from calcore.model import Group, Image, Kept, Rate, Record
+from calcore.model.cube import Parts
 from calcore.model.record import map_records
 from calcore.run.assemble import BuiltSlot
 from calcore.run.bands import (
@@ -322,6 +323,8 @@ def _meta(flow: Any, before: Any = None) -> Any:
         return flow.meta
     if isinstance(flow, Group):
         return flow.members[0].meta
+    if isinstance(flow, Parts):
+        return next(iter(flow.parts.values())).meta
     parts = [part for item in fields(flow) if isinstance(part := getattr(flow, item.name), Record)]
     return parts[0].meta if parts else _meta(before)
 
@@ -333,7 +336,7 @@ def _parted(result: Any, built: BuiltSlot) -> tuple[Any, dict[str, Any]]:
     others are products. Where none is, as after a fit of ramps, all that later steps work on flow on.
     Of what a step on a set returns, the set of such records flows on.
     """
-    if isinstance(result, Record | Group) or not is_dataclass(result):
+    if isinstance(result, Record | Group | Parts) or not is_dataclass(result):
         return result, {}
     if built.diet.grouped:
         held = {item.name: getattr(result, item.name) for item in fields(result)}
@@ -368,9 +371,11 @@ def _mark(flow: Any, built: BuiltSlot, status: str) -> Any:
     def marked(part: Any) -> Any:
         if isinstance(part, Group):
             return part.with_members([marked(member) for member in part.members])
+        if isinstance(part, Parts):
+            return Parts({word: marked(one) for word, one in part.parts.items()})
         return part.replace(meta=part.meta.set(changes)) if isinstance(part, Record) else part
 
-    if isinstance(flow, Record | Group):
+    if isinstance(flow, Record | Group | Parts):
         return marked(flow)
     return replace(flow, **{item.name: marked(getattr(flow, item.name)) for item in fields(flow)})
 

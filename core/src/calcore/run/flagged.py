@@ -8,6 +8,7 @@ import numpy as np
 
 from calcore.flags import DQ
 from calcore.model import Group, Record, Window
+from calcore.model.cube import Parts
 
 Flagged = dict[str, dict[str, int]]
 """By ``"samples"`` or ``"pixels"``: how many got which flag, by its name."""
@@ -67,7 +68,7 @@ def _first(flow: Any) -> Record | None:
     """Return the record, or the first of those that a result is made of."""
     if isinstance(flow, Record):
         return flow
-    if isinstance(flow, Group) or not is_dataclass(flow):
+    if isinstance(flow, Group | Parts) or not is_dataclass(flow):
         return None
     parts = (getattr(flow, item.name) for item in fields(flow))
     return next((part for part in parts if isinstance(part, Record)), None)

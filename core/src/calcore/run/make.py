@@ -14,6 +14,7 @@ from calcore import io
 from calcore.errors import CalcoreError, OutputProblem
 from calcore.io import files as names
 from calcore.model import Catalog, Group, Meta, Ramp, Rate, Record
+from calcore.model.cube import Parts
 from calcore.model.superstripes import integrations_together, taken_apart
 from calcore.pipeline import Pipeline
 from calcore.run import header
@@ -271,7 +272,7 @@ def _write_flowing(shop: Workshop, execution: Execution, result: Any) -> None:
     write_states(execution.kept, shop.slots, shop.job)
     if isinstance(result, Ramp) and shop.pipeline.suffix is None:
         _write_all(shop, "ramp", result)
-    elif isinstance(result, Group | Record):
+    elif isinstance(result, Group | Record | Parts):
         if shop.pipeline.suffix is not None:
             _write_all(shop, shop.pipeline.suffix, result)
     else:
@@ -288,8 +289,12 @@ def _write_flowing(shop: Workshop, execution: Execution, result: Any) -> None:
 
 
 def _write_all(shop: Workshop, suffix: str, result: Any) -> None:
-    """Write a result, each member of a group, or the rates of several results under a suffix."""
+    """Write a result, its parts, each member of a group, or the rates of several results."""
     job = shop.job
+    if isinstance(result, Parts):
+        for word, part in result.parts.items():
+            _write(shop, product_path(job, f"{word}_{suffix}"), part)
+        return
     if not isinstance(result, Group | Record | Catalog):
         for item in fields(result):
             if isinstance(part := getattr(result, item.name), Rate):

@@ -2,11 +2,17 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from math import ceil
+from typing import Any
 
 import numpy as np
+from astropy.modeling.models import Pix2Sky_TAN, Scale, Shift
+from gwcs import WCS, FITSImagingWCSTransform
 from numpy.typing import NDArray
 
+from calcore.wcs import spectral_frames
+from calcore.wcs.footprint import enclosing_box, polygon
 from calcore.wcs.tangent import TangentPlane
 
 Angles = NDArray[np.float64]
@@ -46,8 +52,34 @@ class CubeGrid:
         """Return the number of the plane that wavelengths [um] lie in, with fractions."""
         return (wavelengths - self.shortest_um) / self.step_um
 
+    @cached_property
+    def wcs(self) -> WCS:
+        """The gWCS from x, y and plane to the sky [deg] and wavelengths [um]."""
+        told = self.keywords
+        matrix = [[told[f"pc{axis}_{other}"] for other in (1, 2)] for axis in (1, 2)]
+        sky = FITSImagingWCSTransform(
+            Pix2Sky_TAN(),
+            crpix=[told["crpix1"] - 1, told["crpix2"] - 1],
+            crval=[told["crval1"], told["crval2"]],
+            cdelt=[told["cdelt1"], told["cdelt2"]],
+            pc=np.array(matrix),
+        )
+        wavelength = Scale(self.step_um) | Shift(self.shortest_um)
+        wcs = WCS([(spectral_frames.voxels(), sky & wavelength), (spectral_frames.world(), None)])
+        wcs.bounding_box = tuple((-0.5, size - 0.5) for size in reversed(self.shape))
+        return wcs
+
     @property
-    def keywords(self) -> dict[str, float | str | int]:
+    def region(self) -> str:
+        """The box of right ascension and declination around the middles of corners, as S_REGION has it."""
+        _, rows, columns = self.shape
+        x, y = np.array([0, 0, columns - 1, columns - 1]), np.array([0, rows - 1, rows - 1, 0])
+        ra, dec, _ = self.wcs(x, y, 0 * x, with_bounding_box=False)
+        west, south, east, north = enclosing_box(ra, dec)
+        return polygon([(west, south), (west, north), (east, north), (east, south)])
+
+    @property
+    def keywords(self) -> dict[str, Any]:
         """The FITS keywords of the projection, in lower case (Greisen et al. 2006, A&A 446, 747)."""
         planes, rows, columns = self.shape
         del planes
@@ -72,12 +104,10 @@ def middle_of(positions: Sequence[tuple[Angles, Angles]]) -> tuple[float, float]
 
     NaN does not count. Right ascensions may lie on both sides of 0.
     """
-    finite = [(ra[np.isfinite(ra)], dec[np.isfinite(dec)]) for ra, dec in positions]
-    some = finite[0][0][0]
-    beside = [(ra - some + 180) % 360 - 180 for ra, _ in finite]
-    east = min(part.min() for part in beside) + max(part.max() for part in beside)
-    north = min(dec.min() for _, dec in finite) + max(dec.max() for _, dec in finite)
-    return float((some + east / 2) % 360), float(north / 2)
+    ra, dec = (np.concatenate([place[axis].ravel() for place in positions]) for axis in (0, 1))
+    west, south, east, north = enclosing_box(ra, dec)
+    wide = (east - west) % 360
+    return (west + wide / 2) % 360, (south + north) / 2
 
 
 def cube_grid(

@@ -1,5 +1,7 @@
 """Where an image lies on the sky."""
 
+from collections.abc import Iterable
+
 import numpy as np
 from gwcs import WCS
 from numpy.typing import NDArray
@@ -27,23 +29,30 @@ def region(wcs: WCS) -> str:
 
     ``POLYGON ICRS  ra dec ra dec …`` (Space-Time Coordinate metadata, Rots 2007, in its string form).
     """
-    return _polygon(corners(wcs))
+    return polygon((ra, dec) for ra, dec in corners(wcs))
 
 
 def enclosing_region(ra: Angles, dec: Angles) -> str:
-    """Return the box of right ascension and declination that encloses positions, as S_REGION has it.
+    """Return the box of right ascension and declination that encloses positions, as S_REGION has it."""
+    west, south, east, north = enclosing_box(ra, dec)
+    return polygon([(west, south), (east, south), (east, north), (west, north)])
+
+
+def enclosing_box(ra: Angles, dec: Angles) -> tuple[float, float, float, float]:
+    """Return least right ascension, least declination, and the largest of both [deg].
 
     Parameters
     ----------
     ra, dec : float64 (...)
-        Positions [deg]; NaN does not count. Right ascensions may lie on both sides of 0.
+        Positions [deg]; NaN does not count. Right ascensions may lie on both sides of 0: then the
+        least is more than the largest.
     """
     some = ra[np.isfinite(ra)][0]
     beside = (ra - some + 180) % 360 - 180
-    left, right = (some + np.nanmin(beside)) % 360, (some + np.nanmax(beside)) % 360
-    low, high = np.nanmin(dec), np.nanmax(dec)
-    return _polygon(np.array([[left, low], [right, low], [right, high], [left, high]]))
+    least, most = (some + np.nanmin(beside)) % 360, (some + np.nanmax(beside)) % 360
+    return float(least), float(np.nanmin(dec)), float(most), float(np.nanmax(dec))
 
 
-def _polygon(positions: Angles) -> str:
+def polygon(positions: Iterable[tuple[float, float]]) -> str:
+    """Return corners [deg] as S_REGION has them."""
     return "POLYGON ICRS  " + " ".join(f"{ra:.9f} {dec:.9f}" for ra, dec in positions)

@@ -5,6 +5,7 @@ from numpy.polynomial.polynomial import polyval2d, polyvander2d
 from numpy.typing import NDArray
 
 from calcore.kernels.cube_drizzle import Boxes
+from calcore.kernels.cube_shepard import Points
 from calcore.kernels.slice_coordinates import in_fields
 from calcore.wcs.cube_grid import CubeGrid
 from calcore.wcs.pointing import to_sky
@@ -72,6 +73,28 @@ def slice_boxes(
         y=y,
         low=grid.planes(wavelength - spread),
         high=grid.planes(wavelength + spread),
+        values=np.ascontiguousarray(values.ravel()[chosen], np.float32),
+        variances=np.ascontiguousarray(variances.ravel()[chosen], np.float32),
+    )
+
+
+def slice_points(
+    coordinates: SlicedCoordinates,
+    field: Field,
+    grid: CubeGrid,
+    values: NDArray[np.float32],
+    variances: NDArray[np.float32],
+    good: NDArray[np.bool_],
+) -> Points:
+    """Return the pixels of one field as points of a cube; parameters as of `slice_boxes`."""
+    only = coordinates.only(field)
+    chosen = np.flatnonzero(good & (only.labels > 0))
+    ra, dec, wavelength = (plane.ravel()[chosen] for plane in only.world())
+    x, y = grid.spaxels(*grid.plane.project(ra, dec))
+    return Points(
+        x=x,
+        y=y,
+        z=grid.planes(wavelength),
         values=np.ascontiguousarray(values.ravel()[chosen], np.float32),
         variances=np.ascontiguousarray(variances.ravel()[chosen], np.float32),
     )

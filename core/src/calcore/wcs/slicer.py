@@ -8,6 +8,7 @@ from astropy.modeling import Model
 from astropy.modeling.models import Const1D, Identity, Mapping, Polynomial2D, Scale, Shift
 from gwcs import WCS
 from gwcs.selector import LabelMapperArray, LabelMapperRange, RegionsSelector
+from numpy.polynomial.polynomial import polyval2d
 from numpy.typing import NDArray
 
 from calcore.kernels.slice_coordinates import in_fields, in_slices
@@ -17,6 +18,8 @@ from calcore.wcs.plain import Polynomial, stacked
 from calcore.wcs.pointing import Pointing, aberration, attitude, to_sky
 
 Plane = NDArray[np.float64]
+_ALONG = 2.0
+"""How far from the middle of a field the direction of its slices is taken [arcsec]."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -147,6 +150,17 @@ class SlicedCoordinates(DeferredWcs):
             for part in self.slices
         )
         return replace(self, slices=tuple(moved)).local()
+
+    def angle_across(self, field: Field) -> float:
+        """Return the position angle of the direction across slices, square to that along them [deg]."""
+        along = np.array([0.0, _ALONG])
+        v2, v3 = (
+            np.asarray(polyval2d(along + one.shift[0], 0 * along + one.shift[1], one.terms), float)
+            for one in field.to_telescope
+        )
+        (ra, other_ra), (dec, other_dec) = to_sky(self.pointing, v2, v3)
+        east = ((other_ra - ra + 180) % 360 - 180) * np.cos(np.radians(dec))
+        return float(np.degrees(np.arctan2(east, other_dec - dec))) + 90.0
 
     def world(self) -> Plane:
         """Return right ascension, declination [deg] and wavelength [um] of all pixels (3, ny, nx)."""

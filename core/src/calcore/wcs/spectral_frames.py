@@ -5,7 +5,21 @@ The names are those of the reference pipeline's products, so that either reads w
 
 from astropy import units as u
 from astropy.coordinates import ICRS
-from gwcs.coordinate_frames import CelestialFrame, CompositeFrame, Frame2D, SpectralFrame
+from gwcs.coordinate_frames import (
+    CelestialFrame,
+    CompositeFrame,
+    CoordinateFrame,
+    Frame2D,
+    SpectralFrame,
+)
+
+
+def voxels() -> CoordinateFrame:
+    """Return the frame of a cube's voxels (x, y, plane), counted from 0 [pixel]."""
+    return CoordinateFrame(
+        naxes=3, axes_type=("SPATIAL",) * 3, axes_order=(0, 1, 2), name="detector",
+        axes_names=("x", "y", "z"), unit=(u.pix,) * 3,
+    )  # fmt: skip
 
 
 def alpha_beta() -> CompositeFrame:

@@ -4,7 +4,8 @@ from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar
 
 from calcore.model import Reference
-from calcore.model.layout import Node
+from calcore.model.exposure import Table
+from calcore.model.layout import Node, TableExtension
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -55,3 +56,17 @@ class SlicerRanges(Reference):
     type: ClassVar[str] = "wavelengthrange"
     names: Annotated[Any, Node("waverange_selector", required=True)]
     ranges: Annotated[Any, Node("wavelengthrange", required=True)]
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class CubeParameters(Reference):
+    """How cubes are sampled: a row for each channel and band.
+
+    `sizes` has spaxelsize [arcsec], spectralstep, wavemin and wavemax [um]; `powers` and
+    `exponentials` have roispatial [arcsec] and roispectral [um], and power and softrad, or scalerad.
+    """
+
+    type: ClassVar[str] = "cubepar"
+    sizes: Annotated[Table, TableExtension("CUBEPAR", required=True)]
+    powers: Annotated[Table, TableExtension("CUBEPAR_MSM")] | None = None
+    exponentials: Annotated[Table, TableExtension("CUBEPAR_EMSM")] | None = None

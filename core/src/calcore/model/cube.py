@@ -1,0 +1,54 @@
+"""Cubes: two angles on the sky and a wavelength."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any, Generic, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from calcore.model.exposure import Flags, Float, Table
+from calcore.model.layout import Node, Plane, TableExtension
+from calcore.model.record import Record
+
+R = TypeVar("R", bound=Record)
+AXES = ("wavelength", "y", "x")
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Cube(Record):
+    """Exposures of an integral-field unit combined on one grid.
+
+    Attributes
+    ----------
+    data, err : float32 (n_wavelength, ny, nx)
+        Surface brightness and its standard deviation, in units of BUNIT; NaN where nothing fell.
+    dq : uint32 (n_wavelength, ny, nx)
+        Flags; DO_NOT_USE and NON_SCIENCE where nothing fell.
+    wmap : float32 (n_wavelength, ny, nx)
+        How many pixels contributed.
+    hdrtab : table, optional
+        One row of header values for each input; columns are called by dotted names.
+    wcs : gwcs.WCS
+        From x, y and plane, counted from 0, to ICRS [deg] and wavelength [um].
+    """
+
+    data: Annotated[Float, Plane("SCI", "f4", AXES, required=True)]
+    err: Annotated[Float, Plane("ERR", "f4", AXES)] | None = None
+    dq: Annotated[Flags, Plane("DQ", "u4", AXES, fill=0)]
+    wmap: Annotated[NDArray[np.float32], Plane("WMAP", "f4", AXES)] | None = None
+    hdrtab: Annotated[Table, TableExtension("HDRTAB", dotted=True)] | None = None
+    wcs: Annotated[Any, Node("meta.wcs")] = None
+
+
+@dataclass(frozen=True, eq=False)
+class Parts(Generic[R]):
+    """What is made of one set in several parts.
+
+    Attributes
+    ----------
+    parts : mapping of str to records
+        Each by the word that tells it in the names of files, such as ``ch1-short``.
+    """
+
+    parts: Mapping[str, R]

@@ -1,0 +1,127 @@
+"""How exposures of image slicers become a cube."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+
+from calcore.errors import CalcoreError
+from calcore.flags import DQ
+from calcore.kernels.cube_drizzle import CubeSums
+from calcore.kernels.cube_shepard import Nearness, add_points
+from calcore.model.combine import blend, header_table
+from calcore.model.cube import Cube
+from calcore.model.exposure import Image
+from calcore.model.meta import Meta
+from calcore.wcs.cube_grid import CubeGrid
+from calcore.wcs.slice_boxes import slice_boxes, slice_points
+from calcore.wcs.slicer import Field, SlicedCoordinates
+from calcore.wcs.slicer_of import slicer_of
+
+NOTHING = np.uint32(DQ.DO_NOT_USE | DQ.NON_SCIENCE)
+"""Flags of voxels that nothing fell into."""
+Each = Callable[[Callable[[tuple[int, int]], None], Sequence[tuple[int, int]]], None]
+
+
+@dataclass(frozen=True, eq=False)
+class Piece:
+    """What one field of one exposure contributes to a cube."""
+
+    image: Image
+    coordinates: SlicedCoordinates
+    field: Field
+
+    def positions(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return right ascension and declination of all pixels (ny, nx) [deg]; NaN beside slices."""
+        ra, dec, _ = self.coordinates.only(self.field).world()
+        return ra, dec
+
+
+def coordinates_of(image: Image) -> SlicedCoordinates:
+    """Return an exposure's coordinates in a form that maps whole frames quickly.
+
+    Raises
+    ------
+    CalcoreError
+        It has none, or none of an image slicer.
+    """
+    name = image.meta.get("filename", "an exposure")
+    if image.wcs is None:
+        raise CalcoreError(f"{name} has no world coordinates; run assign_wcs")
+    if isinstance(image.wcs, SlicedCoordinates):
+        return image.wcs
+    found = slicer_of(image.wcs)
+    if found is None:
+        raise CalcoreError(
+            f"the world coordinates of {name} are not those of an image slicer; run assign_wcs"
+        )
+    return found
+
+
+def fill(
+    pieces: Sequence[Piece], grid: CubeGrid, nearness: Nearness | None, each: Each, threads: int
+) -> CubeSums:
+    """Return what falls into a cube.
+
+    Parameters
+    ----------
+    pieces : sequence of Piece
+        What is combined.
+    grid : CubeGrid
+        Its voxels.
+    nearness : Nearness, optional
+        How near pixels count; they are drizzled if it is None.
+    each : callable
+        Does some work for ranges of planes, several at once.
+    threads : int
+        How many at once; the sums are the same to the bit for any number.
+    """
+    sums = CubeSums.over(grid.shape)
+    edges = np.linspace(0, grid.shape[0], threads + 1).astype(int).tolist()
+    for piece in pieces:
+        image = piece.image.loaded()
+        good = ((image.dq & DQ.DO_NOT_USE) == 0) & np.isfinite(image.data)
+        given = piece.coordinates, piece.field, grid, image.data, image.err**2, good
+        if nearness is None:
+            add = partial(sums.add, slice_boxes(*given))
+        else:
+            add = partial(add_points, sums, slice_points(*given), nearness)
+        each(_unpacked(add), list(pairwise(edges)))
+    return sums
+
+
+def _unpacked(add: Callable[[int, int], None]) -> Callable[[tuple[int, int]], None]:
+    return lambda planes: add(*planes)
+
+
+def cube_of(pieces: Sequence[Piece], grid: CubeGrid, sums: CubeSums) -> Cube:
+    """Return a cube of what fell into it."""
+    seen = sums.weights > 0
+    weights = np.where(seen, sums.weights, 1.0)
+    nan = np.float32(np.nan)
+    metas = [piece.image.meta for piece in pieces]
+    return Cube(
+        meta=_meta(metas, grid),
+        data=np.where(seen, (sums.values / weights).astype(np.float32), nan),
+        err=np.where(seen, (np.sqrt(sums.variances) / weights).astype(np.float32), nan),
+        dq=np.where(seen, np.uint32(0), NOTHING),
+        wmap=sums.pixels.astype(np.float32),
+        hdrtab=header_table(metas),
+        wcs=grid.wcs,
+    )
+
+
+def _meta(metas: Sequence[Meta], grid: CubeGrid) -> Meta:
+    meta = blend(metas)
+    gone = (name for name in meta if name.startswith("wcsinfo.") and name not in _KEPT)
+    changes: dict[str, object] = dict.fromkeys(gone)
+    changes.update({f"wcsinfo.{name}": value for name, value in grid.keywords.items()})
+    changes["wcsinfo.s_region"] = grid.region
+    changes["model_type"] = None
+    return meta.set(changes)
+
+
+_KEPT = frozenset(f"wcsinfo.{name}" for name in ("velosys", "specsys", "dispersion_direction"))
