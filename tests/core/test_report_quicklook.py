@@ -184,4 +184,5 @@ def test_the_compass_points_north_also_across_ra_zero(roll_deg):
 def test_a_wcs_that_knows_nothing_draws_nothing():
     axes = Figure().add_subplot()
     draw_compass(axes, lambda x, y: (np.full_like(x, np.nan), np.full_like(y, np.nan)), (10, 10))
+    draw_compass(axes, lambda x, y: (x, y, np.full_like(x, 2e-6)), (10, 10))  # not the sky
     assert not axes.texts

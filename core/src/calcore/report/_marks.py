@@ -52,13 +52,16 @@ def draw_compass(axes: Any, wcs: Any, shape: tuple[int, int]) -> None:
         In pixels counted from 0.
     wcs : callable
         ``wcs(x, y)`` gives right ascension and declination [deg]. One that answers NaN at the
-        centre draws nothing.
+        centre, or with more than two numbers, as those of lamps and spectra do, draws nothing.
     shape : (ny, nx)
         Size of the picture [pixel].
     """
     ny, nx = shape
     x, y = (nx - 1) / 2, (ny - 1) / 2
-    ra, dec = (np.asarray(v, float) for v in wcs(np.array([x, x + 1, x]), np.array([y, y, y + 1])))
+    values = wcs(np.array([x, x + 1, x]), np.array([y, y, y + 1]))
+    if len(values) != 2:
+        return
+    ra, dec = (np.asarray(value, float) for value in values)
     if not (np.isfinite(ra).all() and np.isfinite(dec).all()):
         return
     east_per_pixel = ((ra[1:] - ra[0] + 180) % 360 - 180) * np.cos(np.radians(dec[0]))
