@@ -46,6 +46,18 @@ def test_stars_move_where_their_motion_is_known(tmp_path):
     assert mean_year([None]) is None
 
 
+def test_stars_count_as_their_weights_say(tmp_path):
+    path = tmp_path / "stars.csv"
+    path.write_text("ra,dec,weight\n1,2,4\n3,4,0\n5,6,\n7,8,0.25\n")
+    found = sky_catalogue(str(path))
+    np.testing.assert_array_equal(found.columns, [[1, 7], [2, 8], [4, 0.25]])
+    assert found.table().colnames == ["RA", "DEC", "weight"]
+    path.write_text("x,y,weight\n1,2,4\n3,4,0\n7,8,0.25\n")
+    np.testing.assert_array_equal(read_stars(path).error, [0.5, 2.0])
+    path.write_text("x,y\n1,2\n")
+    np.testing.assert_array_equal(read_stars(path).error, [1.0])
+
+
 def test_what_files_are_refused(tmp_path):
     path = tmp_path / "stars.csv"
     Table({"alpha": [1.0], "dec": [2.0]}).write(path)

@@ -89,6 +89,8 @@ ALIGN = {
     "aligned_segments": {"starfinder": "segmentation"},
     "aligned_ordered": {"enforce_user_order": True},
     "aligned_to_a_catalogue": {"abs_refcat": "sky.ecsv", "abs_minobj": 10},
+    "aligned_to_a_weighted_catalogue": {"abs_refcat": "weighted.ecsv", "abs_minobj": 10},
+    "aligned_by_weighted_catalogues": {"use_custom_catalogs": True, "catfile": "weights.txt"},
     "aligned_by_catalogues": {"use_custom_catalogs": True, "catfile": "catalogues.txt"},
 }
 CATALOGUE = {
@@ -148,13 +150,23 @@ def write_lists(folder, fields):
     (folder / "levels.txt").write_text(levels)
     astray, rng = fields["astray"], np.random.default_rng(4)
     east, north = 0.35 / 3600 / np.cos(np.radians(astray.dec)), -0.2 / 3600
-    table = Table({"RA": (astray.ra + east) % 360, "DEC": astray.dec + north})
-    table.write(folder / "sky.ecsv")
-    for k in range(4):
-        x, y = (v[k] + rng.normal(0, 0.02, len(v[k])) for v in (astray.x, astray.y))
-        Table({"x": x, "y": y}).write(folder / f"catalogue{k}.ecsv")
-    lines = [f"astray{k}_cal.fits catalogue{k}.ecsv\n" for k in range(4)]
-    (folder / "catalogues.txt").write_text("".join(lines))
+    # Half of the stars are elsewhere in catalogues with weights, and weigh next to nothing there.
+    weight = np.where(np.arange(len(astray.ra)) % 2, 1.0, 1e-7)
+    away = 0.15 * (weight < 1)
+    for name, off in (("sky", 0.0), ("weighted", away / 3600)):
+        table = Table({"RA": (astray.ra + east) % 360, "DEC": astray.dec + north + off})
+        if name == "weighted":
+            table["weight"] = weight
+        table.write(folder / f"{name}.ecsv")
+    for name, off in (("catalogues", 0.0), ("weights", away)):
+        for k in range(4):
+            x, y = (v[k] + rng.normal(0, 0.02, len(v[k])) for v in (astray.x, astray.y))
+            table = Table({"x": x + off * (k > 0), "y": y})
+            if name == "weights":
+                table["weight"] = weight
+            table.write(folder / f"{name}{k}.ecsv")
+        lines = [f"astray{k}_cal.fits {name}{k}.ecsv\n" for k in range(4)]
+        (folder / f"{name}.txt").write_text("".join(lines))
 
 
 def in_folder(parameters, folder):

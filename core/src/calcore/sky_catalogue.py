@@ -42,16 +42,23 @@ _EPOCHS = ("ref_epoch", "epoch")
 class SkyCatalogue:
     """Right ascension and declination at the time of the exposures, float64 (n,) [deg].
 
-    `name` is what the catalogue is called in messages.
+    `name` is what the catalogue is called in messages, `weight` how much each star counts, if a
+    file says so.
     """
 
     name: str
     ra: F8
     dec: F8
+    weight: F8 | None = None
+
+    @property
+    def columns(self) -> tuple[F8, ...]:
+        """Right ascension, declination and, if there are any, weights."""
+        return (self.ra, self.dec) if self.weight is None else (self.ra, self.dec, self.weight)
 
     def table(self) -> Table:
         """Return the catalogue with the columns that a file of one needs."""
-        return Table({"RA": self.ra, "DEC": self.dec})
+        return Table(dict(zip(("RA", "DEC", "weight"), self.columns, strict=False)))
 
 
 def sky_catalogue(
@@ -63,7 +70,8 @@ def sky_catalogue(
     ----------
     name : str
         A table in any format that astropy recognises, of columns ``RA`` and ``DEC`` [deg], and, if
-        they are there, ``pmra`` (times cos DEC), ``pmdec`` [mas/yr] and ``ref_epoch`` [yr]; or one
+        they are there, ``pmra`` (times cos DEC), ``pmdec`` [mas/yr] and ``ref_epoch`` [yr], and
+        ``weight``; or one
         of `GAIA`, in upper or lower case. Rows without a position are left out; stars without
         proper motions stay where they are.
     epoch_year : float, optional
@@ -94,10 +102,14 @@ def sky_catalogue(
     ra, dec = (_column(table, accepted, path) for _, accepted in _COLUMNS)
     if epoch_year is not None:
         ra, dec = _moved(table, ra, dec, epoch_year, path)
+    weight = _optional(table, ("weight",), path)
     usable = np.isfinite(ra) & np.isfinite(dec)
+    if weight is not None:
+        usable &= weight > 0
+        weight = weight[usable]
     if not usable.any() and known not in GAIA:
         raise FileInvalid(path, "has no star with a position")
-    return SkyCatalogue(name, ra[usable], dec[usable])
+    return SkyCatalogue(name, ra[usable], dec[usable], weight)
 
 
 def mean_year(times: Iterable[float | None]) -> float | None:

@@ -1,6 +1,6 @@
 """Small files that parameters of steps name: lists and catalogues."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -49,7 +49,7 @@ def read_levels(path: str, names: Sequence[str]) -> list[float]:
     return [levels[name] for name in names]
 
 
-def read_catalogue(path: str, *names: tuple[str, ...]) -> list[Any]:
+def read_catalogue(path: str, *names: tuple[str, ...], optional: Collection[str] = ()) -> list[Any]:
     """Return columns of a table in any format that astropy recognises.
 
     Parameters
@@ -58,6 +58,8 @@ def read_catalogue(path: str, *names: tuple[str, ...]) -> list[Any]:
         File of the table.
     names : tuples of str
         For each column wanted, the names it may have, in lower case.
+    optional : collection of str
+        First names of columns that need not be there: they are 1 then.
 
     Returns
     -------
@@ -69,6 +71,7 @@ def read_catalogue(path: str, *names: tuple[str, ...]) -> list[Any]:
     FileInvalid
         The file cannot be read, or lacks a column.
     """
+    import numpy as np  # noqa: PLC0415 - few runs need a catalogue
     from astropy.table import Table  # noqa: PLC0415 - few runs need a catalogue
 
     try:
@@ -79,6 +82,9 @@ def read_catalogue(path: str, *names: tuple[str, ...]) -> list[Any]:
     columns = []
     for accepted in names:
         found = next((known[name] for name in accepted if name in known), None)
+        if found is None and accepted[0] in optional:
+            columns.append(np.ones(len(table)))
+            continue
         if found is None:
             raise FileInvalid(
                 path, f"has no column {' or '.join(accepted)}; it has {', '.join(table.colnames)}"

@@ -13,22 +13,27 @@ from calcore.wcs.sightings import Sighting
 def read_stars(path: Path | str) -> Stars:
     """Return the stars of an image from a table of ``x`` and ``y``, or ``xcentroid``, ``ycentroid``.
 
-    All count alike, and nothing is known of their light.
+    They count as a column ``weight`` says, alike without it, and nothing is known of their light.
 
     Raises
     ------
     FileInvalid
         The file cannot be read, or lacks a column.
     """
-    x, y = read_catalogue(str(path), ("x", "xcentroid"), ("y", "ycentroid"))
-    known = np.isfinite(x) & np.isfinite(y)
-    x, y = x[known], y[known]
-    one, unknown = np.ones_like(x), np.full_like(x, np.nan)
-    return Stars(x, y, unknown, one, unknown)
+    names = ("x", "xcentroid"), ("y", "ycentroid"), ("weight",)
+    x, y, weight = read_catalogue(str(path), *names, optional=("weight",))
+    known = np.isfinite(x) & np.isfinite(y) & (weight > 0)
+    x, y, weight = x[known], y[known], weight[known]
+    unknown = np.full_like(x, np.nan)
+    return Stars(x, y, unknown, 1 / np.sqrt(weight), unknown)
 
 
 def sighting(member: Image, exposure: int, stars: Stars, *, weighted: bool) -> Sighting:
-    """Return the stars of an image that lie within its bounding box, with its coordinates."""
+    """Return the stars of an image that lie within its bounding box, with its coordinates.
+
+    Weights that a user's file gives count even where stars are not to be `weighted`.
+    """
+    weighted = weighted or bool(np.isnan(stars.snr).all() and (stars.error != 1).any())
     (x_low, x_high), (y_low, y_high) = member.wcs.bounding_box.bounding_box(order="F")
     inside = (stars.x >= x_low) & (stars.x <= x_high) & (stars.y >= y_low) & (stars.y <= y_high)
     return Sighting(

@@ -124,7 +124,7 @@ def movement(before: Sequence[WCS], after: Sequence[WCS]) -> Movement:
 
 
 def residuals(
-    sightings: Sequence[Sighting], radius: float, catalogue: tuple[F8, F8] | None = None
+    sightings: Sequence[Sighting], radius: float, catalogue: tuple[F8, ...] | None = None
 ) -> list[Residuals]:
     """Return how far each star is from the mean of where the other exposures see it.
 
@@ -136,9 +136,9 @@ def residuals(
         Stars seen in each image, with its coordinates as they are now.
     radius : float
         Largest distance of two sightings of a star [arcsec].
-    catalogue : (float64 (n,), float64 (n,)), optional
-        Right ascension and declination [deg]; the stars of each image are then compared with these
-        alone.
+    catalogue : two or more float64 (n,), optional
+        Right ascension and declination [deg], of which alone it makes use; the stars of each image
+        are then compared with these alone.
 
     Returns
     -------
@@ -155,7 +155,7 @@ def residuals(
     places = [on_plane(one, middle) for one in sky]
     points = np.concatenate(places)
     if catalogue is not None:
-        points = np.concatenate([points, on_plane(np.stack(catalogue, axis=1), middle)])
+        points = np.concatenate([points, on_plane(np.stack(catalogue[:2], axis=1), middle)])
         owner = np.concatenate([owner, np.full(points.shape[0] - owner.size, _CATALOGUE)])
     first, second = pairs_of(points, owner, radius)
     if catalogue is not None:

@@ -80,7 +80,7 @@ def align(
     sightings: Sequence[Sighting],
     matching: Matching,
     *,
-    reference: tuple[F8, F8] | None = None,
+    reference: tuple[F8, ...] | None = None,
     ordered: bool = False,
     expand: bool = False,
 ) -> list[Aligned]:
@@ -92,9 +92,10 @@ def align(
         Stars seen in each image.
     matching : Matching
         How stars are matched and what is fitted.
-    reference : (float64 (n,), float64 (n,)), optional
-        Right ascension and declination of a catalogue [deg]; without it one exposure, that which
-        overlaps the others most or the first if `ordered`, is left as it is.
+    reference : two or three float64 (n,), optional
+        Right ascension and declination of a catalogue [deg], and weights of its stars; without it
+        one exposure, that which overlaps the others most or the first if `ordered`, is left as it
+        is.
     ordered : bool
         Align in the given order rather than by overlap.
     expand : bool
@@ -108,7 +109,7 @@ def align(
     correctors = [_corrector(seen) for seen in sightings]
     catalogue = None
     if reference is not None:
-        catalogue = Table({"RA": reference[0], "DEC": reference[1]})
+        catalogue = Table(dict(zip(("RA", "DEC", "weight"), reference, strict=False)))
         for corrector in correctors:
             corrector.meta["group_id"] = "all"
     match = XYXYMatch(

@@ -137,7 +137,7 @@ def solve(
     matching: Matching,
     limits: Limits,
     *,
-    reference: tuple[F8, F8] | None = None,
+    reference: tuple[F8, ...] | None = None,
     ordered: bool = False,
     expand: bool = False,
 ) -> Solution:
@@ -220,7 +220,7 @@ def _judged(
     sightings: Sequence[Sighting],
     images: Sequence[Aligned],
     matching: Matching,
-    reference: tuple[F8, F8] | None,
+    reference: tuple[F8, ...] | None,
 ) -> Solution:
     """Return what was found for each exposure; only those that were placed are compared."""
     placed = [k for k, image in enumerate(images) if image.is_placed]

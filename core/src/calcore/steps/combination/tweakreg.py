@@ -129,7 +129,7 @@ class TweakReg(SearchingStep, AligningStep, ApproximatingStep):
         self, seen: Sequence[Sighting], sky: SkyCatalogue, others: Mapping[str, Solution]
     ) -> Solution:
         """Align all exposures as one with the catalogue."""
-        solution = solve(seen, self.absolute, self.limits, reference=(sky.ra, sky.dec))
+        solution = solve(seen, self.absolute, self.limits, reference=sky.columns)
         if not solution.is_found:
             said = f"the exposures could not be aligned with {self.abs_refcat}: {solution.reasons}"
             if not any(other.is_found for other in others.values()):
