@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from calcore.kernels._jit import F4x2, F4x3, F4x4, kernel
 
-_PIECE = 1 << 19
+_PIECE = 1 << 20
 """Bytes of a ramp that are subtracted at a time [byte]: they stay in the processor's cache."""
 
 

@@ -12,7 +12,19 @@ has a ramp of its own.
 import numpy as np
 from numpy.typing import NDArray
 
-from calcore.kernels._jit import B1x2, F4x1, F4x3, F4x4, F8x2, F8x3, I8x2, U1x1, U1x3, kernel
+from calcore.kernels._jit import (
+    B1x2,
+    F4x1,
+    F4x3,
+    F4x4,
+    F8x2,
+    F8x3,
+    I8x2,
+    U1x1,
+    U1x3,
+    kernel,
+    unsigned,
+)
 
 Double = NDArray[np.float64]
 AMPLIFIERS = 4
@@ -204,7 +216,7 @@ def subtract_wave(
         Factor of the wave in each integration.
     out : float32 (n_int, n_group, ny, nx)
         Signal without the wave [DN]; overwritten.
-    out_wave : float32 (n_sample)
+    out_wave : float32 (4 * n_sample)
         Room for the wave in a row [DN]; overwritten.
     """
     n_int, n_group, ny, nx = data.shape
@@ -221,9 +233,11 @@ def subtract_wave(
                         k -= n_phase
                     value = shape[k, 0] + rest * (shape[k, 1] + rest * shape[k, 2])
                     value = shape[k, 3] + rest * value
-                    out_wave[s] = np.float32(amplitude[i, 0] * value)
-                for x in range(nx):
-                    clean[x] = line[x] - out_wave[(first + x) // AMPLIFIERS]
+                    level, column = np.float32(amplitude[i, 0] * value), unsigned(AMPLIFIERS * s)
+                    for k in range(unsigned(AMPLIFIERS)):
+                        out_wave[column + k] = level
+                for x in range(unsigned(nx)):
+                    clean[x] = line[x] - out_wave[unsigned(first) + x]
 
 
 def spline(wave: Double) -> Double:

@@ -220,7 +220,7 @@ class Wave:
         clean = np.empty_like(data)
         place = clocks.places(self.frequency_hz, frame)
         first = frame.column_start % AMPLIFIERS
-        row = np.empty(place.shape[1], np.float32)
+        row = np.empty(AMPLIFIERS * place.shape[1], np.float32)
         subtract_wave(data, first, place, self.start, self.shape, self.amplitude, clean, row)
         return clean
 
