@@ -4,19 +4,23 @@ from typing import Any
 
 import numpy as np
 
-from calcore.model import Meta
+from calcore.model import Group, Meta
 from calcore.model.reference import Emi
 from calcore.model.reference import Rscd as RscdReference
 from calcore.testing import Case
 from calcore.testing.samples import a_ramp, an_image
 from calcore_miri import INSTRUMENT
 from calcore_miri.references import (
+    CubeParameters,
+    CubeParameters,
     SlicerDistortion,
     SlicerRanges,
     SlicerRegions,
     SlicerWavelengths,
 )
 from calcore_miri.steps.assign_wcs import AssignWcs
+from calcore_miri.steps.cube_build import CubeBuild
+from calcore_miri.steps.cube_build import CubeBuild
 from calcore_miri.steps.emicorr import EmiCorr
 from calcore_miri.steps.rscd import Rscd
 
@@ -65,26 +69,27 @@ def rscd() -> Case:
 
 
 def assign_wcs() -> Case:
-    """An image of one slice, whose polynomials are straight lines."""
+    """An image of two slices, whose polynomials are straight lines."""
     image = an_image(
         instrument__detector="MIRIFUSHORT", exposure__type="MIR_MRS", instrument__channel="12",
         instrument__band="SHORT",
     )  # fmt: skip
     labels = np.zeros((9, 1024, 1032), np.int16)
-    labels[7, :, 2:34] = 101
+    labels[7, :, 2:18], labels[7, :, 20:36] = 101, 102
     to_sky = {
         **_both(_line(-503, 1, 0), _line(-319, 0, -1)),
         "inverse": _both(_line(503, 1, 0), _line(-319, 0, -1)),
     }
     given = {
         "distortion": SlicerDistortion(
-            meta=_EMPTY, slices=[101], alpha=[_line(-1.8, 0, 0.1)],
-            beta=[{"transform": "constant", "value": -0.5}], x=[_line(18, 0, 10)],
-            y=[_line(-500, 100, 0)], beta_zero={}, beta_step={},
+            meta=_EMPTY, slices=[101, 102], beta_zero={}, beta_step={},
+            alpha=[_line(-1.0, 0, 0.1), _line(-2.8, 0, 0.1)],
+            beta=[{"transform": "constant", "value": value} for value in (-0.5, -0.3)],
+            x=[_line(10, 0, 10), _line(28, 0, 10)], y=[_line(-500, 100, 0)] * 2,
             field={"channel_band": ["1SHORT", "2SHORT"], "model": [to_sky, to_sky]},
         ),
         "specwcs": SlicerWavelengths(
-            meta=_EMPTY, slices=[101], wavelengths=[_line(5, 0.01, 0)]
+            meta=_EMPTY, slices=[101, 102], wavelengths=[_line(5, 0.01, 0)] * 2
         ),
         "regions": SlicerRegions(meta=_EMPTY, labels=labels),
         "wavelengthrange": SlicerRanges(
@@ -93,6 +98,39 @@ def assign_wcs() -> Case:
     }  # fmt: skip
     known = image.meta.with_facts(INSTRUMENT.facts(image.meta))
     return Case(AssignWcs(), image.replace(meta=known), given)
+
+
+def cube_build() -> Case:
+    """Two images of that slice."""
+    case = assign_wcs()
+    image = case.step(case.flow, **case.given)
+    columns = [("channel", "U2"), ("band", "U12")]
+    sizes = ("spaxelsize", "spectralstep", "wavemin", "wavemax")
+    powers = ("roispatial", "roispectral", "power", "softrad")
+    parameters = CubeParameters(
+        meta=_EMPTY,
+        sizes=np.array(
+            [("1", "short", 0.2, 0.02, 5.0, 5.3)], [*columns, *((name, "f4") for name in sizes)]
+        ),
+        powers=np.array(
+            [("1", "short", 0.4, 0.04, 2.0, 0.01)], [*columns, *((name, "f4") for name in powers)]
+        ),
+    )
+    step = CubeBuild(weighting="msm", channel="1")
+    return Case(step, Group("cube", (image, image)), {"cubepar": parameters})
+
+
+def cube_build() -> Case:
+    """Two exposures that have their world coordinates."""
+    given = assign_wcs()
+    image = given.step(given.flow, **given.given)
+    sizes = np.array(
+        [("1", "short", 0.1, 0.01, 5.0, 5.3)],
+        [("channel", "U1"), ("band", "U5"), ("spaxelsize", "f4"), ("spectralstep", "f4"),
+         ("wavemin", "f4"), ("wavemax", "f4")],
+    )  # fmt: skip
+    cubepar = CubeParameters(meta=_EMPTY, sizes=sizes)
+    return Case(CubeBuild(channel="1"), Group("product", (image, image)), {"cubepar": cubepar})
 
 
 def _line(constant: float, first: float, second: float) -> dict[str, Any]:
