@@ -12,14 +12,12 @@ from calcore.testing.samples import a_ramp, an_image
 from calcore_miri import INSTRUMENT
 from calcore_miri.references import (
     CubeParameters,
-    CubeParameters,
     SlicerDistortion,
     SlicerRanges,
     SlicerRegions,
     SlicerWavelengths,
 )
 from calcore_miri.steps.assign_wcs import AssignWcs
-from calcore_miri.steps.cube_build import CubeBuild
 from calcore_miri.steps.cube_build import CubeBuild
 from calcore_miri.steps.emicorr import EmiCorr
 from calcore_miri.steps.rscd import Rscd
@@ -101,7 +99,7 @@ def assign_wcs() -> Case:
 
 
 def cube_build() -> Case:
-    """Two images of that slice."""
+    """Two images of these slices."""
     case = assign_wcs()
     image = case.step(case.flow, **case.given)
     columns = [("channel", "U2"), ("band", "U12")]
@@ -116,21 +114,8 @@ def cube_build() -> Case:
             [("1", "short", 0.4, 0.04, 2.0, 0.01)], [*columns, *((name, "f4") for name in powers)]
         ),
     )
-    step = CubeBuild(weighting="msm", channel="1")
+    step = CubeBuild(channel="1")
     return Case(step, Group("cube", (image, image)), {"cubepar": parameters})
-
-
-def cube_build() -> Case:
-    """Two exposures that have their world coordinates."""
-    given = assign_wcs()
-    image = given.step(given.flow, **given.given)
-    sizes = np.array(
-        [("1", "short", 0.1, 0.01, 5.0, 5.3)],
-        [("channel", "U1"), ("band", "U5"), ("spaxelsize", "f4"), ("spectralstep", "f4"),
-         ("wavemin", "f4"), ("wavemax", "f4")],
-    )  # fmt: skip
-    cubepar = CubeParameters(meta=_EMPTY, sizes=sizes)
-    return Case(CubeBuild(channel="1"), Group("product", (image, image)), {"cubepar": cubepar})
 
 
 def _line(constant: float, first: float, second: float) -> dict[str, Any]:
