@@ -3,13 +3,17 @@
 The square drop of drizzle (Fruchter & Hook 2002, PASP 114, 144, section 2): the corners of a shrunk
 pixel are mapped to the output, and the quadrilateral they span covers each output pixel by some area.
 The areas are found once and serve all planes. An area is the sum, over the edges of the
-quadrilateral, of what lies between the edge and the x axis within the output pixel.
+quadrilateral, of what lies between the edge and the x axis within the output pixel. Most
+quadrilaterals lie over two by two pixels: they are cut by one line across and one up.
 """
 
 import numpy as np
 
-from calcore.kernels._jit import F4x2, F4x3, F8x2, F8x3, helper, kernel
+from calcore.kernels._jit import F4x2, F4x3, F8x1, F8x2, F8x3, helper, kernel
 from calcore.kernels._square import under
+
+_NOTHING = 1e-12
+"""Parts of a pixel that rounding makes of none."""
 
 
 @helper
@@ -31,6 +35,42 @@ def _corners(pixel_map: F8x3, row: float, out: F8x2) -> None:
     for i in range(out.shape[1]):
         out[0, i] = _corner(pixel_map, 0, row, i - 0.5)
         out[1, i] = _corner(pixel_map, 1, row, i - 0.5)
+
+
+@helper
+def _beyond(start: float, end: float) -> float:
+    """Return the mean of what is above 0 along a line from one value to another."""
+    if start >= 0.0 and end >= 0.0:
+        return 0.5 * (start + end)
+    if start <= 0.0 and end <= 0.0:
+        return 0.0
+    high = max(start, end)
+    return 0.5 * high * high / abs(start - end)
+
+
+@helper
+def _quarters(x: F8x1, y: F8x1, across: float, up: float, whole: float, out: F8x1) -> None:
+    """Fill in the parts of a quadrilateral that two lines make: lower left and right, upper ones.
+
+    By Green's theorem the area right of a line is the integral of the distance to it, where that is
+    above 0, along all edges; of that above the other line, along what lies there of them.
+    """
+    right, above, both = 0.0, 0.0, 0.0
+    u1, v1 = x[3] - across, y[3] - up
+    for k in range(4):
+        u2, v2 = x[k] - across, y[k] - up
+        right += (v2 - v1) * _beyond(u1, u2)
+        if v1 > 0.0 or v2 > 0.0:
+            start, low, end, high = u1, v1, u2, v2
+            if v1 < 0.0:
+                start, low = u1 + (u2 - u1) * (v1 / (v1 - v2)), 0.0
+            elif v2 < 0.0:
+                end, high = u2 + (u1 - u2) * (v2 / (v2 - v1)), 0.0
+            above += (high - low) * 0.5 * (start + end)
+            both += (high - low) * _beyond(start, end)
+        u1, v1 = u2, v2
+    out[0], out[1] = (whole + right + above - both) / whole, (both - right) / whole
+    out[2], out[3] = (both - above) / whole, -both / whole
 
 
 @kernel
@@ -68,7 +108,7 @@ def spread(
     count, rows, columns = planes.shape
     my, mx = out_weight.shape
     half = 0.5 * pixfrac
-    x, y = np.empty(4), np.empty(4)
+    x, y, parts = np.empty(4), np.empty(4), np.empty(4)
     # Whole pixels share their corners with their neighbours.
     shared = pixfrac == 1.0
     below, above = np.empty((2, columns + 1)), np.empty((2, columns + 1))
@@ -103,6 +143,18 @@ def spread(
             right = int(np.floor(max(x[0], x[1], x[2], x[3]) + 0.5))
             low = int(np.floor(min(y[0], y[1], y[2], y[3]) + 0.5))
             high = int(np.floor(max(y[0], y[1], y[2], y[3]) + 0.5))
+            two_by_two = right == left + 1 and high == low + 1
+            if two_by_two and left >= 0 and low >= 0 and right < mx and high < my:
+                _quarters(x, y, right - 0.5, high - 0.5, whole, parts)
+                for k in range(4):
+                    if parts[k] < _NOTHING:
+                        continue
+                    row, column = low + k // 2, left + k % 2
+                    share = np.float32(parts[k]) * weight[j, i]
+                    out_weight[row, column] += share
+                    for plane in range(count):
+                        out[plane, row, column] += share * planes[plane, j, i]
+                continue
             for row in range(max(low, 0), min(high + 1, my)):
                 for column in range(max(left, 0), min(right + 1, mx)):
                     area = 0.0
