@@ -327,7 +327,7 @@ def test_the_table_names_files_pictures_and_where_they_are(console):
     rate, table = Path("/out/jw01_nis_rate.fits"), Path("/out/jw01_nis_cat.ecsv")
     more = tuple(Path(f"/out/jw0{n}_nis_o001_crf.fits") for n in (1, 2))
     result = RunResult((outcome(files=(rate, table, *more)),), 2.0)
-    summary(console, result, {rate: rate.with_suffix(".png")})
+    summary(console, result, {rate: (rate.with_suffix(".png"),)})
     text = written(console)
     assert "_rate.fits _rate.png _cat.ecsv 2 x _crf.fits" in text
     assert "1 complete in 2.0 s; files are in /out" in text
