@@ -1,7 +1,7 @@
-"""Speed and memory of stage 1, beside the reference pipeline; run by ``make bench``.
+"""Speed and memory of all stages, beside the reference pipeline; run by ``make bench``.
 
-The exposures of `rows.ROWS` are simulated once and kept in ``.cache/bench``. Both programs do stage 1
-on each with the same reference files, each in processes of its own, in turn: the reference pipeline,
+The exposures of `rows.ROWS` are simulated once and kept in ``.cache/bench``. Both programs do a stage
+on each with the same inputs and reference files, each in processes of its own, in turn: the reference pipeline,
 calcore with the same steps (profile ``reference``), and calcore as it is used (profile ``default``).
 Without CALCORE_JWST_PYTHON only our own figures are taken.
 
@@ -71,9 +71,9 @@ def least(rows: list[dict[str, float]]) -> dict[str, float]:
 
 
 def _ours(row: Row, path: Path, folder: str, profile: str, runs: int) -> list[Any]:
-    """Return the command that does stage 1 some times with calcore."""
+    """Return the command that does the row's stage some times with calcore."""
     settings = json.dumps(dict(row.settings))
-    return [sys.executable, HERE / "ours.py", path, folder, settings, runs, profile]
+    return [sys.executable, HERE / "ours.py", row.stage, path, folder, settings, runs, profile]
 
 
 def ours(row: Row, path: Path, environment: dict[str, str], profile: str) -> dict[str, float]:
@@ -95,7 +95,8 @@ def ours(row: Row, path: Path, environment: dict[str, str], profile: str) -> dic
 def theirs(row: Row, python: str, path: Path, environment: dict[str, str]) -> dict[str, float]:
     """Measure the reference pipeline in the same way."""
     with tempfile.TemporaryDirectory(dir=WORK) as folder:
-        program = [python, HERE / "theirs.py", path, folder, json.dumps(dict(row.settings))]
+        settings = json.dumps(dict(row.settings))
+        program = [python, HERE / "theirs.py", row.stage, path, folder, settings]
         whole = timed([*program, min(row.rounds, 2)], environment)
     answer = whole.answer
     return {
@@ -201,7 +202,7 @@ def main() -> None:
     kept.write_text(json.dumps(results, indent=1))
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     load = os.getloadavg()[0]
-    print(f"\nStage 1: {cores} cores, Python {platform.python_version()}, load {load:.1f}")
+    print(f"\n{cores} cores, Python {platform.python_version()}, load {load:.1f}")
     for row in rows:
         print(f"\n**{row.title}**:\n\n{table(results[row.name])}")
     print("\n| | [s] |\n|---|---|")

@@ -1,6 +1,6 @@
-"""Do stage 1 some times with calcore; say how long the last runs took and how much memory it all did.
+"""Do a stage some times with calcore; say how long the last runs took and how much memory it all did.
 
-python ours.py EXPOSURE FOLDER SETTINGS RUNS PROFILE
+python ours.py STAGE INPUT FOLDER SETTINGS RUNS PROFILE
 """
 
 import json
@@ -14,8 +14,8 @@ from calcore.run import run
 
 def main() -> None:
     """Run, and print one line of JSON."""
-    path, folder, settings, runs, profile = sys.argv[1:]
-    wishes: dict[str, Any] = {"stage": "1", "output": folder, "overwrite": True}
+    stage, path, folder, settings, runs, profile = sys.argv[1:]
+    wishes: dict[str, Any] = {"stage": stage, "output": folder, "overwrite": True}
     wishes |= {"profile": profile, "settings": json.loads(settings)}
     seconds, processor = [], []
     for _ in range(int(runs)):

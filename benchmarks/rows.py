@@ -1,5 +1,7 @@
 """The exposures whose calibration is timed: how each is simulated, and what is asked of both programs."""
 
+import json
+import os
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -17,7 +19,7 @@ SERVERLESS = "https://crds-serverless-mode.stsci.edu"
 
 @dataclass(frozen=True, kw_only=True)
 class Row:
-    """One exposure, and how it is calibrated.
+    """One exposure, or several that are combined, and how they are calibrated.
 
     Attributes
     ----------
@@ -31,6 +33,11 @@ class Row:
         What ``calcore simulate`` is asked beyond its defaults.
     like
         Name of the row whose exposure is taken; that of its own unless said.
+    stage
+        Which stage is timed; what it takes is made once, by the stages before.
+    exposures
+        So many are simulated; of a row that takes those of another, so many are made of them, which
+        come over and over.
     integrations
         So many integrations are made of those of that exposure, which come over and over.
     settings
@@ -48,6 +55,8 @@ class Row:
     instrument: str
     options: tuple[str, ...] = ()
     like: str = ""
+    stage: str = "1"
+    exposures: int = 1
     integrations: int = 0
     settings: Mapping[str, Any] = field(default_factory=dict)
     programs: tuple[str, ...] = PROGRAMS
@@ -59,12 +68,8 @@ class Row:
         folder = work / (self.like or self.name)
         if not list(folder.glob("*_uncal.fits")):
             print(f"{self.name}: simulating …", flush=True)
-            command = [sys.executable, "-m", "calcore.cli", "simulate", "--instrument",
-                       self.instrument, "-o", str(folder), "--dithers", "1", "-q"]  # fmt: skip
-            subprocess.run([*command, *self.options], check=True)
-        path = min(folder.glob("*_uncal.fits"))
-        if self.integrations:
-            path = _repeat(path, work / self.name / path.name, self.integrations)
+            command = ["simulate", "--instrument", self.instrument, "-o", str(folder), "-q"]
+            _calcore([*command, "--dithers", str(self.exposures), *self.options])
         environment = {
             "CRDS_PATH": str(folder / "crds_cache"),
             "CRDS_SERVER_URL": SERVERLESS,
@@ -72,7 +77,50 @@ class Row:
             "CRDS_READONLY_CACHE": "1",
             "STPIPE_DISABLE_CRDS_STEPPARS": "True",
         }
+        path = min(folder.glob("*_uncal.fits"))
+        if self.integrations:
+            path = _repeat(path, work / self.name / path.name, self.integrations)
+        if self.stage == "2":
+            path = min(_made(folder, "1", "rate", environment))
+        if self.stage == "3":
+            _made(folder, "1", "rate", environment)
+            images = _made(folder, "2", "cal", environment)
+            path = _association(images, folder, work / self.name / "members", self.exposures)
         return path, environment
+
+
+def _calcore(words: list[str], environment: Mapping[str, str] | None = None) -> None:
+    """Run calcore's command."""
+    command = [sys.executable, "-m", "calcore.cli", *words]
+    subprocess.run(command, env={**os.environ, **(environment or {})}, check=True)
+
+
+def _made(folder: Path, stage: str, suffix: str, environment: Mapping[str, str]) -> list[Path]:
+    """Return what a stage makes of a folder of exposures, in their order; it is made once."""
+    if not list(folder.glob(f"*_{suffix}.fits")):
+        print(f"{folder.name}: stage {stage} …", flush=True)
+        words = ["run", str(folder), "--stage", stage, "-o", str(folder), "--no-pictures", "-q"]
+        _calcore(words, environment)
+    return sorted(folder.glob(f"*_{suffix}.fits"))
+
+
+def _association(images: list[Path], folder: Path, members: Path, number: int) -> Path:
+    """Write an association of so many exposures, which are links to those there are."""
+    path = min(folder.glob("*_image3_*_asn.json"))
+    association = json.loads(path.read_text(encoding="utf-8"))
+    members.mkdir(parents=True, exist_ok=True)
+    listed = []
+    for index in range(number):
+        image = images[index % len(images)]
+        *visit, _, detector, suffix = image.name.split("_")
+        link = members / "_".join([*visit, f"{index + 1:05d}", detector, suffix])
+        if not link.exists():
+            os.link(image, link)
+        listed.append({"expname": link.name, "exptype": "science", "group_id": f"{index + 1}"})
+    association["products"][0]["members"] = listed
+    own = members / path.name
+    own.write_text(json.dumps(association, indent=1), encoding="utf-8")
+    return own
 
 
 def _repeat(path: Path, longer: Path, n_int: int) -> Path:
@@ -89,6 +137,8 @@ def _repeat(path: Path, longer: Path, n_int: int) -> Path:
     return longer
 
 
+_IMAGES = ("--detector", "NRCA1", "--pattern", "BRIGHT1", "--subarray", "FULL", "--groups", "4",
+           "--filter", "F200W")  # fmt: skip
 _NIRCAM = ("--detector", "NRCA1", "--pattern", "RAPID", "--subarray", "FULL")
 _SOSS = ("--mode", "soss", "--subarray", "SUBSTRIP256", "--groups", "5")
 
@@ -155,5 +205,35 @@ ROWS = (
         integrations=500,
         programs=PROFILES,
         rounds=1,
+    ),
+    Row(
+        name="image3",
+        title="image3 of four dithered exposures of NIRCam, 2048 x 2048",
+        instrument="nircam",
+        options=_IMAGES,
+        stage="3",
+        exposures=4,
+        rounds=2,
+        compiled=True,
+    ),
+    Row(
+        name="image2",
+        title="image2 of an exposure of NIRCam, 2048 x 2048",
+        instrument="nircam",
+        like="image3",
+        options=_IMAGES,
+        stage="2",
+        exposures=4,
+    ),
+    Row(
+        name="image3_20",
+        title="image3 of twenty exposures of NIRCam, 2048 x 2048, calcore alone",
+        instrument="nircam",
+        options=_IMAGES,
+        like="image3",
+        stage="3",
+        exposures=20,
+        programs=PROFILES,
+        rounds=2,
     ),
 )  # fmt: skip

@@ -1,6 +1,6 @@
-"""Do stage 1 some times with the reference pipeline; run by the interpreter that has it.
+"""Do a stage some times with the reference pipeline; run by the interpreter that has it.
 
-python theirs.py EXPOSURE FOLDER SETTINGS RUNS
+python theirs.py STAGE INPUT FOLDER SETTINGS RUNS
 """
 
 import json
@@ -11,9 +11,11 @@ import time
 
 def main() -> None:
     """Run, and print one line of JSON."""
-    from jwst.pipeline import Detector1Pipeline  # noqa: PLC0415 - slow, and part of the process
+    from jwst import pipeline  # noqa: PLC0415 - slow, and part of the process
 
-    path, folder, settings, runs = sys.argv[1:]
+    stage, path, folder, settings, runs = sys.argv[1:]
+    named = {"1": "Detector1Pipeline", "2": "Image2Pipeline", "3": "Image3Pipeline"}
+    chosen = getattr(pipeline, named[stage])
     steps: dict[str, dict[str, object]] = {}
     for name, value in json.loads(settings).items():
         step, _, parameter = name.partition(".")
@@ -21,14 +23,14 @@ def main() -> None:
     seconds, processor = [], []
     for _ in range(int(runs)):
         begun, used = time.perf_counter(), time.process_time()
-        Detector1Pipeline.call(path, save_results=True, output_dir=folder, steps=steps)
+        chosen.call(path, save_results=True, output_dir=folder, steps=steps)
         seconds.append(time.perf_counter() - begun)
         processor.append(time.process_time() - used)
     answer = {
         "warm_s": min(seconds[1:] or seconds),
         "warm_cpu_s": min(processor[1:] or processor),
         "peak_gb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e9,
-        # What all runs but the first took: without it the process did stage 1 once.
+        # What all runs but the first took: without it the process did the stage once.
         "again_s": sum(seconds[1:]),
         "again_cpu_s": sum(processor[1:]),
     }
