@@ -242,6 +242,14 @@ VISITS = (
         lattice=52.0,
         stage="all",
     ),
+    Visit(
+        name="niriss_stars",
+        instrument="niriss",
+        title="NIRISS F150W, SUB256, 4 dithers; stars of 0.8 pixel",
+        options=VisitOptions(seed=81, n_groups=8, n_dithers=4, subarray="SUB256"),
+        lattice=27.0,
+        stage="all",
+    ),
 )
 
 

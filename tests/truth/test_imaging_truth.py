@@ -39,7 +39,7 @@ def test_hits_are_flagged_and_stars_are_not(exposures, fwhm):
     assert score.flanks[0] == 0
     assert score.sky[0] < 1e-5 * score.sky[1]
     usual = outliers.ours(field, fwhm, "reference")
-    assert usual.misses == (["hits"] if exposures == 2 else ["cores"])
+    assert ("hits" if exposures == 2 else "cores") in usual.misses
 
 
 @pytest.mark.parametrize("grid", ["pixfrac 1, ratio 1", "pixfrac 0.6, ratio 0.5"])
