@@ -16,7 +16,7 @@ from calcore.simulate.geometry import pixel_to_v2v3
 from calcore.simulate.tables import load_detectors
 from calcore.testing import Case, StepContract
 from calcore.wcs.grid import sky_grid
-from calcore_nirspec.optical_references import DisperserFile, Ote
+from calcore_nirspec.optical_references import DisperserFile
 from calcore_nirspec.steps.assign_wcs import AssignWcs
 from calcore_nirspec.wcs.fitting import turned_round
 
@@ -105,16 +105,6 @@ def test_whole_frames_are_mapped_as_points_are():
     grid = sky_grid(wcs, SHAPE)
     scale = 3e-5  # degrees of a pixel
     np.testing.assert_allclose(grid[:, 7, 11], wcs(11.0, 7.0), rtol=0, atol=1e-6 * scale)
-
-
-def test_a_telescope_in_degrees_is_turned_to_arcsec():
-    given = references()
-    ote = given["ote"]
-    small = ote.model | Scale(1 / 3600) & Scale(1 / 3600)
-    small.inverse = Scale(3600) & Scale(3600) | ote.model.inverse
-    given["ote"] = Ote(meta=Meta({"output_units": "deg"}), model=small)
-    expected = AssignWcs()(image(), **references()).wcs(3.0, 4.0)
-    np.testing.assert_allclose(AssignWcs()(image(), **given).wcs(3.0, 4.0), expected)
 
 
 def test_each_error_is_a_sentence():

@@ -66,7 +66,7 @@ class Fore(Reference):
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Ote(Reference):
-    """From the telescope's focal plane to V2, V3, in the unit that the file names."""
+    """From the telescope's focal plane to V2, V3 [arcsec]."""
 
     type: ClassVar[str] = "ote"
     model: Annotated[Any, Node("model", required=True)]

@@ -81,7 +81,6 @@ class AssignWcs(ApproximatingStep):
             foreoptics = Foreoptics(
                 fore=fore.model,
                 ote=ote.model,
-                in_degrees=str(ote.meta.get("output_units", "")).startswith("deg"),
                 pointing=pointing_of(meta),
             )
         wcs = imaging_wcs(

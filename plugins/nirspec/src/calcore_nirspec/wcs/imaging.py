@@ -23,7 +23,7 @@ from gwcs.coordinate_frames import CompositeFrame, CoordinateFrame, Frame2D, Spe
 from stdatamodels.jwst.transforms.models import DirCos2Unitless, Unitless2DirCos
 
 from calcore.wcs import frames
-from calcore.wcs.pointing import ARCSEC_PER_DEGREE, Pointing, aberration, attitude
+from calcore.wcs.pointing import Pointing, aberration, attitude
 from calcore_nirspec.wcs.directions import tangents, turned, unit_vector
 from calcore_nirspec.wcs.disperser import AXES
 from calcore_nirspec.wcs.fitting import turned_round
@@ -43,16 +43,13 @@ class Foreoptics:
     fore
         From the plane of the slits [m] and wavelength [m] to the telescope's focal plane.
     ote
-        From there to V2, V3.
-    in_degrees
-        Whether these come out in degrees, not arcsec.
+        From there to V2, V3 [arcsec].
     pointing
         Where the telescope looks.
     """
 
     fore: Model
     ote: Model
-    in_degrees: bool
     pointing: Pointing
 
 
@@ -103,7 +100,7 @@ def imaging_wcs(
     else:
         steps += [
             (slits, foreoptics.fore),
-            (_plane("oteip", u.deg, ("x_oteip", "y_oteip")), _to_telescope(foreoptics)),
+            (_plane("oteip", u.deg, ("x_oteip", "y_oteip")), foreoptics.ote),
             (frames.v2v3(), aberration(foreoptics.pointing)),
             (frames.v2v3vacorr(), attitude(foreoptics.pointing)),
             (frames.world(), None),
@@ -178,9 +175,3 @@ def _to_slits(spectrograph: Spectrograph, wavelength_m: float) -> Model:
 
 def _with_wavelength(wavelength_m: float) -> Model:
     return Mapping((0, 1, 1)) | Identity(2) & Const1D(wavelength_m)
-
-
-def _to_telescope(foreoptics: Foreoptics) -> Model:
-    if not foreoptics.in_degrees:
-        return foreoptics.ote
-    return foreoptics.ote | Scale(ARCSEC_PER_DEGREE) & Scale(ARCSEC_PER_DEGREE)
