@@ -165,6 +165,9 @@ def test_each_error_is_a_sentence():
     table = asked.shutters[[name for name in asked.shutters.dtype.names if name != "shutter_row"]]
     with pytest.raises(ReferenceInvalid, match="no column shutter_row"):
         calcore_mask(meta("NRS_MSASPEC"), Asked("G395M", table))
+    for row, column in ((0, 3), (366, 3), (5, 0)):
+        with pytest.raises(ReferenceInvalid, match=f"in row {row}, column {column}, but"):
+            slitlet(1, row, [column], simulated(Msa).quadrant(1), 0.5, 1.15)
     with pytest.raises(ReferenceInvalid, match="no part Q5"):
         record(Msa, Q1={}).quadrant(5)
     with pytest.raises(ReferenceInvalid, match="no slice_7"):

@@ -47,6 +47,8 @@ _SHOW_ALL = frozenset({"FULL", "ALLSLITS"})
 """Sub-arrays that show all fixed slits."""
 _BRIGHT = "S1600A1"
 """The slit of sub-arrays that are not named after one."""
+_SLITLET = "slitlet_id", "shutter_quadrant", "shutter_row"
+_COLUMNS = "msa_metadata_id", "dither_point_index", *_SLITLET, "shutter_column"
 
 
 def lit_pixels(meta: Meta, references: AskedReferences) -> NDArray[np.bool_]:
@@ -100,9 +102,8 @@ def _shown(subarray: str, slits: list[Aperture]) -> list[Aperture]:
 def _slitlets(meta: Meta, references: AskedReferences) -> list[Aperture]:
     """Return the slitlets that are open in an exposure."""
     configuration = references(MsaConfiguration, named="instrument.msa_metadata_file")
-    number, point = (
-        meta.whole("instrument.msa_metadata_id"), meta.whole("dither.position_number", 1)
-    )  # fmt: skip
+    number = meta.whole("instrument.msa_metadata_id")
+    point = meta.whole("dither.position_number", 1)
     table: Any = configuration.table
     if missing := {*_COLUMNS} - {*(table.dtype.names or ())}:
         raise ReferenceInvalid(
@@ -116,21 +117,12 @@ def _slitlets(meta: Meta, references: AskedReferences) -> list[Aperture]:
             f"the table of shutters has none for MSAMETID {number} and PATT_NUM {point}; give the "
             "exposure's own with --ref msametfl=FILE"
         )
+    slitlets: dict[tuple[int, ...], list[int]] = {}
+    for row in rows:
+        key = tuple(int(row[name]) for name in _SLITLET)
+        slitlets.setdefault(key, []).append(int(row["shutter_column"]))
     msa = references(Msa)
-    keys = sorted({tuple(int(row[name]) for name in _COLUMNS[2:5]) for row in rows})
-    found = []
-    for slitlet_id, quadrant, across in keys:
-        same = (
-            (rows["slitlet_id"] == slitlet_id)
-            & (rows["shutter_quadrant"] == quadrant)
-            & (rows["shutter_row"] == across)
-        )
-        columns = [int(column) for column in rows["shutter_column"][same]]
-        found.append(slitlet(slitlet_id, across, columns, msa.quadrant(quadrant), _MARGIN, _PITCH))
-    return found
-
-
-_COLUMNS = (
-    "msa_metadata_id", "dither_point_index", "slitlet_id", "shutter_quadrant", "shutter_row",
-    "shutter_column",
-)  # fmt: skip
+    return [
+        slitlet(name, across, columns, msa.quadrant(quadrant), _MARGIN, _PITCH)
+        for (name, quadrant, across), columns in sorted(slitlets.items())
+    ]

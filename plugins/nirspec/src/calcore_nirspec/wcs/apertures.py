@@ -67,8 +67,18 @@ def slitlet(
     margin, pitch : float
         By how much of a shutter's height it reaches over the outermost ones' middles, and from one
         shutter to the next.
+
+    Raises
+    ------
+    ReferenceInvalid
+        There are no such shutters.
     """
     first, last = min(columns), max(columns)
+    if not (1 <= row <= SHUTTERS_A_ROW and first >= 1):
+        raise ReferenceInvalid(
+            f"slitlet {number} is said to be in row {row}, column {first}, but shutters are counted "
+            f"from 1, and {SHUTTERS_A_ROW} to a row; correct the MSA's metadata file"
+        )
     index = (first - 1) * SHUTTERS_A_ROW + row - 1
     place = _places(part["data"], index + 1, "msa")[index]
     return Aperture(
