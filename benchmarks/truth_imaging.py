@@ -47,8 +47,7 @@ an exposure over two fields: the mean over the field, and what the rest of the r
 
 """
 RESIDUALS = """How far stars are found from where they are, along an axis. *reference* is calcore's profile of that name, whose stars are those
-of jwst; it finds too few of 1 pixel, since they are
-sharper than it allows.
+of jwst; it finds too few of 1 pixel, which are sharper than it allows.
 
 """
 OUTLIERS = f"""### Hits that stage 1 missed
