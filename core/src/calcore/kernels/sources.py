@@ -12,8 +12,14 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 from photutils.detection import DAOStarFinder, IRAFStarFinder
-from photutils.segmentation import SegmentationImage, SourceCatalog, SourceFinder
+from photutils.segmentation import (
+    SegmentationImage,
+    SourceCatalog,
+    deblend_sources,
+    detect_sources,
+)
 
+from calcore.kernels.blends import may_be_blends
 from calcore.kernels.centroids import windowed
 from calcore.kernels.correlated_noise import Correlation
 from calcore.kernels.peaks import matched, peaks
@@ -106,19 +112,24 @@ def segments(
     search : Search
         How sources are looked for.
     """
-    finder = SourceFinder(
-        search.npixels,
-        connectivity=search.connectivity,
-        deblend=search.deblend,
-        n_levels=search.levels,
-        contrast=search.contrast,
-        mode=search.mode,
-    )
-    finder.progress_bar = False  # on by default in photutils 3.0, deprecated as an argument in 3.1
     with warnings.catch_warnings():
         # An image without sources is no mishap; nor is a blend that cannot be parted.
         warnings.simplefilter("ignore")
-        return finder(filtered, search.snr * noise, mask=hidden)
+        found = detect_sources(
+            filtered, search.snr * noise, search.npixels,
+            connectivity=search.connectivity, mask=hidden,
+        )  # fmt: skip
+        if found is None or not search.deblend:
+            return found
+        labels = np.asarray(found.data, np.int32)
+        blends = may_be_blends(filtered, labels, search.npixels, search.connectivity)
+        if blends.size == 0:
+            return found
+        return deblend_sources(
+            filtered, found, search.npixels, labels=blends, n_levels=search.levels,
+            contrast=search.contrast, mode=search.mode, connectivity=search.connectivity,
+            progress_bar=False,
+        )  # fmt: skip
 
 
 def measured(
