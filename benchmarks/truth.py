@@ -250,6 +250,14 @@ VISITS = (
         lattice=27.0,
         stage="all",
     ),
+    Visit(
+        name="fgs_stars",
+        instrument="fgs",
+        title="FGS GUIDER1, full frame, 2 dithers",
+        options=VisitOptions(seed=82, n_groups=6, n_dithers=2),
+        lattice=60.0,
+        stage="all",
+    ),
 )
 
 
