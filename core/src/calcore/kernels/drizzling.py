@@ -58,7 +58,7 @@ class Drizzled:
 
 
 def drizzle(
-    planes: Sequence[F4x2],
+    planes: Sequence[F4x2] | F4x3,
     weight: F4x2,
     pixel_map: F8x3,
     shape: tuple[int, int],
@@ -85,13 +85,11 @@ def drizzle(
     """
     rows, columns = _window(pixel_map, shape, drop)
     size = rows.stop - rows.start, columns.stop - columns.start
-    used = weight != 0
-    clean = np.stack([np.where(used, plane, np.float32(0)) for plane in planes])
     if drop.kernel == "square" and dq is None and min(weight.shape) > 1:
         sums, total = np.zeros((len(planes), *size), np.float32), np.zeros(size, np.float32)
         spread(
-            clean, weight, pixel_map, float(columns.start), float(rows.start), drop.pixfrac,
-            sums, total,
+            np.asarray(planes), weight, pixel_map, float(columns.start), float(rows.start),
+            drop.pixfrac, sums, total,
         )  # fmt: skip
         with np.errstate(divide="ignore", invalid="ignore"):
             sums /= total
@@ -100,7 +98,8 @@ def drizzle(
     results: list[F4x2] = []
     total = np.zeros(size, np.float32)
     flags = None if dq is None else np.zeros(size, np.uint32)
-    for number, plane in enumerate(clean):
+    used = weight != 0
+    for number, plane in enumerate(planes):
         image, total = np.zeros(size, np.float32), np.zeros(size, np.float32)
         first = number == 0
         Drizzle(
@@ -111,7 +110,7 @@ def drizzle(
             out_dq=flags if first else None,
             disable_ctx=True,
         ).add_image(
-            plane,
+            np.where(used, plane, np.float32(0)),
             exptime=1.0,
             pixmap=np.ascontiguousarray(local),
             weight_map=weight,

@@ -182,7 +182,7 @@ def weights(image: Image, weight_type: WeightType | None, good_bits: int) -> NDA
 
 def drizzled(
     image: Image,
-    planes: Sequence[NDArray[np.float32]],
+    planes: Sequence[NDArray[np.float32]] | NDArray[np.float32],
     weight: NDArray[np.float32],
     onto: Grid,
     drop: Drop,

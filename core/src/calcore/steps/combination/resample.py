@@ -96,9 +96,11 @@ class Resample(GriddingStep):
 
         def part_of(member: Image) -> Drizzled:
             member = member.loaded()
+            planes = np.empty((1 + len(names), *member.data.shape), np.float32)
+            np.subtract(member.data, np.float32(background(member.meta)), out=planes[0])
             # Averaging square roots is what makes errors add up over correlated pixels.
-            roots = [np.sqrt(getattr(member, name)) for name in names]
-            planes = [member.data - np.float32(background(member.meta)), *roots]
+            for name, root in zip(names, planes[1:], strict=True):
+                np.sqrt(getattr(member, name), out=root)
             weight = weights(member, self.weight_type, GOOD_BITS)
             return drizzled(member, planes, weight, grid, drop, flags=self.propagate_dq)
 
