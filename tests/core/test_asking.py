@@ -32,7 +32,7 @@ def test_a_mask_is_made_from_references_that_the_step_notes(tmp_path):
     class Plugin:
         @hookimpl
         def calcore_find_reference(self, type: str) -> Any:  # noqa: A002 - the hook's name
-            return gain() if type == "gain" else None
+            return gain() if type == "gain" else "N/A"
 
         @hookimpl
         def calcore_mask(self, meta: Meta, references: Any) -> Any:
@@ -47,6 +47,8 @@ def test_a_mask_is_made_from_references_that_the_step_notes(tmp_path):
     asker = asked(find, tmp_path)
     mask, origin = find("scenemask", EXPOSURE, asker)
     assert (mask.data.shape, origin) == ((2, 3), "calcore_mask")
+    assert asker.if_any(Flat) is None
+    assert asker.choices["flat"].name == "N/A"
     choice = asker.choices["gain"]
     assert (choice.origin, choice.altered) == ("mine", ("acme 1",))
     assert choice.name == "gain.fits + acme 1"

@@ -234,6 +234,20 @@ class TestTablesAndTrees:
         with pytest.raises(ReferenceInvalid, match=r"d\.asdf: is not an ASDF file"):
             io.open_reference(tmp_path / "d.asdf", Distortion, science())
 
+    def test_a_json_file_is_a_tree_as_well(self, tmp_path):
+        path = tmp_path / "d.json"
+        path.write_text('{"meta": {"reftype": "distortion"}, "model": [1, 2]}')
+        found = io.open_reference(path, Distortion, science())
+        assert found.model == [1, 2]
+        assert found.meta["reftype"] == "distortion"
+        for text, words in (("{", "is no JSON file"), ("[1]", "holds no names with values")):
+            path.write_text(text)
+            with pytest.raises(ReferenceInvalid, match=words):
+                io.open_reference(path, Distortion, science())
+        path.write_text("{}")
+        with pytest.raises(ReferenceInvalid, match="is a JSON file, but a gain is a FITS file"):
+            io.open_reference(path, Gain, science())
+
 
 class TestFiles:
     def test_a_reference_that_is_not_there(self, tmp_path):

@@ -18,6 +18,7 @@ from calcore_nirspec.optical_references import (
     IfuSlicer,
     Msa,
     MsaConfiguration,
+    MsaOperation,
     Ote,
     WavelengthRange,
 )
@@ -67,6 +68,11 @@ class Asked:
     shutters: Any = None
     missing: str = ""
     asked: list[str] = field(default_factory=list)
+    stuck: Any = None
+
+    def if_any(self, kind: Any) -> Any:
+        assert kind is MsaOperation
+        return None if self.stuck is None else MsaOperation(meta=NONE, shutters=self.stuck)
 
     def __call__(self, kind: Any, named: str | None = None) -> Any:
         self.asked.append(kind.type)

@@ -96,6 +96,26 @@ def test_shutters_are_those_of_the_exposure():
     assert (second != lit).any()
 
 
+def test_shutters_that_failed_open_shine_in_every_exposure():
+    plain = calcore_mask(meta("NRS_IFU"), Asked("G395M"))
+    closed = {"Q": 4, "x": 200, "y": 60, "state": "closed", "Internal state": "normal"}
+    stuck = {**closed, "TA state": "open"}
+    np.testing.assert_array_equal(
+        calcore_mask(meta("NRS_IFU"), Asked("G395M", stuck=[closed])), plain
+    )
+    lit = calcore_mask(meta("NRS_IFU"), Asked("G395M", stuck=[closed, stuck]))
+    assert not (plain & ~lit).any()
+    optics = spectrograph("NRS1", "G395M")
+    one = slitlet(0, 200, [60], simulated(Msa).quadrant(4), 0.5, 1.15)
+    wavelength = np.linspace(3e-6, 4.5e-6, 50)
+    x, y = np.round(optics.pixels(*one.edge(0.0, wavelength), wavelength)).astype(int)
+    seen = (x >= 0) & (x < 2048)
+    assert seen.any()
+    assert lit[y[seen], x[seen]].all()
+    with pytest.raises(ReferenceInvalid, match="otherwise than by Q, x and y"):
+        calcore_mask(meta("NRS_IFU"), Asked("G395M", stuck=[{"Q": 1, "state": "open"}]))
+
+
 def test_spectra_of_a_slit_lie_in_its_box():
     optics = spectrograph("NRS1", "G395M")
     slit = fixed_slits(simulated(Msa).quadrant(5), 0.5)[0]

@@ -67,6 +67,18 @@ CASES = {
 }  # fmt: skip
 
 
+def shutter(quadrant, row, column, *open_in):
+    states = dict.fromkeys(("state", "TA state", "Internal state"), "closed")
+    return {"Q": quadrant, "x": row, "y": column, "Vignetted": "no", **states,
+            **dict.fromkeys(open_in, "open")}  # fmt: skip
+
+
+FAILED = [
+    shutter(4, 200, 60, "state"), shutter(4, 190, 90, "TA state"), shutter(3, 200, 120),
+    shutter(3, 210, 20, "Internal state"),
+]  # fmt: skip
+
+
 @pytest.fixture(scope="module")
 def references(tmp_path_factory):
     """Return a CRDS cache of real optics, and of simulated ones where there are none; and its files."""
@@ -94,6 +106,12 @@ def references(tmp_path_factory):
         place(kind, tree())
     for name in DISPERSERS:
         place("disperser", simulated_optics.disperser_tree(name), name)
+    path, _ = cache.place(
+        "msaoper", ["EXP_TYPE"], ["N/A"], use_after=USE_AFTER, recipe="", length=0,
+        extension="json",
+    )  # fmt: skip
+    path.write_text(json.dumps({"reftype": "MSAOPER", "msaoper": FAILED}))
+    files[("msaoper",)] = path
     table = SIMULATION.table
     types = {*table["not_applicable"]["types"], *table["references"]}
     cache.write(types - {entry.type for entry in cache.entries})
@@ -132,13 +150,16 @@ def test_masks_of_science_regions(references, theirs, figures, name):
     meta, (_, files) = Meta(CASES[name]), references
     figures.subject = "CleanFlickerNoise"
 
-    def asked(kind, named=None):
-        if named is not None:
-            return open_reference(SHARED / meta[named], kind)
-        grating = (meta["instrument.grating"],) if kind.type == "disperser" else ()
-        return open_reference(files[(kind.type, *grating)], kind)
+    class Asked:
+        def __call__(self, kind, named=None):
+            if named is not None:
+                return open_reference(SHARED / meta[named], kind)
+            grating = (meta["instrument.grating"],) if kind.type == "disperser" else ()
+            return open_reference(files[(kind.type, *grating)], kind)
 
-    ours, other = calcore_mask(meta, asked), theirs[name]
+        if_any = __call__
+
+    ours, other = calcore_mask(meta, Asked()), theirs[name]
     figures.saw_flags("science mask", ours, other)
     assert 0.01 < other.mean() < 0.9
     assert (ours != other).mean() < 3e-3

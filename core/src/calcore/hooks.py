@@ -35,6 +35,9 @@ class AskedReferences(Protocol):
             There is none.
         """
 
+    def if_any(self, kind: type[R]) -> R | None:
+        """Return the reference of a class, or None where it is N/A."""
+
 
 @hookspec(firstresult=True)
 def calcore_fetch(address: str, folder: Path) -> Path | None:

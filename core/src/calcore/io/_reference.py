@@ -1,5 +1,6 @@
 """Reading reference files: cut to the science exposure's sub-array, with flags by name."""
 
+import json
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -29,6 +30,7 @@ from calcore.model.stitched import lines_of
 from calcore.model.stripes import Stripes
 
 R = TypeVar("R", bound=Reference)
+_TREES = {".asdf": "an ASDF", ".json": "a JSON"}
 
 
 def open_reference(path: Path | str, kind: type[R], science: Meta | None = None) -> R:
@@ -37,7 +39,7 @@ def open_reference(path: Path | str, kind: type[R], science: Meta | None = None)
     Parameters
     ----------
     path : path
-        A FITS or ASDF file.
+        A FITS, ASDF or JSON file.
     kind : reference class
         What is read; its annotations say which extensions and nodes.
     science : Meta
@@ -60,8 +62,8 @@ def open_reference(path: Path | str, kind: type[R], science: Meta | None = None)
     """
     path = Path(path)
     try:
-        if path.suffix == ".asdf":
-            return _from_asdf(path, kind)
+        if path.suffix in _TREES:
+            return _from_tree(path, kind)
         contents = scan(open_source(path))
         planes = planes_of(contents, kind, _translation(contents))
         tables = tables_of(contents, kind, lower=True)
@@ -84,20 +86,36 @@ def open_reference(path: Path | str, kind: type[R], science: Meta | None = None)
     return kind(meta=meta, **cut, **tables, **fields)
 
 
-def _from_asdf(path: Path, kind: type[R]) -> R:
-    """Open a reference that is an ASDF file."""
+def _from_tree(path: Path, kind: type[R]) -> R:
+    """Open a reference that is an ASDF or a JSON file."""
     chosen: Any = kind
     if fields_of(chosen, Plane) or fields_of(chosen, Array) or fields_of(chosen, TableExtension):
         raise FileInvalid(
-            path, f"is an ASDF file, but a {kind.type} is a FITS file; give such a one"
+            path,
+            f"is {_TREES[path.suffix]} file, but a {kind.type} is a FITS file; give such a one",
         )
     nodes = fields_of(chosen, Node)
-    tree = read_asdf_tree(path, plain=any(node.plain for node in nodes.values()))
+    if path.suffix == ".json":
+        tree = _read_json_tree(path)
+    else:
+        tree = read_asdf_tree(path, plain=any(node.plain for node in nodes.values()))
     plain = (str, int, float, bool)
     leaves = flat(tree.get("meta") or {})
     meta = Meta({name: value for name, value in leaves.items() if isinstance(value, plain)})
     fields = {name: _node(tree, node, path, kind) for name, node in nodes.items()}
     return kind(meta=meta, **fields)
+
+
+def _read_json_tree(path: Path) -> dict[str, Any]:
+    """Return the tree of a JSON file."""
+    source = open_source(path)
+    try:
+        tree = json.loads(bytes(source.read(0, source.length)))
+    except ValueError as error:
+        raise FileInvalid(path, f"is no JSON file ({error}); give another") from error
+    if not isinstance(tree, dict):
+        raise FileInvalid(path, "holds no names with values, as a reference does; give another")
+    return tree
 
 
 def read_asdf_tree(path: Path | str, *, plain: bool = False) -> dict[str, Any]:

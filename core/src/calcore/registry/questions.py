@@ -53,7 +53,7 @@ class References:
         not have is N/A if no plugin has it either.
         """
         if kind == SceneMask.type:
-            return self._scene(meta, references or _none)
+            return self._scene(meta, references or _None())
         for name, caller in self._callers:
             answer = caller(type=kind, meta=meta)
             if answer is not None:
@@ -97,10 +97,16 @@ class References:
         return SceneMask(meta=Meta({}), data=lit), "calcore_mask"
 
 
-def _none(kind: type[R], named: str | None = None) -> R:
-    """Refuse a reference where nobody has said which there are."""
-    del named
-    raise ReferenceMissing(f"there is no {kind.type} reference here")
+class _None:
+    """Refuses references where nobody has said which there are."""
+
+    def __call__(self, kind: type[R], named: str | None = None) -> R:
+        del named
+        raise ReferenceMissing(f"there is no {kind.type} reference here")
+
+    def if_any(self, kind: type[R]) -> R | None:
+        del kind
+        return None
 
 
 def build_pipeline(

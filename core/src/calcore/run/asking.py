@@ -43,15 +43,25 @@ class Asked:
             choice = Choice(named_file(self.slot, self.meta, named, self.beside), "the header")
         else:
             choice = choose(type_, self.meta, self.overrides, self.find)
-        self.choices[type_] = choice
-        if not choice.applies:
+        found = self._opened(choice, kind)
+        if found is None:
             raise ReferenceMissing(
                 f"{self.slot} needs a {type_} reference to tell where light falls "
                 f"({choice.absence}); give one with --ref {type_}=FILE, or set "
                 f"{self.slot}.mask_science_regions to false"
             )
-        found, by = self.alter(type_, self.meta, opened(choice, kind, self.meta))
-        self.choices[type_] = replace(choice, altered=by)
+        return found
+
+    def if_any(self, kind: type[R]) -> R | None:
+        """Return a reference, or None where it is N/A."""
+        return self._opened(choose(kind.type, self.meta, self.overrides, self.find), kind)
+
+    def _opened(self, choice: Choice, kind: type[R]) -> R | None:
+        self.choices[kind.type] = choice
+        if not choice.applies:
+            return None
+        found, by = self.alter(kind.type, self.meta, opened(choice, kind, self.meta))
+        self.choices[kind.type] = replace(choice, altered=by)
         assert isinstance(found, kind)
         return found
 

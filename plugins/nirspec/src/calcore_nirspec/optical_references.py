@@ -15,6 +15,7 @@ from calcore.model.exposure import Table
 from calcore.model.layout import Node, TableExtension
 from calcore.model.reference import Reference
 
+_STATES = "state", "TA state", "Internal state"
 CLOSED = "OPAQUE"
 """The filter that keeps the sky out while a lamp shines on the slits."""
 
@@ -134,6 +135,34 @@ class MsaConfiguration(Reference):
     type: ClassVar[str] = "msametfl"
     in_crds: ClassVar[bool] = False
     table: Annotated[Table, TableExtension("SHUTTER_INFO", required=True)]
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class MsaOperation(Reference):
+    """Shutters that failed: a list of quadrant, place and states."""
+
+    type: ClassVar[str] = "msaoper"
+    shutters: Annotated[Any, Node("msaoper", required=True)]
+
+    def stuck_open(self) -> list[tuple[int, int, int]]:
+        """Return quadrant, row and column of those that some state says are open.
+
+        Raises
+        ------
+        ReferenceInvalid
+            The list is not as it should be.
+        """
+        try:
+            return [
+                (int(one["Q"]), int(one["x"]), int(one["y"]))
+                for one in self.shutters
+                if "open" in {str(one.get(state)).lower() for state in _STATES}
+            ]
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            raise ReferenceInvalid(
+                f"the msaoper reference lists shutters otherwise than by Q, x and y ({error}); "
+                "give another with --ref msaoper=FILE"
+            ) from error
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

@@ -17,6 +17,7 @@ from calcore_nirspec.optical_references import (
     IfuSlicer,
     Msa,
     MsaConfiguration,
+    MsaOperation,
     WavelengthRange,
     light_of,
     readings_of,
@@ -40,6 +41,8 @@ _REACH = 0.55
 """Slits and slices shine so far from their middle, in lengths."""
 _MARGIN = 1.05
 """And rows of shutters so far beyond the middle of the outermost one, in heights of a shutter."""
+_HALF = 0.5
+"""What a shutter that failed open shows of itself."""
 _PITCH = 1.15
 """From one shutter to the next, in heights."""
 _SLICES = 30
@@ -87,6 +90,14 @@ def lit_pixels(meta: Meta, references: AskedReferences) -> NDArray[np.bool_]:
         slits = fixed_slits(references(Msa).quadrant(SLIT_QUADRANT), _REACH)
         return boxes(spectrograph, _shown(meta.subarray, slits), limits)
     lit[_FIXED_ROWS] = True
+    if (failed := references.if_any(MsaOperation)) is not None:
+        stuck = failed.stuck_open()
+        msa = references(Msa)
+        lit |= bands(
+            spectrograph,
+            [slitlet(0, row, [column], msa.quadrant(q), _HALF, _PITCH) for q, row, column in stuck],
+            limits,
+        )
     return lit
 
 
