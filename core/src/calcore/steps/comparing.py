@@ -23,7 +23,7 @@ class ComparingStep(Step):
             "slope. Of two exposures the fainter then stands for the median."
         ),
     ] = "slope"
-    rise: Annotated[float, Range(0), Doc("Rule peaks: factor of the slope, if too bright.")] = 0.4
+    rise: Annotated[float, Range(0), Doc("Rule peaks: factor of the slope, if too bright.")] = 0.5
     peak: Annotated[float, Range(0), Doc("Rule peaks: factor of the curvature.")] = 7.0
 
     def __post_init__(self) -> None:
