@@ -15,7 +15,8 @@ array of the npz file. The answer is ``result.json`` and ``result.npz`` in the s
     MODEL = {"type": "RampModel", "meta": {"exposure.nframes": 4, ...}, "attributes": {"data": ..., ...}}
             or {"type": "DistortionModel", "content": bytes of a file, "suffix": ".asdf"}
 
-With ``{"keep": {"pixels": [x, y]}}`` the world coordinates of these pixels are returned too.
+With ``{"keep": {"pixels": [x, y]}}`` the world coordinates of these pixels are returned too, and the
+pixels found back from them unless ``back`` is false.
 """
 
 import json
@@ -25,6 +26,7 @@ import sys
 import tempfile
 import time
 import traceback
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -102,7 +104,9 @@ def describe(model, keep):
     if "pixels" in keep and model.meta.hasattr("wcs") and model.meta.wcs is not None:
         x, y = keep["pixels"]
         found["world"] = np.stack(model.meta.wcs(x, y, with_bounding_box=False))
-        found["pixel"] = np.stack(model.meta.wcs.invert(*found["world"], with_bounding_box=False))
+        if keep.get("back", True):
+            back = model.meta.wcs.invert(*found["world"], with_bounding_box=False)
+            found["pixel"] = np.stack(back)
         flat["wcs.box"] = [list(limits) for limits in model.meta.wcs.bounding_box.bounding_box("F")]
         flat["wcs.frames"] = list(model.meta.wcs.available_frames)
     meta = flat if names is None else {name: flat.get(name) for name in names}
@@ -127,7 +131,8 @@ def run_step(job):
     members = [build(member) for member in job.get("members", [])]
     result = step.process(model, members) if members else step.process(model)
     seconds = time.perf_counter() - started
-    results = result if isinstance(result, list | tuple) else [result]
+    several = isinstance(result, Sequence)  # tuples, lists and sets of models
+    results = list(result) if several else [result]
     keep = job.get("keep", {})
     return {"results": [describe(item, keep) for item in results], "seconds": seconds}
 
