@@ -65,7 +65,7 @@ class CubeSums:
         """
         planes = slice(first, last)
         _drizzle(
-            boxes.x, boxes.y, boxes.low - first, boxes.high - first, boxes.values, boxes.variances,
+            boxes.x, boxes.y, boxes.low, boxes.high, boxes.values, boxes.variances, first,
             self.values[planes], self.variances[planes], self.weights[planes], self.pixels[planes],
         )  # fmt: skip
 
@@ -78,12 +78,13 @@ def _first(position: float) -> int:
 
 @kernel
 def _drizzle(
-    x: F8x2, y: F8x2, low: F8x1, high: F8x1, values: F4x1, variances: F4x1,
+    x: F8x2, y: F8x2, low: F8x1, high: F8x1, values: F4x1, variances: F4x1, start: int,
     out_values: F8x3, out_variances: F8x3, out_weights: F8x3, out_pixels: I4x3,
 ) -> None:  # fmt: skip
     planes, rows, columns = out_values.shape
     for n in range(x.shape[0]):
-        first_plane, last_plane = max(_first(low[n]), 0), min(_first(high[n]), planes - 1)
+        first_plane = max(_first(low[n]), start)
+        last_plane = min(_first(high[n]), start + planes - 1)
         if first_plane > last_plane:
             continue
         left = right = x[n, 0]
@@ -107,7 +108,7 @@ def _drizzle(
                     shared = min(high[n], k + 0.5) - max(low[n], k - 0.5)
                     if shared > 0:
                         weight = area * shared
-                        out_values[k, j, i] += weight * values[n]
-                        out_variances[k, j, i] += weight * weight * variances[n]
-                        out_weights[k, j, i] += weight
-                        out_pixels[k, j, i] += 1
+                        out_values[k - start, j, i] += weight * values[n]
+                        out_variances[k - start, j, i] += weight * weight * variances[n]
+                        out_weights[k - start, j, i] += weight
+                        out_pixels[k - start, j, i] += 1

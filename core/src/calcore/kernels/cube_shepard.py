@@ -58,16 +58,14 @@ class Nearness:
 
 @kernel
 def _weigh(
-    x: F8x1, y: F8x1, z: F8x1, values: F4x1, variances: F4x1,
+    x: F8x1, y: F8x1, z: F8x1, values: F4x1, variances: F4x1, start: int,
     exponential: bool, scale: float, angle: float, depth: float, softening: float,
     out_values: F8x3, out_variances: F8x3, out_weights: F8x3, out_pixels: I4x3,
 ) -> None:  # fmt: skip
     planes, rows, columns = out_values.shape
     for n in range(x.size):
-        first, last = (
-            max(int(np.ceil(z[n] - depth)), 0),
-            min(int(np.floor(z[n] + depth)), planes - 1),
-        )
+        first = max(int(np.ceil(z[n] - depth)), start)
+        last = min(int(np.floor(z[n] + depth)), start + planes - 1)
         low, high = max(int(np.ceil(y[n] - angle)), 0), min(int(np.floor(y[n] + angle)), rows - 1)
         left = max(int(np.ceil(x[n] - angle)), 0)
         right = min(int(np.floor(x[n] + angle)), columns - 1)
@@ -82,10 +80,10 @@ def _weigh(
                         weight = np.exp(-square / scale)
                     else:
                         weight = 1.0 / max(square ** (0.5 * scale), softening)
-                    out_values[k, j, i] += weight * values[n]
-                    out_variances[k, j, i] += weight * weight * variances[n]
-                    out_weights[k, j, i] += weight
-                    out_pixels[k, j, i] += 1
+                    out_values[k - start, j, i] += weight * values[n]
+                    out_variances[k - start, j, i] += weight * weight * variances[n]
+                    out_weights[k - start, j, i] += weight
+                    out_pixels[k - start, j, i] += 1
 
 
 def add_points(
@@ -97,7 +95,7 @@ def add_points(
     """
     planes = slice(first, last)
     _weigh(
-        points.x, points.y, points.z - first, points.values, points.variances,
+        points.x, points.y, points.z, points.values, points.variances, first,
         nearness.form == "emsm", nearness.scale, nearness.angle, nearness.depth,
         nearness.softening, sums.values[planes], sums.variances[planes], sums.weights[planes],
         sums.pixels[planes],
