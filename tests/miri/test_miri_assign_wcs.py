@@ -155,3 +155,11 @@ def test_flight_references_are_read_without_making_models(shared_data):
     distortion = open_reference(path, SlicerDistortion)
     assert len(distortion.alpha) == len(distortion.slices) == 38
     assert distortion.alpha[0]["forward"][1]["coefficients"].shape == (9, 9)
+
+
+def test_references_are_read_in_the_form_that_the_step_knows():
+    from calcore.cli.references import read_as
+    from calcore.model.reference import Distortion
+
+    assert read_as("miri.assign_wcs", "distortion") is SlicerDistortion
+    assert read_as("assign_wcs", "distortion") is Distortion

@@ -9,6 +9,7 @@ from calcore.cli.options import WITHOUT_SAY, plan_options, request_of
 from calcore.cli.plan import stop_if_wrong
 
 if TYPE_CHECKING:
+    from calcore.model import Reference
     from calcore.run import ProductPlan
     from calcore.run.outcome import ReferenceChoice
 
@@ -75,15 +76,21 @@ def check(inputs: tuple[Path, ...], **options: Any) -> None:
     A file that is cut short, of another type, for another detector or without numbers is an error.
     """
     from calcore.errors import CalcoreError
-    from calcore.model.reference import reference_types
     from calcore.references.examine import examine
 
     plans = _plans(inputs, options)
-    files = {(kind, choice.file) for kind, choice in _chosen(plans) if choice.file is not None}
+    files = {
+        (kind, choice.file): read_as(slot.use, kind)
+        for product in plans
+        for slot in product.slots
+        if not slot.skip
+        for kind, choice in slot.references.items()
+        if choice.file is not None
+    }
     wrong = 0
-    for kind, path in sorted(files):
+    for (kind, path), form in sorted(files.items(), key=lambda item: item[0]):
         try:
-            said = examine(path, reference_types()[kind])
+            said = examine(path, form)
             click.echo(f"ok     {kind}  {path.name}  {said}")
         except CalcoreError as error:
             wrong += 1
@@ -130,6 +137,17 @@ def _plans(inputs: tuple[Path, ...], options: dict[str, Any]) -> "tuple[ProductP
     from calcore.run import plan
 
     return plan(**request)
+
+
+def read_as(step: str, kind: str) -> "type[Reference]":
+    """Return the class that a step reads a type of reference as: instruments have forms of their own."""
+    from calcore.model.reference import reference_types
+    from calcore.registry.steps import step_class
+    from calcore.step import diet_of
+
+    wanted: Any = step_class(step)
+    own = {wish.kind.type: wish.kind for wish in diet_of(wanted).references}
+    return own.get(kind) or reference_types()[kind]  # plugins ask for more, to mask a scene
 
 
 def _chosen(plans: "tuple[ProductPlan, ...]") -> "set[tuple[str, ReferenceChoice]]":
