@@ -8,7 +8,7 @@ Fields are small, and all takes some minutes on one core; what the reference pip
 
 import argparse
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from benchmarks import truth_outliers as outliers
 from benchmarks.truth_alignment import AlignmentScore, Residuals
 from benchmarks.truth_apertures import ApertureScore
 from benchmarks.truth_outliers import OutlierScore
+from benchmarks.truth_page import bold, table
 from matplotlib.figure import Figure
 
 ROOT = Path(__file__).parents[1]
@@ -126,19 +127,19 @@ def section(work: Path, picture: Path | None = PICTURE) -> str:
     if picture is not None:
         draw(residuals, picture)
     text = HEAD + _summary(scores, hits, errors)
-    text += ALIGNMENT + _table(
+    text += ALIGNMENT + table(
         "FWHM [pixel] | program | shift [pixel] | rotation [arcsec]", map(_alignment_row, scores)
     )
     text += RESIDUALS + _residuals(residuals)
     if picture is not None:
         text += "![Errors of places against signal-to-noise and phase](images/alignment_residuals.png)\n\n"
-    text += OUTLIERS + _table(
+    text += OUTLIERS + table(
         "exposures | FWHM [pixel] | program | hits | all flagged [%] | away from stars [%] "
         "| cores flagged [%] | flanks [%] | sky",
         map(_outlier_row, hits),
     )
     circles = " | ".join(f"r = {radius:g}" for radius in apertures.RADII)
-    text += APERTURES + _table(
+    text += APERTURES + table(
         f"mosaic | program | R | {circles} | squares", map(_aperture_row, errors)
     )
     return text
@@ -155,23 +156,12 @@ def _summary(*kinds: Sequence[Any]) -> str:
     return "; ".join(said) + ".\n\n"
 
 
-def _bold(text: str, wrong: bool) -> str:
-    return f"**{text}**" if wrong else text
-
-
-def _table(head: str, rows: Iterable[Sequence[str]]) -> str:
-    names = head.split(" | ")
-    lines = [f"| {head} |", "|" + "---|" * len(names)]
-    lines += ["| " + " | ".join(row) + " |" for row in rows]
-    return "\n".join(lines) + "\n\n"
-
-
 def _alignment_row(score: AlignmentScore) -> Sequence[str]:
     known = np.isfinite(score.shift)
     return (
         f"{score.fwhm:g}", score.program,
-        _bold(f"{score.shift:.4f}" if known else "not aligned", "shift" in score.misses),
-        _bold(f"{score.rotation:.5f}" if known else "not aligned", "rotation" in score.misses),
+        bold(f"{score.shift:.4f}" if known else "not aligned", "shift" in score.misses),
+        bold(f"{score.rotation:.5f}" if known else "not aligned", "rotation" in score.misses),
     )  # fmt: skip
 
 
@@ -189,7 +179,7 @@ def _residuals(residuals: Sequence[Residuals]) -> str:
     head = ["FWHM [pixel]", "program", *ranges, *(f"at {phase}" for phase in phases)]
     return (
         "Scatter by signal-to-noise [pixel]; mean by phase (star less centre of its pixel) of stars "
-        "with more than 100 [0.001 pixel]:\n\n" + _table(" | ".join(head), rows)
+        "with more than 100 [0.001 pixel]:\n\n" + table(" | ".join(head), rows)
     )
 
 
@@ -200,8 +190,8 @@ def _outlier_row(score: OutlierScore) -> Sequence[str]:
 
     return (
         f"{score.exposures}", f"{score.fwhm:g}", score.program, f"{score.hits[1]}",
-        _bold(part("hits", 1), "hits" in score.misses), part("away", 1),
-        _bold(part("cores", 2), "cores" in score.misses), part("flanks", 3),
+        bold(part("hits", 1), "hits" in score.misses), part("away", 1),
+        bold(part("cores", 2), "cores" in score.misses), part("flanks", 3),
         f"{score.sky[0] / score.sky[1]:.0e}",
     )  # fmt: skip
 
@@ -209,8 +199,8 @@ def _outlier_row(score: OutlierScore) -> Sequence[str]:
 def _aperture_row(score: ApertureScore) -> Sequence[str]:
     return (
         score.grid, score.program, f"{score.ratio:.2f}" if np.isfinite(score.ratio) else "",
-        *(_bold(f"{v:.2f}", f"{r:g}" in score.misses) for r, v in score.circles.items()),
-        _bold(f"{score.square:.2f}", "square" in score.misses),
+        *(bold(f"{v:.2f}", f"{r:g}" in score.misses) for r, v in score.circles.items()),
+        bold(f"{score.square:.2f}", "square" in score.misses),
     )  # fmt: skip
 
 

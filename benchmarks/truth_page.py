@@ -162,11 +162,13 @@ def _flux(low: float) -> str:
     return f"{low:g}–{10 * low:g}"
 
 
-def _bold(text: str, wrong: bool) -> str:
+def bold(text: str, wrong: bool) -> str:
+    """Return a figure, bold if it breaks a limit."""
     return f"**{text}**" if wrong else text
 
 
-def _table(head: str, rows: Iterable[Sequence[str]]) -> str:
+def table(head: str, rows: Iterable[Sequence[str]]) -> str:
+    """Return rows of cells as a table, below heads parted by bars."""
     names = head.split(" | ")
     lines = [f"| {head} |", "|" + "---|" * len(names)]
     lines += ["| " + " | ".join(row) + " |" for row in rows]
@@ -193,7 +195,7 @@ def _rates(programs: Mapping[str, Result]) -> str:
                     factor = None if enriched else JUDGED.get(kind)
                     rows.append((_flux(low), name, *_rate(result, scores[low], kind, factor)))
         if rows:
-            text += f"{title}:\n\n" + _table(RATES, rows)
+            text += f"{title}:\n\n" + table(RATES, rows)
     return text
 
 
@@ -208,12 +210,12 @@ def _rate(result: Result, score: RateScore, kind: str, factor: float | None) -> 
     flags = [s for s in result.flags if s.low == score.low] if kind == "clean" else []
     return (
         f"{score.pixels}",
-        _bold(f"{score.bias:+.4f}", "bias" in wrong),
+        bold(f"{score.bias:+.4f}", "bias" in wrong),
         f"{criteria.bias_limit(score, factor or 1.0):.3f}",
-        _bold(f"{score.scatter:.3f}", "scatter" in wrong),
-        _bold(f"{score.error:.3f}", "error" in wrong),
-        _bold(f"{score.beyond}", "beyond" in wrong),
-        *(_bold(f"{s.false / s.differences:.1e}", criteria.false_flags_miss(s)) for s in flags),
+        bold(f"{score.scatter:.3f}", "scatter" in wrong),
+        bold(f"{score.error:.3f}", "error" in wrong),
+        bold(f"{score.beyond}", "beyond" in wrong),
+        *(bold(f"{s.false / s.differences:.1e}", criteria.false_flags_miss(s)) for s in flags),
         *(() if flags else ("",)),
         f"{score.own:.3f}",
     )
@@ -235,10 +237,10 @@ def _hits(visits: Sequence[Mapping[str, Result]]) -> str:
             if scores:
                 s = scores[number]
                 share = f"{100 * s.found / max(s.hits, 1):.2f} %"
-                row.append(_bold(share, criteria.hits_miss(s)))
+                row.append(bold(share, criteria.hits_miss(s)))
         rows.append(row)
     names = " | ".join(name for program, name in NAMES.items() if columns[program])
-    return text + _table(f"size [σ] | hits | {names}", rows)
+    return text + table(f"size [σ] | hits | {names}", rows)
 
 
 def _bands(visits: Sequence[Mapping[str, Result]]) -> str:
@@ -259,7 +261,7 @@ def _bands(visits: Sequence[Mapping[str, Result]]) -> str:
                 row.append(f"{mean:.2f}" if np.isfinite(mean) else "")
         rows.append(row)
     names = " | ".join(f"{name}, rate | {name}, integrations" for name in NAMES.values())
-    return text + _table(f"visit | {names}", rows)
+    return text + table(f"visit | {names}", rows)
 
 
 def _stars(programs: Mapping[str, Result]) -> str:
@@ -276,9 +278,9 @@ def _stars(programs: Mapping[str, Result]) -> str:
                 fluxes.append(
                     (
                         product, flux.place, name, f"{flux.stars}",
-                        _bold(f"{100 * flux.median:+.2f}", "median" in wrong)
+                        bold(f"{100 * flux.median:+.2f}", "median" in wrong)
                         + f" ± {100 * flux.median_error:.2f}",
-                        _bold(f"{100 * flux.slope:+.2f}", "slope" in wrong)
+                        bold(f"{100 * flux.slope:+.2f}", "slope" in wrong)
                         + f" ± {100 * flux.slope_error:.2f}",
                     )
                 )  # fmt: skip
@@ -287,14 +289,14 @@ def _stars(programs: Mapping[str, Result]) -> str:
                 places.append(
                     (
                         product, ("bright", "middle", "faint")[number], name, f"{place.stars}",
-                        _bold(f"{place.mean_x:+.4f}, {place.mean_y:+.4f}", "offset" in wrong),
-                        _bold(f"{place.rms:.4f}", "rms" in wrong), f"{place.limit:.4f}",
+                        bold(f"{place.mean_x:+.4f}, {place.mean_y:+.4f}", "offset" in wrong),
+                        bold(f"{place.rms:.4f}", "rms" in wrong), f"{place.limit:.4f}",
                     )
                 )  # fmt: skip
     head = "product | place | program | stars | flux − 1 [%] | slope [%/mag]"
-    text += _table(head, fluxes)
+    text += table(head, fluxes)
     head = "product | stars | program | number | mean offset [pixel] | rms [pixel] | photon limit"
-    return text + _table(head, places)
+    return text + table(head, places)
 
 
 def _same(results: Sequence[Result]) -> str:
