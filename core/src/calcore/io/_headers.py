@@ -15,16 +15,22 @@ _STRUCTURE = re.compile(
 )
 
 
-def meta_of(contents: Contents) -> dict[str, Any]:
-    """Return what the headers say, by dotted name."""
+def meta_of(contents: Contents, apart: frozenset[str] = frozenset()) -> dict[str, Any]:
+    """Return what the headers say, by dotted name, but those of extensions of some names."""
     values: dict[str, Any] = {}
     for extension in contents.extensions:
-        if extension.version != 1 or extension.name == "ASDF":
-            continue
-        for card in extension.cards:
-            row = keywords.row_at(card.keyword, extension.name)
-            if row is not None and card.value is not None:
-                values.setdefault(row.name, row.read(card.value))
+        if extension.version == 1 and extension.name not in {"ASDF", *apart}:
+            values = own_values(extension) | values
+    return values
+
+
+def own_values(extension: Extension) -> dict[str, Any]:
+    """Return what one header says, by dotted name."""
+    values: dict[str, Any] = {}
+    for card in extension.cards:
+        row = keywords.row_at(card.keyword, extension.name)
+        if row is not None and card.value is not None:
+            values.setdefault(row.name, row.read(card.value))
     return values
 
 

@@ -10,7 +10,7 @@ from calcore.errors import OutputProblem
 from calcore.io._temporary import temporary_name
 from calcore.io._tree import merged, nested, tree_bytes
 from calcore.model import Catalog, Record
-from calcore.model.layout import Node, TableExtension, fields_of
+from calcore.model.layout import Node, Several, TableExtension, fields_of
 from calcore.wcs.deferred import DeferredWcs
 
 _FORMATS = {"ecsv": "ascii.ecsv", "csv": "ascii.csv", "fits": "fits"}
@@ -18,12 +18,12 @@ _FORMATS = {"ecsv": "ascii.ecsv", "csv": "ascii.csv", "fits": "fits"}
 
 
 def parts_of(record: Record) -> dict[str, Any]:
-    """Return tables and tree nodes of a record by field name."""
+    """Return tables with their units, records that it holds, and tree nodes, by field name."""
     kind: Any = type(record)
-    return {
-        name: getattr(record, name)
-        for name in (*fields_of(kind, TableExtension), *fields_of(kind, Node))
-    }
+    tables = fields_of(kind, TableExtension)
+    units = (table.units for table in tables.values() if table.units)
+    names = (*tables, *units, *fields_of(kind, Several), *fields_of(kind, Node))
+    return {name: getattr(record, name) for name in names}
 
 
 def tree_of(kind: Any, values: Mapping[str, Any], fields: Mapping[str, Any]) -> dict[str, Any]:

@@ -9,12 +9,25 @@ from calcore.io._storage import Storage
 from calcore.io.files import suffix_of
 from calcore.model import Image, Meta, Mosaic, Ramp, Rate, Record, Segmentation
 from calcore.model.cube import Cube
-from calcore.model.layout import Array, Plane, TableExtension, fields_of
+from calcore.model.layout import Array, Plane, Several, TableExtension, fields_of
+from calcore.model.slit import Slit
+from calcore.model.spectrum import CombinedSpectra, Spectra, SpectrumSeries
 
-KINDS: tuple[type[Record], ...] = (Ramp, Rate, Image, Mosaic, Segmentation, Cube)
+KINDS: tuple[type[Record], ...] = (
+    Ramp, Rate, Image, Slit, Mosaic, Segmentation, Cube, Spectra, SpectrumSeries, CombinedSpectra,
+)  # fmt: skip
 _RATES = frozenset({"rate", "rateints"})
 _RAMP_ONLY = frozenset({"REFOUT"})
 _MODELS = frozenset({"ImageModel", "IFUImageModel", "SlitModel"})
+_NAMED: Mapping[type[Record], str] = {
+    Segmentation: "SegmentationMapModel",
+    Mosaic: "ImageModel",
+    Cube: "IFUCubeModel",
+    Slit: "SlitModel",
+    Spectra: "MultiSpecModel",
+    SpectrumSeries: "TSOMultiSpecModel",
+    CombinedSpectra: "MultiCombinedSpecModel",
+}
 
 
 def extensions_of(kind: Any) -> frozenset[str]:
@@ -24,7 +37,14 @@ def extensions_of(kind: Any) -> frozenset[str]:
         for sort in (Plane, Array, TableExtension)
         for item in fields_of(kind, sort).values()
     }
-    return frozenset(names | {"ASDF"})
+    return frozenset(names | members_of(kind) | {"ASDF"})
+
+
+def members_of(kind: Any) -> frozenset[str]:
+    """Return the names of the extensions that each of several records has one of."""
+    several = fields_of(kind, Several).values()
+    tables = (fields_of(each.kind, TableExtension).values() for each in several)
+    return frozenset(table.extension for found in tables for table in found)
 
 
 STANDARD: frozenset[str] = frozenset().union(*(extensions_of(kind) for kind in KINDS))
@@ -73,6 +93,8 @@ def kind_of(contents: Contents) -> type[Record]:
     path = contents.source.path
     names = {extension.name for extension in contents.extensions}
     science = contents.find("SCI")
+    if science is None and (tables := names & {"EXTRACT1D", "COMBINE1D"}):
+        return _spectra(contents, min(tables, key=("EXTRACT1D", "COMBINE1D").index))
     if science is None:
         there = ", ".join(sorted(names - {"PRIMARY"})) or "no extension"
         raise FileInvalid(
@@ -91,11 +113,25 @@ def kind_of(contents: Contents) -> type[Record]:
         return Cube
     if suffix == "segm" or model == "SegmentationMapModel":
         return Segmentation
+    if model == "SlitModel" and axes in {2, 3}:
+        return Slit
     if axes not in {2, 3}:
         raise FileInvalid(path, f"SCI has {axes} axes; exposures have 2, 3 or 4. Give another file")
     calibrated = {"VAR_FLAT", "AREA"} & names or contents.primary.header.get("S_WCS") == "COMPLETE"
     counts = str(science.header.get("BUNIT", "")).replace(" ", "") == "DN/s"
     return Rate if suffix in _RATES or (counts and not calibrated) else Image
+
+
+def _spectra(contents: Contents, name: str) -> type[Record]:
+    """Return which class of spectra a file holds, whose tables are called `name`."""
+    if name == "COMBINE1D":
+        return CombinedSpectra
+    table = contents.find(name)
+    columns = {} if table is None else table.header
+    per_integration = any(
+        value == "INT_NUM" for keyword, value in columns.items() if keyword.startswith("TTYPE")
+    )
+    return SpectrumSeries if per_integration else Spectra
 
 
 def model_name(
@@ -110,20 +146,18 @@ def model_name(
         if stored["data"][1]:
             return "Level1bModel"
         return "SuperstripeRampModel" if len(shapes.get("pixeldq", ())) == 3 else "RampModel"
-    if issubclass(kind, Segmentation):
-        return "SegmentationMapModel"
-    if issubclass(kind, Mosaic):
-        return "ImageModel"
-    if issubclass(kind, Cube):
-        return "IFUCubeModel"
+    named = next((name for known, name in _NAMED.items() if issubclass(kind, known)), "")
+    given = str(meta.get("model_type", ""))
+    if named:
+        special = issubclass(kind, Spectra) and given.endswith(named)  # with columns of its own
+        return given if special else named
     if issubclass(kind, Image) or kind.__name__ == "Rate":
-        given = str(meta.get("model_type", ""))
         if axes == 2 and given in _MODELS:
             return given
         if axes == 2 and _is_integral_field(meta):
             return "IFUImageModel"
         return "CubeModel" if axes == 3 else "ImageModel"
-    return str(meta.get("model_type", ""))
+    return given
 
 
 def _is_integral_field(meta: Meta) -> bool:

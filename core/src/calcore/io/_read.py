@@ -6,14 +6,20 @@ from typing import Any
 from calcore.errors import FileInvalid, FileProblem, KeywordMissing
 from calcore.io import keywords
 from calcore.io._hdu import Contents, Extension, scan
-from calcore.io._headers import carried_cards, meta_of
+from calcore.io._headers import carried_cards, meta_of, own_values
 from calcore.io._planes import planes_of
-from calcore.io._products import check_single, extensions_of, kind_of, rides_along
+from calcore.io._products import (
+    check_single,
+    extensions_of,
+    kind_of,
+    members_of,
+    rides_along,
+)
 from calcore.io._source import MemorySource, Source, open_source
-from calcore.io._tables import read_table
+from calcore.io._tables import read_table, units_of
 from calcore.io._tree import LazyTree, check_read, flat, lookup, read_tree, without
 from calcore.model import Carried, Catalog, Meta
-from calcore.model.layout import Node, Plane, TableExtension, fields_of
+from calcore.model.layout import Node, Plane, Several, TableExtension, fields_of
 
 
 def read_meta(
@@ -39,9 +45,11 @@ def read_meta(
     return _meta(contents, required)
 
 
-def _meta(contents: Contents, required: tuple[str, ...] = ()) -> Meta:
-    """Return metadata and check what must be there."""
-    values = meta_of(contents)
+def _meta(
+    contents: Contents, required: tuple[str, ...] = (), apart: frozenset[str] = frozenset()
+) -> Meta:
+    """Return metadata and check what must be there; extensions `apart` have metadata of their own."""
+    values = meta_of(contents, apart)
     for name in required:
         if name not in values:
             keyword, _ = keywords.keyword_of(name) or (name, "")
@@ -117,6 +125,8 @@ def open_lazy(path: Path | str, kind: type[Any] | None = None) -> Any:
     chosen: Any = kind or kind_of(contents)
     fields = planes_of(contents, chosen)
     fields |= tables_of(contents, chosen)
+    for name, several in fields_of(chosen, Several).items():
+        fields[name] = _several(contents, several.kind)
     asdf = contents.find("ASDF")
     nodes = fields_of(chosen, Node)
     tree = LazyTree(lambda: _unknown(read_tree(asdf), nodes))
@@ -128,10 +138,28 @@ def open_lazy(path: Path | str, kind: type[Any] | None = None) -> Any:
     known = extensions_of(chosen)
     carried = Carried(
         cards={e.name: carried_cards(e) for e in contents.extensions if e.name != "ASDF"},
-        extensions=tuple(e for e in contents.extensions[1:] if rides_along(e, known)),
+        extensions=tuple(
+            e
+            for e in contents.extensions[1:]
+            if rides_along(e, known) and e.name not in members_of(chosen)
+        ),
         tree=tree,
     )
-    return chosen(meta=_meta(contents), carried=carried, **fields)
+    return chosen(meta=_meta(contents, apart=members_of(chosen)), carried=carried, **fields)
+
+
+def _several(contents: Contents, kind: Any) -> tuple[Any, ...]:
+    """Return the records of a file that EXTVER tells apart, in their order."""
+    [(name, table)] = fields_of(kind, TableExtension).items()
+    found = [e for e in contents.extensions if e.name == table.extension]
+    return tuple(
+        kind(
+            meta=Meta(own_values(extension)),
+            carried=Carried(cards={extension.name: carried_cards(extension)}),
+            **{name: read_table(extension), table.units: units_of(extension)},
+        )
+        for extension in sorted(found, key=lambda extension: extension.version)
+    )
 
 
 def read_node(path: Path | str, name: str) -> dict[str, Any]:

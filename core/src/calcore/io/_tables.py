@@ -4,7 +4,7 @@ The format is that of the FITS standard 4.0 (Pence et al. 2010, A&A 524, A42; se
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -118,8 +118,23 @@ def _native(values: NDArray[Any], letter: str, scale: Any, zero: Any) -> NDArray
     return np.asarray(native * float(scale or 1) + float(zero or 0))
 
 
+def units_of(extension: Extension) -> dict[str, str]:
+    """Return the units of a table's columns, by name, as far as its header gives them."""
+    header = extension.header
+    return {
+        str(header.get(f"TTYPE{number}")): str(unit)
+        for number in range(1, int(header.get("TFIELDS", 0)) + 1)
+        if (unit := header.get(f"TUNIT{number}"))
+    }
+
+
 def table_cards(
-    name: str, table: NDArray[np.void], template: Iterable[Card] = ()
+    name: str,
+    table: NDArray[np.void],
+    template: Iterable[Card] = (),
+    *,
+    units: Mapping[str, str] | None = None,
+    version: int = 1,
 ) -> tuple[list[Card], bytes]:
     """Return the header and the data of a binary table.
 
@@ -132,8 +147,14 @@ def table_cards(
     template : cards
         Header of the table this one was read from: columns of the same name keep unit and display
         format.
+    units : mapping, optional
+        Units of columns, which count more than those of the template.
+    version : int
+        EXTVER.
     """
     kept = _column_facts(template)
+    for column, unit in (units or {}).items():
+        kept.setdefault(column.lower(), {})["TUNIT"] = unit
     names = table.dtype.names or ()
     columns: list[Card] = []
     stored: list[NDArray[Any]] = []
@@ -162,7 +183,7 @@ def table_cards(
         Card("TFIELDS", len(stored), "columns"),
         *columns,
         Card("EXTNAME", name),
-        Card("EXTVER", 1),
+        Card("EXTVER", version),
     ]
     return cards, rows.tobytes()
 

@@ -26,7 +26,7 @@ from calcore.io._tree import merged, tree_bytes, tree_cards
 from calcore.io.content import SEAL, keep, seal_of
 from calcore.io.keywords import as_keywords
 from calcore.model import Carried, Catalog, Meta, Record, Window
-from calcore.model.layout import Array, Plane, TableExtension, fields_of
+from calcore.model.layout import Array, Plane, Several, TableExtension, fields_of
 
 _SPARE = 2
 """Header blocks kept free for keywords that are only known at the end."""
@@ -320,17 +320,10 @@ class ProductWriter:
         self, meta: Meta, fields: Mapping[str, Any], record_tree: Mapping[str, Any]
     ) -> Iterator[bytes]:
         """Yield what comes after the planes: tables, what rides along, the tree."""
-        cards = self._carried.cards
-        for name, table in fields_of(self._kind, TableExtension).items():
-            values = fields.get(name)
-            if values is not None:
-                template = cards.get(table.extension, ())
-                values = np.asarray(values)
-                if table.dotted:
-                    values = as_keywords(values)
-                head, data = table_cards(table.extension, values, template)
-                head += cards_for(table.extension, meta, template)
-                yield serialise(head) + data + bytes(-len(data) % BLOCK)
+        yield from _tables(self._kind, fields, meta, self._carried)
+        for name in fields_of(self._kind, Several):
+            for version, one in enumerate(fields[name], 1):
+                yield from _tables(type(one), parts_of(one), one.meta, one.carried, version)
         for extension in self._carried.extensions:
             if belongs(extension, self._kind):
                 piece = extension.source.read(extension.start, extension.stop - extension.start)
@@ -363,6 +356,24 @@ class ProductWriter:
         except OSError as error:
             self.abort()
             raise OutputProblem(self.path, reason(error)) from error
+
+
+def _tables(
+    kind: Any, fields: Mapping[str, Any], meta: Meta, carried: Carried, version: int = 1
+) -> Iterator[bytes]:
+    """Yield the tables of a record."""
+    for name, table in fields_of(kind, TableExtension).items():
+        values = fields.get(name)
+        if values is None:
+            continue
+        template = carried.cards.get(table.extension, ())
+        values = np.asarray(values)
+        if table.dotted:
+            values = as_keywords(values)
+        units = fields.get(table.units)
+        head, data = table_cards(table.extension, values, template, units=units, version=version)
+        head += cards_for(table.extension, meta, template)
+        yield serialise(head) + data + bytes(-len(data) % BLOCK)
 
 
 def _pieces(shape: tuple[int, ...], most: int) -> Iterator[tuple[slice, ...]]:

@@ -39,12 +39,21 @@ class Array:
 class TableExtension:
     """A binary table extension, kept as a numpy structured array, row for row.
 
-    If `dotted`, columns are called by dotted names, and by their keywords in a file.
+    If `dotted`, columns are called by dotted names, and by their keywords in a file. `units` names
+    the field of the record, if any, that maps columns to their units.
     """
 
     extension: str
     required: bool = False
     dotted: bool = False
+    units: str = ""
+
+
+@dataclass(frozen=True)
+class Several:
+    """Records of one class, such as spectra of many sources; EXTVER tells their extensions apart."""
+
+    kind: Any
 
 
 @dataclass(frozen=True)
