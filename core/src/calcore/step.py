@@ -34,25 +34,22 @@ one puts the exposures of each detector in the order of time.
 
 import inspect
 import types
-from collections import deque
-from collections.abc import Callable, Generator, Iterable, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextvars import copy_context
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass
 from functools import cache
 from typing import Annotated, Any, ClassVar, TypeVar, Union, get_args, get_origin, get_type_hints
 
-import numpy as np
-from numpy.typing import NDArray
-
 from calcore.citing import Citing
-from calcore.model import Group, Kept, Meta, Record, Reference, Window
+from calcore.model import Group, Kept, Meta, Parts, Record, Reference, Window
 from calcore.model.confirmed import confirmed
 from calcore.model.record import map_records
 from calcore.parameters import parameters_of
+from calcore.room import ALONE, Room
 
-Item = TypeVar("Item")
-Result = TypeVar("Result")
+__all__ = [
+    "ALONE", "Auxiliary", "Diet", "Members", "Room", "Rows", "State", "Step", "Wish", "accepted",
+    "diet_of",
+]  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -92,57 +89,6 @@ class _Earlier:
     """Marks what the same step returned for the previous exposure of the detector."""
 
 
-@dataclass(frozen=True)
-class Room:
-    """Threads and memory that work on whole frames may take; this is one thread, all in memory.
-
-    Planes that flow into a step that asks for it may lie in files: it reads parts of a ramp's, as
-    ``ramp.data[integration, group]``, and exposures of a set one by one, as ``member.loaded()``.
-    """
-
-    threads: int = 1
-
-    def plane(self, shape: tuple[int, ...], dtype: Any) -> Any:
-        """Return an empty plane (n_int, n_group, ny, nx), filled as ``plane[i, group] = frame``."""
-        return np.empty(shape, dtype)
-
-    def kept(self, plane: NDArray[Any]) -> Any:
-        """Return a plane that is needed later: itself, or as it lies in a file, read in parts."""
-        return plane
-
-    def each(self, work: Callable[[Any], None], items: Iterable[Any]) -> None:
-        """Do some work for each item, on all threads."""
-        if self.threads <= 1:
-            for item in items:
-                work(item)
-            return
-        jobs = [(copy_context(), item) for item in items]
-        with ThreadPoolExecutor(self.threads) as pool:
-            for _ in pool.map(lambda job: job[0].run(work, job[1]), jobs):
-                pass
-
-    def ahead(
-        self, work: Callable[[Item], Result], items: Iterable[Item]
-    ) -> Generator[Result, None, None]:
-        """Yield what some work gives for each item, in order; as many are begun as there are threads."""
-        if self.threads <= 1:
-            yield from map(work, items)
-            return
-        pool, begun = ThreadPoolExecutor(self.threads), deque[Future[Result]]()
-        try:
-            for item in items:
-                begun.append(pool.submit(copy_context().run, work, item))
-                if len(begun) >= self.threads:
-                    yield begun.popleft().result()
-            while begun:
-                yield begun.popleft().result()
-        finally:
-            pool.shutdown(cancel_futures=True)
-
-
-ALONE = Room()
-"""One thread, and all in memory: for steps that are called by hand."""
-
 K = TypeVar("K", bound=Kept)
 State = Annotated[K | None, _Earlier()]
 """Asks for what the step kept of the previous exposure of the detector; None for the first.
@@ -164,7 +110,8 @@ class Wish:
 class Diet:
     """Everything a step asks for and returns, as the signature of its `apply` says.
 
-    `flow` is the record class, `grouped` tells whether the step takes a set of them; `members`
+    `flow` is the record class, `grouped` tells whether the step takes a set of them, and `parted`
+    whether it takes all `Parts` of a product at once; `members`
     maps argument names to record class and role, `auxiliaries` to names of header keywords;
     `prepared` is the argument that takes what `prepare` returns; `state` is the argument that takes
     what was kept of the previous exposure, and its class; `room` is the argument that takes a Room.
@@ -179,6 +126,7 @@ class Diet:
     returns: Any
     state: tuple[str, type[Kept]] | None = None
     room: str | None = None
+    parted: bool = False
 
 
 @cache
@@ -227,11 +175,11 @@ def diet_of(step: Any) -> Diet:
                 f"{step.__name__}.apply asks for {name}: {hint!r}, which is neither a reference, "
                 "members, a header's file, state, nor what prepare returns"
             )
-    grouped = get_origin(flow) is Group
+    grouped, parted = get_origin(flow) is Group, get_origin(flow) is Parts
     if state is not None:
         _check_kept(step, grouped, state[1], hints.get("return"))
     return Diet(
-        flow=get_args(flow)[0] if grouped else flow,
+        flow=get_args(flow)[0] if grouped or parted else flow,
         grouped=grouped,
         references=tuple(wishes),
         members=members,
@@ -240,6 +188,7 @@ def diet_of(step: Any) -> Diet:
         returns=hints.get("return"),
         state=state,
         room=room,
+        parted=parted,
     )
 
 
@@ -310,6 +259,11 @@ class Step(Citing):
     def outgoing(self, meta: Meta) -> Meta:
         """Return the metadata of what leaves the step, by which later steps' references are cut."""
         return meta
+
+    def parts(self, metas: Sequence[Meta]) -> tuple[str, ...]:
+        """Return the names of the `Parts` that a step makes of exposures, told before it does."""
+        del metas
+        return ("",)
 
     def planes(self, meta: Meta) -> tuple[str, ...]:
         """Return the planes `finish` wants for this exposure; none means that it is not called."""

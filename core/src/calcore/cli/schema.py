@@ -36,7 +36,7 @@ _EDIT_WORDS = {
     "after": "Slot that this one follows.",
     "before": "Slot that this one comes before.",
     "status": "Name of the keyword that says how the step ended.",
-    "branch": "The result is a product of its own; what flows on is what came in.",
+    "branch": "The result is a product of its own, on which the next slot of a branch goes on; what flows on is what came in.",
     "optional": "If the step fails, go on without.",
 }
 

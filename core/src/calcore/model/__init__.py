@@ -4,7 +4,7 @@ from calcore.model.exposure import Catalog, Group, Image, Mosaic, Ramp, Rate, Se
 from calcore.model.facts import Detector, ExposureType, Facts
 from calcore.model.kept import Kept
 from calcore.model.meta import Meta
-from calcore.model.record import Carried, Record
+from calcore.model.record import Carried, Parts, Record
 from calcore.model.reference import Reference
 from calcore.model.window import Window
 
@@ -19,6 +19,7 @@ __all__ = [
     "Kept",
     "Meta",
     "Mosaic",
+    "Parts",
     "Ramp",
     "Rate",
     "Record",

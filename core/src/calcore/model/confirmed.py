@@ -6,9 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from calcore.errors import PluginBroken
-from calcore.model.cube import Parts
 from calcore.model.exposure import Catalog, Group
-from calcore.model.record import Record
+from calcore.model.record import Parts, Record
 
 _SHOWN = 60
 """So many characters of what is no record are shown."""

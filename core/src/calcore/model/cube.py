@@ -1,8 +1,7 @@
 """Cubes: two angles on the sky and a wavelength."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, Generic, TypeVar
+from typing import Annotated, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,7 +10,6 @@ from calcore.model.exposure import Flags, Float, Table
 from calcore.model.layout import Node, Plane, TableExtension
 from calcore.model.record import Record
 
-R = TypeVar("R", bound=Record)
 AXES = ("wavelength", "y", "x")
 
 
@@ -39,16 +37,3 @@ class Cube(Record):
     wmap: Annotated[NDArray[np.float32], Plane("WMAP", "f4", AXES)] | None = None
     hdrtab: Annotated[Table, TableExtension("HDRTAB", dotted=True)] | None = None
     wcs: Annotated[Any, Node("meta.wcs")] = None
-
-
-@dataclass(frozen=True, eq=False)
-class Parts(Generic[R]):
-    """What is made of one set in several parts.
-
-    Attributes
-    ----------
-    parts : mapping of str to records
-        Each by the word that tells it in the names of files, such as ``ch1-short``.
-    """
-
-    parts: Mapping[str, R]

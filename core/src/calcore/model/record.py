@@ -3,7 +3,7 @@
 import dataclasses
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Generic, Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -182,10 +182,29 @@ class Record:
         return dataclasses.replace(self, window=window, **cuts)
 
 
+R = TypeVar("R", bound=Record)
+
+
+@dataclass(frozen=True, eq=False)
+class Parts(Generic[R]):
+    """What is made of one set in several parts.
+
+    Attributes
+    ----------
+    parts : mapping of str to records
+        Each by the word that tells it in the names of files, such as ``ch1-short``; a product that
+        is all in one has the word "".
+    """
+
+    parts: Mapping[str, R]
+
+
 def map_records(result: Any, change: Callable[[Any], Any]) -> Any:
-    """Apply a change to a record, or to each record of a dataclass of records."""
+    """Apply a change to a record, or to each record of parts or of a dataclass of records."""
     if isinstance(result, Record):
         return change(result)
+    if isinstance(result, Parts):
+        return Parts({word: change(part) for word, part in result.parts.items()})
     parts = {
         item.name: change(part)
         for item in dataclasses.fields(result)

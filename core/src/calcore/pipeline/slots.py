@@ -32,7 +32,8 @@ class Slot:
     status : str
         Name under ``cal_step`` of the keyword that says how the step ended.
     branch : bool
-        The slot's result is a product of its own; what flows on is what came in.
+        The slot's result is a product of its own, on which a slot of a branch that follows at once
+        goes on; what flows on past them is what came in.
     optional : bool
         A failure is recorded, and the pipeline goes on without the slot.
     settings : mapping

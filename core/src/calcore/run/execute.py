@@ -3,14 +3,13 @@
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field, fields, is_dataclass, replace
+from dataclasses import dataclass, field, is_dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from calcore.errors import CalcoreError, StepFailed, StepSkipped
 from calcore.model import Group, Image, Kept, Rate, Record
-from calcore.model.cube import Parts
 from calcore.model.record import map_records
 from calcore.run.assemble import BuiltSlot
 from calcore.run.bands import (
@@ -25,6 +24,7 @@ from calcore.run.bands import (
     with_header,
 )
 from calcore.run.flagged import added, joined
+from calcore.run.flowing import marked, meta_of, suits, told_apart
 from calcore.run.memory import give_back
 from calcore.run.outcome import Progress, SlotOutcome, Status
 from calcore.run.room import RunnersRoom, is_crowded, settled
@@ -73,6 +73,7 @@ class Execution:
     _chain: Chain | None = None
     _pending: list[BuiltSlot] = field(default_factory=list)
     _ahead: dict[str, float] = field(default_factory=dict)
+    _branch: Any = None
 
     def run(self, flow: Any, slots: tuple[BuiltSlot, ...]) -> Any:
         """Return what flows out of the last slot.
@@ -84,9 +85,11 @@ class Execution:
         """
         flow = settled(flow, self._room_for(flow))
         for number, built in enumerate(slots):
+            if not built.slot.branch:
+                self._branch = None
             if built.skip:
                 self._skipped(built)
-                flow = _mark(flow, built, "SKIPPED") if self._chain is None else flow
+                flow = marked(flow, built, "SKIPPED") if self._chain is None else flow
                 continue
             after = next((later for later in slots[number + 1 :] if not later.skip), None)
             flow = self._do(flow, built, after)
@@ -108,10 +111,18 @@ class Execution:
         slot, step = built.slot, built.step
         rows = None
         if not built.diet.grouped and not built.diet.members and not slot.branch:
-            rows = step.rows(_meta(flow), built.references)
+            rows = step.rows(meta_of(flow), built.references)
         if rows is None or slot.optional:
             flow = self._flush(flow, in_parts=built.diet.room is not None)
-            return self._whole(flow, built)
+            if not slot.branch:
+                return self._whole(flow, built)
+            entering = flow if self._branch is None else self._branch
+            if suits(entering, built):
+                self._branch = self._whole(entering, built)
+            else:
+                reason = f"there is no {built.diet.flow.__name__.lower()}"
+                self._report(SlotOutcome(slot.name, Status.SKIPPED, reason=reason))
+            return flow
         link = _Guarded(slot.name, step, built.given, rows, self._room, self.product)
         with _named(slot.name, self.product):
             chain = self._chain or Chain(flow)
@@ -167,7 +178,7 @@ class Execution:
         for link in chain.links:
             result = with_header(result, link, tally)
         for built in pending:
-            result = _mark(result, built, "SKIPPED" if built.skip else "COMPLETE")
+            result = marked(result, built, "SKIPPED" if built.skip else "COMPLETE")
         for built in pending:
             self._ended(built, result, tally, shared=built is not last)
         return result
@@ -199,7 +210,7 @@ class Execution:
         self.hook.calcore_after_step(
             slot=name,
             product=self.product,
-            meta=_meta(result),
+            meta=meta_of(result),
             tally=counts,
             record=seen,
             seconds=tally.seconds.get(name, 0.0),
@@ -213,7 +224,7 @@ class Execution:
         slot = built.slot
         give_back()
         self.progress.slot_started(self.product, slot.name)
-        self.hook.calcore_before_step(slot=slot.name, product=self.product, meta=_meta(flow))
+        self.hook.calcore_before_step(slot=slot.name, product=self.product, meta=meta_of(flow))
         begun = time.perf_counter()
         try:
             with _named(slot.name, self.product):
@@ -227,20 +238,20 @@ class Execution:
             for name, table in reason.left.items():
                 self.save(name, table)
             self._report(SlotOutcome(slot.name, Status.SKIPPED, reason=str(reason)))
-            return _mark(flow, built, "SKIPPED")
+            return marked(flow, built, "SKIPPED")
         except StepFailed as error:
             if not slot.optional:
                 raise
             seconds = time.perf_counter() - begun
             self._report(SlotOutcome(slot.name, Status.FAILED, seconds, str(error)))
-            return _mark(flow, built, "FAILED")
+            return marked(flow, built, "FAILED")
         result, kept = parted(result)
         if kept is not None:
             self.kept[slot.name] = kept
         seconds = time.perf_counter() - begun
         flagged = added(flow, result)
-        result = _mark(result, built, "COMPLETE")
-        result, aside = _parted(result, built)
+        result = marked(result, built, "COMPLETE")
+        result, aside = told_apart(result, built)
         if built.diet.grouped and isinstance(result, Group) and not isinstance(flow, Group):
             result = result.members[0]
         for name, record in aside.items():
@@ -249,14 +260,14 @@ class Execution:
         self.hook.calcore_after_step(
             slot=slot.name,
             product=self.product,
-            meta=_meta(result, flow),
+            meta=meta_of(result, flow),
             tally={},
             record=result if slot.name in self.watched else None,
             seconds=seconds,
         )
         if slot.runs("save"):
             self.save(slot.runs("suffix", slot.name), result)
-        return flow if slot.branch else result
+        return result
 
     def _entering(self, flow: Any, built: BuiltSlot) -> Any:
         """Return the flow as the step wants it: a set of one, an image made of a rate."""
@@ -307,77 +318,11 @@ def _call(built: BuiltSlot, flow: Any, given: Mapping[str, Any]) -> Any:
     """Call a step on whole frames; a result made of several records is mapped over."""
     assert built.step is not None
     step = built.step
-    if isinstance(flow, Record | Group):
+    if isinstance(flow, Record | Group) or built.diet.parted:
         return step(flow, **given)
     if is_dataclass(flow):
         return map_records(flow, lambda part: step(part, **given))
     raise CalcoreError(f"{built.slot.name} cannot work on {type(flow).__name__}")
-
-
-def _meta(flow: Any, before: Any = None) -> Any:
-    """Return the metadata of a record, of a group's first member, or of a result's first record.
-
-    A result that is all tables has those of what was there `before`.
-    """
-    if isinstance(flow, Record):
-        return flow.meta
-    if isinstance(flow, Group):
-        return flow.members[0].meta
-    if isinstance(flow, Parts):
-        return next(iter(flow.parts.values())).meta
-    parts = [part for item in fields(flow) if isinstance(part := getattr(flow, item.name), Record)]
-    return parts[0].meta if parts else _meta(before)
-
-
-def _parted(result: Any, built: BuiltSlot) -> tuple[Any, dict[str, Any]]:
-    """Part what flows on from what is only saved.
-
-    Of a result made of several records, the one that is of the kind the step works on flows on; the
-    others are products. Where none is, as after a fit of ramps, all that later steps work on flow on.
-    Of what a step on a set returns, the set of such records flows on.
-    """
-    if isinstance(result, Record | Group | Parts) or not is_dataclass(result):
-        return result, {}
-    if built.diet.grouped:
-        held = {item.name: getattr(result, item.name) for item in fields(result)}
-        sets = [name for name, part in held.items() if _is_set_of(part, built.diet.flow)]
-        if len(sets) != 1:
-            return result, {}
-        return held.pop(sets[0]), {name: part for name, part in held.items() if part is not None}
-    parts = {
-        item.name: part
-        for item in fields(result)
-        if isinstance(part := getattr(result, item.name), Record)
-    }
-    own = [name for name, part in parts.items() if isinstance(part, built.diet.flow)]
-    if len(own) == 1:
-        return parts.pop(own[0]), parts
-    aside = {name: part for name, part in parts.items() if part.aside}
-    whole: Any = result  # a dataclass, not the class of one
-    return replace(whole, **dict.fromkeys(aside)), aside
-
-
-def _is_set_of(part: Any, kind: Any) -> bool:
-    return isinstance(part, Group) and all(isinstance(member, kind) for member in part.members)
-
-
-def _mark(flow: Any, built: BuiltSlot, status: str) -> Any:
-    """Write how a slot ended, and what it used, into the metadata of all that flows."""
-    changes: dict[str, Any] = {f"cal_step.{built.slot.status}": status}
-    if status != "SKIPPED":
-        for kind, choice in built.choices.items():
-            changes[f"ref_file.{kind}.name"] = choice.name
-
-    def marked(part: Any) -> Any:
-        if isinstance(part, Group):
-            return part.with_members([marked(member) for member in part.members])
-        if isinstance(part, Parts):
-            return Parts({word: marked(one) for word, one in part.parts.items()})
-        return part.replace(meta=part.meta.set(changes)) if isinstance(part, Record) else part
-
-    if isinstance(flow, Record | Group | Parts):
-        return marked(flow)
-    return replace(flow, **{item.name: marked(getattr(flow, item.name)) for item in fields(flow)})
 
 
 __all__ = ["Execution", "Save"]

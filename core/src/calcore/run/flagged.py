@@ -7,8 +7,7 @@ from typing import Any
 import numpy as np
 
 from calcore.flags import DQ
-from calcore.model import Group, Record, Window
-from calcore.model.cube import Parts
+from calcore.model import Group, Parts, Record, Window
 
 Flagged = dict[str, dict[str, int]]
 """By ``"samples"`` or ``"pixels"``: how many got which flag, by its name."""

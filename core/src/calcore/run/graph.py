@@ -24,7 +24,7 @@ class Job:
     job in `needs`. `association` is None for an exposure that none names. `error` says why the
     product cannot be made at all. `states` names, for slots whose step has state, the file that the
     previous exposure of the detector leaves. `told` is what the association says of members, by
-    their files: metadata that theirs gives way to.
+    their files: metadata that theirs gives way to. `metas` are those of all exposures to work on.
     """
 
     key: str
@@ -40,6 +40,7 @@ class Job:
     error: CalcoreError | None = None
     states: Mapping[str, Path] = field(default_factory=dict)
     told: Mapping[Path, Mapping[str, str]] = field(default_factory=dict)
+    metas: tuple[Meta, ...] = ()
 
     @property
     def inputs(self) -> tuple[Path, ...]:
@@ -171,6 +172,7 @@ def _job(
         "members": members,
         "folder": _folder(exposure, plan),
         "error": error,
+        "metas": (meta,),
         **more,
     }
     return Job(**values)  # type: ignore[arg-type]  # every value has its field's type
@@ -313,6 +315,11 @@ def _stage3(
             needs=frozenset(needs),
             association=association,
             told=told,
+            metas=tuple(
+                exposure.meta
+                for member, exposure in zip(product.used, exposures, strict=True)
+                if member.role == "science" and exposure.meta is not None
+            ),
         )
     )
 

@@ -13,8 +13,7 @@ from threadpoolctl import threadpool_limits
 from calcore import io
 from calcore.errors import CalcoreError, OutputProblem
 from calcore.io import files as names
-from calcore.model import Catalog, Group, Meta, Ramp, Rate, Record
-from calcore.model.cube import Parts
+from calcore.model import Catalog, Group, Meta, Parts, Ramp, Rate, Record
 from calcore.model.superstripes import integrations_together, taken_apart
 from calcore.pipeline import Pipeline
 from calcore.run import header
@@ -71,10 +70,10 @@ class Workshop:
             job, request, self.pipeline, self.slots, self.profile, self.states, self.only
         )
 
-    @property
+    @cached_property
     def main(self) -> Path:
         """The product that is written last, and so tells that all are there."""
-        return main_path(self.job, self.pipeline)
+        return main_path(self.job, self.pipeline, self.slots)
 
     @property
     def states(self) -> dict[str, Path]:
@@ -293,7 +292,7 @@ def _write_all(shop: Workshop, suffix: str, result: Any) -> None:
     job = shop.job
     if isinstance(result, Parts):
         for word, part in result.parts.items():
-            _write(shop, product_path(job, f"{word}_{suffix}"), part)
+            _write(shop, product_path(job, suffix, word=word), part)
         return
     if not isinstance(result, Group | Record | Catalog):
         for item in fields(result):

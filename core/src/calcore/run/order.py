@@ -6,7 +6,7 @@ from dataclasses import fields, is_dataclass
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
 from calcore.errors import BadPipeline
-from calcore.model import Group, Record
+from calcore.model import Group, Parts, Record
 from calcore.pipeline import Pipeline
 from calcore.run.assemble import BuiltSlot
 
@@ -21,13 +21,15 @@ def check_order(pipeline: Pipeline, slots: Sequence[BuiltSlot]) -> None:
     BadPipeline
         A step stands where something else flows than it works on.
     """
-    flowing: frozenset[type[Record]] = frozenset()
-    last, several = "", False
+    trunk: tuple[frozenset[type[Record]], str] = frozenset(), ""
+    branch, several = trunk, False
     for built in slots:
         if built.step is None or built.skip:
             continue
         wanted: Any = built.diet.flow
-        if flowing and isinstance(wanted, type) and not any(_fit(kind, wanted) for kind in flowing):
+        flowing, last = branch if built.slot.branch else trunk
+        suits = not isinstance(wanted, type) or any(_fit(kind, wanted) for kind in flowing)
+        if flowing and not suits and not built.slot.branch:  # what stands on a branch is skipped
             raise BadPipeline(
                 f"step {built.slot.name} of {pipeline.name} works on {wanted.__name__} records, but "
                 f"{last} leaves {' and '.join(sorted(kind.__name__ for kind in flowing))}; "
@@ -38,9 +40,10 @@ def check_order(pipeline: Pipeline, slots: Sequence[BuiltSlot]) -> None:
                 f"step {built.slot.name} of {pipeline.name} keeps something of one record for the "
                 f"next exposure, but {last} leaves several; move one of them"
             )
+        branch = _records(built.diet.returns), built.slot.name
         if not built.slot.branch:
             several = _leaves_several(built)
-            flowing, last = _records(built.diet.returns), built.slot.name
+            trunk = branch
 
 
 def _leaves_several(built: BuiltSlot) -> bool:
@@ -57,7 +60,7 @@ def _fit(flowing: type, wanted: type) -> bool:
 
 def _records(hint: Any) -> frozenset[type[Record]]:
     """Return the record classes that a returned value holds; none if that is left open."""
-    if get_origin(hint) in (Union, types.UnionType, Group):
+    if get_origin(hint) in (Union, types.UnionType, Group, Parts):
         return frozenset().union(*(_records(part) for part in get_args(hint)))
     if not isinstance(hint, type):
         return frozenset()

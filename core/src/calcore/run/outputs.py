@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
 from calcore.io import files as names
-from calcore.model import Catalog, Group, Image, Kept, Mosaic, Ramp, Rate, Record
+from calcore.model import Catalog, Group, Image, Kept, Mosaic, Parts, Ramp, Rate, Record
 from calcore.parameters import Format, If
 from calcore.pipeline import Pipeline
 from calcore.run.assemble import BuiltSlot
@@ -18,16 +18,22 @@ Kinds = dict[str, type[Any]]
 """Classes of what flows, by the names they are written under; one that has none is called ""."""
 
 
-def product_path(job: Job, suffix: str, *, per_integration: bool = False) -> Path:
-    """Return where a result is written; one with an image for each integration ends in ``ints``."""
+def product_path(job: Job, suffix: str, *, per_integration: bool = False, word: str = "") -> Path:
+    """Return where a result is written; one with an image for each integration ends in ``ints``.
+
+    A part of a product has a `word` of its own.
+    """
     ints = "ints" if per_integration and not suffix.endswith("ints") else ""
-    return names.product_path(job.folder, job.name, f"{suffix}{ints}")
+    told = f"{word}_" if word else ""
+    return names.product_path(job.folder, job.name, f"{told}{suffix}{ints}")
 
 
-def main_path(job: Job, pipeline: Pipeline) -> Path:
+def main_path(job: Job, pipeline: Pipeline, slots: Sequence[BuiltSlot]) -> Path:
     """Return where the product is written that comes last, and so tells that all are there."""
     suffix = pipeline.suffix or HANDED_ON.get(job.stage, "i2d")
-    return product_path(job, suffix, per_integration=_each(job))
+    usual = product_path(job, suffix, per_integration=_each(job))
+    made = () if pipeline.suffix else outputs(job, pipeline, slots)
+    return made[-1] if made and usual not in made else usual
 
 
 def _each(job: Job) -> bool:
@@ -54,12 +60,14 @@ def outputs(job: Job, pipeline: Pipeline, slots: Sequence[BuiltSlot]) -> tuple[P
     ints = _each(job)
     grouped = bool(used) and used[0].diet.grouped and job.stage == "3"
     flow: Kinds = {"": Ramp if job.stage == "1" else Image}
+    words: tuple[str, ...] = ("",)
+    branch: tuple[Kinds, tuple[str, ...]] | None = None
     found: list[Path] = []
 
     def add(suffix: str, kind: type[Any], *, members: bool = False, ending: str = "ecsv") -> None:
         each = ints and issubclass(kind, Rate)
-        one = (product_path(job, suffix, per_integration=each),)
-        paths = member_paths(job, suffix) if members else one
+        parts = [product_path(job, suffix, per_integration=each, word=word) for word in words]
+        paths = member_paths(job, suffix) if members else parts
         tables = issubclass(kind, Catalog)
         found.extend(path.with_suffix(f".{ending}") if tables else path for path in paths)
 
@@ -68,6 +76,11 @@ def outputs(job: Job, pipeline: Pipeline, slots: Sequence[BuiltSlot]) -> tuple[P
             continue  # images of each integration are not combined
         sets, formats = _sets(built), _formats(built)
         group = grouped and bool(sets)
+        trunk = flow, words
+        if built.slot.branch and branch is not None:
+            flow, words = branch
+        if get_origin(built.diet.returns) is Parts and not built.diet.parted:
+            words = built.step.parts(job.metas)  # type: ignore[union-attr]  # of used slots
         result = _left(built, flow)
         result, aside = _parted(result, built, sets)
         for name, kind in aside.items():
@@ -78,8 +91,11 @@ def outputs(job: Job, pipeline: Pipeline, slots: Sequence[BuiltSlot]) -> tuple[P
                 if not name or issubclass(kind, Rate):
                     more = "ints" if name.endswith("ints") else ""
                     add(f"{suffix}{more}", kind, members=group)
-        if not built.slot.branch:
-            flow, grouped = result, group
+        if built.slot.branch:
+            branch = result, words
+            flow, words = trunk
+        else:
+            branch, flow, grouped = None, result, group
     found.extend(files_left(slots, job))
     for name, kind in flow.items():
         suffix = name or pipeline.suffix or ("ramp" if issubclass(kind, Ramp) else "")
@@ -114,7 +130,7 @@ def _formats(built: BuiltSlot) -> dict[str, str]:
 def _left(built: BuiltSlot, flow: Kinds) -> Kinds:
     """Return what a step leaves of what flows into it, but for what it keeps."""
     returns = built.diet.returns
-    if get_origin(returns) is Group:
+    if get_origin(returns) in {Group, Parts}:
         return {"": get_args(returns)[0]}
     options = _options(returns)
     single = next((kind for kind in options if _is_record(kind)), None)

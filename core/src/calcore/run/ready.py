@@ -174,8 +174,7 @@ def _writable(jobs: Iterable[Job], pipelines: Mapping[str, Pipeline], *, again: 
     problems: list[OutputProblem] = []
     for job in jobs:
         pipeline = pipelines.get(job.key)
-        paths = _outputs(job, pipeline)
-        main = main_path(job, pipeline) if pipeline is not None else None
+        paths, main = _outputs(job, pipeline)
         error = job.error
         try:
             _check_room(job, paths, main)
@@ -192,16 +191,16 @@ def _writable(jobs: Iterable[Job], pipelines: Mapping[str, Pipeline], *, again: 
     return checked
 
 
-def _outputs(job: Job, pipeline: Pipeline | None) -> tuple[Path, ...]:
-    """Return the files of a product; none of one that cannot be made anyway."""
+def _outputs(job: Job, pipeline: Pipeline | None) -> tuple[tuple[Path, ...], Path | None]:
+    """Return the files of a product, and the main one; none of one that cannot be made anyway."""
     if pipeline is None:
-        return ()
+        return (), None
     slots = [slot for slot in pipeline.slots if not slot.runs("skip", default=False)]
     try:
         steps = [BuiltSlot(slot, "", step_of(slot, step_class(slot.use))[0]) for slot in slots]
     except CalcoreError:
-        return ()
-    return outputs(job, pipeline, steps)
+        return (), None
+    return outputs(job, pipeline, steps), main_path(job, pipeline, steps)
 
 
 def _check_room(job: Job, paths: Sequence[Path], main: Path | None) -> None:

@@ -7,8 +7,8 @@ from typing import Annotated, Any, Literal
 import numpy as np
 
 from calcore.errors import BadParameter, ReferenceInvalid
-from calcore.model import Group, Image
-from calcore.model.cube import Cube, Parts
+from calcore.model import Group, Image, Parts
+from calcore.model.cube import Cube
 from calcore.model.cubing import Piece, coordinates_of
 from calcore.parameters import Doc
 from calcore.step import ALONE, Room
