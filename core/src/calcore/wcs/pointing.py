@@ -104,3 +104,18 @@ def to_sky(pointing: Pointing, v2: Angles, v3: Angles) -> tuple[Angles, Angles]:
     parts = level * np.cos(longitude), level * np.sin(longitude), np.sin(latitude)
     x, y, z = (sum(c[k] * part for c, part in zip(columns, parts, strict=True)) for k in range(3))
     return np.degrees(np.arctan2(y, x)) % 360, np.degrees(np.arctan2(z, np.hypot(x, y)))
+
+
+def ideal_offset(x: float, y: float, *, angle_deg: float, parity: int) -> tuple[float, float]:
+    """Return what an offset in an aperture's own frame is in the telescope's (V2, V3) [arcsec].
+
+    Parameters
+    ----------
+    x, y : float
+        Offset along the axes of the aperture's ideal frame [arcsec].
+    angle_deg, parity
+        V3I_YANG, from V3 to the frame's y axis [deg], and VPARITY, 1 or -1 (Cox & Lallo 2017,
+        JWST-STScI-001550).
+    """
+    sine, cosine = np.sin(np.radians(angle_deg)), np.cos(np.radians(angle_deg))
+    return float(parity * x * cosine + y * sine), float(-parity * x * sine + y * cosine)

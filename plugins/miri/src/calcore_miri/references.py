@@ -70,3 +70,17 @@ class CubeParameters(Reference):
     sizes: Annotated[Table, TableExtension("CUBEPAR", required=True)]
     powers: Annotated[Table, TableExtension("CUBEPAR_MSM")] | None = None
     exponentials: Annotated[Table, TableExtension("CUBEPAR_EMSM")] | None = None
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class SlitTrace(Reference):
+    """Where the prism sends the light of a slit, and where the slit lies.
+
+    `table` has a row for each row of the detector: x_center, y_center [pixel] and wavelength [um] of
+    light that enters at the slit's middle, and the corners x0, y0 … x3, y3 of the slit's image in that
+    light. Pixels count from the middle of the slit, which `meta` holds as x_ref, y_ref, or
+    x_ref_slitless, y_ref_slitless where there is none; these count from 1 in the full frame.
+    """
+
+    type: ClassVar[str] = "specwcs"
+    table: Annotated[Table, TableExtension("WAVETABLE", required=True)]
