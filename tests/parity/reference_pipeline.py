@@ -16,7 +16,8 @@ array of the npz file. The answer is ``result.json`` and ``result.npz`` in the s
             or {"type": "DistortionModel", "content": bytes of a file, "suffix": ".asdf"}
 
 With ``{"keep": {"pixels": [x, y]}}`` the world coordinates of these pixels are returned too, and the
-pixels found back from them unless ``back`` is false.
+pixels found back from them unless ``back`` is false. Attributes to keep may be parts of lists:
+``spec.0.spec_table``.
 """
 
 import json
@@ -90,6 +91,16 @@ ARRAYS = (
 )  # fmt: skip
 
 
+def reach(model, name):
+    """Return an attribute, or one of a list, such as ``spec.0.spec_table``; None if there is none."""
+    first, *rest = name.split(".")
+    value = getattr(model, first, None) if model.hasattr(first) else None
+    for part in rest:
+        if value is not None:
+            value = value[int(part)] if part.isdigit() else getattr(value, part, None)
+    return value
+
+
 def describe(model, keep):
     """Describe what a step returned: its arrays and the metadata asked for (all, if none is)."""
     if model is None:
@@ -111,7 +122,7 @@ def describe(model, keep):
         flat["wcs.frames"] = list(model.meta.wcs.available_frames)
     meta = flat if names is None else {name: flat.get(name) for name in names}
     for name in (*ARRAYS, *keep.get("attributes", ())):
-        value = getattr(model, name, None) if model.hasattr(name) else None
+        value = reach(model, name)
         if value is not None and getattr(value, "size", 0):
             found[name] = np.asarray(value)
     return {"type": type(model).__name__, "meta": meta, "attributes": found}

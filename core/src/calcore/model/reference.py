@@ -200,6 +200,38 @@ class ApertureCorrection(Reference):
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
+class CubeApertures(Reference):
+    """Circles to extract spectra of cubes from: `vectors` by wavelength.
+
+    wavelength [um], radius, inner_bkg and outer_bkg [arcsec]. `method` says which spaxels count
+    (exact, center, or subpixel with so many `subpixels` in each direction), `subtract_background`
+    whether what is in the ring is subtracted.
+    """
+
+    type: ClassVar[str] = "extract1d"
+    vectors: Annotated[Any, Node("data", required=True)]
+    method: Annotated[Any, Node("meta.method")] = None
+    subpixels: Annotated[Any, Node("meta.subpixels")] = None
+    subtract_background: Annotated[Any, Node("meta.subtract_background")] = None
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class CubeApertureCorrection(Reference):
+    """What circles on cubes miss: wavelength [um], and radius [arcsec] and apcorr by (radius, wavelength)."""
+
+    type: ClassVar[str] = "apcorr"
+    table: Annotated[Any, Node("apcorr_table", required=True)]
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class SlitApertures(Reference):
+    """Where to extract spectra of slits: a mapping for each slit, by its ``id``."""
+
+    type: ClassVar[str] = "extract1d"
+    apertures: Annotated[Any, Node("apertures", required=True)]
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
 class AbVegaOffset(Reference):
     """AB minus Vega magnitude for each filter and pupil."""
 
