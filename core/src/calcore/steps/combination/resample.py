@@ -4,33 +4,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
-import numpy as np
-from numpy.typing import NDArray
-
-from calcore.errors import BadParameter
-from calcore.flags import interpret
-from calcore.kernels.combining import Sums
-from calcore.kernels.drizzling import Drizzled, Drop, Shape
+from calcore.kernels.drizzling import Drop, Shape
 from calcore.model import Group, Image, Meta, Mosaic, Reference
 from calcore.model.combine import by_exposure, header_table
-from calcore.model.mosaic import (
-    WeightType,
-    background,
-    drizzled,
-    exposure_time,
-    mosaic_grid,
-    mosaic_meta,
-    weights,
-)
+from calcore.model.mosaic import WeightType, mosaic_grid, mosaic_meta
 from calcore.model.mosaic_noise import correlation, in_words, layers
 from calcore.parameters import Doc, Range
 from calcore.step import ALONE, Room
+from calcore.steps.averaging import Averaging, fill_value
 from calcore.steps.combinable import check_exposure, check_members
 from calcore.steps.gridding import GriddingStep
 from calcore.wcs.mosaic import Grid
-
-GOOD_BITS = interpret("~DO_NOT_USE+NON_SCIENCE")
-VARIANCES = ("var_rnoise", "var_poisson", "var_flat")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,17 +48,7 @@ class Resample(GriddingStep):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self._fill()
-
-    def _fill(self) -> float:
-        if self.fillval.upper() in {"NAN", "INDEF"}:
-            return np.nan
-        try:
-            return float(self.fillval)
-        except ValueError:
-            raise BadParameter(
-                f"resample.fillval must be NAN, INDEF or a number, not {self.fillval!r}"
-            ) from None
+        fill_value("resample", self.fillval)
 
     def check(self, meta: Meta, references: Mapping[str, Reference]) -> None:
         """Leave out exposures that are not to be combined."""
@@ -86,52 +60,25 @@ class Resample(GriddingStep):
         members = group.members
         grid = mosaic_grid(members, self.layout, self.output_wcs)
         check_members(group)
-        names = [
-            name
-            for name in VARIANCES
-            if self.enable_err and all(getattr(member, name) is not None for member in members)
-        ]
-        sums = Sums.over(grid.shape, len(members), len(names), self.enable_ctx, self.propagate_dq)
-        drop = Drop(self.kernel, self.pixfrac, grid.pixel_scale_ratio)
-
-        def part_of(member: Image) -> Drizzled:
-            member = member.loaded()
-            planes = np.empty((1 + len(names), *member.data.shape), np.float32)
-            np.subtract(member.data, np.float32(background(member.meta)), out=planes[0])
-            # Averaging square roots is what makes errors add up over correlated pixels.
-            for name, root in zip(names, planes[1:], strict=True):
-                np.sqrt(getattr(member, name), out=root)
-            weight = weights(member, self.weight_type, GOOD_BITS)
-            return drizzled(member, planes, weight, grid, drop, flags=self.propagate_dq)
-
-        for number, part in enumerate(room.ahead(part_of, members)):
-            weight = self._variance_weight(members[number].meta, part.planes[1:], names)
-            sums.add(part, number, weight)
-        data, wht, variances = sums.result(self._fill())
-        variances = [plane / np.float32(grid.pixel_scale_ratio**2) for plane in variances]
-        reported: dict[str, Any] = {}
-        if self.report_var:
-            reported.update(zip(names, variances, strict=True))
+        averaging = Averaging(
+            drop=Drop(self.kernel, self.pixfrac, grid.pixel_scale_ratio),
+            weight_type=self.weight_type, fill=fill_value("resample", self.fillval),
+            variances=self.enable_err, variance_divisor=grid.pixel_scale_ratio**2,
+            context=self.enable_ctx, flags=self.propagate_dq,
+        )  # fmt: skip
+        average = averaging.of(members, grid, room)
+        reported: dict[str, Any] = dict(average.variances) if self.report_var else {}
         return Mosaic(
             meta=self._meta(members, grid),
-            data=data,
-            err=np.sqrt(np.sum(variances, axis=0)) if names else None,
-            wht=wht,
-            dq=sums.dq,
-            con=sums.context,
+            data=average.data,
+            err=average.err,
+            wht=average.wht,
+            dq=average.dq,
+            con=average.con,
             hdrtab=header_table([m.meta for m in members]) if self.blendheaders else None,
             wcs=grid.wcs,
             **reported,
         )
-
-    def _variance_weight(
-        self, meta: Meta, roots: NDArray[np.float32], names: list[str]
-    ) -> NDArray[np.float32] | float:
-        """Return the weight of an exposure in the mean of variances."""
-        if self.weight_type == "ivm" and "var_rnoise" in names:
-            with np.errstate(divide="ignore"):
-                return np.asarray(1 / roots[names.index("var_rnoise")] ** 2, np.float32)
-        return exposure_time(meta) if self.weight_type == "exptime" else 1.0
 
     def _meta(self, members: Sequence[Image], grid: Grid) -> Meta:
         """Return the metadata of the mosaic."""
