@@ -41,6 +41,12 @@ class VisitFacts:
         Value of TSOVISIT.
     keywords
         Further keywords of the primary header, such as the grating's.
+    activity
+        Number of the activity among those of the visit.
+    background
+        Value of BKGDTARG.
+    velocity_m_s
+        Value of VELOSYS [m/s].
     """
 
     program: int
@@ -56,6 +62,9 @@ class VisitFacts:
     dither_type: str
     time_series: bool = False
     keywords: Mapping[str, str | int | float | bool] = field(default_factory=dict)
+    activity: int = 1
+    background: bool = False
+    velocity_m_s: float = 0.0
 
     @property
     def visit_id(self) -> str:
@@ -109,7 +118,8 @@ class ExposureFacts:
         """Start of all file names of the exposure, without suffix."""
         detector = self.geometry.detector.name.lower()
         segment = f"-seg{self.segment:03d}" if self.segment else ""
-        return f"jw{self.visit.visit_id}_02101_{self.number:05d}{segment}_{detector}"
+        activity = f"021{self.visit.activity:02d}"
+        return f"jw{self.visit.visit_id}_{activity}_{self.number:05d}{segment}_{detector}"
 
     @property
     def integrations(self) -> range:
@@ -169,16 +179,21 @@ def _program_keywords(facts: ExposureFacts) -> Iterator[Keyword]:
     yield "TIME-OBS", begin[11:], "[hh:mm:ss.sss] UTC time at start of exposure"
     yield "DATE-BEG", begin, "Date-time start of exposure"
     yield "DATE-END", iso(times.end_mjd), "Date-time end of exposure"
-    yield "OBS_ID", f"V{visit.visit_id}P0000000002101", "Programmatic observation identifier"
+    activity = f"{visit.activity:02d}"
+    yield (
+        "OBS_ID",
+        f"V{visit.visit_id}P00000000021{activity}",
+        "Programmatic observation identifier",
+    )
     yield "VISIT_ID", visit.visit_id, "Visit identifier"
     yield "PROGRAM", f"{visit.program:05d}", "Program number"
     yield "OBSERVTN", f"{visit.observation:03d}", "Observation number"
     yield "VISIT", f"{visit.visit:03d}", "Visit number"
     yield "VISITGRP", "02", "Visit group identifier"
     yield "SEQ_ID", "1", "Parallel sequence identifier"
-    yield "ACT_ID", "01", "Activity identifier"
+    yield "ACT_ID", activity, "Activity identifier"
     yield "EXPOSURE", f"{facts.number:05d}", "Exposure request number"
-    yield "BKGDTARG", False, "Background target"
+    yield "BKGDTARG", visit.background, "Background target"
     yield "TEMPLATE", visit.template, "Observation template used"
     yield "OBSLABEL", "SIMULATION", "Proposer label for the observation"
     yield "VISITYPE", "PRIME_TARGETED_FIXED", "Visit type"
@@ -314,10 +329,10 @@ def science_keywords(facts: ExposureFacts) -> Iterator[Keyword]:
     ):
         yield f"JWST_{axis}", float(place), f"[km] Spatial {axis} coordinate of JWST"
         yield f"JWST_D{axis}", float(speed), f"[km/s] {axis} component of JWST velocity"
-    yield from world_keywords(facts.geometry)
+    yield from world_keywords(facts.geometry, facts.visit.velocity_m_s)
 
 
-def world_keywords(geometry: Geometry) -> Iterator[Keyword]:
+def world_keywords(geometry: Geometry, velocity_m_s: float) -> Iterator[Keyword]:
     """Yield pointing, footprint and the tangent-plane approximation of the sky coordinates."""
     subarray, pointing = geometry.subarray, geometry.exposure_pointing
     words = {
@@ -337,7 +352,7 @@ def world_keywords(geometry: Geometry) -> Iterator[Keyword]:
     values = dict(pointing.keywords(subarray.v_idl_parity, subarray.v3_idl_y_angle_deg))
     for name, comment in words.items():
         yield name, values[name], comment
-    yield "VELOSYS", 0.0, "[m/s] Barycentric correction to radial velocity"
+    yield "VELOSYS", velocity_m_s, "[m/s] Barycentric correction to radial velocity"
     yield "WCSAXES", 2, "Number of World Coordinate System axes"
     for name, value in _tangent_plane(geometry).items():
         yield name, value, "Tangent-plane approximation"

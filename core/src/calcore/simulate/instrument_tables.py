@@ -15,6 +15,7 @@ from calcore.errors import PluginBroken, UnknownName
 from calcore.simulate.physics import Physics
 from calcore.simulate.readout import ReadPattern, load_patterns
 from calcore.simulate.reference_io import Setup
+from calcore.simulate.spectrograph import Spectrograph
 from calcore.simulate.tables import Detector, Filter, load_detectors, load_filters
 
 
@@ -29,12 +30,16 @@ class SimulatedInstrument:
     ``simulate.toml`` says modes, physics, read-out and references, ``readout_patterns.toml`` the
     patterns, ``apertures.toml`` and ``filters.toml`` the optics. `makers` write references that no
     other instrument has, by their kind; `companions` writes, into a folder, files that the headers
-    of a mode name.
+    of a mode name; `spectrographs` makes those that modes name, from a value of BAND and a folder of
+    geometry.
     """
 
     package: str
     makers: Mapping[str, Callable[[Setup, Path], None]] = field(default_factory=dict, compare=False)
     companions: Callable[[Mapping[str, Any], Path], None] = field(default=_none, compare=False)
+    spectrographs: Mapping[str, Callable[[str, Path | None], Spectrograph]] = field(
+        default_factory=dict, compare=False
+    )
 
     @cached_property
     def table(self) -> Mapping[str, Any]:
@@ -90,6 +95,16 @@ class SimulatedInstrument:
         if size not in sizes:
             raise UnknownName(f"size of {self.name} {name}", size, sizes)
         return {**settings, **sizes[size]}
+
+    def references(self, mode: Mapping[str, Any]) -> Mapping[str, Mapping[str, Any]]:
+        """Return the rows of the reference types that a mode needs, by type.
+
+        Those of its spectrograph stand in ``[spectral.<spectrograph>.<type>]``; what one does not say it
+        takes from ``[references.<type>]``, which stands for all other modes.
+        """
+        common = self.table["references"]
+        own = self.table.get("spectral", {}).get(mode.get("spectrograph", ""), {})
+        return {**common, **{name: {**common.get(name, {}), **row} for name, row in own.items()}}
 
     def detector(self, name: str) -> Detector:
         """Return a detector's geometry; raises `UnknownName`."""

@@ -309,8 +309,9 @@ class Physics:
 class Effects:
     """Switches: what the simulated detector suffers from.
 
-    All but `charge_migration`, `showers`, `persistence`, `interference` and `adc_nonlinearity` are
-    on.
+    All but `charge_migration`, `showers`, `persistence`, `interference`, `adc_nonlinearity`,
+    `point_fringes` and `leak` are on. Of these only spectrographs have `fringes`, `point_fringes` (a star's are not
+    those that references know), `stray_light` and `leak`, of another order of the grating.
     `Effects.none()` counts light and nothing else.
     """
 
@@ -337,6 +338,11 @@ class Effects:
     read_noise: bool = True
     interference: bool = False
     adc_nonlinearity: bool = False
+    # Left out of the words that images' references are known by, which they change nothing of.
+    fringes: bool = field(default=True, repr=False)
+    point_fringes: bool = field(default=False, repr=False)
+    stray_light: bool = field(default=True, repr=False)
+    leak: bool = field(default=False, repr=False)
     reference_errors: bool = True
 
     @classmethod

@@ -89,8 +89,9 @@ def flat(optics: OpticsSetup, path: Path) -> None:
     window = setup.window
     maps, quality = setup.maps.cut(window), setup.quality
     truth = switched(maps, setup.physics, setup.effects)
-    response = truth.efficiency * pixel_area_map(setup.detector)[window]
-    response = response * (setup.physics.pixels.gain / truth.gain)
+    response = truth.efficiency * (setup.physics.pixels.gain / truth.gain)
+    if setup.table.get("solid_angle", True):
+        response = response * pixel_area_map(setup.detector)[window]
     values = response * (1 + np.float32(quality.flat) * setup.error("flat", setup.filter.name))
     dead = truth.efficiency <= 0
     flags = np.zeros(maps.shape, np.uint32)

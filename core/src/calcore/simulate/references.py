@@ -17,6 +17,7 @@ from calcore.simulate.readout import clocking
 from calcore.simulate.reference_cache import ReferenceCache
 from calcore.simulate.reference_io import Setup
 from calcore.simulate.reference_optics import OpticsSetup
+from calcore.simulate.spectrograph import Spectrograph
 from calcore.simulate.tables import Detector, Filter
 
 ASDF_KINDS = (
@@ -29,11 +30,13 @@ BANDED_KINDS = ("flat", "area")
 def make_references(
     instrument: SimulatedInstrument,
     setup: Setup,
+    rows: Mapping[str, Mapping[str, Any]],
     cache: ReferenceCache,
     progress: Callable[[str], None] | None = None,
     *,
     operations: bool = False,
     optics: bool = True,
+    spectrograph: Spectrograph | None = None,
 ) -> list[Path]:
     """Make all reference files of a detector and a filter that are not in the cache yet.
 
@@ -43,6 +46,8 @@ def make_references(
         Brings the table of reference types.
     setup
         The exposure's detector and settings; its `table` is set here, type by type.
+    rows
+        The types that its mode needs.
     cache
         Where the files go.
     progress
@@ -51,6 +56,8 @@ def make_references(
         Make the types that hold parameters of the reference pipeline too.
     optics
         Make the types that belong to an image of the sky too.
+    spectrograph
+        Brings types of its own, and tells which of the image's it needs.
 
     Returns
     -------
@@ -59,11 +66,12 @@ def make_references(
     """
     paths = []
     exact = frozenset({*_seen(instrument, cache), setup.filter.name})
-    for type_, row in instrument.table["references"].items():
+    makers = {**instrument.makers, **({} if spectrograph is None else spectrograph.makers)}
+    for type_, row in rows.items():
         kind = row["kind"]
         if kind == "parameters" and not operations:
             continue
-        if kind in reference_optics.MAKERS and not optics:
+        if kind in reference_optics.MAKERS and not (optics or row.get("spectral", False)):
             continue
         if row.get("interleaved", False) and setup.interleaved is None:
             continue
@@ -74,9 +82,11 @@ def make_references(
             row["parkey"],
             match,
             use_after=own.use_after,
-            recipe=_recipe(own, kind, exact),
+            recipe=_recipe(own, kind, exact, spectrograph),
             length=own.plan.n_groups if kind in GROUPED_KINDS else 0,
-            extension="asdf" if row.get("asdf", kind in ASDF_KINDS) else "fits",
+            extension=row.get(
+                "extension", "asdf" if row.get("asdf", kind in ASDF_KINDS) else "fits"
+            ),
         )
         paths.append(path)
         if not missing:
@@ -87,11 +97,11 @@ def make_references(
             reference_detector.MAKERS[kind](own, path)
         elif kind in reference_optics.MAKERS:
             reference_optics.MAKERS[kind](_optics(instrument, own, exact), path)
-        elif kind in instrument.makers:
-            instrument.makers[kind](own, path)
+        elif kind in makers:
+            makers[kind](own, path)
         else:
-            makers = {*reference_detector.MAKERS, *reference_optics.MAKERS, *instrument.makers}
-            known = ", ".join(sorted(makers))
+            everything = {*reference_detector.MAKERS, *reference_optics.MAKERS, *makers}
+            known = ", ".join(sorted(everything))
             raise PluginBroken(
                 f"{instrument.package}: table simulate, references.{type_}: there is no kind "
                 f"{kind!r} of reference; known: {known}"
@@ -166,7 +176,9 @@ def _table(
     return table
 
 
-def _recipe(setup: Setup, kind: str, exact: frozenset[str]) -> str:
+def _recipe(
+    setup: Setup, kind: str, exact: frozenset[str], spectrograph: Spectrograph | None
+) -> str:
     """Return a word for all that a file depends on, the number of groups left out."""
     parts: list[object] = [
         version("calcore"),
@@ -187,5 +199,8 @@ def _recipe(setup: Setup, kind: str, exact: frozenset[str]) -> str:
         parts.append(setup.filter)
     if kind == "apcorr":
         parts.append(sorted(exact))
+    if spectrograph is not None and kind in spectrograph.makers:
+        effects = setup.effects
+        parts += [spectrograph.recipe, effects.fringes, effects.stray_light, effects.leak]
     text = "\n".join(map(repr, parts))
     return hashlib.sha256(text.encode()).hexdigest()[:24]

@@ -11,9 +11,11 @@ with the whole function. Convolutions are done phase by phase on the pixel grid,
 keeps memory at a few frames.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
+from astropy.table import Table
 from numpy.typing import NDArray
 from scipy.interpolate import RegularGridInterpolator
 
@@ -84,6 +86,18 @@ class SkyImage:
     point_spread: PointSpread
     gain: float
     electron_s_per_mjysr: float
+
+    @property
+    def planes(self) -> Mapping[str, tuple[FloatArray, str]]:
+        """Further images for the truth: none."""
+        return {}
+
+    def table(self) -> Table:
+        """Return the sources that leave light on the frame."""
+        table = Table({name: getattr(self.truth, name) for name in vars(self.truth)})
+        table.meta["electron_s_per_mjysr"] = self.electron_s_per_mjysr
+        table.meta["gain"] = self.gain
+        return table
 
 
 def render(

@@ -36,12 +36,16 @@ class Target:
         Position angle of V3 there, east of north [deg].
     va_scale
         Velocity aberration (VA_SCALE).
+    velocity_km_s
+        The telescope's velocity away from the target, at which a spectrograph sees its light (VELOSYS); None
+        is the mode's own.
     """
 
     ra_deg: float = 80.4875
     dec_deg: float = -69.4975
     roll_deg: float = 37.0
     va_scale: float = 1.00004
+    velocity_km_s: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

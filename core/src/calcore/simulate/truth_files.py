@@ -17,6 +17,7 @@ from calcore.simulate.headers import ExposureFacts
 from calcore.simulate.physics import Effects, Physics
 from calcore.simulate.render import SkyImage
 from calcore.simulate.scene import Scene
+from calcore.simulate.spectrograph import SpectralImage
 
 
 def hit_table(deposits: Sequence[Deposits]) -> np.ndarray[tuple[int], np.dtype[np.void]]:
@@ -53,7 +54,7 @@ def hit_table(deposits: Sequence[Deposits]) -> np.ndarray[tuple[int], np.dtype[n
 def write_exposure_truth(
     folder: Path,
     facts: ExposureFacts,
-    sky: SkyImage,
+    sky: SkyImage | SpectralImage,
     ramps: Ramps,
     maps: DetectorMaps,
     physics: Physics,
@@ -80,7 +81,8 @@ def write_exposure_truth(
     images : Path
         FITS with RATE_E [electron/s] and RATE_DN [DN/s], the light each pixel detects, RATE_IPC
         [DN/s], the same as neighbours share it, FIRSTFULL, the first group at the full well, the
-        table HITS, and GIVEN [electron/s], what traps give in each integration, if there are any.
+        table HITS, and GIVEN [electron/s], what traps give in each integration, if there are any; then
+        what is known of the light that a spectrograph's pixels see.
     sources : Path
         ECSV of the sources on the frame.
     """
@@ -102,16 +104,13 @@ def write_exposure_truth(
         _image("FIRSTFULL", ramps.first_full, "group"),
         hits,
     ]
+    hdus += [_image(name, plane.astype("f4"), unit) for name, (plane, unit) in sky.planes.items()]
     if ramps.given is not None:
         hdus.append(_image("GIVEN", ramps.given, "electron/s"))
     images = folder / f"{facts.root}_truth.fits"
     fits.HDUList(hdus).writeto(images, overwrite=True)
-    truth = sky.truth
     sources = folder / f"{facts.root}_sources.ecsv"
-    table = Table({name: getattr(truth, name) for name in vars(truth)})
-    table.meta["electron_s_per_mjysr"] = sky.electron_s_per_mjysr
-    table.meta["gain"] = sky.gain
-    table.write(sources, format="ascii.ecsv", overwrite=True)
+    sky.table().write(sources, format="ascii.ecsv", overwrite=True)
     return images, sources
 
 

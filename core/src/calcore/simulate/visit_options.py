@@ -8,6 +8,7 @@ from calcore.simulate.physics import Effects
 from calcore.simulate.reference_io import Quality
 from calcore.simulate.scene import Scene
 from calcore.simulate.sky_options import SkyOptions, Target
+from calcore.simulate.spectral_scene import SpectralScene
 
 DETECTOR_SEED = 2022
 START_MJD = 61074.25
@@ -30,12 +31,21 @@ class VisitOptions:
         Values of DETECTOR, of FILTER (for each channel one at most), SUBARRAY and READPATT.
     n_groups, n_ints, n_dithers
         Groups, integrations, exposures.
+    bands
+        Values of BAND, one after another, where the mode has several.
+    n_background
+        Exposures of the sky beside the target, in each band, where the mode takes such.
     segment_ints
         Integrations in a file, where an exposure is cut into segments; None writes one file.
     target, sky
         Where to look, and what is there.
+    source
+        What a spectrograph looks at: "point", "extended", or "uniform" for the background alone.
     scene
-        A sky of one's own in place of `sky`.
+        A sky of one's own in place of `sky` and `source`.
+    geometry
+        Folder of reference files that say where a spectrograph's pixels look, in place of what the
+        simulator brings.
     effects, quality
         What the detectors suffer from, and how well the references know them.
     start_mjd
@@ -59,10 +69,14 @@ class VisitOptions:
     n_groups: int | None = None
     n_ints: int | None = None
     n_dithers: int | None = None
+    bands: Sequence[str] | None = None
+    n_background: int | None = None
     segment_ints: int | None = None
     target: Target = field(default_factory=Target)
     sky: SkyOptions = field(default_factory=SkyOptions)
-    scene: Scene | None = None
+    source: str = "point"
+    scene: Scene | SpectralScene | None = None
+    geometry: Path | None = None
     effects: Effects = field(default_factory=Effects)
     quality: Quality = field(default_factory=Quality)
     start_mjd: float = START_MJD

@@ -1,5 +1,15 @@
-"""MIRI for the simulator: its tables say all."""
+"""MIRI for the simulator: its tables say all but the optics of the spectrographs."""
+
+from pathlib import Path
 
 from calcore.simulate.instrument_tables import SimulatedInstrument
+from calcore.simulate.spectrograph import Spectrograph
+from calcore_miri.simulated_slicer_references import OF_A_BAND, OF_ALL
+from calcore_miri.simulated_spectrometer import Spectrometer
 
-SIMULATION = SimulatedInstrument("calcore_miri")
+
+def _spectrometer(band: str, geometry: Path | None) -> Spectrograph:
+    return Spectrometer(band, geometry, OF_A_BAND, OF_ALL)
+
+
+SIMULATION = SimulatedInstrument("calcore_miri", spectrographs={"slicer": _spectrometer})
