@@ -110,7 +110,7 @@ def test_exposures_without_a_usable_pixel_are_told_or_refused():
     with pytest.warns(Doubtful) as told:
         mosaic = Resample()(group(emptied(members[0]), *members[1:]))
     assert [str(item.message) for item in told] == [
-        "nothing of a gets into the mosaic: all pixels are NaN or flagged DO_NOT_USE"
+        "nothing of a is combined: all pixels are NaN or flagged DO_NOT_USE"
     ]
     assert np.nansum(mosaic.data) == pytest.approx(np.nansum(plain.data), rel=1e-3)
     flagged = members[1].replace(dq=members[1].dq | np.uint32(1))

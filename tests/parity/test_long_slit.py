@@ -1,15 +1,26 @@
 """Long slits, and spectra without one: flight geometry, against the reference pipeline."""
 
+import hashlib
+import json
+import shutil
+from pathlib import Path
+
 import numpy as np
 import pytest
+from astropy.io import fits
 
-from calcore.io import open_reference
-from calcore.model import Image
+from calcore import io
+from calcore.io import open_reference, write
+from calcore.model import Group, Image
 from calcore.model.reference import Distortion
+from calcore.model.slit import RectifiedSlit, Slit
 from calcore.registry import discovery
+from calcore.steps.combination.resample_spec import ResampleSpec
 from calcore_miri.references import SlitTrace
 from calcore_miri.steps.assign_slit_wcs import AssignSlitWcs
 
+ROOT = Path(__file__).parents[2]
+STAGE3 = Path(__file__).with_name("reference_stage3.py")
 SLIT, OPEN = "MIR_LRS-FIXEDSLIT", "MIR_LRS-SLITLESS"
 SHAPES = {SLIT: (1024, 1032), OPEN: (416, 72)}
 FILES = {SLIT: "jwst_miri_specwcs_0005.fits", OPEN: "jwst_miri_specwcs_0006.fits"}
@@ -49,10 +60,10 @@ def exposure(make_meta, kind, *, n_int=0, **more):
         "dither__y_offset": 0.3, "target__source_type": "POINT", "instrument__filter": "P750L",
         "instrument__pupil": None, "exposure__type": kind, **more,
     }  # fmt: skip
+    more.setdefault("start", (1, 529) if kind == OPEN else (1, 1))
     meta = make_meta(
         "MIRIMAGE", (max(n_int, 1), 5, *shape),
-        subarray="SLITLESSPRISM" if kind == OPEN else "FULL",
-        start=(1, 529) if kind == OPEN else (1, 1), **more,
+        subarray="SLITLESSPRISM" if kind == OPEN else "FULL", **more,
     )  # fmt: skip
     plane = np.ones(full, np.float32)
     return Image(
@@ -112,3 +123,124 @@ def test_coordinates_of_slits(reference_pipeline, make_meta, geometry, kind, n_i
         assert ours.meta.get(name) == pytest.approx(theirs.meta.get(name), abs=1e-10), name
     if velocity is not None:
         assert ours.meta["wcsinfo.specsys"] == theirs.meta["wcsinfo.specsys"]
+
+
+PART = {"shape": (400, 80), "start": (291, 1)}
+
+
+def filled(slit, seed):
+    """Return a slit with values, bad pixels and variances, in a sub-array to be quick."""
+    rng = np.random.default_rng(seed)
+    shape = slit.data.shape
+    planes = {
+        name: rng.uniform(0.1, 0.4, shape).astype(np.float32) for name in
+        ("var_poisson", "var_rnoise", "var_flat")
+    }  # fmt: skip
+    data = rng.normal(5, 1, shape).astype(np.float32)
+    data[rng.random(shape) < 0.03] = np.nan
+    dq = np.where(rng.random(shape) < 0.05, np.uint32(1), np.uint32(0))
+    dq |= np.where(rng.random(shape) < 0.05, np.uint32(4), np.uint32(0))
+    err = np.sqrt(sum(planes.values())).astype(np.float32)
+    return slit.replace(data=data, err=err, dq=dq, **planes)
+
+
+@pytest.fixture(scope="module")
+def nods(make_meta, geometry, tmp_path_factory):
+    """Write exposures dithered along the slit; return their folder."""
+    folder = tmp_path_factory.mktemp("nods")
+    kept = SHAPES[SLIT]
+    step = 0.1106 / 3600
+    moves = {"a": (0.0, 0.0), "b": (17.4 * step * 0.617, 17.4 * step * 0.787), "c": (-step, step)}
+    try:
+        SHAPES[SLIT] = PART["shape"]
+        for number, (name, (east, north)) in enumerate(moves.items()):
+            image = exposure(
+                make_meta, SLIT, start=PART["start"], filename=f"{name}_cal.fits",
+                wcsinfo__ra_ref=359.9999 + east / np.cos(np.radians(69)),
+                wcsinfo__dec_ref=-69.0 + north, wcsinfo__velosys=20000.0 - 3e4 * number,
+                wcsinfo__s_region="POLYGON ICRS  0.001 -69.001 0.0011 -69.001 0.0011 -68.999 "
+                "0.001 -68.999", bunit_data="MJy/sr", exposure__measurement_time=90.0 + number,
+                exposure__exposure_time=100.0 + number, exposure__start_time=60000.0 + number,
+                exposure__end_time=60000.1 + number, observation__exposure_number=f"{number}",
+                exposure__mid_time=60000.05 + number, exposure__duration=110.0,
+                photometry__pixelarea_steradians=2.9e-13, photometry__pixelarea_arcsecsq=2.9e-13 * 206264.80625**2,
+                cal_step__assign_wcs="COMPLETE",
+            )  # fmt: skip
+            slit = filled(assigned(image, geometry(SLIT)), number)
+            write(slit, folder / f"{name}_cal.fits")
+            if name == "a":
+                flux = slit.replace(meta=slit.meta.set({"bunit_data": "MJy"}))
+                write(flux, folder / "flux_cal.fits")
+    finally:
+        SHAPES[SLIT] = kept
+    return folder
+
+
+RECTIFIED = {
+    "one": ({}, "a"), "nod": ({}, "ab"), "across": ({}, "acb"), "fine": ({"pixel_scale_ratio": 2.0}, "a"),
+    "exptime": ({"weight_type": "exptime", "pixfrac": 0.6}, "ab"),
+    "points": ({"kernel": "point", "fillval": "-7"}, "a"), "flux": ({"pixel_scale_ratio": 2.0}, ["flux"]),
+}  # fmt: skip
+
+
+def answered(reference_pipeline, folder, jobs):
+    """Have the reference pipeline do jobs with the exposures in a folder, unless it did them before."""
+    digest = hashlib.sha256(STAGE3.read_bytes() + json.dumps(jobs).encode())
+    for path in sorted(folder.glob("*_cal.fits")):
+        with fits.open(path) as file:
+            names = [hdu.name for hdu in file if hdu.name not in {"PRIMARY", "ASDF"}]
+            for name in names:
+                digest.update(np.nan_to_num(file[name].data).tobytes())
+    kept = ROOT / ".cache" / "parity" / f"slit-{digest.hexdigest()[:32]}"
+    if not kept.exists():
+        reference_pipeline.require()
+        (folder / "jobs.json").write_text(json.dumps(jobs))
+        log = folder / "log"
+        assert reference_pipeline.program(STAGE3, folder, log=log) == 0, log.read_text()[-3000:]
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copytree(folder, kept)
+    return kept
+
+
+@pytest.fixture(scope="module")
+def rectified(reference_pipeline, nods):
+    """Return the folder of what the reference pipeline made of them."""
+    jobs = [
+        {"name": name, "step": "ResampleSpecStep", "parameters": parameters,
+         "inputs": [f"{one}_cal.fits" for one in members], "single": len(members) == 1}
+        for name, (parameters, members) in RECTIFIED.items()
+    ]  # fmt: skip
+    return answered(reference_pipeline, nods, jobs)
+
+
+@pytest.mark.parametrize("name", RECTIFIED)
+def test_rectified_spectra(rectified, name):
+    parameters, members = RECTIFIED[name]
+    problem = rectified / f"{name}.json"
+    assert not problem.exists(), problem.read_text()
+    theirs = io.open(rectified / f"{name}_0.fits", RectifiedSlit)
+    group = Group("a", tuple(io.open(rectified / f"{one}_cal.fits", Slit) for one in members))
+    ours = ResampleSpec(**parameters)(group)
+    assert ours.data.shape == theirs.data.shape
+    np.testing.assert_allclose(ours.wavelength, theirs.wavelength, rtol=1e-6)
+    # Pixels whose centre lies off the grid contribute nothing; see docs/differences.md.
+    inner = np.s_[1:-1, 1:-1]
+    np.testing.assert_array_equal(ours.con[:, 1:-1, 1:-1], theirs.con[:, 1:-1, 1:-1])
+    for plane in ("data", "err", "wht", "var_poisson", "var_rnoise", "var_flat"):
+        np.testing.assert_allclose(
+            getattr(ours, plane)[inner], getattr(theirs, plane)[inner], rtol=1e-4, atol=1e-7,
+            err_msg=plane,
+        )  # fmt: skip
+    y, x = np.mgrid[0 : ours.data.shape[0] : 7, 0 : ours.data.shape[1] : 3].astype(float)
+    mine, other = (np.stack(one.wcs(x, y)) for one in (ours, theirs))
+    assert np.max(np.abs((mine - other)[:2])) * 3.6e6 < 1e-3
+    assert np.max(np.abs((mine - other)[2])) < 1e-9
+    assert ours.wcs.invert(*mine[:, 5, 5], with_bounding_box=False) == pytest.approx(
+        theirs.wcs.invert(*other[:, 5, 5], with_bounding_box=False), abs=1e-5
+    )
+    wanted = ("resample.", "photometry.", "bunit_data", "exposure.")
+    for key, value in theirs.meta.items():
+        if key.startswith(wanted) and key != "exposure.type":
+            assert ours.meta.get(key) == pytest.approx(value), key
+    corners = [np.array(m["wcsinfo.s_region"].split()[2:], float) for m in (ours.meta, theirs.meta)]
+    np.testing.assert_allclose(*corners, atol=2e-8)

@@ -10,11 +10,12 @@ from calcore.io.files import suffix_of
 from calcore.model import Image, Meta, Mosaic, Ramp, Rate, Record, Segmentation
 from calcore.model.cube import Cube
 from calcore.model.layout import Array, Plane, Several, TableExtension, fields_of
-from calcore.model.slit import Slit
+from calcore.model.slit import RectifiedSlit, Slit
 from calcore.model.spectrum import CombinedSpectra, Spectra, SpectrumSeries
 
 KINDS: tuple[type[Record], ...] = (
-    Ramp, Rate, Image, Slit, Mosaic, Segmentation, Cube, Spectra, SpectrumSeries, CombinedSpectra,
+    Ramp, Rate, Image, Slit, RectifiedSlit, Mosaic, Segmentation, Cube, Spectra, SpectrumSeries,
+    CombinedSpectra,
 )  # fmt: skip
 _RATES = frozenset({"rate", "rateints"})
 _RAMP_ONLY = frozenset({"REFOUT"})
@@ -106,9 +107,9 @@ def kind_of(contents: Contents) -> type[Record]:
     suffix = suffix_of(path)
     if axes == 4:
         return Ramp
-    if {"WHT", "CON"} & names and axes == 2:
-        return Mosaic
     model = contents.primary.header.get("DATAMODL")
+    if {"WHT", "CON"} & names and axes == 2:
+        return RectifiedSlit if model == "SlitModel" else Mosaic
     if model == "IFUCubeModel" or (axes == 3 and "WMAP" in names):
         return Cube
     if suffix == "segm" or model == "SegmentationMapModel":

@@ -1,11 +1,13 @@
 """Whether images can be combined, and what to tell of those that can."""
 
 import warnings
+from typing import TypeVar
 
 from calcore.errors import DataUnusable, Doubtful, StepSkipped
 from calcore.model import Group, Image, Meta
 from calcore.model.mosaic import in_places, told, usable
 
+Member = TypeVar("Member", bound=Image)
 _ROWS = 64
 
 
@@ -28,6 +30,21 @@ def check_members(group: Group[Image]) -> None:
 
     Raises
     ------
+    StepSkipped, DataUnusable
+        See `check_usable`.
+    """
+    check_usable(group)
+    places = in_places(group.members)
+    if len(places) > 1:
+        _warn(f"exposures lie in places that do not overlap ({told(places)}): nothing ties their "
+              "positions and levels of the sky to each other")  # fmt: skip
+
+
+def check_usable(group: Group[Member]) -> None:
+    """Look at whether exposures have pixels that can be combined, and warn of those that have none.
+
+    Raises
+    ------
     StepSkipped
         There are images for each integration; or a single exposure, which is only looked at, has no
         pixel that can be used.
@@ -47,12 +64,8 @@ def check_members(group: Group[Image]) -> None:
             "DO_NOT_USE; look at how they were made (calcore info -v FILE)"
         )
     if empty:
-        _warn(f"nothing of {', '.join(empty)} gets into the mosaic: all pixels are NaN or flagged "
+        _warn(f"nothing of {', '.join(empty)} is combined: all pixels are NaN or flagged "
               "DO_NOT_USE")  # fmt: skip
-    places = in_places(members)
-    if len(places) > 1:
-        _warn(f"exposures lie in places that do not overlap ({told(places)}): nothing ties their "
-              "positions and levels of the sky to each other")  # fmt: skip
 
 
 def _is_empty(image: Image) -> bool:

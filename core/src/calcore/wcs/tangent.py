@@ -36,3 +36,16 @@ class TangentPlane:
         up = np.degrees(up / depth) * ARCSEC_PER_DEGREE
         sine, cosine = np.sin(np.radians(self.angle_deg)), np.cos(np.radians(self.angle_deg))
         return east * cosine - up * sine, east * sine + up * cosine
+
+    def place(self, x: float, y: float) -> tuple[float, float]:
+        """Return right ascension and declination [deg] of a point of the plane [arcsec]."""
+        sine, cosine = np.sin(np.radians(self.angle_deg)), np.cos(np.radians(self.angle_deg))
+        east, up = (
+            np.radians(one / ARCSEC_PER_DEGREE)
+            for one in (x * cosine + y * sine, y * cosine - x * sine)
+        )
+        middle = np.radians(self.dec_deg)
+        depth = np.cos(middle) - up * np.sin(middle)
+        ra = self.ra_deg + np.degrees(np.arctan2(east, depth))
+        dec = np.arctan2(np.sin(middle) + up * np.cos(middle), np.hypot(east, depth))
+        return float(ra % 360), float(np.degrees(dec))

@@ -40,3 +40,27 @@ def within_box(wcs: WCS, shape: tuple[int, int]) -> Planes:
     if x.size:
         found[:, rows, columns] = wcs(x, y, with_bounding_box=False)
     return found
+
+
+def continued(planes: Planes, wcs: WCS) -> Planes:
+    """Return coordinates of a frame's pixels, also of those that touch the bounding box from outside.
+
+    What drizzling lays down reaches half-way to a pixel's neighbours, so it must know where these lie.
+
+    Parameters
+    ----------
+    planes : float64 (n_axis, ny, nx)
+        NaN outside the bounding box; within it there are two rows and columns at least.
+    wcs : gwcs.WCS
+        Its bounding box.
+    """
+    found = planes.copy()
+    for axis, box in zip((1, 2), box_of(wcs, (planes.shape[1], planes.shape[2])), strict=True):
+        lines = np.moveaxis(found, axis, 0)
+        if box.stop - box.start < 2:
+            continue
+        if box.start > 0:
+            lines[box.start - 1] = 2 * lines[box.start] - lines[box.start + 1]
+        if box.stop < len(lines):
+            lines[box.stop] = 2 * lines[box.stop - 1] - lines[box.stop - 2]
+    return found
