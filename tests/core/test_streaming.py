@@ -1,4 +1,4 @@
-"""Sets of exposures that do not fit into memory: the same to the bit, and few in memory at once."""
+"""Sets of exposures that stay in their files: the same to the bit, and little in memory at once."""
 
 import runpy
 import weakref
@@ -8,8 +8,11 @@ import numpy as np
 import pytest
 
 from calcore import io
-from calcore.model import Group, Image
-from calcore.run.room import RunnersRoom, is_crowded, settled
+from calcore.model import Group, Image, mosaic
+from calcore.run.room import RunnersRoom
+from calcore.step import ALONE
+from calcore.steps import combinable
+from calcore.steps.combination import outlier_detection
 from calcore.steps.combination.outlier_detection import OutlierDetection
 from calcore.steps.combination.resample import Resample
 from calcore.steps.combination.skymatch import SkyMatch
@@ -42,21 +45,11 @@ def combined(group, room, *, align=True):
     return flagged, Resample().apply(flagged, room=room)
 
 
-def test_exposures_are_read_if_there_is_room_for_them(files):
-    group = opened(files, 4)
-    size = 4 * 6 * 4 * 120 * 132
-    assert is_crowded(group, 3 * size - 1)
-    assert not is_crowded(group, 3 * size)
-    assert not is_crowded(group.members[0], 1)
-    assert all(one.in_memory for one in settled(group, RunnersRoom(2)).members)
-    left = settled(group, RunnersRoom(2, crowded=True))
-    assert not any(one.in_memory for one in left.members)
-
-
 def test_what_lies_in_files_is_combined_to_the_same_bits_on_any_number_of_threads(files):
     group = opened(files, 4)
-    flagged, mosaic = combined(settled(group, RunnersRoom()), RunnersRoom())
-    there, other = combined(group, RunnersRoom(3, crowded=True))
+    read = group.with_members([one.loaded() for one in group.members])
+    flagged, mosaic = combined(read, ALONE)
+    there, other = combined(group, RunnersRoom(3))
     assert sum(int((one.dq[...] & 16 != 0).sum()) for one in there.members) > 40
     for mine, one in zip(there.members, flagged.members, strict=True):
         assert not isinstance(mine.data, np.ndarray)
@@ -66,17 +59,23 @@ def test_what_lies_in_files_is_combined_to_the_same_bits_on_any_number_of_thread
         np.testing.assert_array_equal(getattr(other, name), getattr(mosaic, name))
 
 
-def test_no_more_exposures_are_in_memory_than_are_worked_on(files, monkeypatch):
+def test_a_few_rows_of_exposures_are_in_memory(files, monkeypatch):
+    for module in (mosaic, outlier_detection, combinable):
+        monkeypatch.setattr(module, "ROWS_AT_ONCE", 16)
     alive, most = weakref.WeakSet(), []
-    read = Image.loaded
 
-    def watched(self, *names):
-        result = read(self, *names)
-        alive.add(result)
-        most.append(len(alive))
-        return result
+    def watched(read):
+        def work(self, *what):
+            result = read(self, *what)
+            alive.add(result)
+            most.append(sum(one.data.size for one in alive))
+            return result
 
-    monkeypatch.setattr(Image, "loaded", watched)
-    combined(opened(files, 9), RunnersRoom(crowded=True), align=False)
-    assert len(most) == 4 * 9
-    assert max(most) <= 2  # the one before, until the next one takes its place
+        return work
+
+    group = SkyMatch(skystat="median").apply(opened(files, 9), room=RunnersRoom())
+    monkeypatch.setattr(Image, "cut", watched(Image.cut))
+    monkeypatch.setattr(Image, "loaded", watched(Image.loaded))
+    Resample().apply(OutlierDetection().apply(group, room=RunnersRoom()), room=RunnersRoom())
+    rows = 16 + 2 * outlier_detection.HALO
+    assert max(most) <= 2 * rows * 132  # those before, until the next ones take their place

@@ -193,9 +193,28 @@ def test_pixel_map_agrees_with_the_transforms():
     y, x = np.indices((48, 64), dtype=float)
     sky = source(x, y, with_bounding_box=False)
     true = np.stack(target.invert(*sky, with_bounding_box=False))
-    fast = grid.pixel_map(source, target, (48, 64))
+    fast = grid.pixel_map(source, target, (48, 64)).on_rows()
     assert fast.shape == (2, 48, 64)
     assert np.abs(fast - true).max() < grid.PIXEL_TOLERANCE
+
+
+@pytest.mark.parametrize("tolerance", [grid.PIXEL_TOLERANCE, 0.0])
+def test_pixels_outside_the_bounding_box_have_no_place(tolerance):
+    source = imaging_wcs(bent(), pointing(), shape=(48, 64))
+    target = imaging_wcs(straight(), pointing(roll_deg=50.0), shape=(40, 40))
+    whole = grid.pixel_map(source, target, (48, 64), tolerance)
+    source.bounding_box = ((3.5, 60.0), (-0.5, 44.2))
+    placed = grid.pixel_map(source, target, (48, 64), tolerance)
+    assert isinstance(placed.places, grid.Surface) == (tolerance > 0)
+    expected = np.full((2, 48, 64), np.nan)
+    expected[:, :45, 4:61] = whole.on_rows()[:, :45, 4:61]
+    np.testing.assert_array_equal(placed.on_rows(), expected)
+    np.testing.assert_array_equal(placed.on_rows(40, 48), expected[:, 40:])
+    limits = [np.nanmin(expected, axis=(1, 2)), np.nanmax(expected, axis=(1, 2))]
+    np.testing.assert_array_equal(placed.extent(), np.transpose(limits))
+    source.bounding_box = ((70, 80), (-0.5, 44.2))
+    low, high = grid.pixel_map(source, target, (48, 64), tolerance).extent().T
+    assert (low > high).all()
 
 
 def test_surface_gives_the_same_bits_for_any_rows():

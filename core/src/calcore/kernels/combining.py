@@ -114,22 +114,28 @@ class Sums:
         if self.dq is not None and part.dq is not None:
             self.dq[place] |= part.dq
 
-    def result(self, fill: float) -> tuple[F4x2, F4x2, list[F4x2]]:
-        """Return the mean, the weight and the variances.
+    def result(self, fill: float) -> tuple[F4x2, F4x2, F4x3]:
+        """Return the mean, the weight and the variances, in the memory of the sums.
 
         The mean is `fill` where nothing fell; variances are NaN there.
         """
-        empty = self.weight == 0
         with np.errstate(divide="ignore", invalid="ignore"):
-            mean = np.where(empty, np.float32(fill), self.data / self.weight)
-            variances = []
+            np.divide(self.data, self.weight, out=self.data)
+            self.data[self.weight == 0] = fill
             if self.variance_weight is not None:
-                square = self.variance_weight**2
-                variances = [
-                    np.where(self.variance_weight > 0, total / square, np.float32(np.nan))
-                    for total in self.variances
-                ]
-        return mean, self.weight, variances
+                unknown = ~(self.variance_weight > 0)
+                square = np.square(self.variance_weight, out=self.variance_weight)
+                np.divide(self.variances, square, out=self.variances)
+                self.variances[:, unknown] = np.nan
+        return self.data, self.weight, self.variances
+
+
+def error(variances: Sequence[F4x2]) -> F4x2:
+    """Return the square root of the sum of variances, float32 (my, mx)."""
+    total: F4x2 = variances[0].copy()
+    for variance in variances[1:]:
+        np.add(total, variance, out=total)
+    return np.sqrt(total, out=total)
 
 
 def merged(parts: Sequence[Drizzled]) -> Drizzled:

@@ -7,7 +7,7 @@ mean of what fell on it, weighted by weight times overlap. Square drops, which n
 made with, go through a kernel of our own that shares out all planes of an exposure at once.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -57,6 +57,30 @@ class Drizzled:
     dq: NDArray[np.uint32] | None = None
 
 
+@dataclass(frozen=True, eq=False)
+class Strip:
+    """Some rows of an exposure.
+
+    Attributes
+    ----------
+    planes : sequence of float32 (ny, nx)
+        Surface brightness, or what else is to be averaged; finite wherever `weight` is not 0.
+    weight : float32 (ny, nx)
+        Weight of each pixel; a pixel of weight 0 contributes nothing. Rows beyond the strip only
+        lend their pixels' places to those beside them, and have weight 0.
+    pixel_map : float64 (2, ny, nx)
+        Output x and y of each pixel's centre, 0-based [pixel]; NaN where a pixel has none. A pixel
+        whose centre lies off the grid contributes nothing.
+    dq : uint32 (ny, nx), optional
+        Flags.
+    """
+
+    planes: Sequence[F4x2] | F4x3
+    weight: F4x2
+    pixel_map: F8x3
+    dq: NDArray[np.uint32] | None = None
+
+
 def drizzle(
     planes: Sequence[F4x2] | F4x3,
     weight: F4x2,
@@ -69,37 +93,60 @@ def drizzle(
 
     Parameters
     ----------
-    planes : sequence of float32 (ny, nx)
-        Surface brightness, or what else is to be averaged; finite wherever `weight` is not 0.
-    weight : float32 (ny, nx)
-        Weight of each pixel; a pixel of weight 0 contributes nothing.
-    pixel_map : float64 (2, ny, nx)
-        Output x and y of each pixel's centre, 0-based [pixel]; NaN where a pixel has none. A pixel
-        whose centre lies off the grid contributes nothing.
+    planes, weight, pixel_map, dq
+        All rows of the exposure; see `Strip`.
     shape : (int, int)
         Rows and columns of the output grid.
     drop : Drop
         What pixels are shrunk to.
-    dq : uint32 (ny, nx), optional
-        Flags.
     """
-    rows, columns = _window(pixel_map, shape, drop)
+    limits = np.empty((2, 2))
+    _extent(pixel_map, limits)
+    strip = Strip(planes, weight, pixel_map, dq)
+    return drizzle_strips((strip,), len(planes), window(limits, shape, drop), drop)
+
+
+def drizzle_strips(
+    strips: Iterable[Strip], count: int, part: tuple[slice, slice], drop: Drop
+) -> Drizzled:
+    """Drizzle an exposure strip by strip: square drops; others want all of it in one.
+
+    Parameters
+    ----------
+    strips : iterable of Strip
+        Rows of the exposure, from the first on.
+    count : int
+        How many planes they have.
+    part : (slice, slice)
+        Rows and columns of the grid that the exposure can reach; see `window`.
+    drop : Drop
+        What pixels are shrunk to.
+    """
+    rows, columns = part
     size = rows.stop - rows.start, columns.stop - columns.start
-    if drop.kernel == "square" and dq is None and min(weight.shape) > 1:
-        sums, total = np.zeros((len(planes), *size), np.float32), np.zeros(size, np.float32)
+    sums, total = np.zeros((count, *size), np.float32), np.zeros(size, np.float32)
+    for strip in strips:
+        if drop.kernel != "square" or strip.dq is not None or min(strip.weight.shape) < 2:
+            return _by_package(strip, part, drop)
         spread(
-            np.asarray(planes), weight, pixel_map, float(columns.start), float(rows.start),
-            drop.pixfrac, sums, total,
+            np.asarray(strip.planes), strip.weight, strip.pixel_map,
+            float(columns.start), float(rows.start), drop.pixfrac, sums, total,
         )  # fmt: skip
-        with np.errstate(divide="ignore", invalid="ignore"):
-            sums /= total
-        return Drizzled(rows, columns, sums, total)
-    local = np.moveaxis(pixel_map, 0, -1) - np.array([columns.start, rows.start], np.float64)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        sums /= total
+    return Drizzled(rows, columns, sums, total)
+
+
+def _by_package(strip: Strip, part: tuple[slice, slice], drop: Drop) -> Drizzled:
+    """Drizzle an exposure with the drizzle package."""
+    rows, columns = part
+    size = rows.stop - rows.start, columns.stop - columns.start
+    local = np.moveaxis(strip.pixel_map, 0, -1) - np.array([columns.start, rows.start], np.float64)
     results: list[F4x2] = []
     total = np.zeros(size, np.float32)
-    flags = None if dq is None else np.zeros(size, np.uint32)
-    used = weight != 0
-    for number, plane in enumerate(planes):
+    flags = None if strip.dq is None else np.zeros(size, np.uint32)
+    used = strip.weight != 0
+    for number, plane in enumerate(strip.planes):
         image, total = np.zeros(size, np.float32), np.zeros(size, np.float32)
         first = number == 0
         Drizzle(
@@ -113,8 +160,8 @@ def drizzle(
             np.where(used, plane, np.float32(0)),
             exptime=1.0,
             pixmap=np.ascontiguousarray(local),
-            weight_map=weight,
-            dq=dq if first else None,
+            weight_map=strip.weight,
+            dq=strip.dq if first else None,
             iscale=1.0,
             pixel_scale_ratio=drop.pixel_scale_ratio,
             pixfrac=drop.pixfrac,
@@ -125,18 +172,27 @@ def drizzle(
     return Drizzled(rows, columns, np.stack(results), total, flags)
 
 
-def _window(pixel_map: F8x3, shape: tuple[int, int], drop: Drop) -> tuple[slice, slice]:
-    """Return the rows and columns of the grid that an exposure can reach; at least one of each."""
+def window(extent: F8x2, shape: tuple[int, int], drop: Drop) -> tuple[slice, slice]:
+    """Return the rows and columns of the grid that an exposure can reach; at least one of each.
+
+    Parameters
+    ----------
+    extent : float64 (2, 2)
+        Lowest and highest x, and y, of its pixels' centres [pixel]; the lowest is larger than the
+        highest if none has a place.
+    shape : (int, int)
+        Rows and columns of the grid.
+    drop : Drop
+        What pixels are shrunk to.
+    """
     # A drop reaches less than a diagonal of its pixel, whose size is that of the map's steps;
     # the wide shapes reach three input pixels, measured in output pixels.
     reach = 2.0
     if drop.kernel not in {"square", "point", "turbo"}:
         reach += 4.0
     reach = reach / min(drop.pixel_scale_ratio, 1.0) + 1.0
-    limits = np.empty((2, 2))
-    _extent(pixel_map, limits)
     found = []
-    for (low, high), length in zip(limits[::-1], shape, strict=True):
+    for (low, high), length in zip(extent[::-1], shape, strict=True):
         if low > high:  # no pixel has a place
             found.append(slice(0, 1))
             continue

@@ -7,6 +7,9 @@ from numpy.typing import NDArray
 
 from calcore.kernels._jit import F4x2, F8x2, U1x2, helper, kernel
 
+HALO = 2
+"""So many rows beyond a band tell of outliers in it."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Rule:

@@ -1,6 +1,6 @@
 """How images become a mosaic: its grid, and the weight of their pixels."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Literal
 
 import numpy as np
@@ -8,14 +8,17 @@ from numpy.typing import NDArray
 
 from calcore.errors import CalcoreError
 from calcore.flags import DQ
-from calcore.kernels.drizzling import Drizzled, Drop, drizzle
+from calcore.kernels.drizzling import Drizzled, Drop, Strip, drizzle_strips, window
 from calcore.model.combine import blend, by_exposure
 from calcore.model.exposure import Image
 from calcore.model.meta import Meta
 from calcore.wcs.area import ARCSEC
+from calcore.wcs.grid import PixelMap
 from calcore.wcs.mosaic import Grid, Layout, Orientation, grid, read_grid, union_region
 from calcore.wcs.outline import outline, parts
 
+ROWS_AT_ONCE = 64
+"""Images that lie in files are read so many rows at a time: what is made of them stays in the cache."""
 WeightType = Literal["ivm", "exptime"]
 _KEPT = frozenset(
     f"wcsinfo.{name}" for name in ("velosys", "specsys", "mt_ra", "mt_dec", "mt_avra", "mt_avdec")
@@ -138,6 +141,11 @@ def background(meta: Meta) -> float:
     return 0.0 if level is None or meta.get("background.subtracted", False) else float(level)
 
 
+def net(image: Image) -> NDArray[np.float32]:
+    """Return the data of an image without the sky that is still in them."""
+    return image.data - np.float32(background(image.meta))
+
+
 def usable(image: Image) -> NDArray[np.bool_]:
     """Tell which pixels have data, error and variances, and are not flagged DO_NOT_USE."""
     good = (image.dq & DQ.DO_NOT_USE) == 0
@@ -171,7 +179,8 @@ def weights(image: Image, weight_type: WeightType | None, good_bits: int) -> NDA
     float32 (ny, nx)
         0 for pixels that are not to be used.
     """
-    good = usable(image) & ((image.dq & np.uint32(~good_bits & 0xFFFFFFFF)) == 0)
+    good = usable(image)
+    good &= (image.dq & np.uint32(~good_bits & 0xFFFFFFFF)) == 0
     if weight_type == "ivm" and image.var_rnoise is not None:
         with np.errstate(divide="ignore"):
             weight = 1 / image.var_rnoise
@@ -182,19 +191,52 @@ def weights(image: Image, weight_type: WeightType | None, good_bits: int) -> NDA
 
 def drizzled(
     image: Image,
-    planes: Sequence[NDArray[np.float32]] | NDArray[np.float32],
-    weight: NDArray[np.float32],
-    onto: Grid,
+    planes: Callable[[Image], Sequence[NDArray[np.float32]]],
+    weight: Callable[[Image], NDArray[np.float32]],
+    onto: PixelMap,
+    shape: tuple[int, int],
     drop: Drop,
     *,
+    count: int = 1,
     flags: bool = False,
 ) -> Drizzled:
-    """Drizzle planes of an image onto the part of a mosaic that it covers."""
-    return drizzle(
-        planes,
-        weight,
-        onto.map_from(image.wcs, image.data.shape),
-        onto.shape,
-        drop,
-        image.dq if flags else None,
-    )
+    """Drizzle an image onto the part of a mosaic that it covers.
+
+    It may lie in its file, and is read a few rows at a time if drops are square.
+
+    Parameters
+    ----------
+    image : Image
+        Calibrated exposure.
+    planes, weight : callable
+        What is averaged, `count` float32 (ny, nx), and the weight of each pixel, float32 (ny, nx),
+        of some rows of the image.
+    onto : PixelMap
+        Where its pixels fall.
+    shape : tuple of int
+        Rows and columns of the mosaic.
+    drop : Drop
+        What pixels are shrunk to.
+    count : int
+        Number of planes.
+    flags : bool
+        Whether to join the flags of all that contributed.
+    """
+    image = image.replace(area=None)
+    whole = image.frame
+    in_strips = drop.kernel == "square" and not flags
+
+    def strips() -> Iterator[Strip]:
+        for band in whole.tiles(
+            ROWS_AT_ONCE if in_strips else whole.frame_rows, whole.frame_columns
+        ):
+            # Corners of pixels lie half-way to those of the rows beside them.
+            around = band.grown(1)
+            part = image.cut(around)
+            own, _ = band.within(around)
+            counting = weight(part)
+            counting[: own.start] = counting[own.stop :] = 0
+            places = onto.on_rows(around.row_start, around.row_stop)
+            yield Strip(planes(part), counting, places, part.dq if flags else None)
+
+    return drizzle_strips(strips(), count, window(onto.extent(), shape, drop), drop)

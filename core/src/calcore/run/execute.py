@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field, is_dataclass, replace
+from dataclasses import dataclass, field, is_dataclass
 from typing import Any
 
 import numpy as np
@@ -27,7 +27,7 @@ from calcore.run.flagged import added, joined
 from calcore.run.flowing import marked, meta_of, suits, told_apart
 from calcore.run.memory import give_back
 from calcore.run.outcome import Progress, SlotOutcome, Status
-from calcore.run.room import RunnersRoom, is_crowded, settled
+from calcore.run.room import RunnersRoom
 from calcore.run.watch import at_work
 
 Save = Callable[[str, Any], None]
@@ -54,7 +54,7 @@ class Execution:
     watched : frozenset of str
         Slots whose whole frame somebody wants to see.
     memory_budget : int
-        What may be held of a set of exposures; a quarter of it of a frame that bands make [byte].
+        What one product may take; a quarter of it is for a frame that bands make [byte].
     kept : dict
         What steps with state keep for the next exposure, by slot.
     """
@@ -83,7 +83,6 @@ class Execution:
         StepFailed
             A step raised an error; what was written before it stays.
         """
-        flow = settled(flow, self._room_for(flow))
         for number, built in enumerate(slots):
             if not built.slot.branch:
                 self._branch = None
@@ -187,9 +186,6 @@ class Execution:
     def _room(self) -> RunnersRoom:
         return RunnersRoom(self.threads, _IN_PARTS)
 
-    def _room_for(self, flow: Any) -> RunnersRoom:
-        return replace(self._room, crowded=is_crowded(flow, self.memory_budget))
-
     def _tiling(self, chain: Chain) -> Tiling:
         """Return the tiles a chain works on: bands of rows as high as the user says, if at all."""
         frame = chain.frame
@@ -232,7 +228,7 @@ class Execution:
                 for argument, (kind, role) in built.diet.members.items():
                     given[argument] = self.members(kind, role)
                 if built.diet.room is not None:
-                    given[built.diet.room] = self._room_for(flow)
+                    given[built.diet.room] = self._room
                 result = _call(built, self._entering(flow, built), given)
         except StepSkipped as reason:
             for name, table in reason.left.items():

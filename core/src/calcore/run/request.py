@@ -58,9 +58,9 @@ class Request:
     band_rows : int, optional
         Rows of a band; chosen from the size of the exposure by default. Results do not depend on it.
     memory_budget : int or str
-        Memory that one product may take [byte], or as text: ``"4GB"``. Exposures that are combined
-        are held in memory if they fit, else read again where they are needed, and what was made of
-        them lies in scratch files. Results do not depend on it.
+        Memory that one product may take [byte], or as text: ``"4GB"``. A ramp that would take more
+        than a quarter of it between two passes of bands lies in scratch files. Results do not
+        depend on it.
     overwrite : bool
         Make products again, whatever is there.
     asked_by : str

@@ -9,11 +9,12 @@ from numpy.typing import NDArray
 
 from calcore.errors import BadParameter
 from calcore.flags import interpret
-from calcore.kernels.combining import Sums
-from calcore.kernels.drizzling import Drizzled, Drop, drizzle
+from calcore.kernels.combining import Sums, error
+from calcore.kernels.drizzling import Drizzled, Drop
 from calcore.model import Image, Meta
-from calcore.model.mosaic import WeightType, background, exposure_time, weights
+from calcore.model.mosaic import WeightType, drizzled, exposure_time, net, weights
 from calcore.step import Room
+from calcore.wcs.grid import PixelMap
 
 GOOD_BITS = interpret("~DO_NOT_USE+NON_SCIENCE")
 VARIANCES = ("var_rnoise", "var_poisson", "var_flat")
@@ -27,8 +28,8 @@ class Onto(Protocol):
     def shape(self) -> tuple[int, int]:
         """Rows and columns."""
 
-    def map_from(self, wcs: Any, shape: tuple[int, int]) -> NDArray[np.float64]:
-        """Return x and y (2, ny, nx) of an exposure's pixels, counted from 0; NaN for none."""
+    def map_from(self, wcs: Any, shape: tuple[int, int]) -> PixelMap:
+        """Return where an exposure's pixels fall."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,7 +45,7 @@ class Average:
     @property
     def err(self) -> Float | None:
         """Standard deviation; None if no variance is known."""
-        return np.sqrt(np.sum(list(self.variances.values()), axis=0)) if self.variances else None
+        return error(list(self.variances.values())) if self.variances else None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,31 +78,30 @@ class Averaging:
 
     def of(self, members: Sequence[Image], onto: Onto, room: Room) -> Average:
         """Return the mean of exposures on a grid."""
-        names = [
-            name
-            for name in VARIANCES
-            if self.variances and all(getattr(member, name) is not None for member in members)
-        ]
+        there = [name for name in VARIANCES if all(getattr(m, name) is not None for m in members)]
+        names = there if self.variances else []
         sums = Sums.over(onto.shape, len(members), len(names), self.context, self.flags)
 
-        def part_of(member: Image) -> Drizzled:
-            member = member.loaded()
-            planes = np.empty((1 + len(names), *member.data.shape), np.float32)
-            np.subtract(member.data, np.float32(background(member.meta)), out=planes[0])
+        def planes_of(part: Image) -> list[Float]:
             # Averaging square roots is what makes errors add up over correlated pixels.
-            for name, root in zip(names, planes[1:], strict=True):
-                np.sqrt(getattr(member, name), out=root)
-            weight = weights(member, self.weight_type, GOOD_BITS)
+            return [net(part), *(np.sqrt(getattr(part, name)) for name in names)]
+
+        def weight_of(part: Image) -> Float:
+            return weights(part, self.weight_type, GOOD_BITS)
+
+        def part_of(member: Image) -> Drizzled:
             places = onto.map_from(member.wcs, member.data.shape)
-            flags = member.dq if self.flags else None
-            return drizzle(planes, weight, places, onto.shape, self.drop, flags)
+            return drizzled(
+                member, planes_of, weight_of, places, onto.shape, self.drop,
+                count=1 + len(names), flags=self.flags,
+            )  # fmt: skip
 
         for number, part in enumerate(room.ahead(part_of, members)):
             weight = self._variance_weight(members[number].meta, part.planes[1:], names)
             sums.add(part, number, weight)
         data, wht, variances = sums.result(self.fill)
-        scaled = [plane / np.float32(self.variance_divisor) for plane in variances]
-        return Average(data, wht, dict(zip(names, scaled, strict=True)), sums.dq, sums.context)
+        variances /= np.float32(self.variance_divisor)
+        return Average(data, wht, dict(zip(names, variances, strict=True)), sums.dq, sums.context)
 
     def _variance_weight(self, meta: Meta, roots: Float, names: list[str]) -> Float | float:
         """Return the weight of an exposure in the mean of variances."""

@@ -5,10 +5,9 @@ from typing import TypeVar
 
 from calcore.errors import DataUnusable, Doubtful, StepSkipped
 from calcore.model import Group, Image, Meta
-from calcore.model.mosaic import in_places, told, usable
+from calcore.model.mosaic import ROWS_AT_ONCE, in_places, told, usable
 
 Member = TypeVar("Member", bound=Image)
-_ROWS = 64
 
 
 def check_exposure(meta: Meta) -> None:
@@ -70,7 +69,7 @@ def check_usable(group: Group[Member]) -> None:
 
 def _is_empty(image: Image) -> bool:
     """Tell whether no pixel can be used; most of the time the first rows tell."""
-    bands = image.frame.tiles(_ROWS, image.data.shape[-1])
+    bands = image.frame.tiles(ROWS_AT_ONCE, image.data.shape[-1])
     return not any(usable(image.cut(band)).any() for band in bands)
 
 

@@ -6,8 +6,10 @@ on the grid by the Chebyshev series through them, whose error is measured at oth
 series of moderate degree is good enough, every pixel is evaluated directly.
 """
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from gwcs import WCS
@@ -48,9 +50,35 @@ class Surface:
     def on_rows(self, start: int = 0, stop: int | None = None) -> Float:
         """Return the functions' values at the pixels of some rows: float64 (n_output, ny, nx)."""
         ny, nx = self.shape
-        rows = np.arange(start, ny if stop is None else stop, dtype=np.float64)
-        columns = np.arange(nx, dtype=np.float64)
-        return chebyshev.evaluate(self.coefficients, _scaled(rows, ny), _scaled(columns, nx))
+        return self.at(np.arange(start, ny if stop is None else stop), np.arange(nx))
+
+    def at(self, rows: NDArray[Any], columns: NDArray[Any]) -> Float:
+        """Return their values where some rows and columns cross."""
+        (ny, nx), y, x = self.shape, rows.astype(np.float64), columns.astype(np.float64)
+        return chebyshev.evaluate(self.coefficients, _scaled(y, ny), _scaled(x, nx))
+
+
+@dataclass(frozen=True, eq=False)
+class Direct:
+    """Functions of a pixel's position that no series describes: worked out where they are asked for."""
+
+    shape: tuple[int, int]
+    function: Function
+
+    def on_rows(self, start: int = 0, stop: int | None = None) -> Float:
+        """Return the functions' values at the pixels of some rows: float64 (n_output, ny, nx)."""
+        ny, nx = self.shape
+        stop = ny if stop is None else stop
+        parts = [
+            self.at(np.arange(first, min(first + _ROWS_AT_ONCE, stop)), np.arange(nx))
+            for first in range(start, stop, _ROWS_AT_ONCE)
+        ]
+        return np.concatenate(parts, axis=1)
+
+    def at(self, rows: NDArray[Any], columns: NDArray[Any]) -> Float:
+        """Return their values where some rows and columns cross."""
+        y, x = np.meshgrid(rows.astype(np.float64), columns.astype(np.float64), indexing="ij")
+        return np.stack(self.function(x, y))
 
 
 def surface(function: Function, shape: tuple[int, int], tolerance: float) -> Surface | None:
@@ -88,48 +116,137 @@ def surface(function: Function, shape: tuple[int, int], tolerance: float) -> Sur
     return None
 
 
-def on_grid(function: Function, shape: tuple[int, int], tolerance: float) -> Float:
-    """Return smooth functions of x and y at all pixels: float64 (n_output, ny, nx).
+@dataclass(frozen=True, eq=False)
+class Tabulated:
+    """Functions of a pixel's position whose values are known: float64 (n_output, ny, nx)."""
 
-    They are within `tolerance` of the truth; functions that are not smooth are evaluated directly.
+    values: Float
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Rows and columns of the frame."""
+        _, rows, columns = self.values.shape
+        return rows, columns
+
+    def on_rows(self, start: int = 0, stop: int | None = None) -> Float:
+        """Return the values at the pixels of some rows: float64 (n_output, ny, nx)."""
+        return self.values[:, start:stop].copy()
+
+    def at(self, rows: NDArray[Any], columns: NDArray[Any]) -> Float:
+        """Return the values where some rows and columns cross."""
+        return self.values[:, rows[:, None], columns]
+
+
+def described(function: Function, shape: tuple[int, int], tolerance: float) -> Surface | Direct:
+    """Return what gives functions of x and y at any pixels, within `tolerance` of the truth.
+
+    Functions that are not smooth are evaluated directly.
     """
-    smooth = surface(function, shape, tolerance)
-    if smooth is not None:
-        return smooth.on_rows()
-    ny, nx = shape
-    parts = []
-    for start in range(0, ny, _ROWS_AT_ONCE):
-        rows = np.arange(start, min(start + _ROWS_AT_ONCE, ny), dtype=np.float64)
-        y, x = np.meshgrid(rows, np.arange(nx, dtype=np.float64), indexing="ij")
-        parts.append(np.stack(function(x, y)))
-    return np.concatenate(parts, axis=1)
+    return surface(function, shape, tolerance) or Direct(shape, function)
+
+
+def on_grid(function: Function, shape: tuple[int, int], tolerance: float) -> Float:
+    """Return functions of x and y at all pixels, as `described`: float64 (n_output, ny, nx)."""
+    return described(function, shape, tolerance).on_rows()
+
+
+@dataclass(frozen=True, eq=False)
+class PixelMap:
+    """Where the pixels of one image fall in another.
+
+    Attributes
+    ----------
+    places : Surface, Direct or Tabulated
+        x and y in the other image, counted from 0 [pixel].
+    box : ((float, float), (float, float)), optional
+        Lowest and highest x and y of pixels that have a place: the image's bounding box.
+    """
+
+    places: Surface | Direct | Tabulated
+    box: tuple[tuple[float, float], tuple[float, float]] | None = None
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Rows and columns of the image."""
+        return self.places.shape
+
+    def on_rows(self, start: int = 0, stop: int | None = None) -> Float:
+        """Return the places of the pixels of some rows.
+
+        Returns
+        -------
+        float64 (2, ny, nx)
+            x and y of each pixel's centre, counted from 0 [pixel]; NaN outside the box.
+        """
+        mapped = self.places.on_rows(start, stop)
+        top, bottom, left, right = self._inside()
+        mapped[:, : max(top - start, 0)] = mapped[:, max(bottom - start, 0) :] = np.nan
+        mapped[:, :, :left] = mapped[:, :, right:] = np.nan
+        return mapped
+
+    def extent(self) -> Float:
+        """Return the lowest and highest x, and y, of all places.
+
+        Where they are smooth, they fold nowhere, and only the edges of the box are looked at.
+
+        Returns
+        -------
+        float64 (2, 2)
+            The lowest is larger than the highest if no pixel has a place.
+        """
+        top, bottom, left, right = self._inside()
+        limits = np.array([[np.inf, -np.inf], [np.inf, -np.inf]])
+        if top >= bottom or left >= right:
+            return limits
+        rows, columns = np.arange(top, bottom), np.arange(left, right)
+        parts = [(rows[[0, -1]], columns), (rows, columns[[0, -1]])]
+        if not isinstance(self.places, Surface):
+            parts = [(row, columns) for row in np.array_split(rows, -(-rows.size // _ROWS_AT_ONCE))]
+        for part in parts:
+            places = self.places.at(*part).reshape(2, -1)
+            np.fmin(limits[:, 0], np.fmin.reduce(places, axis=1), out=limits[:, 0])
+            np.fmax(limits[:, 1], np.fmax.reduce(places, axis=1), out=limits[:, 1])
+        return limits
+
+    def _inside(self) -> tuple[int, int, int, int]:
+        """Return the first row within the box and the first after it, and the same of columns."""
+        ny, nx = self.shape
+        if self.box is None:
+            return 0, ny, 0, nx
+        (x_low, x_high), (y_low, y_high) = self.box
+        low_high = (y_low, y_high, ny), (x_low, x_high, nx)
+        top, bottom, left, right = (
+            min(max(edge, 0), length)
+            for low, high, length in low_high
+            for edge in (math.ceil(low), math.floor(high) + 1)
+        )
+        return top, bottom, left, right
 
 
 def pixel_map(
     source: WCS, target: WCS, shape: tuple[int, int], tolerance: float = PIXEL_TOLERANCE
-) -> Float:
-    """Return where the pixels of one image fall in another.
+) -> PixelMap:
+    """Return where the pixels of one image fall in another; outside its bounding box they do not.
 
     Parameters
     ----------
     source, target : gwcs.WCS
-        From pixels to the sky; that of `target` has an inverse. Bounding boxes are disregarded.
+        From pixels to the sky; that of `target` has an inverse.
     shape : tuple of int
         Rows and columns of the source.
     tolerance : float
         Largest error allowed [pixel of the target].
-
-    Returns
-    -------
-    float64 (2, ny, nx)
-        x and y in the target, counted from 0 [pixel].
     """
 
     def mapped(x: Float, y: Float) -> tuple[Float, ...]:
         sky = source(x, y, with_bounding_box=False)
         return tuple(target.invert(*sky, with_bounding_box=False))
 
-    return on_grid(mapped, shape, tolerance)
+    box = source.bounding_box
+    return PixelMap(
+        described(mapped, shape, tolerance),
+        None if box is None else box.bounding_box(order="F"),
+    )
 
 
 def sky_grid(wcs: WCS, shape: tuple[int, int], tolerance: float = PIXEL_TOLERANCE) -> Float:

@@ -16,7 +16,7 @@ from calcore.kernels.polygon import clip, union
 from calcore.wcs import frames
 from calcore.wcs.area import ARCSEC, pixel_area, pixel_scale
 from calcore.wcs.footprint import corners
-from calcore.wcs.grid import pixel_map
+from calcore.wcs.grid import PixelMap, pixel_map
 
 Float = NDArray[np.float64]
 
@@ -42,22 +42,9 @@ class Grid:
     pixel_area_sr: float
     pixel_scale_ratio: float
 
-    def map_from(self, wcs: WCS, shape: tuple[int, int]) -> Float:
-        """Return where an exposure's pixels fall.
-
-        Returns
-        -------
-        float64 (2, ny, nx)
-            x and y of each pixel's centre, counted from 0 [pixel]; NaN outside the exposure's
-            bounding box.
-        """
-        mapped = pixel_map(wcs, self.wcs, shape)
-        if wcs.bounding_box is not None:
-            (x_low, x_high), (y_low, y_high) = wcs.bounding_box.bounding_box(order="F")
-            rows, columns = np.arange(shape[0]), np.arange(shape[1])
-            mapped[:, (rows < y_low) | (rows > y_high)] = np.nan
-            mapped[:, :, (columns < x_low) | (columns > x_high)] = np.nan
-        return mapped
+    def map_from(self, wcs: WCS, shape: tuple[int, int]) -> PixelMap:
+        """Return where an exposure's pixels fall."""
+        return pixel_map(wcs, self.wcs, shape)
 
     @property
     def keywords(self) -> dict[str, Any]:

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from calcore.wcs import frames, spectral_frames
 from calcore.wcs.footprint import polygon
+from calcore.wcs.grid import PixelMap, Tabulated
 from calcore.wcs.pointing import ARCSEC_PER_DEGREE
 from calcore.wcs.tangent import TangentPlane
 from calcore.wcs.within import continued, within_box
@@ -81,14 +82,10 @@ class RectifiedGrid:
         wide = self.wavelengths if self.dispersion == 1 else self.wavelengths[:, None]
         return np.broadcast_to(wide, self.shape).astype(np.float32)
 
-    def map_from(self, wcs: WCS, shape: tuple[int, int]) -> Values:
+    def map_from(self, wcs: WCS, shape: tuple[int, int]) -> PixelMap:
         """Return where an exposure's pixels fall.
 
-        Returns
-        -------
-        float64 (2, ny, nx)
-            x and y of each pixel's centre, counted from 0 [pixel]; NaN where it has no coordinates, or
-            a wavelength beyond the grid's.
+        They have no place where they have no coordinates, or a wavelength beyond the grid's.
         """
         ra, dec, wavelength = within_box(wcs, shape)
         place = along(self.plane, self.measure, ra, dec) + self.middle
@@ -97,7 +94,7 @@ class RectifiedGrid:
             wavelength, self.wavelengths[order], order.astype(float), left=np.nan, right=np.nan
         )
         both = np.stack((channel, place) if self.dispersion == 1 else (place, channel))
-        return continued(both, wcs) if self.whole else both
+        return PixelMap(Tabulated(continued(both, wcs) if self.whole else both))
 
     @property
     def wcs(self) -> WCS:

@@ -12,16 +12,28 @@ from calcore.flags import DQ, interpret
 from calcore.kernels.blot import blot
 from calcore.kernels.combining import Patch, masked, median_of, merged
 from calcore.kernels.drizzling import Drizzled, Drop
-from calcore.kernels.outlier_rule import flag_outliers
+from calcore.kernels.outlier_rule import HALO, flag_outliers
 from calcore.model import Group, Image
+from calcore.model.blanked import with_flags
 from calcore.model.combine import by_exposure
-from calcore.model.mosaic import WeightType, background, drizzled, mosaic_grid, usable, weights
+from calcore.model.mosaic import (
+    ROWS_AT_ONCE,
+    WeightType,
+    background,
+    drizzled,
+    mosaic_grid,
+    net,
+    usable,
+    weights,
+)
 from calcore.parameters import Doc, Range, Unit
 from calcore.step import ALONE, Room
 from calcore.steps.comparing import ComparingStep
-from calcore.wcs.mosaic import Grid, Layout
+from calcore.wcs.mosaic import Layout
 
 Mask = NDArray[np.bool_]
+Find = Callable[[int, Image], Mask]
+"""Returns the outliers in some rows of a member, given its number and these rows."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,46 +70,55 @@ class OutlierDetection(ComparingStep):
         exposures = by_exposure([member.meta for member in group.members])
         if len(exposures) < 2:
             raise StepSkipped("it takes at least two exposures to tell what only one has seen")
-        if self.resample_data:
-            outliers = self._on_common_grid(group.members, exposures, room)
-        else:
-            outliers = self._pixel_by_pixel(group.members, room)
+        find = self._on_common_grid if self.resample_data else self._pixel_by_pixel
+        outliers = find(group.members, exposures, room)
 
-        def flagged(member: Image) -> Image:
-            member = member.loaded()
-            return _flagged(member, outliers(member)).with_planes(room.kept)
+        def flagged(number: int) -> Image:
+            member = group.members[number]
+            dq = np.empty(member.data.shape, np.uint32)
+            for band in member.frame.tiles(ROWS_AT_ONCE, member.data.shape[-1]):
+                around = band.grown(HALO)
+                part = member.replace(area=None).cut(around)
+                dq[band.rows] = _flags(part, outliers(number, part))[band.within(around)]
+            return with_flags(member, room.kept(dq))
 
-        return group.with_members(list(room.ahead(flagged, group.members)))
+        return group.with_members(list(room.ahead(flagged, range(len(group.members)))))
 
     def _on_common_grid(
         self, members: Sequence[Image], exposures: Sequence[Sequence[int]], room: Room
-    ) -> Callable[[Image], Mask]:
+    ) -> Find:
         """Return what finds the outliers of a member by way of a median without distortion."""
         grid = mosaic_grid(members, Layout())
+        places = [grid.map_from(member.wcs, member.data.shape) for member in members]
+        drop = Drop(self.kernel, self.pixfrac)
+
+        def on_grid(number: int) -> Drizzled:
+            image, at = members[number], places[number]
+            return drizzled(image, lambda p: [net(p)], self._weights, at, grid.shape, drop)
 
         def patch(exposure: Sequence[int]) -> Patch:
-            parts = [self._part(members[number].loaded(), grid) for number in exposure]
+            parts = [on_grid(number) for number in exposure]
             found = masked(merged(parts), self.maskpt)
             return replace(found, image=room.kept(found.image))
 
         patches = list(room.ahead(patch, exposures))
         typical = median_of(patches, grid.shape, lesser_of_two=self.rule == "peaks", each=room.each)
 
-        def outliers(member: Image) -> Mask:
-            model = blot(typical, grid.map_from(member.wcs, member.data.shape))
-            level = background(member.meta) or self.backg
-            return flag_outliers(member.data, model, member.err, level, self.allowed)
+        def outliers(number: int, part: Image) -> Mask:
+            model = blot(typical, places[number].on_rows(part.frame.row_start, part.frame.row_stop))
+            level = background(part.meta) or self.backg
+            return flag_outliers(part.data, model, part.err, level, self.allowed)
 
         return outliers
 
-    def _part(self, member: Image, grid: Grid) -> Drizzled:
-        """Return one member on the grid, without its sky."""
-        data = member.data - np.float32(background(member.meta))
-        weight = weights(member, self.weight_type, interpret(self.good_bits))
-        return drizzled(member, [data], weight, grid, Drop(self.kernel, self.pixfrac))
+    def _weights(self, part: Image) -> NDArray[np.float32]:
+        return weights(part, self.weight_type, interpret(self.good_bits))
 
-    def _pixel_by_pixel(self, members: Sequence[Image], room: Room) -> Callable[[Image], Mask]:
+    def _pixel_by_pixel(
+        self, members: Sequence[Image], exposures: Sequence[Sequence[int]], room: Room
+    ) -> Find:
         """Return what finds the outliers of a member as it is; all see the same sky."""
+        del exposures
         shapes = {member.data.shape for member in members}
         if len(shapes) > 1:
             raise BadParameter(
@@ -107,36 +128,22 @@ class OutlierDetection(ComparingStep):
 
         def patch(member: Image) -> Patch:
             member = member.loaded()
-            good = weights(member, self.weight_type, interpret(self.good_bits)) > 0
-            image = member.data - np.float32(background(member.meta))
-            image = np.where(good, image, np.float32(np.nan))
+            image = np.where(self._weights(member) > 0, net(member), np.float32(np.nan))
             return Patch(slice(0, image.shape[0]), slice(0, image.shape[1]), room.kept(image))
 
         typical = median_of(list(room.ahead(patch, members)), shapes.pop(), each=room.each)
         threshold = self.allowed.snr[0]
 
-        def outliers(member: Image) -> Mask:
-            net = member.data - np.float32(background(member.meta))
-            return np.asarray(np.abs(net - typical) > threshold * np.nan_to_num(member.err))
+        def outliers(number: int, part: Image) -> Mask:
+            del number
+            off = np.abs(net(part) - typical[part.frame.rows])
+            return np.asarray(off > threshold * np.nan_to_num(part.err))
 
         return outliers
 
 
-def _flagged(member: Image, outliers: Mask) -> Image:
-    """Return a member with outliers flagged, and all unusable pixels flagged and NaN alike."""
-    dq = member.dq | np.where(outliers, np.uint32(DQ.OUTLIER | DQ.DO_NOT_USE), np.uint32(0))
-    bad = ~usable(member.replace(dq=dq))
-    dq |= np.where(bad, np.uint32(DQ.DO_NOT_USE), np.uint32(0))
-    planes = {
-        name: _spoiled(plane, bad)
-        for name in ("data", "err", "var_poisson", "var_rnoise", "var_flat")
-        if (plane := getattr(member, name)) is not None
-    }
-    return member.replace(dq=dq, **planes)
-
-
-def _spoiled(plane: NDArray[np.float32], bad: Mask) -> NDArray[np.float32]:
-    """Return a plane with NaN in some places."""
-    spoiled = plane.copy()
-    spoiled[bad] = np.nan
-    return spoiled
+def _flags(part: Image, outliers: Mask) -> NDArray[np.uint32]:
+    """Return flags with outliers among them; all that is not usable is flagged DO_NOT_USE."""
+    dq = part.dq | np.where(outliers, np.uint32(DQ.OUTLIER | DQ.DO_NOT_USE), np.uint32(0))
+    dq[~usable(part.replace(dq=dq))] |= np.uint32(DQ.DO_NOT_USE)
+    return dq
