@@ -53,7 +53,9 @@ def encode(value, arrays):
     if isinstance(value, np.ndarray):
         key = f"a{len(arrays)}"
         if value.dtype.fields:
-            value = np.array(value)  # plain structured array instead of a record array
+            # plain structured array instead of a record array, names without a type of their own
+            plain = [(str(name), value.dtype[name]) for name in value.dtype.names]
+            value = np.array(value).astype(plain)
         arrays[key] = value
         return {"__array__": key}
     if isinstance(value, np.generic):

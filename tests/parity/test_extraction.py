@@ -1,23 +1,49 @@
 """Spectra of cubes against the reference pipeline's, which reads our cubes."""
 
+import hashlib
+import json
 from io import BytesIO
+from pathlib import Path
 
 import asdf
 import numpy as np
 import pytest
+from astropy.io import fits
+from astropy.modeling.models import (
+    Const1D,
+    Identity,
+    Mapping,
+    Pix2Sky_TAN,
+    Polynomial2D,
+    RotateNative2Celestial,
+    Scale,
+    Shift,
+    Sky2Pix_TAN,
+)
+from gwcs import WCS
 
 from calcore import io
 from calcore.io import open_reference
 from calcore.model import Meta
 from calcore.model.cube import Cube
-from calcore.model.reference import CubeApertureCorrection, CubeApertures
+from calcore.model.reference import (
+    ApertureCorrection,
+    CubeApertureCorrection,
+    CubeApertures,
+    SlitApertures,
+)
+from calcore.model.slit import Slit
 from calcore.steps.calibration.extract_cube import ExtractCube
+from calcore.steps.calibration.extract_slit import ExtractSlit
+from calcore.wcs import frames, spectral_frames
 from calcore.wcs.cube_grid import CubeGrid
 from calcore.wcs.cube_planes import EvenPlanes
 from calcore.wcs.tangent import TangentPlane
 
 SHAPE = (12, 25, 23)
+KEPT = Path(__file__).parents[2] / ".cache" / "parity"
 REFERENCE = {"centre": "spaxel", "spaxels": "trust", "clipping": "plane", "partial": "linear"}
+REFERENCE_SLIT = {"holes": "leave", "median_factor": 1.44, "aperture": "straight"}
 IN_A_REFERENCE = {
     "description": "made for a test", "author": "calcore", "pedigree": "DUMMY",
     "useafter": "2020-01-01T00:00:00", "telescope": "JWST", "reftype": "extract1d",
@@ -131,6 +157,178 @@ def test_spectra_of_cubes(
         apcorr=open_reference(corrections, CubeApertureCorrection),
     ).spectra
     columns_agree(figures, ours.table, theirs["attributes"]["spec.0.spec_table"])
+
+
+def tilted(tilt, rows, columns):
+    """A slit along x of 0.11 arcsec a pixel, tilted against columns; wavelength along y."""
+    turn = RotateNative2Celestial(120.0, -20.0, 180.0)
+    place = Polynomial2D(1, c0_0=-11.5 + tilt * 15, c1_0=1, c0_1=-tilt)
+    back = Polynomial2D(1, c0_0=11.5 - tilt * 15, c1_0=1, c0_1=tilt)
+    wavelength = Scale(0.02) | Shift(5.0)
+    scale = Scale(0.11 / 3600)
+    sky = (scale & Const1D(0.0)) | Pix2Sky_TAN() | turn
+    forward = Mapping((0, 1, 1)) | place & wavelength | Mapping((0, 0, 1)) | sky & Identity(1)
+    forward.inverse = (
+        (turn.inverse | Sky2Pix_TAN()) & wavelength.inverse
+        | Mapping((0, 2, 2), n_inputs=3) | scale.inverse & Identity(2) | back & Identity(1)
+    )  # fmt: skip
+    wcs = WCS([(frames.detector(), forward), (spectral_frames.world(), None)])
+    wcs.bounding_box = ((1.5, columns - 0.5), (-0.5, rows - 2.5))
+    return wcs
+
+
+def a_slit(shape=(30, 24), source_type="POINT", exposure_type="MIR_LRS-FIXEDSLIT", **changes):
+    """A point source on a sloping background; some pixels are NaN or flagged."""
+    rng = np.random.default_rng(3)
+    rows, columns = shape[-2:]
+    y, x = np.mgrid[:rows, :columns]
+    light = 30 * np.exp(-((x - 9.6) ** 2) / 4) + 4 + 0.05 * x + 0.02 * y
+    parts = {f"var_{name}": rng.uniform(0.02, 0.09, shape).astype("f4")
+             for name in ("poisson", "rnoise", "flat")}  # fmt: skip
+    data = (light + rng.normal(0, 0.4, shape)).astype("f4")
+    dq = np.zeros(shape, "u4")
+    data[..., 3, 4], data[..., 5, 19] = np.nan, np.nan
+    dq[..., 9, 18], dq[..., 12, 3] = 1, 4
+    sky = tilted(0.0, rows, columns)(9.6, 14)
+    told = {
+        "instrument.name": "MIRI", "instrument.detector": "MIRIMAGE", "instrument.filter": "P750L",
+        "exposure.type": exposure_type, "target.source_type": source_type,
+        "target.ra": float(sky[0]), "target.dec": float(sky[1]), "bunit_data": "MJy/sr",
+        "dither.dithered_ra": float(sky[0]), "dither.dithered_dec": float(sky[1]),
+        "photometry.pixelarea_steradians": 2.8e-13, "wcsinfo.dispersion_direction": 2,
+        "subarray.name": "FULL", "observation.date": "2024-01-01", "observation.time": "00:00:00",
+        "cal_step.photom": "COMPLETE", "exposure.integration_start": 1,
+    }  # fmt: skip
+    err = np.sqrt(sum(part for part in parts.values()))
+    return Slit(meta=Meta({**told, **changes}), data=data, err=err, dq=dq,
+                wcs=tilted(0.06, rows, columns), **parts)  # fmt: skip
+
+
+def slit_references(tmp_path, entry, exposure_type="MIR_LRS-FIXEDSLIT"):
+    told = {"REFTYPE": "EXTRACT1D", "INSTRUME": "MIRI", "TELESCOP": "JWST",
+            "EXP_TYPE": exposure_type, "PEDIGREE": "DUMMY", "DESCRIP": "made for a test",
+            "AUTHOR": "calcore", "HISTORY": "none", "USEAFTER": "2020-01-01T00:00:00"}  # fmt: skip
+    own = {"id": exposure_type, "region_type": "target", "dispaxis": 2, **entry}
+    text = json.dumps(told | {"apertures": [own]})
+    # A place of its own in all runs, so that what was asked with it is known again.
+    where = KEPT / f"extract1d-{hashlib.sha256(text.encode()).hexdigest()[:16]}.json"
+    where.parent.mkdir(parents=True, exist_ok=True)
+    where.write_text(text)
+    sizes, known = [3, 5, 8, 12], np.linspace(4.9, 5.5, 5)
+    table = np.zeros(1, [("subarray", "S17"), ("wavelength", "f4", (5,)), ("nelem_wl", "i2"),
+                         ("size", "u1", (4,)), ("nelem_size", "i2"), ("apcorr", "f4", (5, 4)),
+                         ("apcorr_err", "f4", (5, 4))])  # fmt: skip
+    table["subarray"], table["wavelength"], table["size"] = "FULL", known, sizes
+    table["nelem_wl"], table["nelem_size"] = 5, 4
+    table["apcorr"] = 1 + known[:, None] / np.array(sizes) / 5
+    primary = fits.PrimaryHDU()
+    told = {"TELESCOP": "JWST", "INSTRUME": "MIRI", "EXP_TYPE": exposure_type, "REFTYPE": "APCORR",
+            "DATAMODL": "MirLrsApcorrModel"}  # fmt: skip
+    primary.header.update(told)
+    corrections = tmp_path / "apcorr.fits"
+    hdus = [primary, fits.BinTableHDU(table, name="APCORR")]
+    hdus[1].header["SIZEUNIT"] = "pixels"
+    fits.HDUList(hdus).writeto(corrections)
+    return where, corrections
+
+
+def their_spectra(reference_pipeline, slit, path, references, parameters):
+    where, corrections = references
+    job = {
+        "kind": "step", "step": "Extract1dStep", "parameters": parameters,
+        "input": {"type": "SlitModel", "content": content_of(io.write(slit, path)),
+                  "suffix": ".fits"},
+        "references": {
+            "extract1d": str(where), "psf": "N/A",
+            "apcorr": {"type": "MirLrsApcorrModel", "content": content_of(corrections),
+                       "suffix": ".fits"},
+        },
+        "keep": {"attributes": ["spec.0.spec_table"], "meta": []}, "members": [],
+    }  # fmt: skip
+    (theirs,) = reference_pipeline.ask(job)["results"]
+    return theirs["attributes"]["spec.0.spec_table"]
+
+
+AT_ENDS = {"xstart": 7, "xstop": 12}
+BESIDE = {"bkg_coeff": [[1.5], [4.5], [16.0], [20.25]]}
+SLIT_CASES = {
+    "moved to the source": (AT_ENDS, {}),
+    "straight background": (AT_ENDS | BESIDE | {"bkg_order": 1}, {"position_offset": 0.6}),
+    "median": (AT_ENDS | BESIDE | {"bkg_fit": "median", "use_source_posn": False}, {}),
+    "smoothed": (AT_ENDS | BESIDE | {"smoothing_length": 3, "extract_width": 4.5}, {}),
+    "sloping": (
+        {"src_coeff": [[6.25, 0.05], [11.5, 0.05]], "bkg_coeff": [[15.0, 0.1], [20.0, 0.1]],
+         "ystart": 4, "ystop": 22, "use_source_posn": False},
+        {"apply_apcorr": False},
+    ),
+    "by wavelength": (
+        {"src_coeff": [[1.25, 1.0], [6.5, 1.0]], "independent_var": "wavelength"},
+        {"use_source_posn": False},
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", SLIT_CASES)
+@pytest.mark.parametrize("source_type", ["POINT", "EXTENDED"])
+def test_spectra_of_slits(reference_pipeline, tmp_path, figures, case, source_type):
+    entry, settings = SLIT_CASES[case]
+    slit = a_slit(source_type=source_type)
+    references = slit_references(tmp_path, entry)
+    theirs = their_spectra(
+        reference_pipeline, slit, tmp_path / "a_cal.fits", references, settings
+    )  # fmt: skip
+    figures.subject = "Extract1d"
+    (ours,) = ExtractSlit(**REFERENCE_SLIT, **settings)(
+        slit,
+        extract1d=open_reference(references[0], SlitApertures),
+        apcorr=open_reference(references[1], ApertureCorrection),
+    ).spectra
+    columns_agree(figures, ours.table, theirs)
+
+
+def test_pixels_that_are_missing(reference_pipeline, tmp_path, figures):
+    """Fluxes agree; where the aperture lacks pixels, errors of theirs count those, too."""
+    slit = a_slit()
+    data = slit.data.copy()
+    data[6, 10], data[8, 7:13], data[10, 1:5], data[10, 15:22] = np.nan, np.nan, np.nan, np.nan
+    slit = slit.replace(data=data)
+    references = slit_references(tmp_path, AT_ENDS | BESIDE | {"use_source_posn": False})
+    theirs = their_spectra(reference_pipeline, slit, tmp_path / "a_cal.fits", references, {})
+    figures.subject = "Extract1d"
+    (ours,) = ExtractSlit(**REFERENCE_SLIT)(
+        slit,
+        extract1d=open_reference(references[0], SlitApertures),
+        apcorr=open_reference(references[1], ApertureCorrection),
+    ).spectra
+    for name in ("FLUX", "SURF_BRIGHT", "NPIXELS", "DQ"):
+        np.testing.assert_allclose(ours.table[name], theirs[name], rtol=1e-6, err_msg=name)
+    whole = theirs["NPIXELS"] == 6
+    assert whole.sum() == len(whole) - 2
+    columns_agree(figures, ours.table[whole], theirs[whole])
+
+
+def test_spectra_of_integrations(reference_pipeline, tmp_path, figures):
+    kind = "MIR_LRS-SLITLESS"
+    slit = a_slit((3, 30, 24), exposure_type=kind,
+                  **{"exposure.nints": 3, "exposure.integration_end": 3,
+                     "exposure.segment_number": 1, "visit.tsovisit": True})  # fmt: skip
+    names = ("mjd_utc", "bjd_tdb")
+    columns = [f"int_{what}_{scale}" for scale in names for what in ("start", "mid", "end")]
+    times = np.zeros(3, [("integration_number", "i4"), *((name, "f8") for name in columns)])
+    times["integration_number"] = [1, 2, 3]
+    for place, name in enumerate(columns):
+        times[name] = 60000.5 + np.arange(3) + place / 10
+    slit = slit.replace(int_times=times)
+    references = slit_references(tmp_path, AT_ENDS | BESIDE, kind)
+    theirs = their_spectra(
+        reference_pipeline, slit, tmp_path / "a_calints.fits", references, {"apply_apcorr": False}
+    )  # fmt: skip
+    figures.subject = "Extract1d"
+    (ours,) = ExtractSlit(**REFERENCE_SLIT, apply_apcorr=False)(
+        slit, extract1d=open_reference(references[0], SlitApertures)
+    ).spectra
+    assert ours.table.dtype.names == theirs.dtype.names
+    columns_agree(figures, ours.table, theirs)
 
 
 def columns_agree(figures, ours, theirs, rtol=1e-6):

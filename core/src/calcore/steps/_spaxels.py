@@ -56,5 +56,5 @@ def flags_of(
     rows, columns = np.indices(spaxels.seen.shape[1:])
     apart = np.hypot(columns - place[0], rows - place[1])
     filled = (spaxels.filled & (apart <= radius[:, None, None])).any((1, 2))
-    flags: NDArray[np.uint32] = unusable * np.uint32(DQ.DO_NOT_USE)
-    return flags | filled * np.uint32(DQ.FLUX_ESTIMATED)
+    flags = unusable * np.uint32(DQ.DO_NOT_USE) | filled * np.uint32(DQ.FLUX_ESTIMATED)
+    return np.asarray(flags, np.uint32)

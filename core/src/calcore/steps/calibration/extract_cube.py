@@ -140,9 +140,8 @@ class ExtractCube(Step):
         rings: on_cube.Rings,
         extract1d: CubeApertures,
     ) -> Sums:
-        subtract = self.subtract_background
-        if subtract is None:
-            subtract = bool(extract1d.subtract_background)
+        asked = self.subtract_background
+        subtract = extract1d.subtract_background if asked is None else asked
         way: Any = str(extract1d.method or "exact").replace("subsample", "subpixel")
         return circles(
             spaxels.data, spaxels.err, spaxels.seen, place, rings.radius,
