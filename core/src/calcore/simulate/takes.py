@@ -26,7 +26,7 @@ class Take:
     number
         Its dither point, from 1.
     offset
-        Offset of that [arcsec], along V2 and V3.
+        Offset of that [arcsec]: along V2 and V3; of spectrographs, along the axes of the aperture.
     activity
         Number of its activity, which is one of a band.
     band

@@ -88,6 +88,8 @@ class VisitPlan:
         """
         target, take = self.options.target, take or self.takes[0]
         offset = take.offset
+        if self.spectrographs:  # whose dithers follow their aperture
+            offset = self.read(self.detectors[0]).ideal_to_v2v3(*offset)
         apertures = [self.read(detector) for detector in self.detectors]
         count = len(apertures)
         ra, dec = target_of(take, self.mode, target)
