@@ -7,6 +7,7 @@ import numpy as np
 from calcore.errors import FileInvalid
 from calcore.io._hdu import Contents, Extension
 from calcore.io._section import Filled, Section, Translation
+from calcore.io._strips import SharedSection
 from calcore.model import Reference
 from calcore.model.layout import Array, Plane, disagreement, fields_of, times
 
@@ -14,7 +15,10 @@ _STORED = {8: ">u1", 16: ">i2", 32: ">i4", 64: ">i8", -32: ">f4", -64: ">f8"}
 
 
 def section(
-    extension: Extension, dtype: str, translate: Translation | None = None
+    extension: Extension,
+    dtype: str,
+    translate: Translation | None = None,
+    kind: type[Section] = Section,
 ) -> Section | np.ndarray[Any, Any]:
     """Return an image extension as a section of its file, in the element type that is wanted."""
     header = extension.header
@@ -33,7 +37,7 @@ def section(
             f"BSCALE and BZERO of {extension.name} are {scale!r} and {zero!r}, but must be numbers; "
             "correct the header",
         )
-    return Section(
+    return kind(
         extension.source,
         extension.offset,
         np.dtype(_STORED[int(header["BITPIX"])]),
@@ -79,6 +83,7 @@ def planes_of(
     """
     found: dict[str, Any] = {}
     main: tuple[Plane, tuple[int, ...]] | None = None
+    sections = SharedSection if issubclass(kind, Reference) else Section
     for name, plane in fields_of(kind, Plane).items():
         extension = contents.find(plane.extension)
         if extension is None or not extension.shape:
@@ -92,7 +97,7 @@ def planes_of(
                 found[name] = Filled(_shape(plane, *main), np.dtype(plane.dtype), plane.fill)
             continue
         flags = translate if plane.extension == "DQ" else None
-        found[name] = section(extension, plane.dtype, flags)
+        found[name] = section(extension, plane.dtype, flags, sections)
         shape = found[name].shape
         if 0 in shape:
             raise FileInvalid(

@@ -121,12 +121,17 @@ class Section:
 
     def __getitem__(self, index: Any) -> NDArray[Any]:
         bounds, after = parse_index(index, self.shape)
-        out = np.empty([stop - start for start, stop in bounds], self.dtype)
-        if out.size:
-            self._read(bounds, out, self._convert)
+        out = self._values(bounds)
         if self._translate is not None:
             out = self._translate(out)
         return np.asarray(out[after], order="C")
+
+    def _values(self, bounds: list[tuple[int, int]]) -> NDArray[Any]:
+        """Return what lies within `bounds`, in the element type that is wanted."""
+        out = np.empty([stop - start for start, stop in bounds], self.dtype)
+        if out.size:
+            self._read(bounds, out, self._convert)
+        return out
 
     def _read(self, bounds: list[tuple[int, int]], out: NDArray[Any], convert: Conversion) -> None:
         """Fill `out` with what lies within `bounds`, as many planes at once as fit a piece."""

@@ -19,6 +19,8 @@ class Source(Protocol):
 
     path: Path
     length: int
+    state: tuple[int, ...]
+    """What changes when the content does; that of another file is another. Empty if it is not known."""
 
     def read(self, offset: int, size: int) -> bytes:
         """Return up to `size` bytes from `offset` on."""
@@ -36,7 +38,11 @@ class FileSource:
         self.path = path
         self._file = -1
         self._file = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
-        self.length = os.fstat(self._file).st_size
+        found = os.fstat(self._file)
+        self.length = found.st_size
+        self.state: tuple[int, ...] = (
+            found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
+        )  # fmt: skip
 
     def __del__(self, close: Callable[[int], None] = os.close) -> None:
         if self._file >= 0:
@@ -64,6 +70,8 @@ class FileSource:
 
 class MemorySource:
     """Bytes in memory, such as those of a compressed file."""
+
+    state: tuple[int, ...] = ()
 
     def __init__(self, path: Path, content: bytes | memoryview) -> None:
         self.path = path
