@@ -407,6 +407,17 @@ class TestTilings:
         tiling = Tiling.of(Window.whole(2048, 2048), 5 * 10, 3)
         assert tiling == Tiling.bands(Window.whole(2048, 2048), 61)
 
+    def test_halos_make_bands_higher_as_long_as_they_stay_small(self):
+        for samples, halo, rows in (
+            (40, 0, 30),
+            (40, 2, 32),
+            (40, 4, 64),
+            (40, 8, 71),
+            (10, 4, 121),
+        ):
+            tiling = Tiling.of(Window.whole(1024, 1032), 5 * samples, halo)
+            assert tiling == Tiling.bands(Window.whole(1024, 1032), rows)
+
     def test_long_series_make_tiles_of_one_size(self):
         tiling = Tiling.of(Window.whole(32, 2048), 5 * 720, 3)
         assert tiling == Tiling(rows=32, columns=64, reading=256)

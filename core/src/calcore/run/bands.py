@@ -243,6 +243,7 @@ class Chain:
 
 _CACHE = 6 << 20
 _BAND = 1 << 23
+_TALL = 14 << 20
 _HELD = 1 << 25
 _WAITING = 1 << 27
 _LOW, _NARROW = 16, 64
@@ -267,6 +268,8 @@ class Tiling:
     ) -> "Tiling":
         """Return tiles that fit in the processor's cache, not much less than eight halos high and wide.
 
+        Rows of a halo are worked on twice: bands are twice as high if they do not become too large.
+
         Parameters
         ----------
         frame : Window
@@ -279,14 +282,15 @@ class Tiling:
             Whether a link needs rows as a whole; there are as few in a band as memory asks for.
         """
         height, width = frame.frame_rows, frame.frame_columns
-        rows = min(max(_CACHE // (bytes_per_pixel * width), _LOW, 8 * halo), height)
-        if rows * width * bytes_per_pixel <= _BAND:
+        row = bytes_per_pixel * width
+        rows = min(max(_CACHE // row, _LOW, 8 * halo, min(16 * halo, _TALL // row)), height)
+        if rows * row <= _TALL:
             return cls.bands(frame, rows)
         if whole_rows:
-            return cls.bands(frame, min(rows, max(1, _HELD // (bytes_per_pixel * width))))
+            return cls.bands(frame, min(rows, max(1, _HELD // row)))
         rows = -(-height // (height // rows))
         narrow = min(max(_BAND // (bytes_per_pixel * rows), _NARROW, 8 * halo), width)
-        parts = min(-(-width * rows * bytes_per_pixel // _HELD), width // narrow)
+        parts = min(-(-row * rows // _HELD), width // narrow)
         tiles = -(-width // (parts * narrow))  # of each part, all of one size
         columns = -(-width // (parts * tiles))
         return cls(rows, columns, columns * tiles)
