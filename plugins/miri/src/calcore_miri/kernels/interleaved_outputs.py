@@ -3,14 +3,13 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from calcore.kernels._jit import F4x4, F8x4, kernel
+from calcore.kernels._jit import F4x4, kernel
 
 OUTPUTS = 4
 
 
 @kernel
-def _subtract(data: F4x4, levels: F8x4, first_row: int, first_column: int,
-              out: F4x4) -> None:  # fmt: skip
+def _subtract(data: F4x4, levels: F4x4, first_row: int, out: F4x4) -> None:
     integrations, groups, rows, columns = data.shape
     for i in range(integrations):
         for y in range(rows):
@@ -20,10 +19,9 @@ def _subtract(data: F4x4, levels: F8x4, first_row: int, first_column: int,
             for y in range(rows):
                 parity = (first_row + y) % levels.shape[2]
                 for x in range(columns):
-                    level = levels[i, g, parity, (first_column + x) % OUTPUTS]
                     first = data[i, 0, y, x]
-                    change = np.float32(data[i, g, y, x] - first)
-                    out[i, g, y, x] = np.float32(change - np.float32(level)) + first
+                    change = data[i, g, y, x] - first
+                    out[i, g, y, x] = (change - levels[i, g, parity, x]) + first
 
 
 def subtract_output_levels(
@@ -44,6 +42,7 @@ def subtract_output_levels(
     -------
     float32 (n_int, n_group, ny, nx)
     """
+    outputs = (first_column + np.arange(data.shape[-1])) % OUTPUTS
     out = np.empty_like(data)
-    _subtract(data, levels, first_row, first_column, out)
+    _subtract(data, np.take(levels.astype(np.float32), outputs, axis=-1), first_row, out)
     return out
