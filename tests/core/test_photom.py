@@ -9,7 +9,8 @@ from calcore.kernels import photometry
 from calcore.model import Image, Meta
 from calcore.model.reference import Area
 from calcore.model.reference import Photom as PhotomReference
-from calcore.steps.calibration.photom import Photom, remaining_sensitivity
+from calcore.steps.calibration.photom import Photom
+from calcore.steps.converting import remaining_sensitivity
 from calcore.testing import Case, StepContract
 
 SHAPE = (12, 10)
