@@ -38,6 +38,16 @@ _VISIT = (
     click.option("--ra", "ra_deg", type=click.FloatRange(-360, 720), help="Where to look [deg]."),
     click.option("--dec", "dec_deg", type=click.FloatRange(-90, 90), help="Where to look [deg]."),
     click.option("--roll", "roll_deg", type=click.FloatRange(-360, 720), help="Position angle of the telescope [deg]."),
+    click.option("--source", type=click.Choice(["point", "extended", "uniform"]), default="point", show_default=True,
+                 help="What a spectrograph looks at."),
+    click.option("--band", "bands", multiple=True, metavar="NAME",
+                 help="Values of BAND, one after another; may be repeated."),
+    click.option("--background", "n_background", type=click.IntRange(min=0), metavar="EXPOSURES",
+                 help="Exposures of the sky beside the target, in each band."),
+    click.option("--velocity", "velocity_km_s", type=click.FloatRange(-1000, 1000), metavar="KM/S",
+                 help="The telescope's, away from the target; spectrographs see it."),
+    click.option("--geometry", type=click.Path(exists=True, file_okay=False, path_type=Path), metavar="DIR",
+                 help="References that say where a spectrograph's pixels look, in place of the simulator's own."),
     click.option("--crowded", is_flag=True, help="Many bright stars: many pixels saturate."),
     click.option("--references/--no-references", default=True, show_default=True,
                  help="Make the reference files too."),
@@ -130,14 +140,14 @@ def _options_of(options: dict[str, Any]) -> Any:
 
     target = {
         name: value
-        for name in ("ra_deg", "dec_deg", "roll_deg")
+        for name in ("ra_deg", "dec_deg", "roll_deg", "velocity_km_s")
         if (value := options.pop(name)) is not None
     }
     for name, value in target.items():
         if math.isnan(value):  # which lies in every range, as far as click can see
-            raise UsageError(f"--{name.removesuffix('_deg')} must be a number of degrees, not nan")
+            raise UsageError(f"--{name.split('_')[0]} must be a number, not nan")
     crowded = options.pop("crowded")
-    for name in ("detectors", "filters"):
+    for name in ("detectors", "filters", "bands"):
         options[name] = options[name] or None
     sky = SkyOptions.crowded() if crowded else SkyOptions()
     return VisitOptions(target=Target(**target), sky=sky, **options)

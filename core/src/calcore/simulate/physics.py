@@ -311,7 +311,8 @@ class Effects:
 
     All but `charge_migration`, `showers`, `persistence`, `interference`, `adc_nonlinearity`,
     `point_fringes` and `leak` are on. Of these only spectrographs have `fringes`, `point_fringes` (a star's are not
-    those that references know), `stray_light` and `leak`, of another order of the grating.
+    those that references know), `stray_light`, `leak`, of another order of the grating, and `ageing`, by which they see
+    less from month to month.
     `Effects.none()` counts light and nothing else.
     """
 
@@ -343,6 +344,7 @@ class Effects:
     point_fringes: bool = field(default=False, repr=False)
     stray_light: bool = field(default=True, repr=False)
     leak: bool = field(default=False, repr=False)
+    ageing: bool = field(default=True, repr=False)
     reference_errors: bool = True
 
     @classmethod

@@ -201,6 +201,7 @@ def _recipe(
         parts.append(sorted(exact))
     if spectrograph is not None and kind in spectrograph.makers:
         effects = setup.effects
-        parts += [spectrograph.recipe, effects.fringes, effects.stray_light, effects.leak]
+        on = (effects.fringes, effects.stray_light, effects.leak, effects.ageing)
+        parts += [spectrograph.recipe, on]
     text = "\n".join(map(repr, parts))
     return hashlib.sha256(text.encode()).hexdigest()[:24]

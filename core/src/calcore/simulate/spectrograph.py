@@ -74,9 +74,10 @@ class Spectrograph(Protocol):
         scene: SpectralScene,
         geometry: Geometry,
         *,
+        mid_mjd: float,
         velocity_km_s: float,
         gain: float,
         effects: Effects,
     ) -> SpectralImage:
-        """Return what a detector sees of a scene."""
+        """Return what a detector sees of a scene at a time [MJD, UTC]."""
         ...

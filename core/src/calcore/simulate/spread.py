@@ -72,7 +72,7 @@ class CoreHalo:
         """
         radius = np.atleast_1d(np.asarray(radius_arcsec, np.float64))
         reach = float(radius.max())
-        step = min(reach, float(radius.min())) / 60
+        step = min(reach / 100, float(radius.min()) / 15)
         points = np.arange(step / 2, reach, step)
         profiles = [
             [_averaged(points, float(deviation), pixel[axis::2]) for axis in (0, 1)]

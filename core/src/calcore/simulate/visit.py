@@ -100,6 +100,8 @@ class _Visit(VisitPlan):
             raise BadParameter(
                 f"mode {options.mode} looks at {kind}, not at a {type(scene).__name__}"
             )
+        if isinstance(scene, SpectralScene):
+            self.source_type = scene.kind
         self._write_scene(scene)
         folder = self.output / CACHE
         cache = ReferenceCache(folder, self.instrument.name) if options.references else None
@@ -243,7 +245,8 @@ class _Visit(VisitPlan):
         options = self.options
         if isinstance(scene, SpectralScene):
             return self.spectrographs[take.band].image(
-                scene, self.geometry(detector, take), velocity_km_s=self.velocity_km_s, gain=gain,
+                scene, self.geometry(detector, take), mid_mjd=self.mid_mjd(detector, take),
+                velocity_km_s=self.velocity_km_s, gain=gain,
                 effects=options.effects,
             )  # fmt: skip
         band = self.bands[detector.channel]

@@ -6,7 +6,7 @@ from dataclasses import replace
 from calcore.errors import BadParameter, UnknownName
 from calcore.simulate.detector import Ramps
 from calcore.simulate.detector_maps import DetectorMaps, detector_maps
-from calcore.simulate.exposure_times import SECONDS
+from calcore.simulate.exposure_times import SECONDS, ExposureTimes
 from calcore.simulate.geometry import Geometry
 from calcore.simulate.headers import ExposureFacts
 from calcore.simulate.instrument_tables import SimulatedInstrument
@@ -56,6 +56,7 @@ class VisitPlan:
         self.gain_factor = instrument.gain_factor(self.subarray)
         self.takes = takes_of(instrument.name, mode, options)
         self.spectrographs = self._spectrographs()
+        self.source_type = ""
 
     def _bands(self) -> dict[str, Filter]:
         """Return the filter of each detector, by the detector's channel."""
@@ -202,6 +203,25 @@ class VisitPlan:
         reference = physics.electronics.reference_output_dn > 0 or self.pattern.interleaved
         return self.clocks(detector).outputs + reference
 
+    def _source(self, take: Take) -> dict[str, str]:
+        """Return what was said of the target when a spectrograph's exposure was asked for."""
+        if not self.source_type:
+            return {}
+        return {"SRCTYAPT": "EXTENDED" if take.background else self.source_type}
+
+    def start_mjd(self, detector: Detector, take: Take) -> float:
+        """Return when an exposure starts [MJD, UTC]."""
+        gap_s = self.plan(detector).duration_s + OVERHEAD_S
+        return self.options.start_mjd + take.place * gap_s / SECONDS
+
+    def mid_mjd(self, detector: Detector, take: Take) -> float:
+        """Return the middle of an exposure [MJD, UTC]."""
+        start, target = self.start_mjd(detector, take), self.options.target
+        times = ExposureTimes(
+            start_mjd=start, plan=self.plan(detector), ra_deg=target.ra_deg, dec_deg=target.dec_deg
+        )
+        return times.mid_mjd
+
     def facts(
         self,
         detector: Detector,
@@ -214,16 +234,15 @@ class VisitPlan:
         visit = visit_facts(
             self.instrument.name, self.mode, options, take,
             n_dithers=sum((t.background, t.band) == (take.background, take.band) for t in self.takes),
-            keywords=self._keywords(detector), velocity_m_s=1000 * self.velocity_km_s,
+            keywords={**self._keywords(detector), **self._source(take)}, velocity_m_s=1000 * self.velocity_km_s,
         )  # fmt: skip
-        gap_s = plan.duration_s + OVERHEAD_S
         zero_frame = bool(self.instrument.table["readout"].get("zero_frame", False))
         return ExposureFacts(
             visit=visit,
             number=take.number,
             geometry=self.geometry(detector, take),
             plan=plan,
-            start_mjd=options.start_mjd + take.place * gap_s / SECONDS,
+            start_mjd=self.start_mjd(detector, take),
             offset_arcsec=take.offset,
             outputs=self._outputs(detector, physics),
             has_zero_frame=zero_frame and ramps.zero_frame is not None,

@@ -26,6 +26,8 @@ SQUARE_ARCSEC_PER_SR = float(np.degrees(1) * 3600) ** 2
 LETTERS = dict(zip("ABC", slicers.BANDS, strict=True))
 RADIUS, SKY = 2.0, (2.5, 3.3)
 """Radius of apertures, and of the annulus for the sky, over the width of a star's image."""
+RADII = (0.5, 1.0, 1.5, 2.0, 2.5, 3.0)
+"""Radii for which corrections are tabulated, likewise."""
 WAVES = 25
 """Wavelengths at which apertures are tabulated, for each channel and band."""
 MULTIPLE_OF_WIDTH = 1.5
@@ -124,7 +126,22 @@ def photom(spectrometer: Spectrometer, setup: Setup, path: Path) -> None:
         "PIXSIZ": np.where(known, size, np.nan).astype(np.float32),
     }
     names = (DQ.DO_NOT_USE, DQ.NON_SCIENCE)
-    write_fits(path, header, planes_of_file, flags=numbered(flags, names))
+    tables = {}
+    if setup.effects.ageing:
+        for field in slicer.fields:
+            tables[f"TIMECOEFF_POWERLAW_CH{field.number}"] = _ageing(field.number)
+    write_fits(path, header, planes_of_file, flags=numbered(flags, names), tables=tables)
+
+
+def _ageing(number: int) -> NDArray[np.void]:
+    """Return how a channel's sensitivity changes."""
+    row = slicers.table()["ageing"]
+    own = row[str(number)]
+    names = ("binwave", "alpha", "year1value", "tsoft", "t0")
+    table = np.zeros(len(own["binwave"]), [(name, "f4") for name in names])
+    for name in names:
+        table[name] = own.get(name, row.get(name))
+    return table
 
 
 def fringe(spectrometer: Spectrometer, setup: Setup, path: Path) -> None:
@@ -271,30 +288,28 @@ def extract1d(setup: Setup, path: Path) -> None:
 
 def apcorr(setup: Setup, path: Path) -> None:
     """Write what apertures miss of a star's light, of cubes made of many dithers."""
-    image = spread()
-    waves, radii, factors = _waves(), [], []
-    for wave in waves:
+    image, waves = spread(), _waves()
+    widths = image.width(waves)
+    factors = np.empty((len(RADII), len(waves)))
+    for k, (wave, width) in enumerate(zip(waves, widths, strict=True)):
         row = _channel_at(float(wave))
-        width = float(image.width(wave))
-        radius = RADIUS * width
         # Slices and pixels average over their widths, in two directions; so do the cube's spaxels.
         boxes = (row["pixel_arcsec"], row["slice_arcsec"], row["spaxel"], row["spaxel"])
-        held, inner, outer = image.within_circle(
-            float(wave), np.array([RADIUS, *SKY]) * width, boxes
+        *held, inner, outer = image.within_circle(
+            float(wave), np.array([*RADII, *SKY]) * width, boxes
         )
-        sky = (outer - inner) * RADIUS**2 / (SKY[1] ** 2 - SKY[0] ** 2)
-        radii.append(radius)
-        factors.append(1 / (held - sky))
+        sky = (outer - inner) / (SKY[1] ** 2 - SKY[0] ** 2)
+        factors[:, k] = 1 / (np.array(held) - sky * np.array(RADII) ** 2)
     tree = {
         "apcorr_table": {
             "channel": "ANY",
             "band": "ANY",
             "wavelength": waves.astype(np.float32),
-            "nelem_wl": len(waves),
-            "radius": np.array(radii, np.float32)[:, None],
-            "nelem_radius": 1,
-            "apcorr": np.array(factors, np.float32)[:, None],
-            "apcorr_err": np.full((len(waves), 1), 0.001, np.float32),
+            "wavelength_units": "micron",
+            "radius": np.outer(RADII, widths).astype(np.float32),
+            "radius_units": "arcsec",
+            "apcorr": factors.astype(np.float32),
+            "apcorr_err": (0.001 * factors).astype(np.float32),
         },
         "meta": _whole(setup),
     }

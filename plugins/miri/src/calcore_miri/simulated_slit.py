@@ -195,12 +195,13 @@ class SlitSpectrometer:
         scene: SpectralScene,
         geometry: Geometry,
         *,
+        mid_mjd: float,
         velocity_km_s: float,
         gain: float,
         effects: Effects,
     ) -> SpectralImage:
         """Return what a detector sees of a scene."""
-        del effects  # none is of this spectrometer's own
+        del effects, mid_mjd  # this spectrometer has no effects of its own
         part = geometry.subarray
         slit = self.slit(geometry.detector, part.shape, (part.ystart - 1, part.xstart - 1))
 

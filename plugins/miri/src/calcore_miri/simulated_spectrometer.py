@@ -67,6 +67,18 @@ def leak(number: int, band: str, wavelength_um: FloatArray) -> FloatArray | None
     return np.asarray(row["fraction"] * np.exp(-0.5 * away**2))
 
 
+def sensitivity_left(number: int, wavelength_um: FloatArray, mjd: float) -> FloatArray:
+    """Return the sensitivity of a channel at a time [MJD] over that at the beginning.
+
+    A power law of time at some wavelengths, and a straight line between them.
+    """
+    row = slicers.table()["ageing"]
+    own = row[str(number)]
+    since = (mjd - row["t0"] + row["tsoft"]) / (365 + row["tsoft"])
+    left = np.array(own["year1value"]) * since ** np.array(own["alpha"])
+    return np.asarray(np.interp(wavelength_um, own["binwave"], left))
+
+
 def scene_of(source: str, sky: SkyOptions, target: Target) -> SpectralScene:
     """Return the sky of a visit: lines lie in all bands of all channels."""
     if source not in SOURCES:
@@ -194,6 +206,16 @@ class Spectrometer:
         swing = amplitude * np.cos(phase + (row["point_phase"] if point else 0))
         return np.asarray(np.where(planes.order >= 0, 1 + swing, 1.0))
 
+    def left(self, detector: str, mjd: float) -> FloatArray:
+        """Return the sensitivity that is left at a time, (y, x); 1 between slices."""
+        slicer = self.slicer(detector)
+        waves = slicer.planes.wavelength.mean(axis=0)
+        left = np.ones(slicer.shape)
+        for place, field in enumerate(slicer.fields):
+            own = slicer.planes.field == place
+            left[own] = sensitivity_left(field.number, waves[own], mjd)
+        return left
+
     def stray(self, detector: str, light: FloatArray) -> FloatArray:
         """Return the light that rows scatter along themselves, (y, x), in the unit of `light`."""
         ny, nx = light.shape
@@ -214,6 +236,7 @@ class Spectrometer:
         scene: SpectralScene,
         geometry: Geometry,
         *,
+        mid_mjd: float,
         velocity_km_s: float,
         gain: float,
         effects: Effects,
@@ -239,6 +262,8 @@ class Spectrometer:
             )
         numbers = (sky.background * lamp + sky.sources * star) / self.calibration(name)
         numbers = np.nan_to_num(numbers)
+        if effects.ageing:
+            numbers *= self.left(name, mid_mjd)
         left, right, bottom, top = geometry.detector.reference_border
         ny, nx = numbers.shape
         lit = np.zeros(numbers.shape, np.bool_)
@@ -270,15 +295,18 @@ def stray_rows(row: Mapping[str, Any], ny: int) -> dict[str, FloatArray]:
 
 
 def stray_kernel(rows: Mapping[str, FloatArray], away: NDArray[np.integer]) -> FloatArray:
-    """Return the part of a pixel's light that is scattered to columns at these distances, (y, column)."""
+    """Return the part of a pixel's light that is scattered to columns at these distances, (y, column).
+
+    A Lorentzian, and on either side a Gaussian and another at twice its distance, twice as wide.
+    """
     part = {name: value[:, None] for name, value in rows.items()}
     half = part["lor_fwhm"] / 2
     kernel = part["lor_scale"] * half**2 / (half**2 + away**2)
     deviation = part["gau_fwhm"] / 2.354820045
     for order in (1, 2):
         for side in (-1, 1):
-            offset = away - side * order * part["gau_xoff"]
-            kernel = kernel + part[f"gau_scale{order}"] * np.exp(-0.5 * (offset / deviation) ** 2)
+            offset = (away - side * order * part["gau_xoff"]) / (order * deviation)
+            kernel = kernel + part[f"gau_scale{order}"] * np.exp(-0.5 * offset**2)
     return np.asarray(kernel)
 
 
