@@ -143,19 +143,28 @@ def test_coordinates_of_slices(
 SIZES = [("channel", "S3"), ("band", "S12"), ("spaxelsize", "f4"), ("spectralstep", "f4"),
          ("wavemin", "f4"), ("wavemax", "f4")]  # fmt: skip
 NEAR = [("channel", "S3"), ("band", "S12"), ("roispatial", "f4"), ("roispectral", "f4")]
+POWER = [("power", "f4"), ("softrad", "f4")]
 WAVES = [("wavelength", "f4"), *NEAR[2:]]
+STEPS = 4.6 + 0.02 * np.arange(130) * (1 + 0.005 * np.arange(130))
 TABLES = {
-    "CUBEPAR": np.array([("1", "short", 0.3, 0.004, 4.9, 5.74)], SIZES),
+    "CUBEPAR": np.array(
+        [("1", "short", 0.3, 0.004, 4.9, 5.74), ("2", "short", 0.4, 0.006, 7.51, 8.77)], SIZES
+    ),
     "CUBEPAR_MSM": np.array(
-        [("1", "short", 0.35, 0.006, 2, 0.01)], [*NEAR, ("power", "f4"), ("softrad", "f4")]
+        [("1", "short", 0.35, 0.006, 2, 0.01), ("2", "short", 0.4, 0.01, 2, 0.01)], NEAR + POWER
     ),
-    "CUBEPAR_EMSM": np.array([("1", "short", 0.6, 0.01, 0.2)], [*NEAR, ("scalerad", "f4")]),
-    # Not for single bands, but asked for.
-    "MULTICHANNEL_DRIZ": np.array([(5.0,)], [("wavelength", "f4")]),
+    "CUBEPAR_EMSM": np.array(
+        [("1", "short", 0.6, 0.01, 0.2), ("2", "short", 0.7, 0.02, 0.3)],
+        [*NEAR, ("scalerad", "f4")],
+    ),
+    "MULTICHANNEL_DRIZ": np.array([(wave,) for wave in STEPS], WAVES[:1]),
     "MULTICHANNEL_MSM": np.array(
-        [(5.0, 0.35, 0.006, 2, 0.01)], [*WAVES, ("power", "f4"), ("softrad", "f4")]
+        [(wave, 0.1 * wave, 0.01 * wave, 2, 0.01) for wave in STEPS], WAVES + POWER
     ),
-    "MULTICHANNEL_EMSM": np.array([(5.0, 0.6, 0.01, 0.2)], [*WAVES, ("scalerad", "f4")]),
+    "MULTICHANNEL_EMSM": np.array(
+        [(wave, 0.12 * wave, 0.01 * wave, 0.05 * wave) for wave in STEPS],
+        [*WAVES, ("scalerad", "f4")],
+    ),
 }
 
 
@@ -174,11 +183,14 @@ def cube_parameters(path):
 @pytest.mark.parametrize(
     "settings",
     [{}, {"weighting": "emsm"}, {"weighting": "msm", "coord_system": "ifualign"},
-     {"cube_pa": 30.0, "nspax_x": 20, "scalew": 0.007}],
-    ids=["drizzled", "emsm", "msm along slices", "turned"],
+     {"cube_pa": 30.0, "nspax_x": 20, "scalew": 0.007}, {"output_type": "multi"},
+     {"output_type": "multi", "weighting": "emsm"}, {"output_type": "multi", "weighting": "msm"}],
+    ids=["drizzled", "emsm", "msm along slices", "turned", "multi", "multi emsm", "multi msm"],
 )  # fmt: skip
 def test_cubes(reference_pipeline, make_meta, shared_data, tmp_path, settings):
     """The reference pipeline reads our calibrated exposure, world coordinates included."""
+    if "output_type" not in settings:
+        settings = {**settings, "channel": "1"}
     image, _ = exposure_of("12A", 30000.0, make_meta, shared_data, tmp_path, ra=120.0)
     rng = np.random.default_rng(4)
     data = rng.normal(5, 1, SHAPE).astype(np.float32)
@@ -197,7 +209,7 @@ def test_cubes(reference_pipeline, make_meta, shared_data, tmp_path, settings):
     path = io.write(image, tmp_path / "a_cal.fits")
     cubepar = cube_parameters(tmp_path / "cubepar.fits")
     job = {
-        "kind": "step", "step": "CubeBuildStep", "parameters": {"channel": "1", **settings},
+        "kind": "step", "step": "CubeBuildStep", "parameters": settings,
         "input": {"type": "IFUImageModel", "content": content_of(path), "suffix": ".fits"},
         "references": {"cubepar": {
             "type": "MiriIFUCubeParsModel", "content": content_of(cubepar), "suffix": ".fits"}},
@@ -205,9 +217,7 @@ def test_cubes(reference_pipeline, make_meta, shared_data, tmp_path, settings):
     }  # fmt: skip
     (theirs,) = reference_pipeline.answer(job)["results"]
     (ours,) = (
-        CubeBuild(channel="1", **settings)(
-            Group("a", (image,)), cubepar=open_reference(cubepar, CubeParameters)
-        )
+        CubeBuild(**settings)(Group("a", (image,)), cubepar=open_reference(cubepar, CubeParameters))
     ).parts.values()
     arrays = theirs["attributes"]
     np.testing.assert_array_equal(ours.dq, arrays["dq"])
@@ -216,6 +226,6 @@ def test_cubes(reference_pipeline, make_meta, shared_data, tmp_path, settings):
     np.testing.assert_allclose(ours.data, arrays["data"], rtol=1e-5)
     np.testing.assert_allclose(ours.err, arrays["err"], rtol=1e-5)
     for name, value in ours.meta.items():
-        if name.startswith("wcsinfo.") and name != "wcsinfo.wcsaxes":
+        if name.startswith(("wcsinfo.", "photometry.pixelarea")) and name != "wcsinfo.wcsaxes":
             told = theirs["meta"][name]
             assert value == told or value == pytest.approx(told, rel=1e-10, abs=1e-10), name

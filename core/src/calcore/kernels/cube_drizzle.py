@@ -2,7 +2,7 @@
 
 A pixel is a box: a quadrilateral on the sky times a range of wavelengths. Its weight in a voxel is the
 area that both share on the sky times the range they share (Law et al. 2023, AJ 166, 45, section 3),
-in units of spaxels and planes.
+in units of spaxels and of the plane's thickness.
 """
 
 from dataclasses import dataclass
@@ -15,14 +15,14 @@ from calcore.kernels._square import under
 
 @dataclass(frozen=True, eq=False)
 class Boxes:
-    """Pixels of one exposure as they lie in a cube; coordinates count spaxels and planes from 0.
+    """Pixels of one exposure as they lie in a cube; places on the sky count spaxels from 0.
 
     Attributes
     ----------
     x, y : float64 (n_pixel, 4)
         Corners on the sky, around the pixel [spaxel].
     low, high : float64 (n_pixel,)
-        Range of wavelengths [plane].
+        Range of wavelengths [um].
     values, variances : float32 (n_pixel,)
         Surface brightness and its variance.
     """
@@ -33,6 +33,20 @@ class Boxes:
     high: F8x1
     values: F4x1
     variances: F4x1
+
+
+@dataclass(frozen=True, eq=False)
+class Planes:
+    """The planes of a cube, by ascending wavelength; they may leave gaps or share ranges.
+
+    Attributes
+    ----------
+    middle, thickness : float64 (n_plane,)
+        Wavelength of each one's middle, and how thick it is [um].
+    """
+
+    middle: F8x1
+    thickness: F8x1
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,15 +72,17 @@ class CubeSums:
         values, variances, weights = np.zeros((3, *shape))
         return cls(values, variances, weights, np.zeros(shape, np.int32))
 
-    def add(self, boxes: Boxes, first: int = 0, last: int | None = None) -> None:
+    def add(self, boxes: Boxes, planes: Planes, first: int = 0, last: int | None = None) -> None:
         """Add pixels to the planes from `first` to before `last`, all if none is named.
 
         Sums over ranges of planes that do not overlap may be made at once, on several threads.
         """
-        planes = slice(first, last)
+        part = slice(first, last)
+        half = planes.thickness / 2
         _drizzle(
-            boxes.x, boxes.y, boxes.low, boxes.high, boxes.values, boxes.variances, first,
-            self.values[planes], self.variances[planes], self.weights[planes], self.pixels[planes],
+            boxes.x, boxes.y, boxes.low, boxes.high, boxes.values, boxes.variances,
+            (planes.middle - half)[part], (planes.middle + half)[part],
+            self.values[part], self.variances[part], self.weights[part], self.pixels[part],
         )  # fmt: skip
 
 
@@ -78,14 +94,14 @@ def _first(position: float) -> int:
 
 @kernel
 def _drizzle(
-    x: F8x2, y: F8x2, low: F8x1, high: F8x1, values: F4x1, variances: F4x1, start: int,
-    out_values: F8x3, out_variances: F8x3, out_weights: F8x3, out_pixels: I4x3,
+    x: F8x2, y: F8x2, low: F8x1, high: F8x1, values: F4x1, variances: F4x1, begins: F8x1,
+    ends: F8x1, out_values: F8x3, out_variances: F8x3, out_weights: F8x3, out_pixels: I4x3,
 ) -> None:  # fmt: skip
-    planes, rows, columns = out_values.shape
+    _, rows, columns = out_values.shape
     for n in range(x.shape[0]):
-        first_plane = max(_first(low[n]), start)
-        last_plane = min(_first(high[n]), start + planes - 1)
-        if first_plane > last_plane:
+        first_plane = np.searchsorted(ends, low[n], "right")
+        last_plane = np.searchsorted(begins, high[n])
+        if first_plane >= last_plane:
             continue
         left = right = x[n, 0]
         bottom = top = y[n, 0]
@@ -104,11 +120,11 @@ def _drizzle(
                 area = abs(area)
                 if area <= 0:
                     continue
-                for k in range(first_plane, last_plane + 1):
-                    shared = min(high[n], k + 0.5) - max(low[n], k - 0.5)
+                for k in range(first_plane, last_plane):
+                    shared = min(high[n], ends[k]) - max(low[n], begins[k])
                     if shared > 0:
-                        weight = area * shared
-                        out_values[k - start, j, i] += weight * values[n]
-                        out_variances[k - start, j, i] += weight * weight * variances[n]
-                        out_weights[k - start, j, i] += weight
-                        out_pixels[k - start, j, i] += 1
+                        weight = area * shared / (ends[k] - begins[k])
+                        out_values[k, j, i] += weight * values[n]
+                        out_variances[k, j, i] += weight * weight * variances[n]
+                        out_weights[k, j, i] += weight
+                        out_pixels[k, j, i] += 1

@@ -27,6 +27,8 @@ class Cube(Record):
         How many pixels contributed.
     hdrtab : table, optional
         One row of header values for each input; columns are called by dotted names.
+    wavetable : table, optional
+        Wavelengths of the planes [um], where they are not evenly spaced.
     wcs : gwcs.WCS
         From x, y and plane, counted from 0, to ICRS [deg] and wavelength [um].
     """
@@ -36,4 +38,5 @@ class Cube(Record):
     dq: Annotated[Flags, Plane("DQ", "u4", AXES, fill=0)]
     wmap: Annotated[NDArray[np.float32], Plane("WMAP", "f4", AXES)] | None = None
     hdrtab: Annotated[Table, TableExtension("HDRTAB", dotted=True)] | None = None
+    wavetable: Annotated[Table, TableExtension("WCS-TABLE")] | None = None
     wcs: Annotated[Any, Node("meta.wcs")] = None

@@ -62,14 +62,21 @@ def coordinates_of(image: Image) -> SlicedCoordinates:
 
 
 def fill(
-    pieces: Sequence[Piece], grid: CubeGrid, nearness: Nearness | None, each: Each, threads: int
+    bands: Sequence[Sequence[Piece]],
+    grid: CubeGrid,
+    nearness: Nearness | None,
+    each: Each,
+    threads: int,
 ) -> CubeSums:
     """Return what falls into a cube.
 
+    Where planes lie as a table has them, the ends of bands are left out: planes of which no band
+    fills half as many spaxels as it does at most, or as are filled of most planes.
+
     Parameters
     ----------
-    pieces : sequence of Piece
-        What is combined.
+    bands : sequence of sequences of Piece
+        What is combined, band by band.
     grid : CubeGrid
         Its voxels.
     nearness : Nearness, optional
@@ -79,18 +86,32 @@ def fill(
     threads : int
         How many at once; the sums are the same to the bit for any number.
     """
-    sums = CubeSums.over(grid.shape)
+    sums, planes = CubeSums.over(grid.shape), grid.spacing.planes
     edges = np.linspace(0, grid.shape[0], threads + 1).astype(int).tolist()
-    for piece in pieces:
-        image = piece.image.loaded()
-        good = ((image.dq & DQ.DO_NOT_USE) == 0) & np.isfinite(image.data)
-        given = piece.coordinates, piece.field, grid, image.data, image.err**2, good
-        if nearness is None:
-            add = partial(sums.add, slice_boxes(*given))
-        else:
-            add = partial(add_points, sums, slice_points(*given), nearness)
-        each(_unpacked(add), list(pairwise(edges)))
+    filled = np.zeros((len(bands), grid.shape[0]))
+    for number, pieces in enumerate(bands):
+        before = sums.pixels.copy() if grid.spacing.rows is not None else 0
+        for piece in pieces:
+            image = piece.image.loaded()
+            good = ((image.dq & DQ.DO_NOT_USE) == 0) & np.isfinite(image.data)
+            given = piece.coordinates, piece.field, grid, image.data, image.err**2, good
+            if nearness is None:
+                add = partial(sums.add, slice_boxes(*given), planes)
+            else:
+                add = partial(add_points, sums, slice_points(*given), nearness, planes)
+            each(_unpacked(add), list(pairwise(edges)))
+        filled[number] = np.count_nonzero(sums.pixels != before, axis=(1, 2))
+    if grid.spacing.rows is not None:
+        ends = ends_of_bands(filled, np.count_nonzero(sums.pixels, axis=(1, 2)))
+        sums.weights[ends] = sums.pixels[ends] = 0
     return sums
+
+
+def ends_of_bands(filled: NDArray[np.float64], together: NDArray[np.intp]) -> NDArray[np.bool_]:
+    """Return which planes are ends of bands, by how many spaxels each band and all fill of them."""
+    usual = np.median(together[together > 0]) if together.any() else 0.0
+    least = np.minimum(filled.max(axis=1, initial=0), usual) / 2
+    return np.asarray(~(filled >= least[:, None]).any(axis=0))
 
 
 def _unpacked(add: Callable[[int, int], None]) -> Callable[[tuple[int, int]], None]:
@@ -102,7 +123,7 @@ def cube_of(pieces: Sequence[Piece], grid: CubeGrid, sums: CubeSums) -> Cube:
     seen = sums.weights > 0
     weights = np.where(seen, sums.weights, 1.0)
     nan = np.float32(np.nan)
-    metas = [piece.image.meta for piece in pieces]
+    metas = [image.meta for image in {id(piece.image): piece.image for piece in pieces}.values()]
     return Cube(
         meta=_meta(metas, grid),
         data=np.where(seen, (sums.values / weights).astype(np.float32), nan),
@@ -110,6 +131,7 @@ def cube_of(pieces: Sequence[Piece], grid: CubeGrid, sums: CubeSums) -> Cube:
         dq=np.where(seen, np.uint32(0), NOTHING),
         wmap=sums.pixels.astype(np.float32),
         hdrtab=header_table(metas),
+        wavetable=grid.spacing.rows,
         wcs=grid.wcs,
     )
 
@@ -120,6 +142,8 @@ def _meta(metas: Sequence[Meta], grid: CubeGrid) -> Meta:
     changes: dict[str, object] = dict.fromkeys(gone)
     changes.update({f"wcsinfo.{name}": value for name, value in grid.keywords.items()})
     changes["wcsinfo.s_region"] = grid.region
+    changes["photometry.pixelarea_arcsecsq"] = grid.spaxel_arcsec**2
+    changes["photometry.pixelarea_steradians"] = np.radians(grid.spaxel_arcsec / 3600) ** 2
     changes["model_type"] = None
     return meta.set(changes)
 

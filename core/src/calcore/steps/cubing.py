@@ -4,44 +4,22 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
+import numpy as np
+from numpy.typing import NDArray
+
 from calcore.errors import BadParameter
 from calcore.kernels.cube_shepard import Nearness
 from calcore.model.cube import Cube
 from calcore.model.cubing import Piece, cube_of, fill
 from calcore.parameters import Doc, Range, Unit
 from calcore.step import Room, Step
+from calcore.steps.sampling import Each, Sampling
 from calcore.wcs.cube_grid import cube_grid
+from calcore.wcs.cube_planes import Spacing, TabledPlanes, even
 
 _FEW = 4
 """From so many exposures on, msm counts pixels no further than its table says."""
 _FURTHER = 1.5
-
-
-@dataclass(frozen=True, kw_only=True)
-class Sampling:
-    """How finely a cube samples, and how near pixels count in it, unless parameters say otherwise.
-
-    Attributes
-    ----------
-    spaxel_arcsec, step_um : float
-        Size of a spaxel [arcsec] and of a plane [um].
-    wavelengths_um : tuple of float
-        Where it begins and ends [um].
-    angle_arcsec, depth_um : float
-        How far pixels count, for weights by distance.
-    scale : float
-        Radius [arcsec] of the exponential form, or power.
-    softening : float
-        See `Nearness`.
-    """
-
-    spaxel_arcsec: float
-    step_um: float
-    wavelengths_um: tuple[float, float]
-    angle_arcsec: float = 0.0
-    depth_um: float = 0.0
-    scale: float = 0.0
-    softening: float = 0.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,11 +66,12 @@ class CubingStep(Step):
                 f"cube_build.wavemin is {self.wavemin}, not less than wavemax, {self.wavemax} [um]"
             )
 
-    def cube(self, pieces: Sequence[Piece], sampling: Sampling, room: Room) -> Cube:
-        """Return one cube of what fields of exposures contribute."""
+    def cube(self, bands: Sequence[Sequence[Piece]], sampling: Sampling, room: Room) -> Cube:
+        """Return one cube of what fields of exposures contribute, band by band."""
+        pieces = [piece for band in bands for piece in band]
+        sampling = sampling.within(self.wavemin, self.wavemax)
         spaxel = self.scalexy or sampling.spaxel_arcsec
-        step = self.scalew or sampling.step_um
-        shortest, longest = sampling.wavelengths_um
+        spacing = self._spacing(sampling)
         angle = self.cube_pa
         if angle is None:
             first = pieces[0]
@@ -100,29 +79,42 @@ class CubingStep(Step):
             angle = first.coordinates.angle_across(first.field) if aligned else 0.0
         grid = cube_grid(
             [piece.positions() for piece in pieces],
-            (
-                shortest if self.wavemin is None else self.wavemin,
-                longest if self.wavemax is None else self.wavemax,
-            ),
+            spacing,
             spaxel_arcsec=spaxel,
-            step_um=step,
             centre=(self.ra_center, self.dec_center),
             angle_deg=angle,
             size=(self.nspax_x, self.nspax_y),
         )
-        nearness = self._nearness(sampling, spaxel, step, len(pieces))
-        return cube_of(pieces, grid, fill(pieces, grid, nearness, room.each, room.threads))
+        nearness = self._nearness(sampling, spaxel, len(pieces))
+        return cube_of(pieces, grid, fill(bands, grid, nearness, room.each, room.threads))
 
-    def _nearness(
-        self, sampling: Sampling, spaxel: float, step: float, pieces: int
-    ) -> Nearness | None:
+    def _spacing(self, sampling: Sampling) -> Spacing:
+        if sampling.table is None:
+            return even(sampling.wavelengths_um, self.scalew or sampling.step_um)
+        if self.scalew:
+            raise BadParameter(
+                f"cube_build.scalew is {self.scalew} um, but the planes of this output_type lie where "
+                "the reference's table has them; leave it out, or choose another output_type"
+            )
+        return TabledPlanes(table=sampling.table)
+
+    def _nearness(self, sampling: Sampling, spaxel: float, pieces: int) -> Nearness | None:
         if self.weighting == "drizzle":
             return None
-        depth = (self.roiw or sampling.depth_um) / step
-        if self.weighting == "emsm":
-            reach = self.rois or sampling.angle_arcsec
-            return Nearness("emsm", sampling.scale / spaxel, reach / spaxel, depth)
-        further = _FURTHER if pieces < _FEW else 1.0
-        reach = self.rois or further * sampling.angle_arcsec
+        table = np.zeros(1) if sampling.table is None else sampling.table
+
+        def each(value: Each) -> NDArray[np.float64]:
+            return np.ascontiguousarray(np.broadcast_to(np.asarray(value, np.float64), table.size))
+
+        exponential = self.weighting == "emsm"
+        as_it_is = exponential and sampling.table is None
+        further = 1.0 if pieces >= _FEW or as_it_is else _FURTHER
         power = self.weight_power or sampling.scale
-        return Nearness("msm", power, reach / spaxel, depth, sampling.softening)
+        return Nearness(
+            self.weighting,
+            table,
+            each(sampling.scale / spaxel if exponential else power),
+            each((self.rois or further * sampling.angle_arcsec) / spaxel),
+            each(self.roiw or sampling.depth_um),
+            each(sampling.softening),
+        )

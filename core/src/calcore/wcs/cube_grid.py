@@ -7,11 +7,12 @@ from math import ceil
 from typing import Any
 
 import numpy as np
-from astropy.modeling.models import Pix2Sky_TAN, Scale, Shift
+from astropy.modeling.models import Pix2Sky_TAN
 from gwcs import WCS, FITSImagingWCSTransform
 from numpy.typing import NDArray
 
 from calcore.wcs import spectral_frames
+from calcore.wcs.cube_planes import Spacing
 from calcore.wcs.footprint import enclosing_box, polygon
 from calcore.wcs.tangent import TangentPlane
 
@@ -26,31 +27,31 @@ class CubeGrid:
     ----------
     plane : TangentPlane
         The sky about the middle; y runs up its position angle, x the other way than its x.
-    shape : tuple of int
-        Planes, rows and columns; both of the latter are odd, and the middle is the point of touch.
+    size : tuple of int
+        Rows and columns; both are odd, and the middle is the point of touch.
     spaxel_arcsec : float
         Side of a spaxel [arcsec].
-    shortest_um, step_um : float
-        Wavelength of the first plane's middle, and from each to the next [um].
+    spacing : EvenPlanes or TabledPlanes
+        Where the planes lie.
     """
 
     plane: TangentPlane
-    shape: tuple[int, int, int]
+    size: tuple[int, int]
     spaxel_arcsec: float
-    shortest_um: float
-    step_um: float
+    spacing: Spacing
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Planes, rows and columns."""
+        return self.spacing.count, *self.size
 
     def spaxels(self, x: Angles, y: Angles) -> tuple[Angles, Angles]:
         """Return columns and rows of places on the tangent plane [arcsec]."""
-        _, rows, columns = self.shape
+        rows, columns = self.size
         return (
             (columns - 1) / 2 - x / self.spaxel_arcsec,
             (rows - 1) / 2 + y / self.spaxel_arcsec,
         )
-
-    def planes(self, wavelengths: Angles) -> Angles:
-        """Return the number of the plane that wavelengths [um] lie in, with fractions."""
-        return (wavelengths - self.shortest_um) / self.step_um
 
     @cached_property
     def wcs(self) -> WCS:
@@ -64,15 +65,18 @@ class CubeGrid:
             cdelt=[told["cdelt1"], told["cdelt2"]],
             pc=np.array(matrix),
         )
-        wavelength = Scale(self.step_um) | Shift(self.shortest_um)
-        wcs = WCS([(spectral_frames.voxels(), sky & wavelength), (spectral_frames.world(), None)])
+        steps = [
+            (spectral_frames.voxels(), sky & self.spacing.transform),
+            (spectral_frames.world(), None),
+        ]
+        wcs = WCS(steps)
         wcs.bounding_box = tuple((-0.5, size - 0.5) for size in reversed(self.shape))
         return wcs
 
     @property
     def region(self) -> str:
         """The box of right ascension and declination around the middles of corners, as S_REGION has it."""
-        _, rows, columns = self.shape
+        rows, columns = self.size
         x, y = np.array([0, 0, columns - 1, columns - 1]), np.array([0, rows - 1, rows - 1, 0])
         ra, dec, _ = self.wcs(x, y, 0 * x, with_bounding_box=False)
         west, south, east, north = enclosing_box(ra, dec)
@@ -81,21 +85,20 @@ class CubeGrid:
     @property
     def keywords(self) -> dict[str, Any]:
         """The FITS keywords of the projection, in lower case (Greisen et al. 2006, A&A 446, 747)."""
-        planes, rows, columns = self.shape
-        del planes
+        rows, columns = self.size
         angle = np.radians(self.plane.angle_deg)
         sine, cosine = float(np.sin(angle)), float(np.cos(angle))
         side = self.spaxel_arcsec / 3600
         return {
             "wcsaxes": 3,
             "crpix1": (columns + 1) / 2, "crpix2": (rows + 1) / 2, "crpix3": 1.0,
-            "crval1": self.plane.ra_deg, "crval2": self.plane.dec_deg, "crval3": self.shortest_um,
-            "cdelt1": side, "cdelt2": side, "cdelt3": self.step_um,
-            "ctype1": "RA---TAN", "ctype2": "DEC--TAN", "ctype3": "WAVE",
+            "crval1": self.plane.ra_deg, "crval2": self.plane.dec_deg,
+            "cdelt1": side, "cdelt2": side, "ctype1": "RA---TAN", "ctype2": "DEC--TAN",
             "cunit1": "deg", "cunit2": "deg", "cunit3": "um",
             "pc1_1": -cosine, "pc1_2": sine, "pc1_3": 0.0,
             "pc2_1": sine, "pc2_2": cosine, "pc2_3": 0.0,
             "pc3_1": 0.0, "pc3_2": 0.0, "pc3_3": 1.0,
+            **self.spacing.keywords,
         }  # fmt: skip
 
 
@@ -112,10 +115,9 @@ def middle_of(positions: Sequence[tuple[Angles, Angles]]) -> tuple[float, float]
 
 def cube_grid(
     positions: Sequence[tuple[Angles, Angles]],
-    wavelengths: tuple[float, float],
+    spacing: Spacing,
     *,
     spaxel_arcsec: float,
-    step_um: float,
     centre: tuple[float | None, float | None] = (None, None),
     angle_deg: float = 0.0,
     size: tuple[int | None, int | None] = (None, None),
@@ -126,10 +128,10 @@ def cube_grid(
     ----------
     positions : sequence of (right ascension, declination)
         Of all pixels' centres [deg], for each exposure; NaN does not count.
-    wavelengths : tuple of float
-        Where the cube begins and ends [um].
-    spaxel_arcsec, step_um : float
-        Size of a spaxel [arcsec] and of a plane [um].
+    spacing : EvenPlanes or TabledPlanes
+        Where the planes lie.
+    spaxel_arcsec : float
+        Size of a spaxel [arcsec].
     centre : tuple of float or None
         Right ascension and declination of the middle [deg]; that of all positions, where None.
     angle_deg : float
@@ -155,11 +157,4 @@ def cube_grid(
     columns, rows = (
         2 * (given // 2 if given else own) + 1 for given, own in zip(size, half, strict=True)
     )
-    shortest, longest = wavelengths
-    return CubeGrid(
-        plane=plane,
-        shape=(ceil((longest - shortest) / step_um), rows, columns),
-        spaxel_arcsec=spaxel_arcsec,
-        shortest_um=shortest + step_um / 2,
-        step_um=step_um,
-    )
+    return CubeGrid(plane=plane, size=(rows, columns), spaxel_arcsec=spaxel_arcsec, spacing=spacing)

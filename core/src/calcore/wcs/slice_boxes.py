@@ -71,8 +71,8 @@ def slice_boxes(
     return Boxes(
         x=x,
         y=y,
-        low=grid.planes(wavelength - spread),
-        high=grid.planes(wavelength + spread),
+        low=wavelength - spread,
+        high=wavelength + spread,
         values=np.ascontiguousarray(values.ravel()[chosen], np.float32),
         variances=np.ascontiguousarray(variances.ravel()[chosen], np.float32),
     )
@@ -94,7 +94,7 @@ def slice_points(
     return Points(
         x=x,
         y=y,
-        z=grid.planes(wavelength),
+        wavelength=wavelength,
         values=np.ascontiguousarray(values.ravel()[chosen], np.float32),
         variances=np.ascontiguousarray(variances.ravel()[chosen], np.float32),
     )

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar
 
 from calcore.model import Reference
-from calcore.model.exposure import Table
-from calcore.model.layout import Node, TableExtension
+from calcore.model.exposure import Flags, Float, Table
+from calcore.model.layout import Node, Plane, TableExtension
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -64,12 +64,16 @@ class CubeParameters(Reference):
 
     `sizes` has spaxelsize [arcsec], spectralstep, wavemin and wavemax [um]; `powers` and
     `exponentials` have roispatial [arcsec] and roispectral [um], and power and softrad, or scalerad.
+    The other tables have a row for each plane of a cube of several channels.
     """
 
     type: ClassVar[str] = "cubepar"
     sizes: Annotated[Table, TableExtension("CUBEPAR", required=True)]
     powers: Annotated[Table, TableExtension("CUBEPAR_MSM")] | None = None
     exponentials: Annotated[Table, TableExtension("CUBEPAR_EMSM")] | None = None
+    all_sizes: Annotated[Table, TableExtension("MULTICHANNEL_DRIZ")] | None = None
+    all_powers: Annotated[Table, TableExtension("MULTICHANNEL_MSM")] | None = None
+    all_exponentials: Annotated[Table, TableExtension("MULTICHANNEL_EMSM")] | None = None
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -84,3 +88,59 @@ class SlitTrace(Reference):
 
     type: ClassVar[str] = "specwcs"
     table: Annotated[Table, TableExtension("WAVETABLE", required=True)]
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Fringe(Reference):
+    """Fringes that an evenly lit field shows: `data` (ny, nx), relative transmission; `dq` (ny, nx)."""
+
+    type: ClassVar[str] = "fringe"
+    data: Annotated[Float, Plane("SCI", "f4", required=True)]
+    dq: Annotated[Flags, Plane("DQ", "u4", fill=0)]
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class SlicerPhotom(Reference):
+    """Flux calibration of each pixel: `data` (ny, nx) [MJy/sr/(DN/s)], `dq` (ny, nx).
+
+    The tables say for each channel how sensitivity changes: at wavelengths ``binwave`` [um] it is
+    ``year1value ((t - t0 + tsoft) / (365 + tsoft))^alpha`` of what it was, times in days.
+    """
+
+    type: ClassVar[str] = "photom"
+    data: Annotated[Float, Plane("SCI", "f4", required=True)]
+    dq: Annotated[Flags, Plane("DQ", "u4", fill=0)]
+    channel_1: Annotated[Table, TableExtension("TIMECOEFF_POWERLAW_CH1")] | None = None
+    channel_2: Annotated[Table, TableExtension("TIMECOEFF_POWERLAW_CH2")] | None = None
+    channel_3: Annotated[Table, TableExtension("TIMECOEFF_POWERLAW_CH3")] | None = None
+    channel_4: Annotated[Table, TableExtension("TIMECOEFF_POWERLAW_CH4")] | None = None
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class CrossArtifact(Reference):
+    """How rows scatter light: a table for each channel and band, with a row for each of the detector.
+
+    Columns are lor_fwhm, gau_fwhm and gau_xoff [pixel], lor_scale, gau_scale1 and gau_scale2.
+    """
+
+    type: ClassVar[str] = "mrsxartcorr"
+    ch1a: Annotated[Table, TableExtension("CH1A", required=True)]
+    ch1b: Annotated[Table, TableExtension("CH1B", required=True)]
+    ch1c: Annotated[Table, TableExtension("CH1C", required=True)]
+    ch2a: Annotated[Table, TableExtension("CH2A", required=True)]
+    ch2b: Annotated[Table, TableExtension("CH2B", required=True)]
+    ch2c: Annotated[Table, TableExtension("CH2C", required=True)]
+    ch3a: Annotated[Table, TableExtension("CH3A", required=True)]
+    ch3b: Annotated[Table, TableExtension("CH3B", required=True)]
+    ch3c: Annotated[Table, TableExtension("CH3C", required=True)]
+    ch4a: Annotated[Table, TableExtension("CH4A", required=True)]
+    ch4b: Annotated[Table, TableExtension("CH4B", required=True)]
+    ch4c: Annotated[Table, TableExtension("CH4C", required=True)]
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class SpectralLeak(Reference):
+    """How much light of half the wavelength leaks in: `table` with wavelength [um] and frac_leak."""
+
+    type: ClassVar[str] = "mrsptcorr"
+    table: Annotated[Table, TableExtension("LEAKCOR", required=True)]

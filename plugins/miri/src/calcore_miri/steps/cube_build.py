@@ -1,22 +1,18 @@
 """Combine exposures of the image slicers to cubes."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-import numpy as np
-
-from calcore.errors import BadParameter, ReferenceInvalid
-from calcore.model import Group, Image, Parts
+from calcore.errors import BadParameter
+from calcore.model import Group, Image, Meta, Parts
 from calcore.model.cube import Cube
 from calcore.model.cubing import Piece, coordinates_of
 from calcore.parameters import Doc
 from calcore.step import ALONE, Room
-from calcore.steps.cubing import CubingStep, Sampling
+from calcore.steps.cubing import CubingStep
 from calcore_miri.references import CubeParameters
-
-Band = tuple[int, str]
-_TABLES = {"msm": "powers", "emsm": "exponentials"}
+from calcore_miri.steps._cube_sampling import Band, sampling
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,8 +28,18 @@ class CubeBuild(CubingStep):
         Doc("Which band is worth a cube."),
     ] = "all"  # fmt: skip
     output_type: Annotated[
-        Literal["band", "channel"], Doc("A cube of each band, or of all bands of a channel.")
+        Literal["band", "channel", "multi"],
+        Doc("A cube of each band, of all bands of a channel, or of all that there is."),
     ] = "band"
+
+    def parts(self, metas: Sequence[Meta]) -> tuple[str, ...]:
+        """Return the names of the cubes that come of exposures."""
+        bands = (
+            (int(channel), _band(meta))
+            for meta in metas
+            for channel in str(meta.get("instrument.channel", ""))
+        )
+        return tuple(self._cubes({band for band in bands if self._is_wanted(band)}))
 
     def apply(
         self, group: Group[Image], *, cubepar: CubeParameters, room: Room = ALONE
@@ -52,63 +58,45 @@ class CubeBuild(CubingStep):
         found: dict[Band, list[Piece]] = {}
         for image in group.members:
             coordinates = coordinates_of(image)
-            band = str(image.meta["instrument.band"]).lower()
             for field in coordinates.fields:
-                if self.channel in {"all", str(field.number)} and self.band in {"all", band}:
-                    piece = Piece(image, coordinates, field)
-                    found.setdefault((field.number, band), []).append(piece)
+                band = field.number, _band(image.meta)
+                if self._is_wanted(band):
+                    found.setdefault(band, []).append(Piece(image, coordinates, field))
         if not found:
             raise BadParameter(
                 f"no exposure is of cube_build.channel {self.channel} and band {self.band}"
             )
-        cubes: dict[str, list[Band]] = {}
-        for number, band in sorted(found, key=_order):
-            single = self.output_type == "band"
-            cubes.setdefault(f"ch{number}-{band}" if single else f"ch{number}", []).append(
-                (number, band)
-            )
         made = {}
-        for name, bands in cubes.items():
-            pieces = [piece for band in bands for piece in found[band]]
-            word = name if "-" in name else f"{name}-{''.join(band for _, band in bands)}"
-            made[word] = self.cube(pieces, _sampling(cubepar, bands, self.weighting), room)
+        for name, bands in self._cubes(found).items():
+            pieces = [found[band] for band in bands]
+            together = self.output_type == "multi"
+            made[name] = self.cube(pieces, sampling(cubepar, bands, self.weighting, together), room)
         return Parts(made)
+
+    def _is_wanted(self, band: Band) -> bool:
+        number, name = band
+        return self.channel in {"all", str(number)} and self.band in {"all", name}
+
+    def _cubes(self, bands: Collection[Band]) -> dict[str, list[Band]]:
+        """Return which bands go into which cube."""
+        ordered = sorted(bands, key=_order)
+        if self.output_type == "multi":
+            return {"": ordered}
+        if self.output_type == "band":
+            return {f"ch{number}-{name}": [(number, name)] for number, name in ordered}
+        channels: dict[int, list[Band]] = {}
+        for band in ordered:
+            channels.setdefault(band[0], []).append(band)
+        return {
+            f"ch{number}-{''.join(name for _, name in own)}": own
+            for number, own in channels.items()
+        }
+
+
+def _band(meta: Meta) -> str:
+    return str(meta.get("instrument.band", "")).lower()
 
 
 def _order(band: Band) -> tuple[int, int]:
     number, name = band
     return number, ("short", "medium", "long").index(name.partition("-")[0])
-
-
-def _sampling(reference: CubeParameters, bands: Sequence[Band], weighting: str) -> Sampling:
-    """Return the finest sampling of several bands, over all their wavelengths."""
-    sizes = [_row(reference, "sizes", band) for band in bands]
-    more: dict[str, float] = {}
-    if weighting in _TABLES:
-        rows = [_row(reference, _TABLES[weighting], band) for band in bands]
-        scale = "power" if weighting == "msm" else "scalerad"
-        more = {
-            "angle_arcsec": min(row["roispatial"] for row in rows),
-            "depth_um": min(row["roispectral"] for row in rows),
-            "scale": min(row[scale] for row in rows),
-            "softening": min(row.get("softrad", 0.0) for row in rows),
-        }
-    return Sampling(
-        spaxel_arcsec=min(row["spaxelsize"] for row in sizes),
-        step_um=min(row["spectralstep"] for row in sizes),
-        wavelengths_um=(min(row["wavemin"] for row in sizes), max(row["wavemax"] for row in sizes)),
-        **more,
-    )
-
-
-def _row(reference: CubeParameters, table: str, band: Band) -> Mapping[str, float]:
-    rows: Any = getattr(reference, table)
-    number, name = band
-    for row in () if rows is None else rows:
-        if str(row["channel"]).strip() == str(number) and str(row["band"]).strip().lower() == name:
-            told = (column for column in rows.dtype.names if column not in {"channel", "band"})
-            return {column: float(np.float64(row[column])) for column in told}
-    raise ReferenceInvalid(
-        f"reference cubepar: its table of {table} has no row for channel {number}, band {name}; "
-        "give another file"
-    )
