@@ -12,12 +12,15 @@ from astropy.io import fits
 from calcore import io
 from calcore.io import open_reference, write
 from calcore.model import Group, Image
-from calcore.model.reference import Distortion
+from calcore.model.reference import Distortion, Photom
 from calcore.model.slit import RectifiedSlit, Slit
 from calcore.registry import discovery
+from calcore.steps.calibration.photom_spectra import PhotomSpectra
 from calcore.steps.combination.resample_spec import ResampleSpec
 from calcore_miri.references import SlitTrace
+from calcore_miri.slit_references import SlitLossMap
 from calcore_miri.steps.assign_slit_wcs import AssignSlitWcs
+from calcore_miri.steps.slit_loss import SlitLoss
 
 ROOT = Path(__file__).parents[2]
 STAGE3 = Path(__file__).with_name("reference_stage3.py")
@@ -244,3 +247,103 @@ def test_rectified_spectra(rectified, name):
             assert ours.meta.get(key) == pytest.approx(value), key
     corners = [np.array(m["wcsinfo.s_region"].split()[2:], float) for m in (ours.meta, theirs.meta)]
     np.testing.assert_allclose(*corners, atol=2e-8)
+
+
+def primary_of(kind, model):
+    cards = {
+        "TELESCOP": "JWST", "INSTRUME": "MIRI", "DETECTOR": "MIRIMAGE", "REFTYPE": kind,
+        "DATAMODL": model, "PEDIGREE": "DUMMY", "DESCRIP": "made for a test", "AUTHOR": "calcore",
+        "USEAFTER": "2020-01-01T00:00:00", "EXP_TYPE": SLIT, "PIXAR_SR": 2.9e-13,
+        "PIXAR_A2": 0.012338,
+    }  # fmt: skip
+    primary = fits.PrimaryHDU()
+    primary.header.update(cards)
+    return primary
+
+
+def write_references(folder):
+    """Write references of flux and of losses, the same for both."""
+    n, size = 40, (9, 11)
+    known = np.linspace(13.5, 4.5, n)
+    rows = [("P750L", "GENERIC", 2.0), ("P750L", "FULL", 3.1)]
+    names = [("filter", "S12"), ("subarray", "S17")]
+    columns = [*names, ("photmjsr", "f4"), ("uncertainty", "f4"), ("nelem", "i2"),
+               *((name, "f4", (n + 5,)) for name in ("wavelength", "relresponse", "reluncertainty"))]  # fmt: skip
+    table = np.zeros(2, columns)
+    lost = np.zeros(2, [*names, ("t0", "f4"), ("amplitude", "f4"), ("tau", "f4"), ("const", "f4")])
+    for entry, fading, (element, subarray, factor) in zip(table, lost, rows, strict=True):
+        for one in (entry, fading):
+            one["filter"], one["subarray"] = element, subarray
+        entry["photmjsr"], entry["nelem"] = factor, n
+        entry["wavelength"][:n], entry["relresponse"][:n] = known, 1 + 0.1 * known**1.5
+        fading["t0"], fading["amplitude"], fading["tau"], fading["const"] = 59900, 0.2, 300, 0.8
+    hdus = [fits.BinTableHDU(table, name="PHOTOM"),
+            fits.BinTableHDU(lost, name="TIMECOEFF_EXPONENTIAL")]  # fmt: skip
+    fits.HDUList([primary_of("PHOTOM", "MirLrsPhotomModel"), *hdus]).writeto(folder / "photom.fits")
+    row, column = np.mgrid[: size[0], : size[1]]
+    maps = 1.3 + 0.02 * (column - 4) ** 2 + 0.03 * row**1.5 + 0.01 * known[:, None, None]
+    losses = np.zeros(
+        n, [("wavelength", "f4"), ("pathloss", "f4", size), ("pathloss_err", "f4", size)]
+    )
+    losses["wavelength"], losses["pathloss"] = known, maps
+    hdu = fits.BinTableHDU(losses, name="PATHLOSS")
+    hdu.header.update({"CRPIX1": 6.0, "CRPIX2": 5.0, "CRVAL1": 0.0, "CRVAL2": 0.0, "CDELT1": 4.0,
+                       "CDELT2": 1.5})  # fmt: skip
+    fits.HDUList([primary_of("PATHLOSS", "MirLrsPathlossModel"), hdu]).writeto(
+        folder / "pathloss.fits"
+    )
+
+
+CALIBRATED = {
+    "photom": ("PhotomStep", {}), "timeless": ("PhotomStep", {"apply_time_correction": False}),
+    "loss": ("PathLossStep", {}), "loss_off": ("PathLossStep", {"user_slit_loc": 0.13}),
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def calibrated(make_meta, geometry, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("calibrated")
+    write_references(folder)
+    image = exposure(
+        make_meta, SLIT, filename="a_cal.fits", wcsinfo__v2_ref=-414.8478,
+        wcsinfo__v3_ref=-400.4256, target__ra=359.9995, target__dec=-69.0001,
+        exposure__mid_time=60100.0, bunit_data="DN/s", cal_step__assign_wcs="COMPLETE",
+    )  # fmt: skip
+    write(filled(assigned(image, geometry(SLIT)), 7), folder / "a_cal.fits")
+    return folder
+
+
+@pytest.mark.parametrize("name", CALIBRATED)
+def test_calibrated_spectra(reference_pipeline, calibrated, name):
+    step, parameters = CALIBRATED[name]
+    slit = io.open(calibrated / "a_cal.fits", Slit)
+    kinds = {"photom": "MirLrsPhotomModel", "pathloss": "MirLrsPathlossModel"}
+    job = {
+        "kind": "step", "step": step, "parameters": parameters, "members": [],
+        "input": {
+            "type": "SlitModel", "content": content_of(calibrated / "a_cal.fits"), "suffix": ".fits"
+        },
+        "references": {"area": "N/A"} | {
+            kind: {"type": model, "content": content_of(calibrated / f"{kind}.fits"), "suffix": ".fits"}
+            for kind, model in kinds.items()
+        },
+        "keep": {"attributes": ["pathloss_point"]},
+    }  # fmt: skip
+    (found,) = reference_pipeline.answer(job)["results"]
+    theirs = found["attributes"]
+    slit = slit.replace(meta=slit.meta.with_facts(discovery.instrument("MIRI").facts(slit.meta)))
+    if step == "PhotomStep":
+        reference = open_reference(calibrated / "photom.fits", Photom)
+        ours = PhotomSpectra(**parameters)(slit, photom=reference)
+    else:
+        losses = open_reference(calibrated / "pathloss.fits", SlitLossMap)
+        ours = SlitLoss(**parameters)(slit, pathloss=losses)
+        np.testing.assert_allclose(ours.pathloss_point, theirs["pathloss_point"], rtol=1e-5)
+    np.testing.assert_array_equal(ours.dq, theirs["dq"])
+    for plane in ("data", "err", "var_poisson", "var_rnoise", "var_flat"):
+        np.testing.assert_allclose(getattr(ours, plane), theirs[plane], rtol=1e-5, err_msg=plane)
+    assert np.isfinite(ours.data).sum() > 10000
+    for key, value in found["meta"].items():
+        if key.startswith(("photometry.", "bunit")):
+            own = ours.meta.get(key)
+            assert own == value or own == pytest.approx(value, rel=1e-6), key

@@ -18,9 +18,12 @@ class Slit(Image):
     ----------
     wavelength : float32 (ny, nx), optional
         Wavelength at the middle of each pixel [um]; NaN or 0 where no light of the slit falls.
+    pathloss_point : float32 (ny, nx), optional
+        What was done about a point source's light that does not enter the slit.
     """
 
     wavelength: Annotated[Float, Plane("WAVELENGTH", "f4", single=True)] | None = None
+    pathloss_point: Annotated[Float, Plane("PATHLOSS_PS", "f4", single=True)] | None = None
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

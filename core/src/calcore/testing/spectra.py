@@ -49,7 +49,9 @@ def a_slit(shape: tuple[int, ...] = SHAPE, *, seed: int = 1, nod: float = 0.0, *
     rows, columns = shape[-2:]
     table = np.arange(MARGIN, rows - MARGIN, dtype=np.float64)
     run = (table - table[0]) / (table[-1] - table[0])
-    trace = Trace(rows=table, columns=1.5 * run**2, wavelengths=14 - 6 * run - 3 * run**2)
+    trace = Trace(
+        rows=table - rows // 2, columns=1.5 * run**2, wavelengths=14 - 6 * run - 3 * run**2
+    )
     middle = (columns - 1) / 2
     wcs = dispersed_slit_wcs(
         trace,

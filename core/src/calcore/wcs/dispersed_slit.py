@@ -21,11 +21,13 @@ from astropy.modeling.models import (
 from gwcs import WCS
 from numpy.typing import NDArray
 
+from calcore.errors import CalcoreError
 from calcore.wcs import frames, spectral_frames
 from calcore.wcs.imaging import Box
 from calcore.wcs.pointing import Pointing, aberration, attitude
 
 Values = NDArray[np.float64]
+Place = tuple[float, float]
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -35,7 +37,7 @@ class Trace:
     Attributes
     ----------
     rows : float64 (n,)
-        Rows, ascending [pixel].
+        Rows, ascending, from that of the slit's middle [pixel].
     columns : float64 (n,)
         By how much the trace lies right of the point itself [pixel].
     wavelengths : float64 (n,)
@@ -45,10 +47,6 @@ class Trace:
     rows: Values
     columns: Values
     wavelengths: Values
-
-    def moved(self, rows: float) -> "Trace":
-        """Return the trace so many rows further up."""
-        return Trace(rows=self.rows + rows, columns=self.columns, wavelengths=self.wavelengths)
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -65,7 +63,7 @@ class Entrance:
         From columns and rows of the full frame to V2 and V3 [arcsec], with its inverse. It is copied.
     """
 
-    origin: tuple[float, float]
+    origin: Place
     corner: tuple[int, int]
     distortion: Model
 
@@ -84,7 +82,7 @@ def dispersed_slit_wcs(
     Parameters
     ----------
     trace : Trace
-        Rows count from 0 in the sub-array.
+        Where light falls.
     entrance : Entrance
         The slit.
     pointing : Pointing
@@ -103,7 +101,7 @@ def dispersed_slit_wcs(
     scale = entrance.scale()
     wcs = WCS(
         [
-            (frames.detector(), _to_slit(trace, entrance.origin[0], scale, stretch)),
+            (frames.detector(), _to_slit(trace, entrance.origin, scale, stretch)),
             (spectral_frames.alpha_beta(), _to_telescope(entrance, scale) & Identity(1)),
             (spectral_frames.v2v3(), aberration(pointing) & Identity(1)),
             (spectral_frames.v2v3vacorr(), attitude(pointing) & Identity(1)),
@@ -114,24 +112,29 @@ def dispersed_slit_wcs(
     return wcs
 
 
-def _to_slit(trace: Trace, middle: float, scale: float, stretch: float) -> Model:
+def _to_slit(trace: Trace, origin: Place, scale: float, stretch: float) -> Model:
     """Return the transform from pixels to angles along and across the slit and to wavelengths."""
+    x, y = origin
+    # The reference pipeline takes the slit's middle from parameters offset_1 and offset_2.
+    from_middle = Mapping((0, 1)) | Shift(-x) & Shift(-y)
     beside = _table(trace.rows, trace.columns)
-    along = Polynomial2D(1, c0_0=-middle * scale, c1_0=scale, c0_1=-scale)
+    along = Polynomial2D(1, c1_0=scale, c0_1=-scale)
     wavelength = _table(trace.rows, trace.wavelengths) | Scale(stretch)
     forward = (
-        Mapping((0, 1, 1, 1))
+        from_middle
+        | Mapping((0, 1, 1, 1))
         | Identity(1) & beside & Const1D(0.0) & wavelength
         | along & Identity(2)
     )
     row = Scale(1 / stretch) | _table(trace.wavelengths, trace.rows)
-    column = Polynomial2D(1, c0_0=middle, c1_0=1 / scale, c0_1=1.0)
+    column = Polynomial2D(1, c1_0=1 / scale, c0_1=1.0)
     forward.inverse = (
         Mapping((0, 2), n_inputs=3)
         | Identity(1) & row
         | Mapping((0, 1, 1))
         | Identity(1) & beside & Identity(1)
         | column & Identity(1)
+        | Shift(x) & Shift(y)
     )
     return forward
 
@@ -152,3 +155,35 @@ def _table(points: Values, values: Values) -> Model:
     return Tabular1D(
         points=points[order], lookup_table=values[order], bounds_error=False, fill_value=np.nan
     )
+
+
+def middle_of(wcs: WCS) -> Place:
+    """Return column and row of the middle of the slit [pixel].
+
+    Raises
+    ------
+    CalcoreError
+        These are other world coordinates.
+    """
+    first = wcs.pipeline[0].transform
+    names = "offset_1", "offset_2"
+    if not set(names) <= set(getattr(first, "param_names", ())):
+        raise CalcoreError(
+            "these are no world coordinates of a dispersed slit; run assign_wcs again"
+        )
+    x, y = (-float(getattr(first, name).value) for name in names)
+    return x, y
+
+
+def pixel_size(wcs: WCS) -> float:
+    """Return how long a pixel is along the slit [arcsec]."""
+    (x_low, x_high), (y_low, y_high) = wcs.bounding_box.bounding_box(order="F")
+    x, y = (x_low + x_high) / 2, (y_low + y_high) / 2
+    (here, *_), (beside, *_) = (wcs.transform("detector", "alpha_beta", at, y) for at in (x, x + 1))
+    return float(beside - here)
+
+
+def along_slit(wcs: WCS, ra: float, dec: float) -> float:
+    """Return how far a position [deg] is along the slit from its middle [pixel]."""
+    alpha, *_ = wcs.transform("world", "alpha_beta", ra, dec, 0.0, with_bounding_box=False)
+    return float(alpha) / pixel_size(wcs)

@@ -56,7 +56,7 @@ class AssignSlitWcs(Step):
         middle = middle_of(specwcs, mode, corner)
         velocity = meta.get("wcsinfo.velosys")
         wcs = dispersed_slit_wcs(
-            trace_of(specwcs, middle[1]),
+            trace_of(specwcs),
             Entrance(origin=middle, corner=corner, distortion=distortion.model),
             pointing_of(meta),
             box=mode.box(specwcs.table, middle, shape, corner),

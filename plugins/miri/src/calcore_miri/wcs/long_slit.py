@@ -96,15 +96,13 @@ def middle_of(reference: SlitTrace, mode: Mode, corner: tuple[int, int]) -> Plac
     return x - corner[1], y - corner[0]
 
 
-def trace_of(reference: SlitTrace, row: float) -> Trace:
+def trace_of(reference: SlitTrace) -> Trace:
     """Return the trace of the slit's middle, smoothed by splines.
 
     Parameters
     ----------
     reference : SlitTrace
         Holds it as a table.
-    row : float
-        Row of the slit's middle, which rows of the table count from [pixel].
 
     Raises
     ------
@@ -127,4 +125,4 @@ def trace_of(reference: SlitTrace, row: float) -> Trace:
         raise ReferenceInvalid(
             "reference specwcs: wavelengths neither rise nor fall all along the trace; give another file"
         )
-    return Trace(rows=rows + row, columns=columns, wavelengths=wavelengths)
+    return Trace(rows=rows, columns=columns, wavelengths=wavelengths)
