@@ -286,7 +286,7 @@ def test_what_cannot_be_done_is_said():
         extracted(slit, {"bkg_coeff": [[1], [2], [3]]})
     with pytest.raises(ReferenceInvalid, match="apcorr: its table has no row for subarray FULL"):
         extracted(a_slit(**{"subarray.name": "FULL"}), apcorr=corrections())
-    with pytest.raises(CalcoreError, match="neither wavelengths nor coordinates"):
+    with pytest.raises(CalcoreError, match="neither wavelengths nor world coordinates"):
         extracted(slit.replace(wcs=None))
     with pytest.raises(CalcoreError, match="dispersion axis is 3"):
         extracted(slit, {"dispaxis": 3})

@@ -14,6 +14,7 @@ array of the npz file. The answer is ``result.json`` and ``result.npz`` in the s
     {"kind": "open", "content": bytes of a file, "suffix": ".fits", "keep": {...}}
     MODEL = {"type": "RampModel", "meta": {"exposure.nframes": 4, ...}, "attributes": {"data": ..., ...}}
             or {"type": "DistortionModel", "content": bytes of a file, "suffix": ".asdf"}
+            or {"models": [MODEL, ...]}, a container
 
 With ``{"keep": {"pixels": [x, y]}}`` the world coordinates of these pixels are returned too, and the
 pixels found back from them unless ``back`` is false. Attributes to keep may be parts of lists:
@@ -66,14 +67,19 @@ def encode(value, arrays):
 
 
 def build(description):
-    """Make a data model from its description, or read it from the bytes of an ASDF file."""
+    """Make a data model from its description, or read it from the bytes of a file; or several."""
     from stdatamodels.jwst import datamodels
 
+    if "models" in description:
+        from jwst.datamodels import ModelContainer
+
+        return ModelContainer([build(part) for part in description["models"]])
     if "content" in description:
         with tempfile.NamedTemporaryFile(suffix=description["suffix"], delete=False) as file:
             file.write(description["content"].tobytes())
-        return getattr(datamodels, description["type"])(file.name)
-    model = getattr(datamodels, description["type"])()
+        model = getattr(datamodels, description["type"])(file.name)
+    else:
+        model = getattr(datamodels, description["type"])()
     for name, value in description.get("meta", {}).items():
         *path, last = ["meta", *name.split(".")]
         node = model

@@ -24,7 +24,7 @@ from gwcs import WCS
 
 from calcore import io
 from calcore.io import open_reference
-from calcore.model import Meta
+from calcore.model import Group, Meta
 from calcore.model.cube import Cube
 from calcore.model.reference import (
     ApertureCorrection,
@@ -33,8 +33,11 @@ from calcore.model.reference import (
     SlitApertures,
 )
 from calcore.model.slit import Slit
+from calcore.model.spectrum import Spectra, Spectrum
 from calcore.steps.calibration.extract_cube import ExtractCube
 from calcore.steps.calibration.extract_slit import ExtractSlit
+from calcore.steps.combination.combine_1d import Combine1d
+from calcore.steps.combination.master_background import MasterBackground
 from calcore.wcs import frames, spectral_frames
 from calcore.wcs.cube_grid import CubeGrid
 from calcore.wcs.cube_planes import EvenPlanes
@@ -331,12 +334,87 @@ def test_spectra_of_integrations(reference_pipeline, tmp_path, figures):
     columns_agree(figures, ours.table, theirs)
 
 
+def a_spectrum(wavelength, seed, **changes):
+    """A spectrum whose columns are noise; the third row is flagged, and the fifth NaN."""
+    rng = np.random.default_rng(seed)
+    names = ("FLUX", "FLUX_ERROR", "SURF_BRIGHT", "SB_ERROR", "BACKGROUND", "BKGD_ERROR")
+    columns = {name: rng.uniform(1, 3, wavelength.size) for name in names}
+    dq = np.zeros(wavelength.size, "u4")
+    dq[[2, 3]] = 1, 4
+    columns["FLUX"][4] = np.nan
+    meta = Meta({"spectrum.name": "S", "spectrum.spectral_order": 1, **changes})
+    return Spectrum.of(meta, WAVELENGTH=wavelength, DQ=dq, **columns)
+
+
+@pytest.mark.parametrize("shift", [0.0, 0.004])
+def test_combined_spectra(reference_pipeline, tmp_path, figures, shift):
+    """Exposures of equal and unequal times; wavelengths shifted by less than a tenth of a step."""
+    known = 5 + 0.05 * np.arange(40)
+    told = {"instrument.name": "MIRI", "exposure.type": "MIR_LRS-FIXEDSLIT"}
+    members = [
+        Spectra(meta=Meta(told | {"exposure.exposure_time": time}),
+                spectra=(a_spectrum(known + k * shift, k),))
+        for k, time in enumerate((100.0, 100.0, 250.0))
+    ]  # fmt: skip
+    models = [
+        {"type": "MultiSpecModel", "suffix": ".fits",
+         "content": content_of(io.write(member, tmp_path / f"{k}_x1d.fits"))}
+        for k, member in enumerate(members)
+    ]  # fmt: skip
+    job = {"kind": "step", "step": "Combine1dStep", "parameters": {}, "references": {},
+           "input": {"models": models}, "members": [],
+           "keep": {"attributes": ["spec.0.spec_table"], "meta": []}}  # fmt: skip
+    (theirs,) = reference_pipeline.ask(job)["results"]
+    figures.subject = "Combine1d"
+    (ours,) = Combine1d(places="nearest")(Group("product", tuple(members))).spectra
+    columns_agree(figures, ours.table, theirs["attributes"]["spec.0.spec_table"], rtol=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("bkgdtarg", "settings"), [(True, {}), (False, {}), (True, {"median_kernel": 5})]
+)
+def test_master_background(reference_pipeline, tmp_path, figures, bkgdtarg, settings):
+    told = {"instrument.name": "MIRI", "exposure.type": "MIR_LRS-FIXEDSLIT",
+            "observation.bkgdtarg": bkgdtarg}  # fmt: skip
+    members = tuple(
+        Spectra(meta=Meta(told | {"exposure.exposure_time": time}),
+                spectra=(a_spectrum(5.1 + 0.03 * np.arange(15), seed),))
+        for seed, time in ((1, 100.0), (2, 300.0))
+    )  # fmt: skip
+    slit = a_slit()
+    models = [{"type": "SlitModel", "content": content_of(io.write(slit, tmp_path / "a_cal.fits")),
+               "suffix": ".fits", "meta": {"asn.exptype": "science"}}]  # fmt: skip
+    models += [
+        {"type": "MultiSpecModel", "suffix": ".fits", "meta": {"asn.exptype": "background"},
+         "content": content_of(io.write(member, tmp_path / f"{k}_x1d.fits"))}
+        for k, member in enumerate(members)
+    ]  # fmt: skip
+    job = {"kind": "step", "step": "MasterBackgroundStep", "parameters": settings,
+           "references": {}, "input": {"models": models}, "members": [],
+           "keep": {"meta": []}}  # fmt: skip
+    theirs = reference_pipeline.ask(job)["results"][0]["attributes"]
+    figures.subject = "MasterBackground"
+    (ours,) = MasterBackground(ends="cut", places="nearest", **settings)(
+        Group("product", (slit,)), backgrounds=members
+    ).members
+    assert (ours.data != slit.data).mean() > 0.5
+    np.testing.assert_allclose(ours.data, theirs["data"], rtol=1e-6)
+    np.testing.assert_array_equal(ours.dq, theirs["dq"])
+    np.testing.assert_array_equal(ours.err, theirs["err"])
+    figures.saw("SCI [relative]", np.nanmax(np.abs(ours.data / theirs["data"] - 1)), ours.data.size)
+    figures.saw_flags("DQ", ours.dq, theirs["dq"])
+
+
 def columns_agree(figures, ours, theirs, rtol=1e-6):
     """Assert that all columns of a spectrum are the same but for rounding, and note how far."""
     for name in ours.dtype.names:
         mine, other = ours[name], theirs[name]
         np.testing.assert_array_equal(np.isnan(mine), np.isnan(other), err_msg=name)
-        scale = np.nanmax(np.abs(theirs[name.replace("SURF_BRIGHT", "BACKGROUND")]), initial=0)
+        # A brightness is the difference of numbers as large as the background's.
+        larger = "BACKGROUND" if name == "SURF_BRIGHT" else name
+        scale = np.nanmax(
+            np.abs(theirs[larger if larger in theirs.dtype.names else name]), initial=0
+        )
         np.testing.assert_allclose(mine, other, rtol=rtol, atol=1e-7 * scale, err_msg=name)
         if name in {"FLUX", "FLUX_ERROR"}:
             good = np.isfinite(other) & (other != 0)

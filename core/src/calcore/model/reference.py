@@ -284,6 +284,19 @@ class UserFlags(Reference):
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
+class UserBackground(Reference):
+    """Spectrum of the background as a user knows it: tables of an ``x1d`` or a ``c1d`` file.
+
+    Nobody is asked for it; it is there if the user gives a file.
+    """
+
+    type: ClassVar[str] = "userbackground"
+    in_crds: ClassVar[bool] = False
+    extracted: Annotated[Table, TableExtension("EXTRACT1D")] | None = None
+    combined: Annotated[Table, TableExtension("COMBINE1D")] | None = None
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
 class SceneMask(Reference):
     """Where plugins expect light (`calcore.hooks.calcore_mask`): `data` (ny, nx), not 0 there."""
 

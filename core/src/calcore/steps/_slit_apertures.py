@@ -13,6 +13,7 @@ from calcore.kernels.slit_extraction import bilinear, weighted_mean, weights
 from calcore.model.exposure import Image
 from calcore.model.meta import Meta
 from calcore.model.reference import ApertureCorrection, SlitApertures
+from calcore.steps._wavelengths import wavelengths_of
 
 F8 = NDArray[np.float64]
 _ANY = "ANY"
@@ -70,21 +71,14 @@ def traced(image: Image, entry: Mapping[str, Any]) -> Traced:
     Raises
     ------
     CalcoreError
-        It has neither a plane of wavelengths nor world coordinates, or no dispersion axis.
+        It has neither wavelengths nor world coordinates, or no dispersion axis.
     """
     axis = entry.get("dispaxis") or image.meta.get("wcsinfo.dispersion_direction")
     if axis not in _AXES:
         raise CalcoreError(
             f"the dispersion axis is {axis}, not 1 (x) or 2 (y); set DISPAXIS in the header"
         )
-    plane = getattr(image, "wavelength", None)
-    if plane is None:
-        if image.wcs is None:
-            raise CalcoreError("the slit has neither wavelengths nor coordinates; run assign_wcs")
-        y, x = np.mgrid[: image.data.shape[-2], : image.data.shape[-1]].astype(np.float64)
-        plane = image.wcs(x, y)[2]
-    plane = np.asarray(plane, np.float64)
-    plane = np.where(plane > 0, plane, np.nan)
+    plane = wavelengths_of(image)
     return Traced(axis == 1, plane.T if axis == 1 else plane)
 
 

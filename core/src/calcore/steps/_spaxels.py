@@ -5,6 +5,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from calcore.errors import CalcoreError
 from calcore.flags import DQ
 from calcore.kernels.cube_extraction import Sums, bridged
 from calcore.model.cube import Cube
@@ -25,7 +26,14 @@ def spaxels_of(cube: Cube, *, heed: bool, longest_gap: int) -> Spaxels:
     """Return all spaxels that something fell on; if flags and NaN are heeded, only good ones.
 
     Then gaps of up to `longest_gap` planes are filled.
+
+    Raises
+    ------
+    CalcoreError
+        The cube does not say where it lies.
     """
+    if cube.wcs is None:
+        raise CalcoreError("the cube has no world coordinates; run cube_build")
     data, err = np.asarray(cube.data), np.asarray(cube.err)
     seen = np.ones(data.shape, np.bool_) if cube.wmap is None else np.asarray(cube.wmap) > 0
     if not heed:

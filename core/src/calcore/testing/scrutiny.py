@@ -181,7 +181,7 @@ def _kept(what: str, case: Case) -> Iterator[Finding]:
     words = ""
     with suppress(Exception):  # which the contract has told
         taken, size = _memory(case)
-        words = f"{taken / size:.1f} times what flows in (at most {MEMORY:g})"
+        words = f"{taken / size:.1f} times what flows in (at most {MEMORY:g})" if size else "tables"
         yield Finding(what, "memory", taken <= max(MEMORY * size, _TABLES), words)
 
 

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 import numpy as np
 
-from calcore.errors import CalcoreError, Doubtful
+from calcore.errors import Doubtful
 from calcore.kernels.cube_extraction import Sums, circles, everything
 from calcore.model.cube import Cube
 from calcore.model.reference import CubeApertureCorrection, CubeApertures
@@ -80,8 +80,6 @@ class ExtractCube(Step):
         self, cube: Cube, *, extract1d: CubeApertures, apcorr: CubeApertureCorrection | None = None
     ) -> Spectra:
         """Return the spectrum."""
-        if cube.wcs is None:
-            raise CalcoreError("the cube has no world coordinates; run cube_build")
         kind = self.ifu_set_srctype or cube.meta.get("target.source_type")
         planes = np.arange(len(cube.data))
         spaxels = spaxels_of(cube, heed=self.spaxels == "heed", longest_gap=self.longest_gap)
@@ -140,8 +138,8 @@ class ExtractCube(Step):
         rings: on_cube.Rings,
         extract1d: CubeApertures,
     ) -> Sums:
-        asked = self.subtract_background
-        subtract = extract1d.subtract_background if asked is None else asked
+        subtract = self.subtract_background
+        subtract = extract1d.subtract_background if subtract is None else subtract
         way: Any = str(extract1d.method or "exact").replace("subsample", "subpixel")
         return circles(
             spaxels.data, spaxels.err, spaxels.seen, place, rings.radius,
