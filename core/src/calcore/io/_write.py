@@ -186,7 +186,7 @@ class ProductWriter:
         `ahead` may begin with pieces before they are asked for.
         """
         stored, position = self._stored[name], self._offsets[name]
-        size = _PIECE if isinstance(plane, np.ndarray) else _READ
+        size = _PIECE if isinstance(plane, np.ndarray) or len(plane.shape) == 2 else _READ
 
         def encode(piece: tuple[slice, ...]) -> NDArray[Any]:
             return encoded(np.asarray(plane[piece]), stored)

@@ -9,7 +9,7 @@ quadrilaterals lie over two by two pixels: they are cut by one line across and o
 
 import numpy as np
 
-from calcore.kernels._jit import F4x2, F4x3, F8x1, F8x2, F8x3, helper, kernel
+from calcore.kernels._jit import F4x2, F4x3, F8x1, F8x2, F8x3, helper, kernel, unsigned
 from calcore.kernels._square import under
 
 _NOTHING = 1e-12
@@ -32,9 +32,17 @@ def _corner(pixel_map: F8x3, axis: int, y: float, x: float) -> float:
 @helper
 def _corners(pixel_map: F8x3, row: float, out: F8x2) -> None:
     """Fill the corners along one edge of a row of whole pixels, left to right."""
-    for i in range(out.shape[1]):
-        out[0, i] = _corner(pixel_map, 0, row, i - 0.5)
-        out[1, i] = _corner(pixel_map, 1, row, i - 0.5)
+    last = pixel_map.shape[2]
+    j = min(max(int(np.floor(row)), 0), pixel_map.shape[1] - 2)
+    dy = row - j
+    for axis in range(2):
+        out[axis, 0] = _corner(pixel_map, axis, row, -0.5)
+        out[axis, last] = _corner(pixel_map, axis, row, last - 0.5)
+        # What `_corner` makes of all others, many at once.
+        for i in range(unsigned(last - 1)):
+            low = pixel_map[axis, j, i] * 0.5 + pixel_map[axis, j, i + np.uint64(1)] * 0.5
+            high = pixel_map[axis, j + 1, i] * 0.5 + pixel_map[axis, j + 1, i + np.uint64(1)] * 0.5
+            out[axis, i + np.uint64(1)] = low * (1.0 - dy) + high * dy
 
 
 @helper
@@ -59,18 +67,24 @@ def _quarters(x: F8x1, y: F8x1, across: float, up: float, whole: float, out: F8x
     u1, v1 = x[3] - across, y[3] - up
     for k in range(4):
         u2, v2 = x[k] - across, y[k] - up
-        right += (v2 - v1) * _beyond(u1, u2)
-        if v1 > 0.0 or v2 > 0.0:
-            start, low, end, high = u1, v1, u2, v2
-            if v1 < 0.0:
-                start, low = u1 + (u2 - u1) * (v1 / (v1 - v2)), 0.0
-            elif v2 < 0.0:
-                end, high = u2 + (u1 - u2) * (v2 / (v2 - v1)), 0.0
-            above += (high - low) * 0.5 * (start + end)
-            both += (high - low) * _beyond(start, end)
+        step = v2 - v1
+        beyond = _beyond(u1, u2)
+        right += step * beyond
+        if v1 >= 0.0 and v2 >= 0.0:
+            above += step * 0.5 * (u1 + u2)
+            both += step * beyond
+        elif v1 > 0.0:
+            crossing = u1 + (u2 - u1) * (v1 / (v1 - v2))
+            above -= v1 * 0.5 * (u1 + crossing)
+            both -= v1 * _beyond(u1, crossing)
+        elif v2 > 0.0:
+            crossing = u1 + (u2 - u1) * (v1 / (v1 - v2))
+            above += v2 * 0.5 * (crossing + u2)
+            both += v2 * _beyond(crossing, u2)
         u1, v1 = u2, v2
-    out[0], out[1] = (whole + right + above - both) / whole, (both - right) / whole
-    out[2], out[3] = (both - above) / whole, -both / whole
+    part = 1.0 / whole
+    out[0], out[1] = (whole + right + above - both) * part, (both - right) * part
+    out[2], out[3] = (both - above) * part, -both * part
 
 
 @kernel

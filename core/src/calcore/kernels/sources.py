@@ -177,9 +177,9 @@ def _separation(search: Search) -> int:
     return max(2, int(search.fwhm * search.minsep_fwhm + 0.5))
 
 
-def _stars(net: NDArray[np.float32], noise: Any, hidden: Mask, search: Search) -> Any:
+def _stars(net: NDArray[np.float32], noise: float, hidden: Mask, search: Search) -> Any:
     """Return the finder's table, or None; candidates are peaks of the filtered image."""
-    threshold = search.snr * float(np.median(noise))
+    threshold = search.snr * noise
     # What the filter would make of a star without one of its pixels is another star.
     filtered = matched(np.where(hidden, np.float32(np.nan), net), search.fwhm, search.sigma_radius)
     positions = peaks(filtered, hidden, threshold, _separation(search))
@@ -213,7 +213,7 @@ def find_stars(data: NDArray[np.float32], hidden: Mask, search: Search) -> Stars
     if hidden.all():
         return nothing
     sky = background(data, hidden, search.box)
-    net = np.asarray(data - sky.level, np.float32)
+    net, noise = np.asarray(data - sky.level, np.float32), float(np.median(sky.noise))
     if search.finder == "segmentation":
         filtered = smoothed(net, hidden, search.fwhm)
         found = segments(filtered, sky.noise, hidden, search)
@@ -222,7 +222,7 @@ def find_stars(data: NDArray[np.float32], hidden: Mask, search: Search) -> Stars
         table = measured(net, filtered, found, hidden, search)
         x, y, flux = table.x_centroid, table.y_centroid, table.segment_flux
     else:
-        table = _stars(net, sky.noise, hidden, search)
+        table = _stars(net, noise, hidden, search)
         if table is None:
             return nothing
         x, y, flux = table["x_centroid"], table["y_centroid"], table["flux"]
@@ -234,7 +234,7 @@ def find_stars(data: NDArray[np.float32], hidden: Mask, search: Search) -> Stars
     if search.windowed:
         x, y = windowed(net, hidden, x, y, search.fwhm)
     sigma = search.fwhm * SIGMA_PER_FWHM
-    snr = np.abs(flux) / (np.sqrt(4 * np.pi) * sigma * float(np.median(sky.noise)))
+    snr = np.abs(flux) / (np.sqrt(4 * np.pi) * sigma * noise)
     return Stars(x, y, flux, np.hypot(np.sqrt(2) * sigma / snr, _SAMPLING), snr)
 
 

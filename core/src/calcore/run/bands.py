@@ -19,6 +19,7 @@ from typing import Any
 
 from calcore.model import Kept, Meta, Record, Reference, Window
 from calcore.model.confirmed import confirmed
+from calcore.model.layout import Plane, fields_of
 from calcore.model.record import map_records
 from calcore.run.flagged import Flagged, added, joined
 from calcore.run.frames import Frames
@@ -151,9 +152,10 @@ class Chain:
 
     @property
     def bytes_per_pixel(self) -> int:
-        """What one pixel of a ramp holds, in float32 and flags."""
-        shape = getattr(self.source, "data").shape  # noqa: B009 - every record that flows has data
-        return 5 * int(math.prod(shape[:-2]))
+        """What all planes of one pixel take: its samples, most of the time."""
+        kind: Any = type(self.source)
+        planes = (getattr(self.source, name) for name in fields_of(kind, Plane))
+        return sum(math.prod(p.shape[:-2]) * p.dtype.itemsize for p in planes if p is not None)
 
     @property
     def halo(self) -> int:

@@ -33,7 +33,7 @@ from calcore.run.watch import at_work
 Save = Callable[[str, Any], None]
 _WRITTEN = 1 << 25
 """Results of long series that are only written are kept in scratch files if larger [byte]."""
-_IN_PARTS = 1 << 27
+_IN_PARTS = 1 << 26
 """The same for frames that a step reads in parts, and for those it makes."""
 
 
@@ -92,6 +92,7 @@ class Execution:
                 continue
             after = next((later for later in slots[number + 1 :] if not later.skip), None)
             flow = self._do(flow, built, after)
+        self._branch = None
         return self._flush(flow, only_written=True)
 
     def _skipped(self, built: BuiltSlot) -> None:

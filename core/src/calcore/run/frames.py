@@ -19,8 +19,8 @@ _SMALL = 1 << 26
 class Frames:
     """Whole frames that fill up part by part, in memory or, if they are too big, in files.
 
-    Planes of samples that need more than `memory_budget` [byte] in all are kept in files, but for
-    small ones.
+    Planes that need more than `memory_budget` [byte] in all are kept in files; those of a ramp only
+    if they are large and hold samples.
     """
 
     def __init__(self, frame: Window, memory_budget: int | None) -> None:
@@ -51,11 +51,12 @@ class Frames:
             for path, name, values in _planes(result)
         }
         sizes = {key: math.prod(shape) * dtype.itemsize for key, (shape, dtype) in shapes.items()}
-        least = math.inf
-        if self._budget is not None and sum(sizes.values()) > self._budget:
-            least = min(self._budget / 3, _SMALL)
+        fits = self._budget is None or sum(sizes.values()) <= self._budget
+        sampled = any(len(shape) > 2 for shape, _ in shapes.values())
+        least = min((self._budget or 0) / 3, _SMALL)
         for key, (shape, dtype) in shapes.items():
-            if sizes[key] > least and len(shape) > 2:
+            large = not sampled or (sizes[key] > least and len(shape) > 2)
+            if large and not fits:
                 self._planes[key] = ScratchPlane(shape, dtype)
             else:
                 self._planes[key] = np.empty(shape, dtype)

@@ -1,13 +1,17 @@
 """Parameters of all steps that look for sources."""
 
+import warnings
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeVar
 
 from calcore.citing import Work
 from calcore.kernels.sources import Finder, Search
 from calcore.model import Image
 from calcore.parameters import Doc, Range, Unit
-from calcore.step import Step
+from calcore.step import Room, Step
+
+Found = TypeVar("Found")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,6 +74,10 @@ class SearchingStep(Step):
         )  # fmt: skip
 
 
-def with_pixels(image: Image) -> Image:
-    """Return an image with those planes read that stars are found in."""
-    return image.loaded("data", "dq")
+def of_each(find: Callable[[Image], Found], images: Iterable[Image], room: Room) -> list[Found]:
+    """Return what is found in each image, on all threads; data and flags are read."""
+    with warnings.catch_warnings():
+        # photutils changes what all threads of the process are warned of. What it has to say of an
+        # image, that it has no stars, is no mishap.
+        warnings.simplefilter("ignore")
+        return list(room.ahead(lambda image: find(image.loaded("data", "dq")), images))

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from calcore.model import Image, Meta
 from calcore.model.reference import Distortion, FilterOffset
+from calcore.step import ALONE, Room
 from calcore.steps.approximation import ApproximatingStep
 from calcore.wcs.imaging import imaging_wcs
 from calcore.wcs.pointing import Pointing
@@ -22,9 +23,15 @@ class AssignWcs(ApproximatingStep):
     cites = ("Cox & Lallo 2017, JWST-STScI-001550",)
 
     def apply(
-        self, image: Image, *, distortion: Distortion, filter_offset: FilterOffset | None = None
+        self,
+        image: Image,
+        *,
+        distortion: Distortion,
+        filter_offset: FilterOffset | None = None,
+        room: Room = ALONE,
     ) -> Image:
         """Attach `wcs`, from pixels (x, y) counted from 0 to ICRS [deg]."""
+        del room  # planes may lie in a file: none is looked at
         meta = image.meta
         wcs = imaging_wcs(
             distortion.model,

@@ -19,7 +19,7 @@ from calcore.sky_catalogue import SkyCatalogue, mean_year, sky_catalogue
 from calcore.step import ALONE, Room
 from calcore.steps.aligning import AligningStep
 from calcore.steps.approximation import ApproximatingStep
-from calcore.steps.search import SearchingStep, with_pixels
+from calcore.steps.search import SearchingStep, of_each
 from calcore.steps.star_files import read_stars, sighting
 from calcore.userfiles import read_pairs
 from calcore.wcs.outline import outline
@@ -69,10 +69,9 @@ class TweakReg(SearchingStep, AligningStep, ApproximatingStep):
             raise StepSkipped("there is but one exposure, and no catalogue to align it with")
         number_of = {member: n for n, exposure in enumerate(exposures, 1) for member in exposure}
         listed = dict(read_pairs(self.catfile)) if self.catfile else {}
-        seen = [
-            sighting(member, number_of[k], self._stars(member, listed), weighted=self.weighted)
-            for k, member in enumerate(room.ahead(with_pixels, group.members))
-        ]
+        found = of_each(lambda member: self._stars(member, listed), group.members, room)
+        named = enumerate(group.members)
+        seen = [sighting(one, number_of[k], found[k], weighted=self.weighted) for k, one in named]
         solutions, kept = dict[str, Solution](), list(range(len(seen)))
         if len(exposures) > 1:
             solutions["exposures"] = solution = self._relative(seen)
