@@ -422,6 +422,12 @@ class TestTilings:
         tiling = Tiling.of(Window.whole(32, 2048), 5 * 720, 3)
         assert tiling == Tiling(rows=32, columns=64, reading=256)
 
+    @pytest.mark.parametrize("integrations", [50, 500, 5000])
+    def test_rows_of_the_longest_series_are_read_eight_times_at_most(self, integrations):
+        tiling = Tiling.of(Window.whole(256, 2048), 5 * 5 * integrations, 4)
+        assert tiling.reading * 8 >= 2048
+        assert tiling.columns < 200
+
     @pytest.mark.parametrize("frame", [(256, 2048), (4, 40), (1, 1), (100, 3)])
     @pytest.mark.parametrize("samples", [1, 700, 100_000])
     def test_any_frame_is_covered_and_tiles_are_some_halos_wide(self, frame, samples):

@@ -249,6 +249,7 @@ _TALL = 14 << 20
 _HELD = 1 << 25
 _WAITING = 1 << 27
 _LOW, _NARROW = 16, 64
+_TIMES = 8
 
 
 @dataclass(frozen=True)
@@ -292,7 +293,7 @@ class Tiling:
             return cls.bands(frame, min(rows, max(1, _HELD // row)))
         rows = -(-height // (height // rows))
         narrow = min(max(_BAND // (bytes_per_pixel * rows), _NARROW, 8 * halo), width)
-        parts = min(-(-row * rows // _HELD), width // narrow)
+        parts = min(-(-row * rows // _HELD), width // narrow, _TIMES)  # each reads whole rows
         tiles = -(-width // (parts * narrow))  # of each part, all of one size
         columns = -(-width // (parts * tiles))
         return cls(rows, columns, columns * tiles)

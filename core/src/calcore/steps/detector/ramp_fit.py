@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from itertools import tee
+from itertools import islice, tee
 from typing import Annotated, Literal
 
 import numpy as np
@@ -10,7 +10,7 @@ import numpy as np
 from calcore.errors import BadParameter, DataUnusable
 from calcore.model import Meta, Ramp, Reference, Window
 from calcore.model.reference import Gain, ReadNoise
-from calcore.model.usable_groups import Span, used_span, widened
+from calcore.model.usable_groups import Span, opening_rows, used_span, widened
 from calcore.parameters import Doc, Range, Unit
 from calcore.step import Rows, Step
 from calcore.steps._ramp_fit import WORKS, Known, Method, RampFitResult, fitted
@@ -83,13 +83,11 @@ class RampFit(Step):
 
     def regions(self, meta: Meta, frame: Window) -> Iterable[Window]:
         """Read rows until some pixel has groups to fit; some everywhere for the reset level."""
-        rows = step = 32
-        if self.reset_prior > 0:
-            rows = min(8, -(-_RAMPS // (meta.n_integrations * frame.frame_columns)))
-            step = max(frame.frame_rows // 8, 8)
-        starts = range(0, frame.frame_rows, step)
-        parts = (frame.with_rows(row, min(row + rows, frame.frame_rows)) for row in starts)
-        return tuple(parts) if self.reset_prior > 0 else parts
+        if not self.reset_prior > 0:
+            return islice(opening_rows(frame), 1, None)  # whole rows
+        rows = min(8, -(-_RAMPS // (meta.n_integrations * frame.frame_columns)))
+        starts = range(0, frame.frame_rows, max(frame.frame_rows // 8, 8))
+        return tuple(frame.with_rows(row, min(row + rows, frame.frame_rows)) for row in starts)
 
     def prepare(
         self, meta: Meta, parts: Iterator[Ramp], *, gain: Gain, readnoise: ReadNoise
