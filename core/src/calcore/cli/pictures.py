@@ -12,7 +12,7 @@ _LOG = logging.getLogger(__name__)
 
 
 def draw(files: Iterable[Path]) -> dict[Path, tuple[Path, ...]]:
-    """Draw the two-dimensional products and residuals of alignments, each beside its file.
+    """Draw images, cubes, spectra and residuals of alignments, each beside its file.
 
     Mosaics of several images get a second picture, of their weight. A picture that is newer than its
     product is left as it is. One that cannot be drawn is a line in the log: the product is none the
@@ -47,7 +47,14 @@ def _drawn(file: Path, picture: Path) -> Iterator[Path]:
     """Draw a file, and yield its pictures."""
     from calcore.io import open as open_product
     from calcore.model import Mosaic
-    from calcore.report import alignment_picture, is_picture, quicklook, weight_picture
+    from calcore.report import (
+        alignment_picture,
+        is_picture,
+        is_spectral,
+        quicklook,
+        spectral_picture,
+        weight_picture,
+    )
     from calcore.report.alignment import RESIDUALS
     from calcore.report.weights import is_deep
 
@@ -55,6 +62,8 @@ def _drawn(file: Path, picture: Path) -> Iterator[Path]:
     title = os.fsencode(file.name).decode("utf-8", "replace")
     if file.name.endswith(RESIDUALS):
         yield alignment_picture(record.table, picture, title=title)
+    elif is_spectral(record):
+        yield spectral_picture(record, picture, title=title)
     elif is_picture(record):
         yield quicklook(record, picture, title=title, catalog=catalog_beside(file))
         if isinstance(record, Mosaic) and is_deep(record):

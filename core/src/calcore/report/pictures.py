@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 from matplotlib import colormaps
+from matplotlib.figure import Figure
 from matplotlib.image import imsave
 from numpy.typing import NDArray
 
@@ -25,6 +26,7 @@ from calcore.report.quicklook import (
     stretch_of,
     usable,
 )
+from calcore.report.spectra import is_spectral, spectral_figure
 from calcore.report.weights import depth, depth_colours, is_deep, top_weight
 
 _PIXELS = 420
@@ -65,7 +67,7 @@ def looks(path: Path) -> list[Look]:
     """Return small pictures of a file; none if it is no image.
 
     Of a ramp it is the last group; a mosaic has its weight and its depth besides; of a table of
-    residuals it is what `alignment_figure` draws.
+    residuals it is what `alignment_figure` draws, of cubes and spectra what `spectral_figure` does.
 
     Raises
     ------
@@ -80,7 +82,11 @@ def looks(path: Path) -> list[Look]:
         return [_look(path, "raw", image, f"DN, group {n_group} of {n_group}")]
     record: Any = io.open(path)
     if isinstance(record, Catalog) and path.name.endswith(RESIDUALS):
-        return [_residuals(path, record.table)]
+        figure = alignment_figure(record.table)
+        told = "what is left between stars of aligned exposures"
+        return [_drawn(path, "residuals", figure, told)]
+    if is_spectral(record):
+        return [_drawn(path, suffix, spectral_figure(record), "spectra, with their errors")]
     if not is_picture(record):
         return []
     if np.issubdtype(np.asarray(record.data).dtype, np.integer):
@@ -110,14 +116,12 @@ def _depth(path: Path, mosaic: Mosaic) -> Look:
     return _encoded(path, "depth", depth_colours(most), part, caption)
 
 
-def _residuals(path: Path, table: Any) -> Look:
-    figure = alignment_figure(table)
+def _drawn(path: Path, stage: str, figure: Figure, caption: str) -> Look:
     stream = streams.BytesIO()
     figure.savefig(stream, format="png", dpi=_DPI)
     width, height = (round(float(inches) * _DPI) for inches in figure.get_size_inches())
     uri = f"data:image/png;base64,{b64encode(stream.getvalue()).decode('ascii')}"
-    caption = "what is left between stars of aligned exposures"
-    return Look(path.name, "residuals", uri, width, height, caption, is_broad=True)
+    return Look(path.name, stage, uri, width, height, caption, is_broad=True)
 
 
 def _look(
