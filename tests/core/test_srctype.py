@@ -44,5 +44,6 @@ class TestSrcTypeContract(StepContract):
     def test_the_user_counts_first(self):
         image = self.case().flow
         assert SrcType()(image).meta["target.source_type"] == "EXTENDED"
+        assert SrcType().outgoing(image.meta)["target.source_type"] == "EXTENDED"
         told = image.replace(meta=meta_of(FIELD, observation__bkgdtarg=True))
         assert SrcType(source_type="POINT")(told).meta["target.source_type"] == "POINT"

@@ -30,10 +30,13 @@ class SrcType(Step):
         del meta, references
         return Rows()
 
+    def outgoing(self, meta: Meta) -> Meta:
+        """Return the metadata with it, which later steps look at before there are pixels."""
+        return meta.set({"target.source_type": self.source_type or source_type(meta)})
+
     def apply(self, image: Image) -> Image:
         """Write it into the metadata."""
-        kind = self.source_type or source_type(image.meta)
-        return image.replace(meta=image.meta.set({"target.source_type": kind}))
+        return image.replace(meta=self.outgoing(image.meta))
 
 
 def source_type(meta: Meta) -> SourceType:
