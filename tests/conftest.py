@@ -112,6 +112,20 @@ def fixtures_of(instrument: str, subarray: str, n_groups: int) -> tuple[Any, Any
     return visit, references, products
 
 
+def spectra_of(mode: str, **options: object) -> Any:
+    """Return a fixture of a small visit of one of MIRI's spectrographs, made once for all tests."""
+
+    @pytest.fixture(scope="session", name=f"{mode.replace('-', '_')}_visit")
+    def visit(tmp_path_factory: pytest.TempPathFactory) -> Visit:
+        folder = tmp_path_factory.mktemp("visit") / mode
+        return simulated(folder, "miri", mode=mode, size="small", seed=3, **options)
+
+    return visit
+
+
+mrs_visit = spectra_of("mrs", n_groups=4)
+lrs_fixedslit_visit = spectra_of("lrs-fixedslit", n_groups=4, n_dithers=2)
+lrs_slitless_visit = spectra_of("lrs-slitless")
 miri_visit, miri_references, miri_products = fixtures_of("miri", "SUB64", 8)
 nircam_visit, nircam_references, nircam_products = fixtures_of("nircam", "SUB160", 6)
 niriss_visit, niriss_references, niriss_products = fixtures_of("niriss", "SUB128", 5)

@@ -2,7 +2,7 @@
 
 import tomllib
 from collections.abc import Mapping, Sequence
-from functools import cache
+from functools import cache, lru_cache
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -61,6 +61,7 @@ def limits(number: int, band: str) -> tuple[float, float]:
     return low - beyond, high + beyond
 
 
+@lru_cache(maxsize=2)
 def slicer_in_short(detector: str, band: str) -> ImageSlicer:
     """Make the slicers before a detector from the published figures."""
     numbers = channels_of(detector)

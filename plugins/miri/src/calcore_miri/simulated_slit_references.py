@@ -21,6 +21,10 @@ HALF_WIDTH = 20.0
 """Half the width of the slit's image that a trace states [pixel]."""
 WIDTH = 8
 """Columns of the aperture in which spectra are extracted [pixel]."""
+FIRST = 18
+"""First column of the aperture in a rectified spectrum, which is about as wide as the slit is long."""
+SKY = 8
+"""Columns between aperture and sky, and of the sky on either side [pixel]."""
 WIDTHS = (2, 4, 6, 8, 10, 12, 16, 20)
 WAVES_UM = (4.0, 14.5, 43)
 """Wavelengths of tables: first, last, and how many."""
@@ -81,19 +85,23 @@ def photom(spectrometer: SlitSpectrometer, setup: Setup, path: Path) -> None:
 def extract1d(spectrometer: SlitSpectrometer, setup: Setup, path: Path) -> None:
     """Write the aperture in which spectra are extracted.
 
-    Without a slit the sky beside the star is taken off; with one, that is the other nod's.
+    With a slit, it is one of rectified spectra, and moves to where the star is; the sky is taken off by
+    the other nod. Without, it follows the trace, and the sky is that on both sides.
     """
-    x, _ = spectrometer.middle()
-    first = round(x) - WIDTH // 2 + 1
     aperture: dict[str, Any] = {
         "id": setup.exposure_type, "region_type": "target", "dispaxis": 2, "bkg_order": 0,
-        "xstart": first, "xstop": first + WIDTH - 1,
     }  # fmt: skip
-    if spectrometer.kind == "slitless":
-        low, high = setup.area.ysize - 400, setup.area.ysize - 1
+    if spectrometer.kind == "slit":
+        aperture |= {"xstart": FIRST, "xstop": FIRST + WIDTH - 1}
+    else:
+        low, high = WIDTH / 2, WIDTH / 2 + SKY
         aperture |= {
-            "ystart": max(low, 0), "ystop": high,
-            "bkg_coeff": [[x - 24.5], [x - 12.5], [x + 12.5], [x + 24.5]],
+            "independent_var": "pixel",
+            "src_coeff": [_beside(spectrometer, setup, by) for by in (-low, low)],
+            "bkg_coeff": [
+                _beside(spectrometer, setup, side)
+                for side in (-high - SKY, -high, high, high + SKY)
+            ],
         }  # fmt: skip
     content = {
         "REFTYPE": "EXTRACT1D", "INSTRUME": setup.instrument, "TELESCOP": "JWST",
@@ -125,9 +133,9 @@ def apcorr(spectrometer: SlitSpectrometer, setup: Setup, path: Path) -> None:
 
 
 def pathloss(spectrometer: SlitSpectrometer, setup: Setup, path: Path) -> None:
-    """Write what the slit stops of a star's light: what it lets pass, by place and wavelength.
+    """Write what makes up for a star's light that the slit stops: a factor, by wavelength and place.
 
-    Axes are the place across the slit, and along it, from its middle [pixel].
+    Axes are the place across the slit and along it, from its middle [pixel].
     """
     slit = _slit(spectrometer, setup)
     waves = np.linspace(*WAVES_UM[:2], WAVES_UM[2])
@@ -140,7 +148,7 @@ def pathloss(spectrometer: SlitSpectrometer, setup: Setup, path: Path) -> None:
     rows = np.zeros(
         len(waves), [("wavelength", "f4"), ("pathloss", "f4", shape), ("pathloss_err", "f4", shape)]
     )
-    rows["wavelength"], rows["pathloss"] = waves, values
+    rows["wavelength"], rows["pathloss"] = waves, 1 / values
     header = keywords(setup, "pathloss", "MirLrsPathlossModel", path.name)
     header["EXP_TYPE"] = setup.exposure_type
     write_fits(path, header, {}, tables={"PATHLOSS": rows})
@@ -179,3 +187,11 @@ MAKERS: Mapping[str, Callable[[SlitSpectrometer, Setup, Path], None]] = {
 
 def _slit(spectrometer: SlitSpectrometer, setup: Setup) -> Slit:
     return spectrometer.slit(setup.detector, setup.detector.full.shape, (0, 0))
+
+
+def _beside(spectrometer: SlitSpectrometer, setup: Setup, columns: float) -> list[float]:
+    """Return the polynomial of a sub-array's rows that runs beside the trace, from the constant on."""
+    (x, y), trace, part = spectrometer.middle(), spectrometer.trace, setup.subarray
+    rows = trace.rows + y - (part.ystart - 1)
+    places = trace.columns + x - (part.xstart - 1) + columns
+    return [float(value) for value in np.polynomial.Polynomial.fit(rows, places, 2).convert().coef]

@@ -140,7 +140,7 @@ class Spectrometer:
         self.band, self.folder = band, geometry
         self._of_a_band, self._of_all = of_a_band, of_all
         self._slicers: dict[str, ImageSlicer] = {}
-        self.trees: dict[str, dict[str, dict[str, Any]]] = {}
+        self._calibrations: dict[str, FloatArray] = {}
 
     @cached_property
     def makers(self) -> Mapping[str, Maker]:
@@ -172,9 +172,8 @@ class Spectrometer:
                 self._slicers[detector] = slicers.slicer_in_short(detector, self.band)
             else:
                 paths = slicers.find_files(self.folder, detector, self.band)
-                self.trees[detector] = slicers.read_files(paths)
-                made = slicers.slicer_from_files(self.trees[detector], self.band)
-                self._slicers[detector] = made
+                trees = slicers.read_files(paths)
+                self._slicers[detector] = slicers.slicer_from_files(trees, self.band)
         return self._slicers[detector]
 
     def scene(self, source: str, sky: SkyOptions, target: Target) -> SpectralScene:
@@ -183,6 +182,11 @@ class Spectrometer:
 
     def calibration(self, detector: str) -> FloatArray:
         """Return the surface brightness that gives one DN/s [MJy/sr], (y, x); NaN between slices."""
+        if detector not in self._calibrations:
+            self._calibrations[detector] = self._calibration(detector)
+        return self._calibrations[detector]
+
+    def _calibration(self, detector: str) -> FloatArray:
         slicer = self.slicer(detector)
         planes = slicer.planes
         middle = planes.wavelength.mean(axis=0)
