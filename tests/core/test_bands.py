@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from calcore.errors import OutputProblem, PluginBroken
-from calcore.model import Meta, Ramp, Rate, Window
+from calcore.model import Image, Meta, Ramp, Rate, Window
 from calcore.model.reference import Dark
 from calcore.run.bands import Chain, Link, Tally, Tiling, collect, with_header
 from calcore.run.scratch import ScratchFile, ScratchPlane
@@ -180,6 +180,28 @@ def test_frames_beyond_the_memory_budget_lie_in_a_file_and_read_the_same(ramp, d
     assert np.array_equal(spilled.cut(window).groupdq, kept.cut(window).groupdq)
     again = collect(Chain(spilled).then(Link("fit", Fit())), rows(4), 2, Tally())
     assert np.array_equal(again.rate.data, Fit().apply(kept).rate.data)
+
+
+@pytest.fixture
+def image(ramp):
+    planes = {name: np.arange(115, dtype="f4").reshape(23, 5) for name in ("data", "err")}
+    return Image(meta=ramp.meta, dq=np.zeros((23, 5), "u4"), **planes)
+
+
+def test_planes_of_an_image_lie_in_files_if_there_is_no_room_for_all(image):
+    size = 3 * image.data.nbytes
+    kept = collect(Chain(image), rows(6), 1, Tally(), memory_budget=size)
+    spilled = collect(Chain(image), rows(6), 2, Tally(), memory_budget=size - 1)
+    for name in ("data", "err", "dq"):
+        assert isinstance(getattr(kept, name), np.ndarray)
+        assert isinstance(getattr(spilled, name), ScratchPlane)
+        assert np.array_equal(getattr(spilled, name), getattr(image, name))
+
+
+def test_bands_are_as_high_as_all_planes_of_a_pixel_allow(ramp, image):
+    n_int, n_group = ramp.data.shape[:2]
+    assert Chain(ramp).bytes_per_pixel == 5 * n_int * n_group + 4
+    assert Chain(image).bytes_per_pixel == 12
 
 
 def test_small_planes_stay_in_memory(ramp):

@@ -13,7 +13,7 @@ from threadpoolctl import threadpool_limits
 from calcore import io
 from calcore.errors import CalcoreError, OutputProblem
 from calcore.io import files as names
-from calcore.model import Catalog, Group, Meta, Parts, Ramp, Rate, Record
+from calcore.model import Catalog, Group, Image, Meta, Parts, Ramp, Rate, Record
 from calcore.model.superstripes import integrations_together, taken_apart
 from calcore.pipeline import Pipeline
 from calcore.run import header
@@ -69,6 +69,11 @@ class Workshop:
         return record_tree(
             job, request, self.pipeline, self.slots, self.profile, self.states, self.only
         )
+
+    @property
+    def room(self) -> Room:
+        """Threads that files may be written on."""
+        return Room(_threads(self.request))
 
     @cached_property
     def main(self) -> Path:
@@ -302,10 +307,12 @@ def _write_all(shop: Workshop, suffix: str, result: Any) -> None:
     if isinstance(result, Group):
         science = [path.name for path in job.members["science"]]
         paths = dict(zip(science, member_paths(job, suffix), strict=True))
+        named = []
         for number, member in enumerate(result.members):  # a step may have left some out
             name = member.meta["filename"] if isinstance(member, Record) else science[number]
-            loaded = member.loaded() if isinstance(member, Record) else member
-            _write(shop, paths.pop(name), loaded)
+            named.append((paths.pop(name), member))
+        for path, record in shop.room.ahead(lambda one: _put(shop, *one, ahead=map), named):
+            _tell_of(shop, path, record)
         for path in paths.values():
             _remove(shop, path)
         return
@@ -336,6 +343,11 @@ def _check_free(shop: Workshop, path: Path) -> None:
 
 
 def _write(shop: Workshop, path: Path, record: Any) -> None:
+    _tell_of(shop, *_put(shop, path, record, ahead=shop.room.ahead))
+
+
+def _put(shop: Workshop, path: Path, record: Any, *, ahead: Any) -> tuple[Path, Any]:
+    """Write a file; return its path and what it holds."""
     if isinstance(record, Catalog):
         path = path.with_suffix(f".{record.format}")
     _check_free(shop, path)
@@ -348,11 +360,16 @@ def _write(shop: Workshop, path: Path, record: Any) -> None:
     tree = as_it_went(shop.tree, shop.outcomes, ended=last)
     if last:
         tree = {**tree, "files": files_with(shop.written)}
-    ahead = Room(_threads(shop.request)).ahead
     io.write(record, path, record_tree={NODE: {shop.pipeline.name: tree}}, ahead=ahead)
+    return path, record
+
+
+def _tell_of(shop: Workshop, path: Path, record: Any) -> None:
+    """Take down that a file was written, and have it judged."""
     shop.written.append(path)
+    judge = shop.hook.calcore_diagnose
+    if judge.get_hookimpls() and isinstance(record, Image) and not record.per_integration:
+        record = record.loaded()  # who judges an image takes its planes for arrays
     suffix = names.suffix_of(path)
-    judged = shop.hook.calcore_diagnose(
-        product=shop.job.name, suffix=suffix, record=record, path=path
-    )
+    judged = judge(product=shop.job.name, suffix=suffix, record=record, path=path)
     shop.figures.extend(Figure(*figure) for figures in judged for figure in figures or ())
