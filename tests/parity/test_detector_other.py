@@ -46,9 +46,9 @@ CASES: dict[str, tuple[str, dict[str, Any]]] = {
         "detectors": ("GUIDER1", "GUIDER2"), "subarray": "SUB128LL", "n_groups": 5,
     }),
     "miri, spectrometer": ("miri", {
-        "mode": "mrs", "detectors": ("MIRIFULONG",), "pattern": "FASTR1", "n_groups": 6,
+        "mode": "lamp_mrs", "detectors": ("MIRIFULONG",), "pattern": "FASTR1", "n_groups": 6,
     }),
-    "miri, slitless": ("miri", {"mode": "lrs_slitless", "n_groups": 6, "n_ints": 2}),
+    "miri, slitless": ("miri", {"mode": "lrs-slitless", "n_groups": 6, "n_ints": 2}),
     "nircam, four outputs": ("nircam", {
         "mode": "grism_time_series", "subarray": "SUBGRISM64", "n_groups": 3, "n_ints": 2,
         "segment_ints": 1,
