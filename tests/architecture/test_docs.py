@@ -113,7 +113,7 @@ def test_modes_that_can_be_simulated_are_listed():
     rows = re.findall(
         r"^\| (\w+) \| (`.*`) \|$", (ROOT / "docs" / "simulate.md").read_text(), re.MULTILINE
     )
-    told = {name.lower(): re.findall(r"`(\w+)`", modes) for name, modes in rows}
+    told = {name.lower(): re.findall(r"`([\w-]+)`", modes) for name, modes in rows}
     tables = ROOT.glob("plugins/*/src/*/tables/simulate.toml")
     there = {path.parts[-5]: sorted(tomllib.loads(path.read_text())["modes"]) for path in tables}
     assert {name: sorted(modes) for name, modes in told.items()} == there
