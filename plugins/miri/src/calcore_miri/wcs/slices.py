@@ -1,6 +1,6 @@
 """MIRI's image slicers, from the reference files that describe them."""
 
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,8 +16,17 @@ from calcore_miri.references import (
     SlicerWavelengths,
 )
 
+T = TypeVar("T", bound=np.generic)
 THROUGHPUT_PLANE = 7
 """Of nine planes that count a pixel to its slice from 0.1, 0.2 … of its throughput on, that of 0.8."""
+PLANES = 9
+BANDS = {"SHORT": "A", "MEDIUM": "B", "LONG": "C"}
+"""Bands by BAND, as they are called behind a channel's number."""
+HALVES = {"MIRIFUSHORT": (1, 2), "MIRIFULONG": (4, 3)}
+"""Channels on the left and on the right half of each detector."""
+_BETWEEN = {"MIRIFUSHORT": (503, 516), "MIRIFULONG": (474, 507)}
+"""First column between the channels of each detector, and the one after the last."""
+_ROWS = (50, 974)
 
 
 def fields_of(distortion: SlicerDistortion, ranges: SlicerRanges) -> tuple[Field, ...]:
@@ -85,6 +94,38 @@ def slices_of(
     return tuple(found)
 
 
+def plane_of(
+    regions: SlicerRegions, plane: int, meta: Meta, shape: tuple[int, int]
+) -> NDArray[np.int32]:
+    """Return one of the planes that count pixels to slices (ny, nx), in an exposure's sub-array.
+
+    Raises
+    ------
+    ReferenceInvalid
+        There are not nine planes, or they do not cover the exposure.
+    """
+    planes: Any = regions.labels
+    if planes.ndim != 3 or planes.shape[0] < PLANES:
+        raise ReferenceInvalid(
+            f"reference regions: its shape is {planes.shape} instead of nine planes; give another"
+        )
+    row, column = meta.subarray_origin
+    labels: NDArray[Any] = planes[plane, row : row + shape[0], column : column + shape[1]]
+    if labels.shape != shape:
+        raise ReferenceInvalid(
+            f"reference regions: its planes {planes.shape[1:]} do not cover the exposure's {shape} "
+            f"from row {row + 1}, column {column + 1} on; give another"
+        )
+    return labels.astype(np.int32)
+
+
+def between_channels(meta: Meta, plane: NDArray[T]) -> NDArray[T]:
+    """Return the part of an exposure's plane between its two channels, where no light falls."""
+    spans = zip((_ROWS, _BETWEEN[meta.detector]), meta.subarray_origin, strict=True)
+    rows, columns = (slice(*(max(0, at - origin) for at in span)) for span, origin in spans)
+    return plane[rows, columns]
+
+
 def labels_of(
     regions: SlicerRegions, slices: tuple[Slice, ...], meta: Meta, shape: tuple[int, int]
 ) -> NDArray[np.int32]:
@@ -95,21 +136,7 @@ def labels_of(
     ReferenceInvalid
         There are not nine planes, they do not cover the exposure, or label slices that nothing describes.
     """
-    planes: Any = regions.labels
-    if planes.ndim != 3 or planes.shape[0] <= THROUGHPUT_PLANE:
-        raise ReferenceInvalid(
-            f"reference regions: its shape is {planes.shape} instead of nine planes; give another"
-        )
-    row, column = meta.subarray_origin
-    labels: NDArray[np.int32] = planes[
-        THROUGHPUT_PLANE, row : row + shape[0], column : column + shape[1]
-    ]
-    if labels.shape != shape:
-        raise ReferenceInvalid(
-            f"reference regions: its planes {planes.shape[1:]} do not cover the exposure's {shape} "
-            f"from row {row + 1}, column {column + 1} on; give another"
-        )
-    labels = labels.astype(np.int32)
+    labels = plane_of(regions, THROUGHPUT_PLANE, meta, shape)
     unknown = set(np.unique(labels).tolist()) - {0} - {part.number for part in slices}
     if unknown:
         raise ReferenceInvalid(

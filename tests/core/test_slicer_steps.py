@@ -1,0 +1,127 @@
+"""Bad pixels of image slicers, found by exposures themselves."""
+
+import numpy as np
+import pytest
+
+from calcore.errors import BadParameter, StepSkipped
+from calcore.flags import DQ
+from calcore.kernels.neighbour_differences import (
+    above_percentile,
+    extremes,
+    local_median,
+    nearest_difference,
+    prominence,
+)
+from calcore.model import Group
+from calcore.steps.calibration.badpix_selfcal import BadpixSelfcal
+from calcore.steps.combination.outlier_slices import OutlierSlices
+from calcore.testing import StepContract
+from calcore.testing.slicer_cases import BAD, badpix_selfcal, outlier_slices, sliced
+
+
+class TestBadpixSelfcalContract(StepContract):
+    def case(self):
+        return badpix_selfcal()
+
+
+class TestOutlierSlicesContract(StepContract):
+    def case(self):
+        return outlier_slices()
+
+
+def test_edge_of_a_trace_differs_from_one_neighbour_only():
+    data = np.zeros((3, 9), np.float32)
+    data[:, 2:4] = 5
+    data[1, 6] = 7
+    expected = np.zeros((3, 9))
+    expected[1, 6] = 7
+    np.testing.assert_array_equal(nearest_difference(data, 1, "missing"), expected)
+    np.testing.assert_array_equal(nearest_difference(data.T.copy(), 0, "missing"), expected.T)
+
+
+def test_beyond_the_edge_is_nothing_or_zero():
+    data = np.array([[5, 8, np.nan]], np.float32)
+    np.testing.assert_array_equal(nearest_difference(data, 1, "missing"), [[3, 3, np.nan]])
+    data = np.array([[1, 8, 3]], np.float32)
+    np.testing.assert_array_equal(nearest_difference(data, 1, "zero"), [[1, 5, 3]])
+    np.testing.assert_array_equal(nearest_difference(data, 0, "zero"), data)
+
+
+def test_local_median_without_nan():
+    plane = np.arange(20, dtype=np.float32).reshape(4, 5)
+    plane[1, 1] = np.nan
+    padded = np.pad(plane, 1, constant_values=np.nan)
+    windows = np.lib.stride_tricks.sliding_window_view(padded, (3, 3))
+    np.testing.assert_array_equal(
+        local_median(plane, (3, 3), "missing"), np.nanmedian(windows, axis=(2, 3))
+    )
+    windows = np.lib.stride_tricks.sliding_window_view(np.pad(plane, 1), (3, 3))
+    np.testing.assert_array_equal(
+        local_median(plane, (3, 3), "zero"), np.nanmedian(windows, axis=(2, 3))
+    )
+    nothing = np.full((2, 2), np.nan, np.float32)
+    assert np.isnan(local_median(nothing, (1, 1), "missing")).all()
+    assert not above_percentile(prominence(nothing, (3, 3), "missing"), 50, 0).any()
+    assert not extremes(nothing, 0.1, 0.1).any()
+
+
+def test_prominence_does_not_grow_where_nothing_varies():
+    plane = np.full((9, 9), 3, np.float32)
+    plane[4:, 4:] = 0.01
+    ratio = prominence(plane, (3, 3), "missing")
+    assert ratio[0, 0] == 1
+    np.testing.assert_allclose(ratio[8, 8], 0.01)  # over a third of the median of all
+    np.testing.assert_allclose(prominence(10 * plane, (3, 3), "missing"), ratio, rtol=1e-6)
+
+
+def test_a_bad_pixel_is_flagged_in_all_exposures_and_a_hit_in_none():
+    members = [sliced(seed=seed) for seed in (1, 2, 3)]
+    members[1].data[25, 30] = 900.0
+    result = OutlierSlices(threshold_percent=99.9)(Group("product", tuple(members)))
+    for member in result.members:
+        assert member.dq[BAD] & (DQ.OUTLIER | DQ.DO_NOT_USE) == DQ.OUTLIER | DQ.DO_NOT_USE
+        assert np.isnan([member.data[BAD], member.err[BAD], member.var_rnoise[BAD]]).all()
+        assert not member.dq[25, 30] & DQ.OUTLIER
+
+
+@pytest.mark.parametrize("axis", [1, 2])
+def test_second_check_flags_pixels_without_neighbours(axis):
+    members = [sliced(seed=seed, dispersion_axis=axis) for seed in (1, 2)]
+    for member in members:
+        member.data[20, 9:12] = np.nan
+        member.data[5:8, 30] = np.nan
+    group = Group("product", tuple(members))
+    once = OutlierSlices(beyond="zero")(group).members[0].dq
+    twice = OutlierSlices(beyond="zero", ifu_second_check=True)(group).members[0].dq
+    added = ((twice & ~once) & DQ.OUTLIER) != 0
+    assert added[20, 9:12].all()
+    assert added[5:8, 30].all()
+
+
+def test_outliers_need_two_exposures_of_one_shape():
+    with pytest.raises(StepSkipped, match="two exposures"):
+        OutlierSlices()(Group("product", (sliced(),)))
+    with pytest.raises(BadParameter, match="two odd numbers"):
+        OutlierSlices(kernel_size="6 7")
+    with pytest.raises(BadParameter, match="two odd numbers"):
+        OutlierSlices(kernel_size="7")
+
+
+def test_bad_pixel_that_two_exposures_share_and_hit_that_one_has():
+    image, other = sliced(), sliced(seed=2)
+    image.data[25, 30] = 900.0
+    result = BadpixSelfcal(flagfrac_lower=0, flagfrac_upper=0.001)(image, selfcals=(other,))
+    assert result.dq[BAD] == DQ.OTHER_BAD_PIXEL | DQ.DO_NOT_USE
+    assert np.isnan(result.data[BAD])
+    assert not result.dq[25, 30] & DQ.OTHER_BAD_PIXEL
+    flagged = (result.dq & DQ.OTHER_BAD_PIXEL) != 0
+    assert flagged.sum() <= np.ceil(0.001 * flagged.size)
+
+
+def test_single_exposure_only_if_asked_for():
+    with pytest.raises(StepSkipped, match="force_single"):
+        BadpixSelfcal()(sliced())
+    alone = BadpixSelfcal(force_single=True)(sliced())
+    assert alone.dq[BAD] & DQ.OTHER_BAD_PIXEL
+    with pytest.raises(BadParameter, match="odd"):
+        BadpixSelfcal(kernel_size=4)
