@@ -18,8 +18,9 @@ from gwcs import WCS
 from calcore.errors import CalcoreError, DataUnusable, Doubtful, ReferenceInvalid
 from calcore.flags import DQ
 from calcore.kernels.slit_extraction import bilinear, boxed, weighted_mean, weights
+from calcore.kernels.slit_profile import fitted
 from calcore.model import Meta
-from calcore.model.reference import ApertureCorrection, SlitApertures
+from calcore.model.reference import ApertureCorrection, SlitApertures, SlitProfile
 from calcore.model.slit import Slit
 from calcore.model.spectrum import Spectra, SpectrumSeries
 from calcore.steps.calibration.extract_slit import ExtractSlit
@@ -259,6 +260,91 @@ def test_targets_beside_the_slit_are_told():
     with pytest.warns(Doubtful, match="the aperture stays where it is"):
         table = table_of(a_slit(**{"target.ra": 1.0}), BESIDE)
     assert (table["NPIXELS"] == 7).all()
+
+
+def a_profile(width=1.2, **changes):
+    """The source's profile, eight sub-pixels a pixel; it widens with wavelength."""
+    column = (np.arange(161) - 80) / 8
+    waves = np.array([4.9, 5.2, 5.5])
+    values = np.array([np.exp(-((column / (width * grown)) ** 2) / 2) for grown in (1, 1, 1.0)])
+    told = {"psf.centre_column": 80.0, "psf.subpixels": 8, **changes}
+    return SlitProfile(meta=Meta(told), data=values, wavelengths=waves)
+
+
+def optimal(slit, entry=None, psf=None, **settings):
+    step = ExtractSlit(extraction_type="optimal", **settings)
+    given = {"extract1d": apertures(**(BESIDE if entry is None else entry))}
+    return step(slit, **given, psf=psf or a_profile()).spectra[0].table
+
+
+class TestOptimalContract(StepContract):
+    def case(self):
+        given = {"extract1d": apertures(**BESIDE), "psf": a_profile()}
+        return Case(ExtractSlit(extraction_type="optimal"), a_slit(), given)
+
+
+@pytest.mark.parametrize("weights_of", ["variance", "uniform"])
+def test_profiles_tell_all_of_a_point_sources_light(weights_of):
+    slit = a_slit(11.3, tilt=0.2)
+    data = slit.data.copy()
+    data[4, 11:13] = np.nan
+    data[6] = np.nan
+    table = optimal(slit.replace(data=data), psf_weights=weights_of)[::-1]
+    good = np.arange(ROWS) != 6
+    np.testing.assert_allclose(table["FLUX"][good], 100 * STERADIAN * 1e6, rtol=2e-3)
+    np.testing.assert_allclose(table["BACKGROUND"][good], 3, rtol=0.03)
+    assert np.flatnonzero(table["DQ"]).tolist() == [6]
+    assert table["NPIXELS"][0] == pytest.approx(2 * np.sqrt(np.pi) * 1.2, rel=3e-3)
+
+
+def test_profile_is_found_where_the_source_is():
+    slit = a_slit(11.0)
+    away = slit.replace(meta=slit.meta.set({"target.ra": float(slit.wcs(13.4, 10)[0])}))
+    np.testing.assert_allclose(optimal(away)["FLUX"], optimal(slit)["FLUX"], rtol=1e-4)
+    left = optimal(away, optimize_psf_location=False)
+    assert (left["FLUX"] < 0.6 * optimal(slit)["FLUX"]).all()
+    shifted = optimal(away, optimize_psf_location=False, position_offset=-2.4)
+    np.testing.assert_allclose(shifted["FLUX"], optimal(slit)["FLUX"], rtol=1e-4)
+
+
+def test_a_fit_has_less_noise_than_a_sum_and_tells_how_much(rng):
+    """Photon noise of a source, whose variance is known only from what each pixel got."""
+    rows = 1500
+    profile = np.exp(-((np.arange(COLUMNS) - 12) ** 2) / 2 / 1.2**2)
+    profile = np.tile(profile / profile.sum(), (rows, 1))
+    light = rng.poisson(30 * profile).astype(float)
+    read = np.full(light.shape, 0.5)
+    data = light + rng.normal(0, np.sqrt(read))
+    good = np.ones(light.shape, np.bool_)
+    variances = [np.clip(data, 0.0, None), read]
+    fit = fitted(data, variances, good, [profile])
+    even = fitted(data, variances, good, [profile], weighted=False)
+    assert fit.flux.mean() == pytest.approx(30, rel=0.02)
+    assert fit.flux.std() < even.flux.std()
+    assert fit.flux.std() == pytest.approx(np.sqrt(fit.variances.sum(axis=0)).mean(), rel=0.06)
+
+
+def test_sources_subtracted_in_a_nod_are_fitted_too():
+    slit = a_slit(10.0, sky=0.0)
+    other = a_slit(14.0, sky=0.0).data
+    ra, dec, _ = slit.wcs(12.0, 10)
+    told = {"dither.primary_type": "2-POINT-NOD", "cal_step.bkg_subtract": "COMPLETE",
+            "wcsinfo.ra_ref": float(ra), "wcsinfo.dec_ref": float(dec)}  # fmt: skip
+    pair = slit.replace(data=slit.data - other, meta=slit.meta.set(told))
+    alone = optimal(slit, {})["FLUX"]
+    np.testing.assert_allclose(optimal(pair, {})["FLUX"], alone, rtol=1e-3)
+    without = optimal(pair, {}, model_nod_pair=False, psf_weights="uniform")["FLUX"]
+    assert (np.abs(without / alone - 1) > 0.003).all()
+
+
+def test_what_a_profile_lacks_is_said():
+    with pytest.raises(ReferenceInvalid, match="there is no reference psf"):
+        ExtractSlit(extraction_type="optimal")(a_slit(), extract1d=apertures())
+    with pytest.raises(ReferenceInvalid, match=r"where its source lies \(CENTCOL\)"):
+        optimal(a_slit(), psf=a_profile(**{"psf.centre_column": None}))
+    far = a_profile()
+    with pytest.raises(DataUnusable, match="or its profile is of other wavelengths"):
+        optimal(a_slit(), psf=far.replace(wavelengths=far.wavelengths + 5))
 
 
 def test_parts_of_pixels_count_once_where_regions_overlap():

@@ -31,6 +31,7 @@ from calcore.model.reference import (
     CubeApertureCorrection,
     CubeApertures,
     SlitApertures,
+    SlitProfile,
 )
 from calcore.model.slit import Slit
 from calcore.model.spectrum import Spectra, Spectrum
@@ -287,6 +288,57 @@ def test_spectra_of_slits(reference_pipeline, tmp_path, figures, case, source_ty
         apcorr=open_reference(references[1], ApertureCorrection),
     ).spectra
     columns_agree(figures, ours.table, theirs)
+
+
+def a_psf(path):
+    """A profile that widens with wavelength, four sub-pixels a pixel."""
+    column, waves = (np.arange(61) - 30) / 4, np.linspace(4.9, 5.8, 12)
+    values = np.array([np.exp(-((column / w) ** 2) / 2) for w in np.linspace(1.3, 1.5, 12)])
+    primary = fits.PrimaryHDU()
+    told = {"TELESCOP": "JWST", "INSTRUME": "MIRI", "EXP_TYPE": "MIR_LRS-FIXEDSLIT",
+            "REFTYPE": "PSF", "DATAMODL": "SpecPsfModel"}  # fmt: skip
+    primary.header.update(told)
+    hdus = [primary, fits.ImageHDU(values, name="PSF"), fits.ImageHDU(waves, name="WAVE")]
+    hdus[1].header.update({"APERTURE": "ANY", "SUBPIX": 4, "CENTCOL": 30.0, "CENTROW": 1.0})
+    fits.HDUList(hdus).writeto(path)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("background", "limit"), [({}, 1e-3), ({"bkg_coeff": [[-3], [30]], "bkg_order": 1}, 2e-3)]
+)
+def test_fitted_spectra(reference_pipeline, tmp_path, figures, background, limit):
+    """The profile is moved to where it fits best; all pixels weigh alike there.
+
+    Regions of the background lie half a pixel elsewhere there, so here it is everywhere.
+    """
+    wcs = tilted(0.0, 30, 24)
+    wcs.bounding_box = ((-0.5, 23.5), (-0.5, 29.5))  # beyond which a background is fitted, too
+    slit = a_slit().replace(wcs=wcs)
+    where, _ = slit_references(tmp_path, AT_ENDS | background)
+    psf = a_psf(tmp_path / "psf.fits")
+    job = {
+        "kind": "step", "step": "Extract1dStep", "parameters": {"extraction_type": "optimal"},
+        "input": {"type": "SlitModel", "suffix": ".fits",
+                  "content": content_of(io.write(slit, tmp_path / "a_cal.fits"))},
+        "references": {
+            "extract1d": str(where), "apcorr": "N/A",
+            "psf": {"type": "SpecPsfModel", "content": content_of(psf), "suffix": ".fits"},
+        },
+        "keep": {"attributes": ["spec.0.spec_table"], "meta": []}, "members": [],
+    }  # fmt: skip
+    (theirs,) = reference_pipeline.ask(job)["results"]
+    theirs = theirs["attributes"]["spec.0.spec_table"]
+    figures.subject = "Extract1d"
+    (ours,) = ExtractSlit(extraction_type="optimal", psf_weights="uniform")(
+        slit,
+        extract1d=open_reference(where, SlitApertures),
+        psf=open_reference(psf, SlitProfile),
+    ).spectra
+    for name in ("WAVELENGTH", "FLUX", "FLUX_ERROR", "NPIXELS", "BACKGROUND"):
+        np.testing.assert_allclose(ours.table[name], theirs[name], rtol=limit, err_msg=name)
+    apart = np.abs(ours.table["FLUX"] / theirs["FLUX"] - 1)
+    figures.saw("FLUX of fits [relative]", apart.max(), apart.size)
 
 
 def test_pixels_that_are_missing(reference_pipeline, tmp_path, figures):
