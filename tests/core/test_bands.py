@@ -429,10 +429,10 @@ class TestTilings:
         tiling = Tiling.of(Window.whole(2048, 2048), 5 * 10, 3)
         assert tiling == Tiling.bands(Window.whole(2048, 2048), 61)
 
-    def test_halos_make_bands_higher_as_long_as_they_stay_small(self):
+    def test_high_halos_make_bands_higher_as_long_as_they_stay_small(self):
         for samples, halo, rows in (
             (40, 0, 30),
-            (40, 2, 32),
+            (40, 3, 30),
             (40, 4, 64),
             (40, 8, 71),
             (10, 4, 121),

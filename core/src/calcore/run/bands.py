@@ -271,7 +271,8 @@ class Tiling:
     ) -> "Tiling":
         """Return tiles that fit in the processor's cache, not much less than eight halos high and wide.
 
-        Rows of a halo are worked on twice: bands are twice as high if they do not become too large.
+        Rows of a halo are worked on twice. Bands that leave the cache for that are higher still, unless
+        they become too large.
 
         Parameters
         ----------
@@ -286,7 +287,10 @@ class Tiling:
         """
         height, width = frame.frame_rows, frame.frame_columns
         row = bytes_per_pixel * width
-        rows = min(max(_CACHE // row, _LOW, 8 * halo, min(16 * halo, _TALL // row)), height)
+        rows = max(_CACHE // row, _LOW)
+        if rows < 8 * halo:
+            rows = max(8 * halo, min(16 * halo, _TALL // row))
+        rows = min(rows, height)
         if rows * row <= _TALL:
             return cls.bands(frame, rows)
         if whole_rows:
