@@ -14,6 +14,7 @@ Results go to ``NAME_0.fits`` … (data models), ``NAME.ecsv`` (a table) or ``NA
 import json
 import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from stdatamodels.jwst import datamodels
@@ -21,7 +22,7 @@ from stdatamodels.jwst import datamodels
 
 def models_of(result):
     """Return the models in whatever a step returned."""
-    if isinstance(result, list | tuple):
+    if isinstance(result, Sequence):
         return list(result)
     if hasattr(result, "borrow"):
         with result:

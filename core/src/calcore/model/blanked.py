@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from math import prod
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,8 +10,10 @@ from numpy.typing import NDArray
 from calcore.flags import DQ
 from calcore.model.exposure import Image
 
+Exposure = TypeVar("Exposure", bound=Image)
 
-def with_flags(image: Image, dq: Any) -> Image:
+
+def with_flags(image: Exposure, dq: Any) -> Exposure:
     """Return an image with other flags, and NaN in all planes where these say DO_NOT_USE.
 
     Planes in a file stay there: what is read of them later is blanked then.

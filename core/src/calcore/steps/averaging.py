@@ -58,6 +58,8 @@ class Averaging:
         What their pixels are shrunk to.
     weight_type
         See `calcore.model.mosaic.weights`.
+    good_bits : int
+        Flags that do not harm.
     fill : float
         Value where nothing fell.
     variances : bool
@@ -70,7 +72,8 @@ class Averaging:
 
     drop: Drop
     weight_type: WeightType | None
-    fill: float
+    fill: float = np.nan
+    good_bits: int = GOOD_BITS
     variances: bool = True
     variance_divisor: float = 1.0
     context: bool = True
@@ -87,7 +90,7 @@ class Averaging:
             return [net(part), *(np.sqrt(getattr(part, name)) for name in names)]
 
         def weight_of(part: Image) -> Float:
-            return weights(part, self.weight_type, GOOD_BITS)
+            return weights(part, self.weight_type, self.good_bits)
 
         def part_of(member: Image) -> Drizzled:
             places = onto.map_from(member.wcs, member.data.shape)

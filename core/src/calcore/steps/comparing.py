@@ -3,8 +3,14 @@
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
+import numpy as np
+from numpy.typing import NDArray
+
 from calcore.errors import BadParameter
+from calcore.flags import DQ
 from calcore.kernels.outlier_rule import Rule
+from calcore.model import Image
+from calcore.model.mosaic import usable
 from calcore.parameters import Doc, Range, Unit
 from calcore.step import Step
 
@@ -49,3 +55,10 @@ class ComparingStep(Step):
                 f"outlier_detection.{name} must be two numbers such as '5.0 4.0', not {text!r}"
             ) from None
         return first, second
+
+
+def with_outliers(part: Image, outliers: NDArray[np.bool_]) -> NDArray[np.uint32]:
+    """Return flags with outliers among them; all that is not usable is flagged DO_NOT_USE."""
+    dq = part.dq | np.where(outliers, np.uint32(DQ.OUTLIER | DQ.DO_NOT_USE), np.uint32(0))
+    dq[~usable(part.replace(dq=dq))] |= np.uint32(DQ.DO_NOT_USE)
+    return dq

@@ -9,7 +9,7 @@ from calcore.model import Group, Image
 from calcore.model.reference import Distortion
 from calcore.model.slit import Slit
 from calcore.testing.samples import a_reference as made_up
-from calcore.testing.samples import an_image
+from calcore.testing.samples import an_image, sky
 
 SHAPE = (48, 30)
 MARGIN = 4
@@ -67,7 +67,8 @@ def a_slit(shape: tuple[int, ...] = SHAPE, *, seed: int = 1, nod: float = 0.0, *
     for row, shift, brightness in zip(table.astype(int), trace.columns, 1 + run, strict=True):
         profile[row] = 20 * brightness * np.exp(-(((x - shift) / 2.0) ** 2))
     planes: dict[str, Any] = {item.name: getattr(image, item.name) for item in fields(Image)}
-    planes |= {"data": image.data + profile, "wcs": wcs}
+    alike = image.data - sky(rows, columns, seed=seed) + 1  # without the sources of an image
+    planes |= {"data": alike + profile, "wcs": wcs}
     return Slit(**planes, wavelength=within_box(wcs, (rows, columns))[2].astype(np.float32))
 
 

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calcore.errors import BadParameter, StepSkipped
-from calcore.flags import DQ, interpret
+from calcore.flags import interpret
 from calcore.kernels.blot import blot
 from calcore.kernels.combining import Patch, masked, median_of, merged
 from calcore.kernels.drizzling import Drizzled, Drop
@@ -23,12 +23,11 @@ from calcore.model.mosaic import (
     drizzled,
     mosaic_grid,
     net,
-    usable,
     weights,
 )
 from calcore.parameters import Doc, Range, Unit
 from calcore.step import ALONE, Room
-from calcore.steps.comparing import ComparingStep
+from calcore.steps.comparing import ComparingStep, with_outliers
 from calcore.wcs.mosaic import Layout
 
 Mask = NDArray[np.bool_]
@@ -79,7 +78,7 @@ class OutlierDetection(ComparingStep):
             for band in member.frame.tiles(ROWS_AT_ONCE, member.data.shape[-1]):
                 around = band.grown(HALO)
                 part = member.replace(area=None).cut(around)
-                dq[band.rows] = _flags(part, outliers(number, part))[band.within(around)]
+                dq[band.rows] = with_outliers(part, outliers(number, part))[band.within(around)]
             return with_flags(member, room.kept(dq))
 
         return group.with_members(list(room.ahead(flagged, range(len(group.members)))))
@@ -140,10 +139,3 @@ class OutlierDetection(ComparingStep):
             return np.asarray(off > threshold * np.nan_to_num(part.err))
 
         return outliers
-
-
-def _flags(part: Image, outliers: Mask) -> NDArray[np.uint32]:
-    """Return flags with outliers among them; all that is not usable is flagged DO_NOT_USE."""
-    dq = part.dq | np.where(outliers, np.uint32(DQ.OUTLIER | DQ.DO_NOT_USE), np.uint32(0))
-    dq[~usable(part.replace(dq=dq))] |= np.uint32(DQ.DO_NOT_USE)
-    return dq
