@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from calcore.kernels._jit import F4x2, F4x3, kernel
 from calcore.kernels.drizzling import Drizzled
 from calcore.kernels.median import median
-from calcore.kernels.sky import clipped_about_median
+from calcore.kernels.ordered import Ascending
 
 _ROWS_AT_ONCE = 64
 Each = Callable[[Callable[[int], None], Iterable[int]], None]
@@ -174,8 +174,8 @@ def masked(part: Drizzled, fraction: float) -> Patch:
     Typical is the mean of all weights above 0 after five rounds of clipping at three standard
     deviations from the median.
     """
-    weights = clipped_about_median(part.weight[part.weight > 0], 3.0, 5)
-    least = fraction * weights.mean() if weights.size else 0.0
+    weights = Ascending.of(part.weight[part.weight > 0])
+    least = fraction * weights.mean(weights.clipped(3.0, 5)) if weights.values.size else 0.0
     image = np.where(part.weight < least, np.float32(np.nan), part.planes[0])
     return Patch(part.rows, part.columns, image)
 

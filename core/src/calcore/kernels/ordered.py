@@ -64,6 +64,31 @@ class Ascending:
         square = (self.second[stop] - self.second[start]) / number - mean**2
         return float(np.sqrt(max(square, 0.0)))
 
+    def mean(self, part: slice) -> float:
+        """Return the mean of some values."""
+        total = float(self.first[part.stop] - self.first[part.start])
+        mean: float = self.origin + total / (part.stop - part.start)
+        return mean
+
+    def clipped(self, sigma: float, rounds: int) -> slice:
+        """Return the values that survive clipping about the median, at so many standard deviations."""
+        low, high = 0, self.values.size
+        for _ in range(rounds):
+            if low == high:
+                break
+            centre, reach = self.middle(low, high), sigma * self.deviation(low, high)
+            start = max(low, int(_searched(self.values, np.float64(centre - reach), "left")))
+            stop = min(high, int(_searched(self.values, np.float64(centre + reach), "right")))
+            if (start, stop) == (low, high):
+                break
+            low, high = start, stop
+        return slice(low, high)
+
+    def middle(self, start: int, stop: int) -> float:
+        """Return the median of the values from one place to before another."""
+        first, second = (start + stop - 1) // 2, (start + stop) // 2
+        return 0.5 * (float(self.values[first]) + float(self.values[second]))
+
 
 @dataclass(frozen=True, eq=False)
 class Ordered:

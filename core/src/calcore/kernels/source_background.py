@@ -81,18 +81,8 @@ def _clipped(boxes: NDArray[np.float32], *, axis: int | None, **_: Any) -> NDArr
     kept = np.full_like(boxes, np.nan)
     for row, out in zip(_rows(boxes, axis), _rows(kept, axis), strict=True):
         pixels = Ascending.of(row[~np.isnan(row)])
-        low, high = 0, pixels.values.size
-        for _round in range(_ROUNDS):
-            if low == high:
-                break
-            middle = _middle(pixels.values[low:high])
-            reach = _SIGMA * pixels.deviation(low, high)
-            start = low + int(np.searchsorted(pixels.values[low:high], middle - reach, "left"))
-            stop = low + int(np.searchsorted(pixels.values[low:high], middle + reach, "right"))
-            if (start, stop) == (low, high):
-                break
-            low, high = start, stop
-        out[: high - low] = pixels.values[low:high]
+        left = pixels.values[pixels.clipped(_SIGMA, _ROUNDS)]
+        out[: left.size] = left
     return kept
 
 

@@ -38,7 +38,9 @@ def outline(wcs: WCS, step: int | None = None) -> NDArray[np.float64]:
     return np.stack(wcs(around_x, around_y, with_bounding_box=False), axis=1)
 
 
-def overlap(wcs: WCS, shape: tuple[int, int], own: Points, outlines: Sequence[Points]) -> Spans:
+def overlaps(
+    wcs: WCS, shape: tuple[int, int], own: Points, others: Sequence[Sequence[Points]]
+) -> list[Spans]:
     """Return the pixels of an image that lie where others were looking too.
 
     Parameters
@@ -49,31 +51,42 @@ def overlap(wcs: WCS, shape: tuple[int, int], own: Points, outlines: Sequence[Po
         Its rows and columns.
     own : float64 (n, 2)
         Its own outline: right ascension and declination [deg].
-    outlines : sequence of float64 (n, 2)
-        Outlines of others; those far away are heeded too. Where outlines have but four corners, so
-        have overlaps, and these are rounded to whole pixels; else pixels count whose centre is
-        within an outline.
+    others : sequence of sequence of float64 (n, 2)
+        For each of the others its outlines; those far away are heeded too. Where outlines have but
+        four corners, so have overlaps, and these are rounded to whole pixels; else pixels count
+        whose centre is within an outline.
 
     Returns
     -------
-    int64 (n, ny, 2)
-        Spans of pixels in each row, which may overlap.
+    list of int64 (n, ny, 2)
+        For each of the others spans of pixels in each row, which may overlap.
     """
-    common = [np.zeros((0, shape[0], 2), np.int64)]
     middle = np.array(wcs((shape[1] - 1) / 2, (shape[0] - 1) / 2, with_bounding_box=False))
-    for other in outlines:
+    areas = [
+        (number, len(own) == len(outline) == 4, outline)
+        for number, outlines in enumerate(others)
+        for outline in outlines
         # Tangent projections see the other side of the sky upside down.
-        if _cosines(other, middle).min() < _NEAR:
+        if _cosines(outline, middle).min() >= _NEAR
+    ]
+    plane = _on_plane(own, middle)
+    corners = [
+        _on_sky(intersection(plane, _on_plane(outline, middle)), middle) if convex else outline
+        for _, convex, outline in areas
+    ]
+    # Transforms take long to begin with, for however few points.
+    places = _pixels(wcs, np.concatenate([np.zeros((0, 2)), *corners]))
+    ends = np.cumsum([len(points) for points in corners])
+    common = [[np.zeros((0, shape[0], 2), np.int64)] for _ in others]
+    for (number, convex, _), place in zip(areas, np.split(places, ends[:-1]), strict=False):
+        if convex:
+            common[number].append(rounded(place, shape))
             continue
-        if len(own) == len(other) == 4:
-            both = intersection(_on_plane(own, middle), _on_plane(other, middle))
-            common.append(rounded(_pixels(wcs, _on_sky(both, middle)), shape))
-            continue
-        x, y = _pixels(wcs, other).T
+        x, y = place.T
         apart = x.max() < 0 or y.max() < 0 or x.min() > shape[1] - 1 or y.min() > shape[0] - 1
-        if np.isfinite(x).all() and np.isfinite(y).all() and not apart:
-            common.append(inside(x, y, shape))
-    return np.concatenate(common)
+        if np.isfinite(place).all() and not apart:
+            common[number].append(inside(x, y, shape))
+    return [np.concatenate(spans) for spans in common]
 
 
 def parts(outlines: Sequence[Points], tied: Sequence[Sequence[int]] = ()) -> list[list[int]]:
@@ -111,6 +124,8 @@ def _meet(one: Points, other: Points) -> bool:
 
 
 def _pixels(wcs: WCS, sky: Points) -> Points:
+    if len(sky) == 0:
+        return sky
     x, y = wcs.invert(sky[:, 0], sky[:, 1], with_bounding_box=False)
     return np.stack([np.atleast_1d(x), np.atleast_1d(y)], axis=-1)
 

@@ -16,7 +16,7 @@ from calcore.model.combine import by_exposure
 from calcore.parameters import Doc, File, Range, Unit
 from calcore.step import ALONE, Room, Step
 from calcore.userfiles import read_levels
-from calcore.wcs.outline import outline, overlap
+from calcore.wcs.outline import outline, overlaps
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,9 +73,8 @@ class SkyMatch(Step):
         else:
             exposures = by_exposure([member.meta for member in members])
             found = self._levels([[members[n] for n in numbers] for numbers in exposures], room)
-            levels = np.empty(len(members))
-            for numbers, value in zip(exposures, found, strict=True):
-                levels[numbers] = value
+            number_of = {member: n for n, numbers in enumerate(exposures) for member in numbers}
+            levels = found[[number_of[member] for member in range(len(members))]]
         return group.with_members(
             [self._with_level(m, float(v)) for m, v in zip(members, levels, strict=True)]
         )
@@ -86,28 +85,26 @@ class SkyMatch(Step):
         if size < 2 and self.skymethod == "match":
             raise StepSkipped("there is but one exposure, which needs no matching")
         outlines = [[outline(m.wcs, self.stepsize) for m in exposure] for exposure in exposures]
-        detectors = [(n, k) for n, exposure in enumerate(exposures) for k in range(len(exposure))]
+        looks = [(n, *p) for n, e in enumerate(exposures) for p in zip(e, outlines[n], strict=True)]
 
-        def seen(detector: tuple[int, int]) -> list[tuple[float, int]]:
+        def seen(detector: tuple[int, Image, Any]) -> list[tuple[float, int]]:
             """Return the sky of a detector where each exposure looks; of its own, all of it."""
-            number, k = detector
-            member, own = exposures[number][k], outlines[number][k]
+            number, member, own = detector
             pixels = OrderedImage.of(self._counting(member))
-            clipping = Clipping(self.nclip, self.lsigma, self.usigma)
             found = [(np.nan, 0)] * size
-            for other in range(size) if matching else [number]:
-                common = overlap(member.wcs, member.data.shape, own, outlines[other])
-                part = Ordered(pixels.whole) if other == number else pixels.within(common)
-                found[other] = level(part, self.skystat, clipping, self.binwidth)
+            found[number] = self._level(Ordered(pixels.whole))
+            others = [other for other in range(size) if matching and other != number]
+            common = overlaps(member.wcs, member.data.shape, own, [outlines[n] for n in others])
+            for other, spans in zip(others, common, strict=True):
+                found[other] = self._level(pixels.within(spans))
             return found
 
-        table = np.array(list(room.ahead(seen, detectors)))  # (detector, exposure, level and count)
-        owner = np.array([number for number, _ in detectors])
+        table = np.array(list(room.ahead(seen, looks)))  # (detector, exposure, level and count)
+        owner = np.array([number for number, *_ in looks])
         own = table[np.arange(len(owner)), owner, 0]
         local = np.array([np.fmin.reduce(own[owner == n]) for n in range(size)])
-        total = (
-            self._matched([table[owner == n] for n in range(size)]) if matching else np.zeros(size)
-        )
+        parts = [table[owner == n] for n in range(size)]
+        total = self._matched(parts) if matching else np.zeros(size)
         if self.skymethod == "match":
             return total
         if not np.isfinite(local).any():
@@ -126,6 +123,10 @@ class SkyMatch(Step):
         found = offsets(np.where(both, seen - seen.T, 0.0), weight)
         lowest = np.nanmin(found) if self.match_down else np.nanmax(found)
         return np.where(np.isfinite(found), found - lowest, 0.0)
+
+    def _level(self, part: Ordered) -> tuple[float, int]:
+        clips = Clipping(self.nclip, self.lsigma, self.usigma)
+        return level(part, self.skystat, clips, self.binwidth)
 
     def _counting(self, member: Image) -> NDArray[np.float32]:
         """Return the data of a member; NaN where a pixel does not count."""
