@@ -232,6 +232,18 @@ class SlitApertures(Reference):
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
+class SlitProfile(Reference):
+    """Light along a slit: `data` (n_wavelength, n_subpixel) at `wavelengths` (n_wavelength,) [um].
+
+    Where the source lies, and how many sub-pixels make a pixel, stands in `meta` (``psf.…``).
+    """
+
+    type: ClassVar[str] = "psf"
+    data: Annotated[Any, Array("PSF", "f8")]
+    wavelengths: Annotated[Any, Array("WAVE", "f8")]
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
 class AbVegaOffset(Reference):
     """AB minus Vega magnitude for each filter and pupil."""
 

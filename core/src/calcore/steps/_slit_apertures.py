@@ -35,6 +35,10 @@ class Traced:
     along_rows: bool
     wavelength: F8
 
+    def by_row(self) -> F8:
+        """Return the wavelength of each row (n_row,) [um]; NaN beside the slit."""
+        return weighted_mean(self.wavelength, np.ones(self.wavelength.shape))
+
     def turned(self, plane: Any) -> Any:
         """Return a plane ([n_int,] ny, nx) as ([n_int,] n_row, n_column)."""
         plane = np.asarray(plane)
@@ -92,22 +96,30 @@ def source_of(image: Image, trace: Traced) -> F8 | None:
     position = [meta.get(f"dither.dithered_{axis}") for axis in ("ra", "dec")]
     if None in position:
         position = [meta.get(f"target.{axis}") for axis in ("ra", "dec")]
+    places = place_of(image, trace, position)
+    if places is None:
+        return None
+    middle = middle_of(places, trace)
+    return places if -0.5 <= middle <= trace.wavelength.shape[1] - 0.5 else None
+
+
+def place_of(image: Image, trace: Traced, position: Sequence[float | None]) -> F8 | None:
+    """Return where along the slit a right ascension and declination [deg] is (n_row,) [pixel].
+
+    None without one, or if the coordinates do not lead back.
+    """
     if None in position or image.wcs is None:
         return None
-    rows, columns = trace.wavelength.shape
     lit = np.flatnonzero(np.isfinite(trace.wavelength).any(axis=1))
     if not lit.size:
         return None
-    wavelength = np.nanmean(trace.wavelength[lit], axis=1)
-    ra, dec = (np.full(lit.size, float(angle)) for angle in position)
-    found = image.wcs.invert(ra, dec, wavelength, with_bounding_box=False)
+    ra, dec = (np.full(lit.size, angle, np.float64) for angle in position)
+    found = image.wcs.invert(ra, dec, trace.by_row()[lit], with_bounding_box=False)
     place = np.asarray(found[1] if trace.along_rows else found[0], np.float64)
     known = np.isfinite(place)
     if not known.any():
         return None
-    places = np.interp(np.arange(rows), lit[known], place[known])
-    middle = middle_of(places, trace)
-    return places if -0.5 <= middle <= columns - 0.5 else None
+    return np.interp(np.arange(len(trace.wavelength)), lit[known], place[known])
 
 
 def middle_of(places: F8, trace: Traced) -> float:
@@ -151,7 +163,7 @@ def boxes_of(
     begin = 0 if first is None else max(0, int(np.ceil(first)))
     end = rows if last is None else min(rows, int(np.floor(last)) + 1)
     if entry.get("independent_var", "pixel") == "wavelength":
-        at = weighted_mean(trace.wavelength, np.ones(trace.wavelength.shape))
+        at = trace.by_row()
     else:
         at = np.arange(rows, dtype=np.float64)
     if entry.get("src_coeff"):

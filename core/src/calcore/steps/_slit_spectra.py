@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calcore.kernels.slit_extraction import Sums
+from calcore.kernels.slit_profile import Fit
 from calcore.model.exposure import Image, Table
 from calcore.model.meta import Meta
 from calcore.model.spectrum import (
@@ -44,6 +45,22 @@ def columns(sums: Sums, image: Image, factor: F8 | float) -> dict[str, Any]:
     return columns_of(
         sums.total, sums.area, tuple(sums.variances), sums.background,
         tuple(sums.background_variances), factor=factor,
+        steradian=float(steradian) if known and steradian is not None else 1e-6,
+    )  # fmt: skip
+
+
+def fit_columns(fit: Fit, image: Image, used: NDArray[np.bool_]) -> dict[str, Any]:
+    """Return the columns of the rows used of a spectrum that was fitted; see `columns`.
+
+    As many pixels count as noise of that many, all alike, would be as large.
+    """
+    part = Fit(*(values[used] if values.ndim == 1 else values for values in fit))
+    told = image.meta.get("bunit_data", _BRIGHTNESS)
+    steradian = image.meta.get("photometry.pixelarea_steradians")
+    known = told == _BRIGHTNESS and steradian is not None
+    return columns_of(
+        part.flux, part.area, tuple(fit.variances[:, used]), part.level * part.area,
+        tuple(fit.level_variances[:, used] * part.area**2), subtracted=False,
         steradian=float(steradian) if known and steradian is not None else 1e-6,
     )  # fmt: skip
 

@@ -70,6 +70,11 @@ class BoxStep(Step):
         float, Range(1), Doc("Variance of a median of the background over that of a mean.")
     ] = MEDIAN_VARIANCE
 
+    @property
+    def gap(self) -> int:
+        """As many wavelengths are filled, at most."""
+        return self.longest_gap if self.holes == "fill" else 0
+
     def boxes(self, image: Image, entry: Mapping[str, Any], trace: on_slit.Traced) -> on_slit.Boxes:
         """Return the regions, moved to the source if need be."""
         use = self.use_source_posn
