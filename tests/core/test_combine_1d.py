@@ -6,7 +6,7 @@ import pytest
 from calcore.errors import CalcoreError, DataUnusable, ReferenceInvalid, StepSkipped
 from calcore.flags import DQ
 from calcore.kernels.spectra_combination import at_wavelengths, clumps, nearest, without_outliers
-from calcore.model import ExposureType, Facts, Group, Meta
+from calcore.model import ExposureType, Facts, Group, Image, Meta
 from calcore.model.reference import UserBackground
 from calcore.model.slit import Slit
 from calcore.model.spectrum import CombinedSpectra, Spectra, Spectrum, units_of
@@ -14,6 +14,9 @@ from calcore.steps.combination.combine_1d import Combine1d
 from calcore.steps.combination.master_background import MasterBackground, MasterBackgroundResult
 from calcore.testing import Case, StepContract
 from calcore.testing.samples import metadata
+from calcore.wcs.plain import Polynomial
+from calcore.wcs.pointing import Pointing
+from calcore.wcs.slicer import Field, Slice, SlicedCoordinates
 
 WAVES = np.array([5.0, 5.1, 5.2, 5.3, 5.4])
 
@@ -168,6 +171,32 @@ def test_mean_of_the_background_is_subtracted_at_each_wavelength():
         True, True, False, False, False, False, True, True,
     ]  # fmt: skip
     np.testing.assert_array_equal(image.err, a_slit().err)
+
+
+def test_images_of_slicers_have_their_wavelengths_from_their_coordinates():
+    """Two slices; beside them there is no wavelength, and what is there is flagged."""
+    shape = (10, 12)
+    labels = np.zeros(shape, np.int32)
+    labels[:, 1:5], labels[:, 7:11] = 101, 102
+    linear = {"place": [[0.0, 0.1], [0.0, 0.0]], "across": [[0.0]], "wave": [[5.0, 0], [0.05, 0]]}
+    place, across, wave = (Polynomial(np.array(terms)) for terms in linear.values())
+    back = Polynomial(np.zeros((1, 1)))
+    slices = tuple(
+        Slice(number=number, field=0, place=(place, across, wave), back=(back, back))
+        for number in (101, 102)
+    )
+    way = Polynomial(np.array([[0.0, 0.0], [1.0, 0.0]])), Polynomial(np.array([[0.0, 1.0]]))
+    field = Field(number=1, wavelengths=(5.0, 6.0), to_telescope=way, back=way)
+    pointing = Pointing(ra_deg=10, dec_deg=20, roll_deg=0, v2_arcsec=0, v3_arcsec=0)
+    wcs = SlicedCoordinates(labels=labels, slices=slices, fields=(field,), pointing=pointing)
+    plane = np.full(shape, 50, "f4")
+    image = Image(meta=metadata(*shape), data=plane, err=plane, dq=np.zeros(shape, "u4"), wcs=wcs)
+    known = 5 + 0.05 * np.arange(10)
+    member = spectra(np.arange(10.0), known, meta={"observation.bkgdtarg": True})
+    (found,) = subtracted((member,), image).members
+    np.testing.assert_allclose(found.data[:, 2], 50 - 2 * np.arange(10), rtol=1e-6)
+    np.testing.assert_array_equal(found.dq[3] != 0, labels[3] == 0)
+    np.testing.assert_allclose(found.data[labels == 0], 50)
 
 
 def test_ends_of_the_spectrum_hold_half_a_step_beyond():
