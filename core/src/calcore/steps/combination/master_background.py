@@ -119,15 +119,11 @@ def _mean(meta: Meta, members: tuple[Spectra, ...], places: Places) -> CombinedS
         raise StepSkipped("there are no background members, and no spectrum of the user's own")
     own = [(spectrum, member.meta) for member in members for spectrum in member.spectra]
     weights = [float(told.get("exposure.exposure_time") or 1.0) for _, told in own]
-    columns = ["SURF_BRIGHT" if _plain(told) else "BACKGROUND" for _, told in own]
+    field = meta.has_facts and meta.facts.exposure_type.data.get("integral_field", False)
+    plain = [bool(told.get("observation.bkgdtarg")) and not field for _, told in own]
+    columns = ["SURF_BRIGHT" if alone else "BACKGROUND" for alone in plain]
     spectra = [spectrum for spectrum, _ in own]
     return combined(spectra, weights, meta, places=places, brightness=columns)
-
-
-def _plain(meta: Meta) -> bool:
-    """Tell whether a spectrum is of nothing but background, and as such a plain sum."""
-    kind = meta.facts.exposure_type.data if meta.has_facts else {}
-    return bool(meta.get("observation.bkgdtarg")) and not kind.get("integral_field", False)
 
 
 def _without(image: Image, level: NDArray[np.float64]) -> Image:
