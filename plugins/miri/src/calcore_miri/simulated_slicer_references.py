@@ -293,8 +293,10 @@ def apcorr(setup: Setup, path: Path) -> None:
     factors = np.empty((len(RADII), len(waves)))
     for k, (wave, width) in enumerate(zip(waves, widths, strict=True)):
         row = _channel_at(float(wave))
-        # Slices and pixels average over their widths, in two directions; so do the cube's spaxels.
-        boxes = (row["pixel_arcsec"], row["slice_arcsec"], row["spaxel"], row["spaxel"])
+        # A pixel averages over its own width and that of its slice; the cube shares it by the area
+        # that it has in common with spaxels, which averages over the same again, and over a spaxel.
+        pixel = (row["pixel_arcsec"], row["slice_arcsec"])
+        boxes = (*pixel, *pixel, row["spaxel"], row["spaxel"])
         *held, inner, outer = image.within_circle(
             float(wave), np.array([*RADII, *SKY]) * width, boxes
         )

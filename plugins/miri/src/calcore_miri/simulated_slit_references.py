@@ -19,11 +19,11 @@ SQUARE_ARCSEC_PER_SR = float(np.degrees(1) * 3600) ** 2
 SUBARRAYS = {"slit": "FULL", "slitless": "SLITLESSPRISM"}
 HALF_WIDTH = 20.0
 """Half the width of the slit's image that a trace states [pixel]."""
-WIDTH = 8
+WIDTH = {"slit": 10, "slitless": 12}
 """Columns of the aperture in which spectra are extracted [pixel]."""
-FIRST = 18
+FIRST = 17
 """First column of the aperture in a rectified spectrum, which is about as wide as the slit is long."""
-SKY = 8
+SKY = 12
 """Columns between aperture and sky, and of the sky on either side [pixel]."""
 WIDTHS = (2, 4, 6, 8, 10, 12, 16, 20)
 WAVES_UM = (4.0, 14.5, 43)
@@ -92,9 +92,10 @@ def extract1d(spectrometer: SlitSpectrometer, setup: Setup, path: Path) -> None:
         "id": setup.exposure_type, "region_type": "target", "dispaxis": 2, "bkg_order": 0,
     }  # fmt: skip
     if spectrometer.kind == "slit":
-        aperture |= {"xstart": FIRST, "xstop": FIRST + WIDTH - 1}
+        aperture |= {"xstart": FIRST, "xstop": FIRST + WIDTH["slit"] - 1}
     else:
-        low, high = WIDTH / 2, WIDTH / 2 + SKY
+        low = WIDTH["slitless"] / 2
+        high = low + SKY
         aperture |= {
             "independent_var": "pixel",
             "src_coeff": [_beside(spectrometer, setup, by) for by in (-low, low)],
@@ -113,11 +114,14 @@ def extract1d(spectrometer: SlitSpectrometer, setup: Setup, path: Path) -> None:
 
 
 def apcorr(spectrometer: SlitSpectrometer, setup: Setup, path: Path) -> None:
-    """Write what apertures of some widths miss of a star's light; what the slit stops is left out."""
+    """Write what apertures of some widths miss of a star's light that passes the slit."""
+    slit = _slit(spectrometer, setup)
     waves = np.linspace(*WAVES_UM[:2], WAVES_UM[2])
-    along = _slit(spectrometer, setup).scales[0]
-    half = np.array(WIDTHS) * along / 2
-    factors = 1 / spread().within(waves[:, None], -half, half, -np.inf, np.inf)
+    half = np.array(WIDTHS) * slit.scales[0] / 2
+    high = np.inf if slit.width_arcsec is None else slit.width_arcsec / 2
+    star = spread()
+    passed = star.within(waves[:, None], -np.inf, np.inf, -high, high)
+    factors = passed / star.within(waves[:, None], -half, half, -high, high)
     row = (
         SUBARRAYS[spectrometer.kind].encode(), waves, len(waves), WIDTHS, len(WIDTHS), factors,
         0.001 * factors,
@@ -163,16 +167,23 @@ def pathloss(spectrometer: SlitSpectrometer, setup: Setup, path: Path) -> None:
 def psf(spectrometer: SlitSpectrometer, setup: Setup, path: Path) -> None:
     """Write a star's image along the slit, by wavelength and fine steps of a pixel."""
     waves = np.linspace(*WAVES_UM[:2], WAVES_UM[2])
-    along = _slit(spectrometer, setup).scales[0]
+    slit = _slit(spectrometer, setup)
+    along = slit.scales[0]
     places = (np.arange(SAMPLES * FINE + 1) - SAMPLES * FINE / 2) / FINE
     half = 0.5 / FINE
-    values = spread().within(
-        waves[:, None], (places - half) * along, (places + half) * along, -np.inf, np.inf
+    high = np.inf if slit.width_arcsec is None else slit.width_arcsec / 2
+    star = spread()
+    passed = star.within(waves[:, None], -np.inf, np.inf, -high, high)
+    values = (
+        star.within(waves[:, None], (places - half) * along, (places + half) * along, -high, high)
+        / passed
     )
     header = keywords(setup, "psf", "SpecPsfModel", path.name)
     header |= {"EXP_TYPE": setup.exposure_type, "FILTER": "P750L"}
-    header |= {"CENTCOL": float(SAMPLES * FINE / 2), "SUBPIX": float(FINE)}
     write_fits(path, header, {"PSF": values, "WAVE": waves})
+    with fits.open(path, mode="update") as hdus:
+        told = {"APERTURE": "ANY", "CENTCOL": SAMPLES * FINE / 2, "CENTROW": 0.0, "SUBPIX": FINE}
+        hdus["PSF"].header.update(told)
 
 
 MAKERS: Mapping[str, Callable[[SlitSpectrometer, Setup, Path], None]] = {
