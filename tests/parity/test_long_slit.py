@@ -8,21 +8,26 @@ from pathlib import Path
 import numpy as np
 import pytest
 from astropy.io import fits
+from astropy.table import Table
 
 from calcore import io
 from calcore.io import open_reference, write
-from calcore.model import Group, Image
-from calcore.model.reference import Distortion, Photom
+from calcore.model import Group, Image, Meta
+from calcore.model.reference import Distortion, FilterOffset, Photom
 from calcore.model.slit import RectifiedSlit, Slit
+from calcore.model.spectrum import COLUMNS, TIMES, SeriesSpectrum, SpectrumSeries, table_of
 from calcore.registry import discovery
+from calcore.steps.calibration.assign_wcs import AssignWcs
 from calcore.steps.calibration.photom_spectra import PhotomSpectra
 from calcore.steps.combination.outlier_integrations import OutlierIntegrations
 from calcore.steps.combination.outlier_spectra import OutlierSpectra
 from calcore.steps.combination.resample_spec import ResampleSpec
+from calcore.steps.combination.white_light import WhiteLight
 from calcore_miri.references import SlitTrace
 from calcore_miri.slit_references import SlitLossMap
 from calcore_miri.steps.assign_slit_wcs import AssignSlitWcs
 from calcore_miri.steps.slit_loss import SlitLoss
+from calcore_miri.steps.targ_centroid import TargCentroid
 
 ROOT = Path(__file__).parents[2]
 STAGE3 = Path(__file__).with_name("reference_stage3.py")
@@ -419,3 +424,70 @@ def test_outliers_of_integrations(reference_pipeline, make_meta, number, width):
     np.testing.assert_array_equal(ours.dq, theirs.dq)
     np.testing.assert_array_equal(np.isnan(ours.data), np.isnan(theirs.data))
     assert (ours.dq & 16 != 0).sum() > 10
+
+
+def test_target_on_the_acquisition_image(
+    reference_pipeline, make_meta, geometry, shared_data, tmp_path
+):
+    offsets = shared_data / "miri" / "jwst_miri_filteroffset_full_flt9.asdf"
+    given = {
+        "distortion": open_reference(geometry(SLIT)["distortion"], Distortion),
+        "filter_offset": open_reference(offsets, FilterOffset),
+    }
+    told = {
+        "wcsinfo__v2_ref": -414.8478, "wcsinfo__v3_ref": -400.4256, "wcsinfo__ra_ref": 120.0,
+        "target__ra": 120.0, "target__dec": -69.0, "cal_step__assign_wcs": "COMPLETE",
+    }  # fmt: skip
+    image = exposure(
+        make_meta, SLIT, exposure__type="MIR_TACONFIRM", instrument__filter="F1000W",
+        dither__x_offset=0.0, dither__y_offset=0.0, **told,
+    )  # fmt: skip
+    y, x = np.mgrid[: SHAPES[SLIT][0], : SHAPES[SLIT][1]]
+    star = 1000 * np.exp(-((x - 326.3) ** 2 + (y - 300.2) ** 2) / 2) + 1
+    image = image.replace(data=star.astype(np.float32))
+    image = AssignWcs()(image, **given)
+    write(image, tmp_path / "ta_cal.fits")
+    slit = assigned(exposure(make_meta, SLIT, filename="a_cal.fits", **told), geometry(SLIT))
+    write(slit, tmp_path / "a_cal.fits")
+    shutil.copy(offsets, tmp_path / "offsets.asdf")
+    job = {
+        "name": "target", "step": "TargCentroidStep", "inputs": ["a_cal.fits"], "single": True,
+        "parameters": {"ta_file": "ta_cal.fits"}, "references": {"filteroffset": "offsets.asdf"},
+    }  # fmt: skip
+    theirs = answered(reference_pipeline, tmp_path, [job]) / "target_0.fits"
+    ours = TargCentroid()(slit, filter_offset=given["filter_offset"], acquisitions=(image,)).meta
+    header = fits.getheader(theirs, "SCI")
+    for name, keyword in (("ta_", "TA_"), ("source_", "SRC")):
+        for axis in "xy":
+            value = header[f"{keyword}{axis.upper()}POS"]
+            assert ours[f"slit.{name}{axis}pos"] == pytest.approx(value, abs=1e-3), keyword
+
+
+def test_light_curve(reference_pipeline, tmp_path):
+    rng, shape = np.random.default_rng(3), (7, 20)
+    columns = {"INT_NUM": np.arange(1, 8), "WAVELENGTH": np.tile(np.linspace(5, 12, 20), (7, 1))}
+    columns |= dict.fromkeys(COLUMNS[1:])
+    columns["FLUX"] = rng.normal(2, 0.1, shape)
+    columns["FLUX"][2, 3] = np.nan
+    columns["DQ"] = rng.random(shape) < 0.1
+    columns |= {name: np.full((7, 20), np.nan) for name, one in columns.items() if one is None}
+    columns |= {"N_ALONGDISP": np.full(7, 20), "SEGMENT": np.ones(7)}
+    columns |= {name: 60000 + 0.01 * np.arange(7) + 1e-3 * k for k, name in enumerate(TIMES)}
+    meta = Meta({"instrument.name": "MIRI", "exposure.type": OPEN, "instrument.filter": "P750L"})
+    one = SeriesSpectrum(meta=Meta({"spectrum.spectral_order": 1}), table=table_of(columns))
+    series = SpectrumSeries(meta=meta, spectra=(one,))
+    write(series, tmp_path / "a_x1dints_cal.fits")
+    limits = {"min_wavelength": 6.0, "max_wavelength": 9.5}
+    jobs = [
+        {"name": name, "step": "WhiteLightStep", "parameters": parameters, "single": True,
+         "inputs": ["a_x1dints_cal.fits"], "references": {}}
+        for name, parameters in (("all", {}), ("some", limits))
+    ]  # fmt: skip
+    folder = answered(reference_pipeline, tmp_path, jobs)
+    for name, parameters in (("all", {}), ("some", limits)):
+        theirs = Table.read(folder / f"{name}.ecsv")
+        ours = WhiteLight(fill_gaps=False, **parameters)(series).whtlt.table
+        assert ours.colnames == theirs.colnames
+        for column in ours.colnames:
+            np.testing.assert_allclose(ours[column], theirs[column].value, rtol=1e-12)
+        assert set(ours.meta) == set(theirs.meta) - {"__serialized_columns__"}

@@ -292,6 +292,8 @@ class Step(Citing):
             if given.get(wish.argument) is not None
         }
         self.check(flow.meta, references)
+        if not flow.has_planes:
+            return confirmed(self, self.apply(flow, **given))
         frame = flow.frame
         if diet.prepared is not None:
             parts = (flow.cut(window) for window in self.regions(flow.meta, frame))

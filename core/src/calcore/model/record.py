@@ -71,6 +71,12 @@ class Record:
         return dataclasses.replace(self, **changes)
 
     @property
+    def has_planes(self) -> bool:
+        """True if it has rows and columns; a table has none."""
+        kind: Any = type(self)
+        return any(getattr(self, name) is not None for name in fields_of(kind, Plane))
+
+    @property
     def frame(self) -> Window:
         """The part of the frame that the planes hold."""
         if self.window is not None:

@@ -23,6 +23,7 @@ _SPELLINGS = {
     "bkg_list": "members.background",
     "persistence_array_file": "state",
     "save_persistence": "save_state",
+    "ta_file": "members.target_acquisition",
     "user_background": "override.userbackground",
     "user_mask": "override.usermask",
     "user_supplied_dq": "override.userdq",
