@@ -240,11 +240,11 @@ def test_a_mode_without_pipeline_is_refused_with_the_version(miri_products, tmp_
     rate = next(miri_products[0].glob("*_rate.fits"))
     path = tmp_path / rate.name
     with fits.open(rate, memmap=False) as file:
-        file[0].header["EXP_TYPE"] = "MIR_MRS"
+        file[0].header["EXP_TYPE"] = "MIR_WFSS"
         file.writeto(path)
     (outcome,) = run(path, stage="2", output=tmp_path / "out").products
     assert outcome.status is Status.FAILED
-    for text in ("calcore-miri", version("calcore-miri"), "stage-2", "MIR_MRS"):
+    for text in ("calcore-miri", version("calcore-miri"), "stage-2", "MIR_WFSS"):
         assert text in outcome.reason
 
 

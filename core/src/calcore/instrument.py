@@ -109,7 +109,8 @@ class Instrument:
         """What this version does not do of types that it does; empty where there is no such table.
 
         Rows have ``name``, the metadata's, and ``keyword``, the header's; ``values`` that are refused,
-        or every value without; ``stages`` at which, or all; and ``what``, words for the message.
+        or every value without; ``stages`` at which, and ``exposure_types`` of which, or all; and
+        ``what``, words for the message.
         """
         if not self.file("tables", "refused.toml").is_file():
             return ()
@@ -148,7 +149,8 @@ class Instrument:
         for row in self.refused:
             value = meta.get(row["name"])
             found = value in row["values"] if "values" in row else bool(value)
-            if found and stage in row.get("stages", stage):
+            types = row.get("exposure_types", [exposure_type.name])
+            if found and stage in row.get("stages", stage) and exposure_type.name in types:
                 raise ModeNotSupported(
                     f"{self.distribution} {self.version} does not calibrate {row['what']} "
                     f"({row['keyword']} is {value})"

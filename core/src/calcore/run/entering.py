@@ -26,8 +26,10 @@ def entering(job: Job, facts: Any, slots: Sequence[BuiltSlot]) -> Any:
     used = [built for built in slots if not built.skip] or list(slots)
     step = next((built.step for built in used if built.step is not None), None)
     kind: Any = type(step)
-    grouped = step is not None and diet_of(kind).grouped and job.stage == "3"
-    if grouped:
+    grouped = step is not None and diet_of(kind).grouped
+    if job.stage == "3" and (grouped or job.association is not None):
+        if _combines_images(used):
+            _check_single(science)
         members = [_with_facts(_member(path, job), facts, job) for path in science]
         asn = job.association
         return Group(job.name, tuple(members), asn.path.name if asn is not None else "")
@@ -49,14 +51,34 @@ def _member(path: Path, job: Job) -> Image:
     Raises
     ------
     FileInvalid
-        It is not one image, or does not know where on the sky it lies.
+        It does not know where on the sky it lies.
     """
-    image: Image = io.open(path, Image, planes=False)
-    if image.per_integration:
-        raise FileInvalid(path, "has an image for each integration; give one that has a single one")
+    held = io.kind_of(io.contents(path))
+    image: Image = io.open(path, held if issubclass(held, Image) else Image, planes=False)
     if image.wcs is None:
         raise FileInvalid(path, "has no world coordinates; make it again, with assign_wcs")
     return image.replace(meta=image.meta.set(job.told.get(path), filename=path.name))
+
+
+def _combines_images(slots: Sequence[BuiltSlot]) -> bool:
+    """Tell whether some step combines images, of which each exposure then has a single one."""
+    return any(built.diet.grouped and issubclass(built.diet.flow, Rate) for built in slots)
+
+
+def _check_single(paths: Sequence[Path]) -> None:
+    """Check that exposures have one image each.
+
+    Raises
+    ------
+    FileInvalid
+        One has an image for each integration.
+    """
+    for path in paths:
+        science = io.contents(path).find("SCI")
+        if science is not None and len(science.shape) > 2:
+            raise FileInvalid(
+                path, "has an image for each integration; give one that has a single one"
+            )
 
 
 def _check_kind(path: Path, wanted: Any) -> None:

@@ -110,7 +110,8 @@ class Execution:
         assert built.step is not None
         slot, step = built.slot, built.step
         rows = None
-        if not built.diet.grouped and not built.diet.members and not slot.branch:
+        alone = not isinstance(flow, Group)
+        if alone and not built.diet.grouped and not built.diet.members and not slot.branch:
             rows = step.rows(meta_of(flow), built.references)
         if rows is None or slot.optional:
             flow = self._flush(flow, in_parts=built.diet.room is not None)
@@ -315,6 +316,8 @@ def _call(built: BuiltSlot, flow: Any, given: Mapping[str, Any]) -> Any:
     """Call a step on whole frames; a result made of several records is mapped over."""
     assert built.step is not None
     step = built.step
+    if isinstance(flow, Group) and not built.diet.grouped:
+        return flow.with_members([step(member, **given) for member in flow.members])
     if isinstance(flow, Record | Group) or built.diet.parted:
         return step(flow, **given)
     if is_dataclass(flow):

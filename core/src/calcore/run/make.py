@@ -14,6 +14,7 @@ from calcore import io
 from calcore.errors import CalcoreError, OutputProblem
 from calcore.io import files as names
 from calcore.model import Catalog, Group, Image, Meta, Parts, Ramp, Rate, Record
+from calcore.model.spectrum import SpectrumSeries
 from calcore.model.superstripes import integrations_together, taken_apart
 from calcore.pipeline import Pipeline
 from calcore.run import header
@@ -225,8 +226,8 @@ def _execution(shop: Workshop, progress: Progress) -> Execution:
         return tuple(io.open(path, kind) for path in shop.job.members[role])
 
     def save(suffix: str, result: Any) -> None:
-        if names.product_path(shop.job.folder, shop.job.name, suffix) == shop.main:
-            shop.held[suffix] = result
+        if shop.main in _paths(shop.job, suffix, result):
+            shop.held[suffix] = result  # a later slot may say it better
         else:
             _write_all(shop, suffix, result)
 
@@ -296,8 +297,8 @@ def _write_all(shop: Workshop, suffix: str, result: Any) -> None:
     """Write a result, its parts, each member of a group, or the rates of several results."""
     job = shop.job
     if isinstance(result, Parts):
-        for word, part in result.parts.items():
-            _write(shop, product_path(job, suffix, word=word), part)
+        for path, part in zip(_paths(job, suffix, result), result.parts.values(), strict=True):
+            _write(shop, path, part)
         return
     if not isinstance(result, Group | Record | Catalog):
         for item in fields(result):
@@ -306,7 +307,8 @@ def _write_all(shop: Workshop, suffix: str, result: Any) -> None:
         return
     if isinstance(result, Group):
         science = [path.name for path in job.members["science"]]
-        paths = dict(zip(science, member_paths(job, suffix), strict=True))
+        ints = "ints" if _is_series(result.members[0]) else ""
+        paths = dict(zip(science, member_paths(job, f"{suffix}{ints}"), strict=True))
         named = []
         for number, member in enumerate(result.members):  # a step may have left some out
             name = member.meta["filename"] if isinstance(member, Record) else science[number]
@@ -316,8 +318,22 @@ def _write_all(shop: Workshop, suffix: str, result: Any) -> None:
         for path in paths.values():
             _remove(shop, path)
         return
-    each = isinstance(result, Rate) and result.per_integration
-    _write(shop, product_path(job, suffix, per_integration=each), result)
+    (path,) = _paths(job, suffix, result)
+    _write(shop, path, result)
+
+
+def _paths(job: Job, suffix: str, result: Any) -> tuple[Path, ...]:
+    """Return where a result that is no set is written, and each of its parts."""
+    if isinstance(result, Parts):
+        return tuple(product_path(job, suffix, word=word) for word in result.parts)
+    return (product_path(job, suffix, per_integration=_is_series(result)),)
+
+
+def _is_series(result: Any) -> bool:
+    """Tell whether a result holds something for each integration."""
+    return isinstance(result, SpectrumSeries) or (
+        isinstance(result, Rate) and result.per_integration
+    )
 
 
 def _remove(shop: Workshop, path: Path) -> None:

@@ -8,6 +8,7 @@ from typing import Any, Union, get_args, get_origin, get_type_hints
 
 from calcore.io import files as names
 from calcore.model import Catalog, Group, Image, Kept, Mosaic, Parts, Ramp, Rate, Record
+from calcore.model.spectrum import Spectra, SpectrumSeries
 from calcore.parameters import Format, If
 from calcore.pipeline import Pipeline
 from calcore.run.assemble import BuiltSlot
@@ -58,16 +59,17 @@ def outputs(job: Job, pipeline: Pipeline, slots: Sequence[BuiltSlot]) -> tuple[P
     """
     used = [built for built in slots if built.step is not None and not built.skip]
     ints = _each(job)
-    grouped = bool(used) and used[0].diet.grouped and job.stage == "3"
+    first_takes_all = bool(used) and used[0].diet.grouped
+    grouped = job.stage == "3" and (first_takes_all or job.association is not None)
     flow: Kinds = {"": Ramp if job.stage == "1" else Image}
     words: tuple[str, ...] = ("",)
     branch: tuple[Kinds, tuple[str, ...]] | None = None
     found: list[Path] = []
 
     def add(suffix: str, kind: type[Any], *, members: bool = False, ending: str = "ecsv") -> None:
-        each = ints and issubclass(kind, Rate)
+        each = ints and issubclass(kind, Rate | Spectra | SpectrumSeries)
         parts = [product_path(job, suffix, per_integration=each, word=word) for word in words]
-        paths = member_paths(job, suffix) if members else parts
+        paths = member_paths(job, f"{suffix}ints" if each else suffix) if members else parts
         tables = issubclass(kind, Catalog)
         found.extend(path.with_suffix(f".{ending}") if tables else path for path in paths)
 
@@ -75,7 +77,7 @@ def outputs(job: Job, pipeline: Pipeline, slots: Sequence[BuiltSlot]) -> tuple[P
         if ints and built.diet.returns is Mosaic:
             continue  # images of each integration are not combined
         sets, formats = _sets(built), _formats(built)
-        group = grouped and bool(sets)
+        group = grouped and (bool(sets) or not built.diet.grouped)
         trunk = flow, words
         if built.slot.branch and branch is not None:
             flow, words = branch
