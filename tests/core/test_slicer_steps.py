@@ -14,8 +14,9 @@ from calcore.kernels.neighbour_differences import (
 )
 from calcore.model import Group
 from calcore.steps.calibration.badpix_selfcal import BadpixSelfcal
+from calcore.steps.calibration.pixel_replace import PixelReplace
 from calcore.steps.combination.outlier_slices import OutlierSlices
-from calcore.testing import StepContract
+from calcore.testing import Case, StepContract
 from calcore.testing.slicer_cases import BAD, badpix_selfcal, outlier_slices, sliced
 
 
@@ -125,3 +126,40 @@ def test_single_exposure_only_if_asked_for():
     assert alone.dq[BAD] & DQ.OTHER_BAD_PIXEL
     with pytest.raises(BadParameter, match="odd"):
         BadpixSelfcal(kernel_size=4)
+
+
+class TestPixelReplaceContract(StepContract):
+    def case(self):
+        return Case(PixelReplace(), sliced())
+
+
+def test_replaced_along_a_trace_and_across_a_line():
+    image = sliced()
+    data = np.full_like(image.data, 1.0)
+    data[:, 10] = [20 + 0.1 * row for row in range(data.shape[0])]
+    data[20] = 50
+    data[5, 10] = data[20, 30] = data[0, 0] = np.nan
+    data[8, 8:11] = np.nan
+    dq = np.where(np.isnan(data), np.uint32(DQ.DO_NOT_USE), np.uint32(0))
+    dq[20, 30] |= DQ.NON_SCIENCE
+    image = image.replace(data=data, dq=dq, err=data + 1, var_rnoise=data**2)
+    result = PixelReplace()(image)
+    assert result.data[5, 10] == pytest.approx(20.5)
+    assert result.err[5, 10] == pytest.approx(21.5)
+    assert result.var_rnoise[5, 10] == pytest.approx(20.5**2)
+    assert result.dq[5, 10] == DQ.FLUX_ESTIMATED
+    assert result.data[20, 30] == 50
+    assert result.dq[20, 30] == DQ.FLUX_ESTIMATED | DQ.NON_SCIENCE | DQ.DO_NOT_USE
+    assert np.isnan(result.data[0, 0])
+    assert result.dq[0, 0] == DQ.DO_NOT_USE
+    np.testing.assert_allclose(result.data[8, 8:11], [1, 1, 20.8], rtol=1e-6)
+
+
+def test_flagged_neighbours_count_only_if_asked_for():
+    image = sliced()
+    data, dq = np.ones_like(image.data), np.zeros_like(image.dq)
+    data[6, 6], data[6, 7], data[5, 6] = np.nan, 77, 177
+    dq[6, 6:8] = DQ.DO_NOT_USE
+    image = image.replace(data=data, dq=dq)
+    assert PixelReplace(rule="gradient")(image).data[6, 6] == 89
+    assert PixelReplace(rule="gradient", flagged="count")(image).data[6, 6] == 39
