@@ -34,7 +34,8 @@ def main_path(job: Job, pipeline: Pipeline, slots: Sequence[BuiltSlot]) -> Path:
     suffix = pipeline.suffix or HANDED_ON.get(job.stage, "i2d")
     usual = product_path(job, suffix, per_integration=_each(job))
     made = () if pipeline.suffix else outputs(job, pipeline, slots)
-    return made[-1] if made and usual not in made else usual
+    files = [path for path in made if path.suffix == ".fits"]
+    return files[-1] if files and usual not in files else usual
 
 
 def _each(job: Job) -> bool:
