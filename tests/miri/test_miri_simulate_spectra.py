@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -209,8 +210,13 @@ def exposures(folder, options, detector="MIRIFUSHORT", kinds=()):
     return scene, images, files
 
 
+@lru_cache(maxsize=len(KINDS))
+def opened(path, kind):
+    return open_reference(path, KINDS[kind])
+
+
 def with_coordinates(image, files):
-    given = {name: open_reference(files[name], KINDS[name]) for name in list(KINDS)[:4]}
+    given = {name: opened(files[name], name) for name in list(KINDS)[:4]}
     return AssignWcs()(image, **given)
 
 

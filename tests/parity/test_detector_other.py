@@ -46,7 +46,7 @@ CASES: dict[str, tuple[str, dict[str, Any]]] = {
         "detectors": ("GUIDER1", "GUIDER2"), "subarray": "SUB128LL", "n_groups": 5,
     }),
     "miri, spectrometer": ("miri", {
-        "mode": "lamp_mrs", "detectors": ("MIRIFULONG",), "pattern": "FASTR1", "n_groups": 6,
+        "mode": "mrs", "detectors": ("MIRIFULONG",), "n_background": 0, "n_groups": 6,
     }),
     "miri, slitless": ("miri", {"mode": "lrs-slitless", "n_groups": 6, "n_ints": 2}),
     "nircam, four outputs": ("nircam", {
