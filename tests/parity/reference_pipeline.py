@@ -152,6 +152,7 @@ def run_step(job):
     seconds = time.perf_counter() - started
     several = isinstance(result, Sequence)  # tuples, lists and sets of models
     results = list(result) if several else [result]
+    results = [one for item in results for one in (item if isinstance(item, list) else [item])]
     keep = job.get("keep", {})
     return {"results": [describe(item, keep) for item in results], "seconds": seconds}
 
