@@ -10,6 +10,7 @@ import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
+from copy import copy, deepcopy
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -157,6 +158,20 @@ def align(
     return results
 
 
+class _Corrector(JWSTWCSCorrector):  # type: ignore[misc]  # tweakwcs says nothing of its types
+    """A corrector whose copies share its coordinates, which it replaces and never changes.
+
+    tweakwcs copies correctors, and most of the time that it took went into copies of transforms.
+    """
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> "_Corrector":
+        own = copy(self)
+        for name, value in vars(self).items():
+            if isinstance(value, dict):
+                setattr(own, name, deepcopy(value, memo))
+        return own
+
+
 def _corrector(seen: Sighting) -> Any:
     columns = {"x": seen.x, "y": seen.y}
     if seen.weight is not None:
@@ -164,7 +179,7 @@ def _corrector(seen: Sighting) -> Any:
     info = {"v2_ref": seen.v2_arcsec, "v3_ref": seen.v3_arcsec, "roll_ref": seen.roll_deg}
     catalogue = Table(columns)
     catalogue.meta["name"] = seen.name
-    return JWSTWCSCorrector(
+    return _Corrector(
         seen.wcs, info, {"catalog": catalogue, "name": seen.name, "group_id": seen.exposure}
     )
 
