@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from calcore import io
 from calcore.model import Group, Image, Meta, Parts
 from calcore.model.reference import Flat
 from calcore.model.spectrum import Spectra, Spectrum
@@ -99,8 +100,7 @@ FIRST = [(5.0, -0.1, 0.9, 30, 59500), (5.3, -0.2, 0.8, 20, 59600), (5.6, -0.3, 0
 SECOND = [(8.3, -0.2, 0.8, 20, 60100), (8.0, -0.1, 1.9, 30, 59500)]
 
 
-@pytest.mark.parametrize("settings", [{}, {"apply_time_correction": False, "inverse": True}])
-def test_photom(reference_pipeline, make_meta, shared_data, tmp_path, settings):
+def test_photom(reference_pipeline, make_meta, shared_data, tmp_path):
     placed, _ = SLICER["exposure_of"]("12A", None, make_meta, shared_data, tmp_path, ra=120.0)
     image = image_of(make_meta).replace(wcs=placed.wcs)
     image = image.replace(meta=placed.meta.set({
@@ -114,11 +114,9 @@ def test_photom(reference_pipeline, make_meta, shared_data, tmp_path, settings):
         meta=Meta({**MADE, "reftype": "PHOTOM", **known}), data=plane(SHAPE, 2.0), dq=dq,
         channel_1=np.array(FIRST, COLUMNS), channel_2=np.array(SECOND, COLUMNS),
     )  # fmt: skip
-    from calcore import io
-
     path = io.write(image, tmp_path / "a_rate.fits")
     job = {
-        "kind": "step", "step": "PhotomStep", "parameters": settings,
+        "kind": "step", "step": "PhotomStep", "parameters": {},
         "input": {"type": "IFUImageModel", "content": SLICER["content_of"](path), "suffix": ".fits"},
         "references": {
             "photom": {
@@ -137,7 +135,7 @@ def test_photom(reference_pipeline, make_meta, shared_data, tmp_path, settings):
         "keep": {}, "members": [],
     }  # fmt: skip
     (found,) = reference_pipeline.answer(job)["results"]
-    ours = Photom(**settings)(image, photom=photom)
+    ours = Photom()(image, photom=photom)
     for name in PLANES[:4]:
         np.testing.assert_allclose(
             getattr(ours, name), found["attributes"][name], rtol=3e-6, err_msg=name
@@ -275,8 +273,6 @@ def test_bad_pixels(reference_pipeline, make_meta, others):
 
 
 def test_spectral_leak(reference_pipeline, tmp_path):
-    from calcore import io
-
     waves = {"1": np.linspace(5.66, 6.63, 300), "3": np.linspace(11.55, 13.47, 500)}
     bands = {"1": "MEDIUM", "3": "SHORT"}
     parts, models = {}, []

@@ -1,31 +1,25 @@
 """Take stray light out of exposures of the image slicers."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from calcore.errors import DataUnusable, ModeNotSupported, ReferenceInvalid
+from calcore.errors import DataUnusable, ReferenceInvalid
 from calcore.flags import DQ
 from calcore.kernels.sky import clipped_about_median
 from calcore.model import Image, Meta
 from calcore.model.exposure import Layer
 from calcore.parameters import Doc, If, Range, Unit
 from calcore.step import Step
-from calcore_miri.kernels.cross_artifact import Profile, scattered
+from calcore_miri.kernels.cross_artifact import scattered
 from calcore_miri.kernels.showers import glow
 from calcore_miri.references import CrossArtifact, SlicerRegions
-from calcore_miri.wcs.slices import BANDS, HALVES, between_channels, plane_of
+from calcore_miri.steps._halves import halves, seeing_columns
+from calcore_miri.wcs.slices import between_channels, plane_of
 
 F4 = NDArray[np.float32]
-_COLUMNS = {
-    "lorentz_fwhm": "lor_fwhm", "lorentz_scale": "lor_scale", "gauss_fwhm": "gau_fwhm",
-    "gauss_offset": "gau_xoff", "gauss_scale": "gau_scale1", "outer_scale": "gau_scale2",
-}  # fmt: skip
-_MIDDLE = 516
-"""First column of the right half."""
 _SIGMA, _ROUNDS = 3.0, 5
 _UNSEEING = np.uint32(DQ.DO_NOT_USE | DQ.REFERENCE_PIXEL)
 
@@ -96,12 +90,12 @@ class Straylight(Step):
         """
         data, meta = image.data, image.meta
         level, spread = self._level(image)
-        seeing = _seeing(image)
+        seeing = seeing_columns(image)
         usable = seeing & np.isfinite(data) & ((image.dq & DQ.DO_NOT_USE) == 0)
         above = np.where(usable, data - np.float32(level), np.float32(0))
         sources = np.where(above > _SIGMA * spread, above, np.float32(0))
         light = np.zeros(data.shape)
-        for half, profile in _halves(image, mrsxartcorr):
+        for half, profile in halves(image, mrsxartcorr):
             light += scattered(np.where(half, sources, np.float32(0)), profile)
         image = image.replace(data=_less(data, light, seeing))
         level, _ = self._level(image)
@@ -141,36 +135,3 @@ class Straylight(Step):
 def _less(data: F4, light: NDArray[np.float64] | float, where: NDArray[np.bool_]) -> F4:
     """Subtract light from some pixels."""
     return (data - np.where(where, light, 0.0)).astype(np.float32)
-
-
-def _seeing(image: Image) -> NDArray[np.bool_]:
-    """Tell which columns see light (nx,)."""
-    x = np.arange(image.data.shape[1]) + image.meta.subarray_origin[1]
-    detector = image.meta.facts.detector
-    left, right = detector.reference_columns
-    return np.asarray((x >= left) & (x < detector.columns - right))
-
-
-def _halves(image: Image, reference: CrossArtifact) -> Iterator[tuple[NDArray[np.bool_], Profile]]:
-    """Return which columns are of each channel, and how its pixels scatter light."""
-    meta = image.meta
-    if meta["instrument.band"] not in BANDS:
-        raise ModeNotSupported(
-            f"stray light of BAND {meta['instrument.band']} is not known; leave straylight out with "
-            "--skip straylight"
-        )
-    row, column = meta.subarray_origin
-    right = np.arange(image.data.shape[1]) + column >= _MIDDLE
-    rows = slice(row, row + image.data.shape[0])
-    for half, channel in zip((~right, right), HALVES[meta.detector], strict=True):
-        name = f"ch{channel}{BANDS[meta['instrument.band']].lower()}"
-        table = getattr(reference, name)
-        if len(table) < rows.stop:
-            raise ReferenceInvalid(
-                f"reference mrsxartcorr: its table {name.upper()} has {len(table)} rows; the "
-                f"exposure needs {rows.stop}; give another"
-            )
-        values = {
-            ours: np.asarray(table[theirs][rows], np.float64) for ours, theirs in _COLUMNS.items()
-        }
-        yield half, Profile(**values)
