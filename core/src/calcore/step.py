@@ -226,6 +226,8 @@ class Step(Citing):
     required: ClassVar[frozenset[str]] = frozenset()
     unread: ClassVar[frozenset[str]] = frozenset()
     """Types of references of which `apply` indexes what it needs: planes may be left in files."""
+    stand_ins: ClassVar[Mapping[str, str]] = {}
+    """By the role of members: the type of a reference that does without them, if a user gives it."""
     any_parts: ClassVar[bool] = False
     """Whether `prepare` gives the same to the bit however its regions, the whole frame, are parted."""
 

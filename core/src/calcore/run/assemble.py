@@ -219,10 +219,12 @@ def _build(
         return _with(made, skip=f"switched off by {slot.runner['skip'].origin}")
     step_kind: Any = kind
     diet = diet_of(step_kind)
-    absent = [role for _, role in diet.members.values() if role not in roles]
+    given = _overrides(slot, overrides)
+    needed = [r for _, r in diet.members.values() if step_kind.stand_ins.get(r) not in given]
+    absent = [role for role in needed if role not in roles]
     if absent:
         return _with(made, skip=f"the association has no {absent[0]} members")
-    complete = _with_references(made, diet, meta, find, _overrides(slot, overrides), alter, beside)
+    complete = _with_references(made, diet, meta, find, given, alter, beside)
     if complete.skip or not diet.auxiliaries:
         return complete  # a step with nothing to do needs no files
     named = {

@@ -223,7 +223,7 @@ def _execution(shop: Workshop, progress: Progress) -> Execution:
     }
 
     def members(kind: type[Record], role: str) -> tuple[Any, ...]:
-        return tuple(io.open(path, kind) for path in shop.job.members[role])
+        return tuple(io.open(path, kind) for path in shop.job.members.get(role, ()))
 
     def save(suffix: str, result: Any) -> None:
         if shop.main in _paths(shop.job, suffix, result):

@@ -1,7 +1,8 @@
 """Subtract the spectrum of the background."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,6 +39,7 @@ class MasterBackground(Step):
     wavelength it does not reach are flagged DO_NOT_USE.
     """
 
+    stand_ins: ClassVar[Mapping[str, str]] = {"background": UserBackground.type}
     median_kernel: Annotated[
         int, Range(1), Unit("pixel"), Doc("The spectrum is the running median over so many.")
     ] = 1
