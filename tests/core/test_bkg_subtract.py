@@ -9,7 +9,7 @@ from calcore.kernels.background import clipped_mean
 from calcore.model import Image, Meta
 from calcore.pipeline import Slot
 from calcore.run.assemble import BuiltSlot
-from calcore.run.execute import _parted
+from calcore.run.flowing import told_apart
 from calcore.steps.calibration.bkg_subtract import BackgroundSubtracted, BkgSubtract
 from calcore.testing import Case, StepContract
 
@@ -139,10 +139,10 @@ def test_combined_background_is_saved_and_the_image_flows_on():
         slot=Slot("bkg_subtract", "bkg_subtract", "bkg_subtract"), source="", step=step
     )
     result = step(image(10.0), backgrounds=(image(1.0),))
-    flow, aside = _parted(result, built)
+    flow, aside = told_apart(result, built)
     assert flow is result.image
     assert aside == {"combinedbackground": result.combinedbackground}
-    assert _parted(result.image, built) == (result.image, {})
+    assert told_apart(result.image, built) == (result.image, {})
 
 
 def test_limit_below_one_standard_deviation_is_refused():
