@@ -112,20 +112,36 @@ def fixtures_of(instrument: str, subarray: str, n_groups: int) -> tuple[Any, Any
     return visit, references, products
 
 
-def spectra_of(mode: str, **options: object) -> Any:
-    """Return a fixture of a small visit of one of MIRI's spectrographs, made once for all tests."""
+def spectra_of(mode: str, **options: object) -> tuple[Any, Any]:
+    """Return two fixtures of one of MIRI's spectrographs, made once for all tests.
 
-    @pytest.fixture(scope="session", name=f"{mode.replace('-', '_')}_visit")
+    A small visit; and what is made of it: what was planned, the folder, and the run's result.
+    """
+    name = mode.replace("-", "_")
+
+    @pytest.fixture(scope="session", name=f"{name}_visit")
     def visit(tmp_path_factory: pytest.TempPathFactory) -> Visit:
         folder = tmp_path_factory.mktemp("visit") / mode
         return simulated(folder, "miri", mode=mode, size="small", seed=3, **options)
 
-    return visit
+    @pytest.fixture(scope="session", name=f"{name}_products")
+    def products(
+        request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+    ) -> tuple[Any, Path, Any]:
+        from calcore.run import plan
+
+        own: Visit = request.getfixturevalue(f"{name}_visit")
+        folder = tmp_path_factory.mktemp(f"{name}_products")
+        with references_of(own):
+            planned = plan(own.folder, instrument="miri", output=folder)
+        return planned, *_calibrated(own, "miri", folder)
+
+    return visit, products
 
 
-mrs_visit = spectra_of("mrs", n_groups=4)
-lrs_fixedslit_visit = spectra_of("lrs-fixedslit", n_groups=4, n_dithers=2)
-lrs_slitless_visit = spectra_of("lrs-slitless")
+mrs_visit, mrs_products = spectra_of("mrs", n_groups=4)
+lrs_fixedslit_visit, lrs_fixedslit_products = spectra_of("lrs-fixedslit", n_groups=4, n_dithers=2)
+lrs_slitless_visit, lrs_slitless_products = spectra_of("lrs-slitless")
 miri_visit, miri_references, miri_products = fixtures_of("miri", "SUB64", 8)
 nircam_visit, nircam_references, nircam_products = fixtures_of("nircam", "SUB160", 6)
 niriss_visit, niriss_references, niriss_products = fixtures_of("niriss", "SUB128", 5)

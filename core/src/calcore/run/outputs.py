@@ -109,13 +109,13 @@ def outputs(job: Job, pipeline: Pipeline, slots: Sequence[BuiltSlot]) -> tuple[P
 
 def _sets(built: BuiltSlot) -> frozenset[str]:
     """Return which parts of a result are one for each member; the result itself is called ""."""
-    returns = built.diet.returns
-    if get_origin(returns) is Group:
-        return frozenset({""})
-    hints = get_type_hints(returns) if is_dataclass(returns) else {}
-    return frozenset(
-        name for name, hint in hints.items() if any(get_origin(o) is Group for o in _options(hint))
-    )
+    found: set[str] = set()
+    for returns in _options(built.diet.returns):
+        hints = get_type_hints(returns) if is_dataclass(returns) else {"": returns}
+        found |= {
+            n for n, hint in hints.items() if any(get_origin(o) is Group for o in _options(hint))
+        }
+    return frozenset(found)
 
 
 def _formats(built: BuiltSlot) -> dict[str, str]:
@@ -132,11 +132,9 @@ def _formats(built: BuiltSlot) -> dict[str, str]:
 
 def _left(built: BuiltSlot, flow: Kinds) -> Kinds:
     """Return what a step leaves of what flows into it, but for what it keeps."""
-    returns = built.diet.returns
-    if get_origin(returns) in {Group, Parts}:
-        return {"": get_args(returns)[0]}
-    options = _options(returns)
-    single = next((kind for kind in options if _is_record(kind)), None)
+    options = _options(built.diet.returns)
+    kinds = (get_args(o)[0] if get_origin(o) in {Group, Parts} else o for o in options)
+    single = next((kind for kind in kinds if _is_record(kind)), None)
     several = next((_parts(kind, built) for kind in options if is_dataclass(kind)
                     and not _is_record(kind)), {})  # fmt: skip
     extra = any(told and there for _, told, there in several.values())
