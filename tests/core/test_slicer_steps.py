@@ -12,7 +12,9 @@ from calcore.kernels.neighbour_differences import (
     nearest_difference,
     prominence,
 )
-from calcore.model import Group
+from calcore.model import Group, Meta
+from calcore.pipeline import Pipeline, Slot
+from calcore.run.assemble import assemble
 from calcore.steps.calibration.badpix_selfcal import BadpixSelfcal
 from calcore.steps.calibration.pixel_replace import PixelReplace
 from calcore.steps.combination.outlier_slices import OutlierSlices
@@ -163,3 +165,11 @@ def test_flagged_neighbours_count_only_if_asked_for():
     image = image.replace(data=data, dq=dq)
     assert PixelReplace(rule="gradient")(image).data[6, 6] == 89
     assert PixelReplace(rule="gradient", flagged="count")(image).data[6, 6] == 39
+
+
+@pytest.mark.parametrize("roles", [(), ("selfcal",), ("background",)])
+def test_members_of_one_role_do(roles):
+    slot = Slot(name="badpix_selfcal", use="badpix_selfcal", status="badpix_selfcal")
+    pipeline = Pipeline(name="spec2", stage="2", slots=(slot,))
+    (built,) = assemble(pipeline, Meta({}), find=None, overrides={}, roles=frozenset(roles))
+    assert not built.skip

@@ -228,6 +228,8 @@ class Step(Citing):
     """Types of references of which `apply` indexes what it needs: planes may be left in files."""
     stand_ins: ClassVar[Mapping[str, str]] = {}
     """By the role of members: the type of a reference that does without them, if a user gives it."""
+    any_role: ClassVar[bool] = False
+    """Whether the step does without members of some roles that it asks for, such as all of them."""
     any_parts: ClassVar[bool] = False
     """Whether `prepare` gives the same to the bit however its regions, the whole frame, are parted."""
 

@@ -222,7 +222,7 @@ def _build(
     given = _overrides(slot, overrides)
     needed = [r for _, r in diet.members.values() if step_kind.stand_ins.get(r) not in given]
     absent = [role for role in needed if role not in roles]
-    if absent:
+    if absent and not step_kind.any_role:
         return _with(made, skip=f"the association has no {absent[0]} members")
     complete = _with_references(made, diet, meta, find, given, alter, beside)
     if complete.skip or not diet.auxiliaries:

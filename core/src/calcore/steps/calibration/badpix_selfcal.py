@@ -29,6 +29,8 @@ class BadpixSelfcal(Step):
     the noise is: a fixed part of all pixels.
     """
 
+    any_role = True
+
     flagfrac_lower: Annotated[
         float, Range(0, 0.5), Doc("Part of the pixels to flag for being too faint.")
     ] = 0.001
