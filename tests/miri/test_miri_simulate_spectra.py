@@ -267,7 +267,7 @@ def found_again(scene, cube, waves, number):
 
 def test_a_point_source_is_found_again_in_a_cube(tmp_path):
     """Wavelengths of the barycentre: those of the detector are 0.3 widths longer."""
-    options = VisitOptions(mode="mrs", effects=CALM)
+    options = VisitOptions(mode="mrs", effects=CALM, n_dithers=2)
     kinds = (*KINDS, "photom", "extract1d", "apcorr")
     scene, images, files = exposures(tmp_path, options, kinds=kinds)
     cube, waves = cube_of(images, files, "1", wavemin=5.12, wavemax=5.18)
