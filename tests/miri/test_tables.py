@@ -34,7 +34,7 @@ class TestMIRI(InstrumentContract, IMAGERS["Imager"]):
         ("MIRIMAGE", "BRIGHTSKY", 152.6, 408.6, -444.6125538, -380.2744566),
     )
     detectors = ("MIRIMAGE", "MIRIFULONG", "MIRIFUSHORT")
-    image, unsupported = "MIR_IMAGE", "MIR_MRS"
+    image, unsupported = "MIR_IMAGE", "MIR_WFSS"
     single = ("MIR_TACQ", "MIR_TACONFIRM", "MIR_CORONCAL", "MIR_LYOT", "MIR_4QPM")
     observatory = single[:3]
     scales = (("MIRIMAGE", 0.1105, 0.1114),)

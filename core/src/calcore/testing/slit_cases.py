@@ -2,10 +2,11 @@
 
 import numpy as np
 
-from calcore.model import Meta
+from calcore.model import Group, Meta
 from calcore.model.reference import Photom
 from calcore.model.spectrum import COLUMNS, TIMES, SeriesSpectrum, SpectrumSeries, table_of
 from calcore.steps.calibration.photom_spectra import PhotomSpectra
+from calcore.steps.combination.join_series import JoinSeries
 from calcore.steps.combination.outlier_integrations import OutlierIntegrations
 from calcore.steps.combination.outlier_spectra import OutlierSpectra
 from calcore.steps.combination.resample_spec import ResampleSpec
@@ -46,6 +47,16 @@ def outlier_integrations() -> Case:
 
 def white_light() -> Case:
     """Spectra of a few integrations, one of which lacks a value."""
+    return Case(WhiteLight(), a_series())
+
+
+def join_series() -> Case:
+    """Two segments, the later one first."""
+    return Case(JoinSeries(), Group("series", (a_series(60001.0), a_series())))
+
+
+def a_series(begun: float = 60000.0) -> SpectrumSeries:
+    """Return spectra of a few integrations; when the first began is a modified Julian date [d]."""
     number, length = 5, 6
     flux = np.random.default_rng(1).normal(10, 0.1, (number, length))
     flux[2, 3] = np.nan
@@ -53,9 +64,9 @@ def white_light() -> Case:
         "WAVELENGTH": np.tile(np.linspace(5, 12, length), (number, 1)), "FLUX": flux,
         "DQ": np.zeros((number, length)),
     }  # fmt: skip
-    columns |= {name: 60000 + 0.01 * np.arange(number) for name in TIMES}
+    columns |= {name: begun + 0.01 * np.arange(number) for name in TIMES}
     spectrum = SeriesSpectrum(
         meta=Meta({"spectrum.spectral_order": 1}), table=table_of({"INT_NUM": None} | columns)
     )
-    series = SpectrumSeries(meta=Meta({"exposure.type": "SERIES"}), spectra=(spectrum,))
-    return Case(WhiteLight(), series)
+    told = {"exposure.type": "SERIES", "exposure.start_time": begun}
+    return SpectrumSeries(meta=Meta(told), spectra=(spectrum,))
