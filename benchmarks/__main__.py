@@ -96,7 +96,7 @@ def theirs(row: Row, python: str, path: Path, environment: dict[str, str]) -> di
     """Measure the reference pipeline in the same way."""
     with tempfile.TemporaryDirectory(dir=WORK) as folder:
         settings = json.dumps(dict(row.settings))
-        program = [python, HERE / "theirs.py", row.stage, path, folder, settings]
+        program = [python, HERE / "theirs.py", row.theirs, path, folder, settings]
         whole = timed([*program, min(row.rounds, 2)], environment)
     answer = whole.answer
     return {

@@ -35,6 +35,8 @@ class Row:
         Name of the row whose exposure is taken; that of its own unless said.
     stage
         Which stage is timed; what it takes is made once, by the stages before.
+    pipeline
+        What the reference pipeline calls that stage; that of images unless said.
     exposures
         So many are simulated; of a row that takes those of another, so many are made of them, which
         come over and over.
@@ -56,12 +58,19 @@ class Row:
     options: tuple[str, ...] = ()
     like: str = ""
     stage: str = "1"
+    pipeline: str = ""
     exposures: int = 1
     integrations: int = 0
     settings: Mapping[str, Any] = field(default_factory=dict)
     programs: tuple[str, ...] = PROGRAMS
     rounds: int = 3
     compiled: bool = False
+
+    @property
+    def theirs(self) -> str:
+        """The class of the reference pipeline that is timed."""
+        named = {"1": "Detector1Pipeline", "2": "Image2Pipeline", "3": "Image3Pipeline"}
+        return self.pipeline or named[self.stage]
 
     def exposure(self, work: Path) -> tuple[Path, dict[str, str]]:
         """Simulate the exposure unless it is there; return it and its references' environment."""
@@ -106,7 +115,7 @@ def _made(folder: Path, stage: str, suffix: str, environment: Mapping[str, str])
 
 def _association(images: list[Path], folder: Path, members: Path, number: int) -> Path:
     """Write an association of so many exposures, which are links to those there are."""
-    path = min(folder.glob("*_image3_*_asn.json"))
+    path = min(folder.glob("*3_*_asn.json"))
     association = json.loads(path.read_text(encoding="utf-8"))
     members.mkdir(parents=True, exist_ok=True)
     listed = []
@@ -141,6 +150,14 @@ _IMAGES = ("--detector", "NRCA1", "--pattern", "BRIGHT1", "--subarray", "FULL", 
            "--filter", "F200W")  # fmt: skip
 _NIRCAM = ("--detector", "NRCA1", "--pattern", "RAPID", "--subarray", "FULL")
 _SOSS = ("--mode", "soss", "--subarray", "SUBSTRIP256", "--groups", "5")
+
+_MRS = ("--mode", "mrs", "--detector", "MIRIFUSHORT", "--groups", "5", "--background", "0")
+_BANDS = tuple(word for band in ("SHORT", "MEDIUM", "LONG") for word in ("--band", band))
+
+
+def _skipped(*steps: str) -> dict[str, Any]:
+    return {f"{step}.skip": True for step in steps}
+
 
 ROWS = (
     Row(
@@ -234,6 +251,40 @@ ROWS = (
         stage="3",
         exposures=20,
         programs=PROFILES,
+        rounds=2,
+    ),
+    Row(
+        name="mrs_wcs",
+        title="MIRI MRS, world coordinates of an exposure (the other steps of spec2 skipped)",
+        instrument="miri",
+        options=(*_MRS, "--band", "SHORT"),
+        stage="2",
+        pipeline="Spec2Pipeline",
+        exposures=4,
+        settings=_skipped("bkg_subtract", "srctype", "straylight", "flat_field", "fringe",
+                          "photom", "cube_build", "extract_1d"),
+    ),
+    Row(
+        name="mrs_cubes",
+        title="MIRI MRS, cubes of four exposures of one band (the other steps of spec3 skipped)",
+        instrument="miri",
+        options=(*_MRS, "--band", "SHORT"),
+        like="mrs_wcs",
+        stage="3",
+        pipeline="Spec3Pipeline",
+        exposures=4,
+        settings=_skipped("master_background", "outlier_detection", "extract_1d", "spectral_leak"),
+        rounds=2,
+        compiled=True,
+    ),
+    Row(
+        name="mrs_spec3",
+        title="MIRI MRS, spec3 of three bands in four dithers",
+        instrument="miri",
+        options=(*_MRS, *_BANDS),
+        stage="3",
+        pipeline="Spec3Pipeline",
+        exposures=12,
         rounds=2,
     ),
 )  # fmt: skip

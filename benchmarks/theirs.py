@@ -1,6 +1,6 @@
 """Do a stage some times with the reference pipeline; run by the interpreter that has it.
 
-python theirs.py STAGE INPUT FOLDER SETTINGS RUNS
+python theirs.py PIPELINE INPUT FOLDER SETTINGS RUNS
 """
 
 import json
@@ -13,12 +13,11 @@ def main() -> None:
     """Run, and print one line of JSON."""
     from jwst import pipeline  # noqa: PLC0415 - slow, and part of the process
 
-    stage, path, folder, settings, runs = sys.argv[1:]
-    named = {"1": "Detector1Pipeline", "2": "Image2Pipeline", "3": "Image3Pipeline"}
-    chosen = getattr(pipeline, named[stage])
+    name, path, folder, settings, runs = sys.argv[1:]
+    chosen = getattr(pipeline, name)
     steps: dict[str, dict[str, object]] = {}
-    for name, value in json.loads(settings).items():
-        step, _, parameter = name.partition(".")
+    for key, value in json.loads(settings).items():
+        step, _, parameter = key.partition(".")
         steps.setdefault(step, {})[parameter] = value
     seconds, processor = [], []
     for _ in range(int(runs)):
