@@ -18,9 +18,9 @@ from benchmarks.truth_page import OURS, PEER, SAME, hit_misses, misses, page
 from benchmarks.truth_score import Result, measure
 from benchmarks.truth_visits import Observed, Visit, calibrate, jwst_python, observe
 
+from calcore.simulate import VisitOptions
 from calcore.simulate.physics import Effects
 from calcore.simulate.sky_options import SkyOptions, Target
-from calcore.simulate.visit import VisitOptions
 
 ROOT = Path(__file__).parents[1]
 WORK = ROOT / ".cache" / "truth"

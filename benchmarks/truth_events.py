@@ -20,9 +20,9 @@ from benchmarks.truth_rates import grown
 from benchmarks.truth_visits import HERE, Visit, calibrate, jwst_python, observe
 from scipy.ndimage import binary_dilation
 
+from calcore.simulate import VisitOptions
 from calcore.simulate.physics import Effects
 from calcore.simulate.sky_options import SkyOptions
-from calcore.simulate.visit import VisitOptions
 
 WORK = HERE.parent / ".cache" / "truth"
 SPOILT, UNTOUCHED = 0.2, 0.05

@@ -19,7 +19,7 @@ from benchmarks.truth_exposure import ExposureTruth, read_calibrated
 from benchmarks.truth_rates import grown, robust_scatter
 from benchmarks.truth_visits import Observed, Visit, calibrate, instrument_of, observe
 
-from calcore.simulate.visit import VisitOptions
+from calcore.simulate import VisitOptions
 
 WORK = Path(__file__).parents[1] / ".cache" / "truth"
 EDGES = (0.01, 1.0, 10.0, 100.0, 1e3, 1e4, 1e6)

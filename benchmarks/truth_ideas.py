@@ -20,9 +20,9 @@ from benchmarks.truth_score import lines_of
 from benchmarks.truth_visits import Observed, Visit, observe
 from scipy.ndimage import maximum_filter
 
+from calcore.simulate import VisitOptions
 from calcore.simulate.physics import Effects
 from calcore.simulate.sky_options import SkyOptions
-from calcore.simulate.visit import VisitOptions
 
 WORK = Path(__file__).parents[1] / ".cache" / "truth"
 FAINTEST = 0.01

@@ -18,6 +18,7 @@ import numpy as np
 from benchmarks.truth_bound import FloatArray
 from benchmarks.truth_exposure import ExposureTruth, read_truth
 
+from calcore.simulate import VisitOptions, simulate
 from calcore.simulate.geometry import Geometry
 from calcore.simulate.instrument_tables import SimulatedInstrument
 from calcore.simulate.optics import PointSpread, point_spread
@@ -26,7 +27,6 @@ from calcore.simulate.pointing import Pointing
 from calcore.simulate.readout import Plan, clocking
 from calcore.simulate.scene import Background, IsolatedStars, Scene, make_scene
 from calcore.simulate.sky_options import full_flux_jy
-from calcore.simulate.visit import VisitOptions, simulate
 
 HERE = Path(__file__).parent
 NOTHING: Mapping[str, Mapping[str, Any]] = MappingProxyType({})

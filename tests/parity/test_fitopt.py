@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from astropy.io import fits
 
+from calcore.simulate import VisitOptions, simulate
 from calcore.simulate.sky_options import SkyOptions
-from calcore.simulate.visit import VisitOptions, simulate
 from calcore_nircam.simulate import SIMULATION
 
 

@@ -9,8 +9,8 @@ import pytest
 from benchmarks.truth_page import hit_misses, misses
 from benchmarks.truth_visits import Visit
 
+from calcore.simulate import VisitOptions
 from calcore.simulate.sky_options import SkyOptions, Target
-from calcore.simulate.visit import VisitOptions
 
 RAPID = Visit(
     name="rapid",

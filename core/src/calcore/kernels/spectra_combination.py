@@ -108,7 +108,9 @@ def mean(column: Column, weight: F8, number: NDArray[np.int64], good: NDArray[np
     with np.errstate(divide="ignore", invalid="ignore"):
         value = np.bincount(place, share * column.value[used], size) / total
         error = np.sqrt(spread) / total
-    return Mean(value, error, np.asarray(total), np.bincount(place, minlength=size).astype(np.int64))
+    return Mean(
+        value, error, np.asarray(total), np.bincount(place, minlength=size).astype(np.int64)
+    )
 
 
 def without_outliers(
