@@ -64,6 +64,18 @@ def test_weights_add_up_to_the_volume_however_a_pixel_lies():
     assert half.weights.sum() == pytest.approx(1.7**2 * 1.4 / 2)
 
 
+@pytest.mark.parametrize(("side", "factor"), [(1, 1.0), (2, 2.0), (3, 3.0)])
+def test_spaxels_that_share_a_pixel_err_together(side, factor):
+    sums = CubeSums.over(SHAPE)
+    sums.add(
+        boxes(*square(3 + 0.5 * (side % 2 == 0), 2 + 0.5 * (side % 2 == 0), side), 1.5, 4.2), PLANES
+    )
+    assert sums.correlation.tolist() == pytest.approx([1, 1, factor, factor, factor, 1], rel=1e-6)
+    near_one = CubeSums.over(SHAPE)
+    add_points(near_one, points(3, 2, 4), near("msm", 2.0, 1.1, 0.5, 1.0), PLANES)
+    assert near_one.correlation[4] == pytest.approx(5 / np.sqrt(5))  # all weights are 1
+
+
 def random_boxes(count=300, seed=4):
     rng = np.random.default_rng(seed)
     x, y = rng.uniform(-1, 7, (2, count, 1)) + np.array(square(0, 0, 0.9))[:, None]
@@ -80,7 +92,7 @@ def test_ranges_of_planes_make_the_same_cube():
     whole.add(pixels, PLANES)
     for first, last in ((0, 1), (1, 4), (4, 6)):
         parts.add(pixels, PLANES, first, last)
-    for name in ("values", "variances", "weights", "pixels"):
+    for name in ("values", "variances", "weights", "pixels", "together", "apart"):
         one, other = getattr(whole, name), getattr(parts, name)
         np.testing.assert_array_equal(one, other)
 

@@ -213,3 +213,12 @@ def test_what_cannot_be_done_is_said():
     ):
         with pytest.raises(ReferenceInvalid, match=said):
             extracted(cube, apcorr=CubeApertureCorrection(meta=Meta({}), table=wrong))
+
+
+def test_errors_grow_by_what_spaxels_have_in_common():
+    alone, shared = extracted(a_cube()), np.array([1, 1, 2, 2, 3, 3], np.float32)
+    together = extracted(a_cube(correlation=shared))
+    np.testing.assert_allclose(together.table["FLUX_ERROR"], shared * alone.table["FLUX_ERROR"])
+    np.testing.assert_array_equal(together.table["FLUX"], alone.table["FLUX"])
+    ignored = extracted(a_cube(correlation=shared), correlation="ignored", ifu_covar_scale=2.0)
+    np.testing.assert_allclose(ignored.table["FLUX_ERROR"], 2 * alone.table["FLUX_ERROR"])

@@ -72,6 +72,7 @@ def _weigh(
     middle: F8x1, thickness: F8x1,
     exponential: bool, scale: F8x1, angle: F8x1, depth: F8x1, softening: F8x1,
     out_values: F8x3, out_variances: F8x3, out_weights: F8x3, out_pixels: I4x3,
+    out_together: F8x1, out_apart: F8x1,
 ) -> None:  # fmt: skip
     planes, rows, columns = out_values.shape
     for n in range(x.size):
@@ -84,6 +85,7 @@ def _weigh(
             if -away > depth[n]:
                 break
             squared = (away / thickness[k]) * (away / thickness[k])
+            total = squares = 0.0
             for j in range(low, high + 1):
                 for i in range(left, right + 1):
                     aside = (x[n] - i) * (x[n] - i) + (y[n] - j) * (y[n] - j)
@@ -98,6 +100,10 @@ def _weigh(
                     out_variances[k, j, i] += weight * weight * variances[n]
                     out_weights[k, j, i] += weight
                     out_pixels[k, j, i] += 1
+                    total += weight
+                    squares += weight * weight
+            out_together[k] += total * total
+            out_apart[k] += squares
 
 
 def add_points(
@@ -117,5 +123,6 @@ def add_points(
         points.x, points.y, points.wavelength, points.values, points.variances,
         planes.middle[part], planes.thickness[part], nearness.form == "emsm", nearness.scale[own],
         nearness.angle[own], nearness.depth[own], nearness.softening[own], sums.values[part],
-        sums.variances[part], sums.weights[part], sums.pixels[part],
+        sums.variances[part], sums.weights[part], sums.pixels[part], sums.together[part],
+        sums.apart[part],
     )  # fmt: skip

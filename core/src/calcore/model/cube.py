@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calcore.model.exposure import Flags, Float, Table
-from calcore.model.layout import Node, Plane, TableExtension
+from calcore.model.layout import Array, Node, Plane, TableExtension
 from calcore.model.record import Record
 
 AXES = ("wavelength", "y", "x")
@@ -25,6 +25,8 @@ class Cube(Record):
         Flags; DO_NOT_USE and NON_SCIENCE where nothing fell.
     wmap : float32 (n_wavelength, ny, nx)
         How many pixels contributed.
+    correlation : float32 (n_wavelength,), optional
+        How much larger errors of sums over many spaxels of a plane are than those of independent ones.
     hdrtab : table, optional
         One row of header values for each input; columns are called by dotted names.
     wavetable : table, optional
@@ -37,6 +39,9 @@ class Cube(Record):
     err: Annotated[Float, Plane("ERR", "f4", AXES)] | None = None
     dq: Annotated[Flags, Plane("DQ", "u4", AXES, fill=0)]
     wmap: Annotated[NDArray[np.float32], Plane("WMAP", "f4", AXES)] | None = None
+    correlation: (
+        Annotated[NDArray[np.float32], Array("CORRELATION", "f4", required=False)] | None
+    ) = None
     hdrtab: Annotated[Table, TableExtension("HDRTAB", dotted=True)] | None = None
     wavetable: Annotated[Table, TableExtension("WCS-TABLE")] | None = None
     wcs: Annotated[Any, Node("meta.wcs")] = None

@@ -130,6 +130,7 @@ def cube_of(pieces: Sequence[Piece], grid: CubeGrid, sums: CubeSums) -> Cube:
         err=np.where(seen, (np.sqrt(sums.variances) / weights).astype(np.float32), nan),
         dq=np.where(seen, np.uint32(0), NOTHING),
         wmap=sums.pixels.astype(np.float32),
+        correlation=sums.correlation,
         hdrtab=header_table(metas),
         wavetable=grid.spacing.rows,
         wcs=grid.wcs,

@@ -163,3 +163,8 @@ def described(cube: Cube, kind: str, place: tuple[float, float]) -> Meta:
         "slit_ra": float(ra), "slit_dec": float(dec),
     }  # fmt: skip
     return cube.meta.set({f"spectrum.{name}": value for name, value in told.items()})
+
+
+def in_common(cube: Cube, *, heed: bool) -> Any:
+    """Return by how much errors grow, at each wavelength, since spaxels share pixels; 1 if unknown."""
+    return cube.correlation if heed and cube.correlation is not None else 1.0

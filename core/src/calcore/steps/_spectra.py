@@ -23,7 +23,7 @@ def columns_of(
     steradian: float,
     factor: F8 | float = 1.0,
     subtracted: bool = True,
-    error_scale: float = 1.0,
+    error_scale: Any = 1.0,
 ) -> dict[str, Any]:
     """Return the columns of a spectrum in Jy and MJy/sr.
 
@@ -45,7 +45,7 @@ def columns_of(
         Correction for what the aperture misses.
     subtracted : bool
         The background is to be subtracted; otherwise it is only told.
-    error_scale : float
+    error_scale : float or float (n_wavelength,)
         Errors are multiplied by this.
 
     Returns

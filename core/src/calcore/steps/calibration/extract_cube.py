@@ -51,9 +51,11 @@ class ExtractCube(Step):
     ifu_rscale: Annotated[
         float | None, Range(0.5, 3), Unit("FWHM"), Doc("Radius; None: that of the reference, 2.")
     ] = None
-    ifu_covar_scale: Annotated[
-        float, Range(0), Doc("Errors are multiplied by this, since spaxels share light.")
-    ] = 1.0
+    ifu_covar_scale: Annotated[float, Range(0), Doc("Errors are multiplied by this, too.")] = 1.0
+    correlation: Annotated[
+        Literal["measured", "ignored"],
+        Doc("Errors grow by what spaxels have in common, as the cube says, or do not."),
+    ] = "measured"
     centre: Annotated[
         Literal["exact", "spaxel"],
         Doc("Where the circle lies: about the source, or the middle of its spaxel."),
@@ -87,9 +89,8 @@ class ExtractCube(Step):
         where = cube.wcs(0 * planes + x, 0 * planes + y, planes, with_bounding_box=False)
         wavelength, factor = np.asarray(where[2]), np.ones(planes.size)
         if kind == "POINT":
-            rings = on_cube.rings_of(
-                extract1d, wavelength, on_cube.as_float(self.ifu_rscale, _FWHM) / _FWHM
-            )
+            times = on_cube.as_float(self.ifu_rscale, _FWHM) / _FWHM
+            rings = on_cube.rings_of(extract1d, wavelength, times)
             side = on_cube.scale_at(cube, (x, y))
             sums = self._circles(spaxels, (x, y), rings.scaled(1 / side), extract1d)
             whole = pi * (rings.radius / side) ** 2
@@ -103,11 +104,12 @@ class ExtractCube(Step):
             unusable = np.isnan(sums.total)
         else:
             unusable, sums = sums.area == 0, unmeasured_as_zero(sums, whole)
+        scale = self.ifu_covar_scale * on_cube.in_common(cube, heed=self.correlation == "measured")
         columns = columns_of(
             sums.total, sums.area, (sums.variance,), sums.area * sums.level,
             (sums.area**2 * sums.level_variance,),
             steradian=float(cube.meta["photometry.pixelarea_steradians"]), factor=factor,
-            subtracted=kind == "POINT", error_scale=self.ifu_covar_scale,
+            subtracted=kind == "POINT", error_scale=scale,
         )  # fmt: skip
         columns["DQ"] = flags_of(spaxels, unusable, (x, y), np.sqrt(whole / pi))
         meta = on_cube.described(cube, kind or "EXTENDED", (x, y))
@@ -128,8 +130,7 @@ class ExtractCube(Step):
             said = "the target is not in the cube, or not told, and the cube's middle is extracted"
             warnings.warn(f"{said}; set center_xy or ifu_autocen", Doubtful, stacklevel=3)
             return on_cube.middle_of(cube)
-        x, y = place
-        return (x, y) if self.centre == "exact" else (float(np.rint(x)), float(np.rint(y)))
+        return place if self.centre == "exact" else (float(round(place[0])), float(round(place[1])))
 
     def _circles(
         self,
