@@ -28,18 +28,17 @@ from calcore.simulate.spectral_scene import read_spectral_scene
 from calcore.simulate.visit_plan import VisitPlan
 from calcore.steps.calibration.extract_cube import ExtractCube
 from calcore.steps.calibration.extract_slit import ExtractSlit
-from calcore_miri import simulated_slicers as slicers
 from calcore_miri.references import (
     CubeParameters,
     SlicerDistortion,
     SlicerRanges,
     SlicerRegions,
     SlicerWavelengths,
+    SlitLossMap,
     SlitTrace,
 )
-from calcore_miri.simulate import SIMULATION
-from calcore_miri.simulated_spectrometer import resolving_power, sensitivity_left
-from calcore_miri.slit_references import SlitLossMap
+from calcore_miri.simulate import SIMULATION, slicers
+from calcore_miri.simulate.spectrometer import resolving_power, sensitivity_left
 from calcore_miri.steps.assign_slit_wcs import AssignSlitWcs
 from calcore_miri.steps.assign_wcs import AssignWcs
 from calcore_miri.steps.cube_build import CubeBuild

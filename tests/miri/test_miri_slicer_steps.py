@@ -7,12 +7,7 @@ from calcore.errors import DataUnusable, ModeNotSupported, ReferenceInvalid, Ste
 from calcore.flags import DQ
 from calcore.model import Meta, Parts
 from calcore.testing import Case, StepContract
-from calcore_miri.kernels.cross_artifact import Profile, scattered
-from calcore_miri.kernels.showers import glow
-from calcore_miri.kernels.transmission import correction, sensitivity_left
-from calcore_miri.references import Fringe as FringeReference
-from calcore_miri.references import SlicerRegions
-from calcore_miri.slicer_cases import (
+from calcore_miri.cases.slicers import (
     badpix_selfcal,
     cross_artifact,
     exposure,
@@ -20,6 +15,11 @@ from calcore_miri.slicer_cases import (
     spectral_leak,
     straylight,
 )
+from calcore_miri.kernels.cross_artifact import Profile, scattered
+from calcore_miri.kernels.showers import glow
+from calcore_miri.kernels.transmission import correction, sensitivity_left
+from calcore_miri.references import Fringe as FringeReference
+from calcore_miri.references import SlicerRegions
 from calcore_miri.steps.badpix_selfcal import BadpixSelfcal
 from calcore_miri.steps.fringe import Fringe
 from calcore_miri.steps.photom import Photom

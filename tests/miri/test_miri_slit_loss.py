@@ -10,7 +10,7 @@ from calcore.model import Meta
 from calcore.testing import Case, StepContract
 from calcore.testing.spectra import MARGIN, SHAPE, a_slit
 from calcore_miri import INSTRUMENT
-from calcore_miri.slit_references import SlitLossMap
+from calcore_miri.references import SlitLossMap
 from calcore_miri.steps.slit_loss import SlitLoss
 
 MIDDLE = (SHAPE[1] - 1) / 2, float(SHAPE[0] // 2)

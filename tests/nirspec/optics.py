@@ -7,7 +7,6 @@ import numpy as np
 
 from calcore.errors import ReferenceMissing
 from calcore.model import Meta
-from calcore_nirspec import simulated_optics
 from calcore_nirspec.optical_references import (
     Camera,
     Collimator,
@@ -22,6 +21,7 @@ from calcore_nirspec.optical_references import (
     Ote,
     WavelengthRange,
 )
+from calcore_nirspec.simulate import optics as simulated_optics
 from calcore_nirspec.wcs.disperser import disperser_of
 from calcore_nirspec.wcs.spectrograph import Spectrograph
 

@@ -9,7 +9,6 @@ from astropy.modeling.models import Polynomial1D
 
 from calcore.errors import ReferenceInvalid
 from calcore.io import open_reference
-from calcore_nirspec import simulated_optics
 from calcore_nirspec.optical_references import (
     Camera,
     Collimator,
@@ -18,6 +17,7 @@ from calcore_nirspec.optical_references import (
     IfuPost,
     WavelengthRange,
 )
+from calcore_nirspec.simulate import optics as simulated_optics
 from calcore_nirspec.wcs.directions import on_unit_sphere, rotation, tangents, turned, unit_vector
 from calcore_nirspec.wcs.disperser import Disperser, Glass, disperser_of
 from calcore_nirspec.wcs.spectrograph import Spectrograph

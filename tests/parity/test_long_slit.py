@@ -23,8 +23,7 @@ from calcore.steps.combination.outlier_integrations import OutlierIntegrations
 from calcore.steps.combination.outlier_spectra import OutlierSpectra
 from calcore.steps.combination.resample_spec import ResampleSpec
 from calcore.steps.combination.white_light import WhiteLight
-from calcore_miri.references import SlitTrace
-from calcore_miri.slit_references import SlitLossMap
+from calcore_miri.references import SlitLossMap, SlitTrace
 from calcore_miri.steps.assign_slit_wcs import AssignSlitWcs
 from calcore_miri.steps.slit_loss import SlitLoss
 from calcore_miri.steps.targ_centroid import TargCentroid

@@ -10,7 +10,6 @@ import pytest
 from calcore import io
 from calcore.io import open_reference
 from calcore.model import Image
-from calcore_nirspec import simulated_optics
 from calcore_nirspec.optical_references import (
     Camera,
     Collimator,
@@ -20,6 +19,7 @@ from calcore_nirspec.optical_references import (
     Ote,
     WavelengthRange,
 )
+from calcore_nirspec.simulate import optics as simulated_optics
 from calcore_nirspec.steps.assign_wcs import AssignWcs
 
 SHARED = Path(__file__).parents[3] / "shared" / "data" / "nirspec"

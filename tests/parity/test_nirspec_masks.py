@@ -13,9 +13,9 @@ from scipy.ndimage import binary_dilation
 from calcore.io import open_reference
 from calcore.model import Meta
 from calcore.simulate.reference_cache import ReferenceCache
-from calcore_nirspec import simulated_optics
 from calcore_nirspec.hooks import calcore_mask
 from calcore_nirspec.simulate import SIMULATION
+from calcore_nirspec.simulate import optics as simulated_optics
 
 ROOT = Path(__file__).parents[2]
 SHARED = ROOT.parent / "shared" / "data" / "nirspec"

@@ -144,3 +144,16 @@ class SpectralLeak(Reference):
 
     type: ClassVar[str] = "mrsptcorr"
     table: Annotated[Table, TableExtension("LEAKCOR", required=True)]
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class SlitLossMap(Reference):
+    """What a point source's light is to be multiplied by, since some does not enter the slit.
+
+    `table` has a row for each wavelength [um]: pathloss (ny, nx) by the source's place. `meta` says
+    which places these are: loss_map.crpix1 … cdelt2, pixels from the middle of the slit, along it and
+    across.
+    """
+
+    type: ClassVar[str] = "pathloss"
+    table: Annotated[Table, TableExtension("PATHLOSS", required=True)]

@@ -18,7 +18,7 @@ from calcore.model.slit import Slit
 from calcore.parameters import Doc, Unit
 from calcore.step import Step
 from calcore.wcs.dispersed_slit import along_slit, middle_of, pixel_size
-from calcore_miri.slit_references import SlitLossMap
+from calcore_miri.references import SlitLossMap
 
 Place = tuple[float, float]
 

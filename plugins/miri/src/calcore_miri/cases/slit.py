@@ -9,8 +9,7 @@ from calcore.testing import Case
 from calcore.testing.samples import a_reference, an_image
 from calcore.testing.spectra import SHAPE, a_slit
 from calcore_miri import INSTRUMENT
-from calcore_miri.references import SlitTrace
-from calcore_miri.slit_references import SlitLossMap
+from calcore_miri.references import SlitLossMap, SlitTrace
 from calcore_miri.steps.assign_slit_wcs import AssignSlitWcs
 from calcore_miri.steps.slit_loss import SlitLoss
 from calcore_miri.steps.targ_centroid import TargCentroid

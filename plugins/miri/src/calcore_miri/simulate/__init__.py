@@ -4,10 +4,10 @@ from pathlib import Path
 
 from calcore.simulate.instrument_tables import SimulatedInstrument
 from calcore.simulate.spectrograph import Spectrograph
-from calcore_miri.simulated_slicer_references import OF_A_BAND, OF_ALL
-from calcore_miri.simulated_slit import SlitSpectrometer
-from calcore_miri.simulated_slit_references import MAKERS
-from calcore_miri.simulated_spectrometer import Spectrometer
+from calcore_miri.simulate.slicer_references import OF_A_BAND, OF_ALL
+from calcore_miri.simulate.slit import SlitSpectrometer
+from calcore_miri.simulate.slit_references import MAKERS
+from calcore_miri.simulate.spectrometer import Spectrometer
 
 
 def _spectrometer(band: str, geometry: Path | None) -> Spectrograph:

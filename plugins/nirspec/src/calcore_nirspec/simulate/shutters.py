@@ -12,7 +12,7 @@ import numpy as np
 from astropy.io import fits
 from numpy.typing import NDArray
 
-from calcore_nirspec.simulated_optics import table
+from calcore_nirspec.simulate.optics import table
 
 QUADRANTS = range(1, 5)
 _EVERY = 14

@@ -7,7 +7,8 @@ import numpy as np
 from calcore.model import Image, Meta, Parts
 from calcore.model.spectrum import Spectra, Spectrum
 from calcore.testing import Case
-from calcore_miri import INSTRUMENT, cases
+from calcore_miri import INSTRUMENT
+from calcore_miri.cases.cubes import assign_wcs
 from calcore_miri.references import CrossArtifact, SlicerPhotom
 from calcore_miri.references import SpectralLeak as LeakReference
 from calcore_miri.steps.badpix_selfcal import BadpixSelfcal
@@ -65,7 +66,7 @@ def straylight() -> Case:
 
 def photom() -> Case:
     """Return an image of two slices, with a conversion that changes with time."""
-    case = cases.assign_wcs()
+    case = assign_wcs()
     image = case.step(case.flow, **case.given)
     table = np.array(
         [(5.0, -0.1, 0.9, 30.0, 59000.0), (5.3, -0.2, 0.8, 20.0, 59000.0)],

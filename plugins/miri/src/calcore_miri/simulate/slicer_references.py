@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from calcore.flags import DQ
 from calcore.simulate.reference_io import Setup, keywords, numbered, write_asdf, write_fits
-from calcore_miri import simulated_slicers as slicers
-from calcore_miri.simulated_spectrometer import (
+from calcore_miri.simulate import slicers
+from calcore_miri.simulate.spectrometer import (
     Spectrometer,
     leak,
     spread,

@@ -22,7 +22,7 @@ from calcore.simulate.spectra import Line, Spectrum
 from calcore.simulate.spectral_scene import Cloud, Point, SpectralScene
 from calcore.simulate.spectrograph import SpectralImage
 from calcore.simulate.spread import CoreHalo
-from calcore_miri import simulated_slicers as slicers
+from calcore_miri.simulate import slicers
 
 FloatArray = NDArray[np.float64]
 Maker = Callable[[Setup, Path], None]

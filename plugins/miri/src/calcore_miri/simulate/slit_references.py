@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from calcore.simulate.reference_io import AUTHOR, Setup, keywords, write_fits
 from calcore.simulate.slit_render import Slit
-from calcore_miri.simulated_slit import SlitSpectrometer, calibration, spread, table
+from calcore_miri.simulate.slit import SlitSpectrometer, calibration, spread, table
 
 FloatArray = NDArray[np.float64]
 SQUARE_ARCSEC_PER_SR = float(np.degrees(1) * 3600) ** 2

@@ -1,0 +1,1 @@
+"""What MIRI's steps are checked with that nothing can be made up for."""
