@@ -17,6 +17,7 @@ from calcore.model.cube import Cube
 from calcore.model.exposure import Image
 from calcore.model.meta import Meta
 from calcore.wcs.cube_grid import CubeGrid
+from calcore.wcs.pointing import to_sky
 from calcore.wcs.slice_boxes import slice_boxes, slice_points
 from calcore.wcs.slicer import Field, SlicedCoordinates
 from calcore.wcs.slicer_of import slicer_of
@@ -35,9 +36,11 @@ class Piece:
     field: Field
 
     def positions(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Return right ascension and declination of all pixels (ny, nx) [deg]; NaN beside slices."""
-        ra, dec, _ = self.coordinates.only(self.field).world()
-        return ra, dec
+        """Return right ascension and declination of all pixels in slices (n_pixel,) [deg]."""
+        only = self.coordinates.only(self.field)
+        v2, v3 = only.telescope(only.local())
+        known = np.isfinite(v2)
+        return to_sky(only.pointing, v2[known], v3[known])
 
 
 def coordinates_of(image: Image) -> SlicedCoordinates:

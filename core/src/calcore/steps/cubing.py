@@ -78,7 +78,7 @@ class CubingStep(Step):
             aligned = self.coord_system == "ifualign"
             angle = first.coordinates.angle_across(first.field) if aligned else 0.0
         grid = cube_grid(
-            [piece.positions() for piece in pieces],
+            list(room.ahead(Piece.positions, pieces)),
             spacing,
             spaxel_arcsec=spaxel,
             centre=(self.ra_center, self.dec_center),
