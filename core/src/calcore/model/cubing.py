@@ -1,9 +1,10 @@
 """How exposures of image slicers become a cube."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,7 +25,20 @@ from calcore.wcs.slicer_of import slicer_of
 
 NOTHING = np.uint32(DQ.DO_NOT_USE | DQ.NON_SCIENCE)
 """Flags of voxels that nothing fell into."""
-Each = Callable[[Callable[[tuple[int, int]], None], Sequence[tuple[int, int]]], None]
+
+
+class Workers(Protocol):
+    """Threads that do work for items; `calcore.room.Room` is one."""
+
+    @property
+    def threads(self) -> int:
+        """How many there are."""
+
+    def each(self, work: Callable[[Any], None], items: Iterable[Any]) -> None:
+        """Do some work for each item, on all threads."""
+
+    def ahead(self, work: Callable[[Any], Any], items: Iterable[Any]) -> Iterable[Any]:
+        """Yield what some work gives for each item, in order, begun before it is asked for."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,8 +82,7 @@ def fill(
     bands: Sequence[Sequence[Piece]],
     grid: CubeGrid,
     nearness: Nearness | None,
-    each: Each,
-    threads: int,
+    workers: Workers,
 ) -> CubeSums:
     """Return what falls into a cube.
 
@@ -84,25 +97,25 @@ def fill(
         Its voxels.
     nearness : Nearness, optional
         How near pixels count; they are drizzled if it is None.
-    each : callable
-        Does some work for ranges of planes, several at once.
-    threads : int
-        How many at once; the sums are the same to the bit for any number.
+    workers : Workers
+        Threads; the sums are the same to the bit for any number.
     """
     sums, planes = CubeSums.over(grid.shape), grid.spacing.planes
-    edges = np.linspace(0, grid.shape[0], threads + 1).astype(int).tolist()
+    edges = np.linspace(0, grid.shape[0], workers.threads + 1).astype(int).tolist()
+
+    def adding(piece: Piece) -> Callable[[int, int], None]:
+        image = piece.image.loaded()
+        good = ((image.dq & DQ.DO_NOT_USE) == 0) & np.isfinite(image.data)
+        given = piece.coordinates, piece.field, grid, image.data, image.err**2, good
+        if nearness is None:
+            return partial(sums.add, slice_boxes(*given), planes)
+        return partial(add_points, sums, slice_points(*given), nearness, planes)
+
     filled = np.zeros((len(bands), grid.shape[0]))
     for number, pieces in enumerate(bands):
         before = sums.pixels.copy() if grid.spacing.rows is not None else 0
-        for piece in pieces:
-            image = piece.image.loaded()
-            good = ((image.dq & DQ.DO_NOT_USE) == 0) & np.isfinite(image.data)
-            given = piece.coordinates, piece.field, grid, image.data, image.err**2, good
-            if nearness is None:
-                add = partial(sums.add, slice_boxes(*given), planes)
-            else:
-                add = partial(add_points, sums, slice_points(*given), nearness, planes)
-            each(_unpacked(add), list(pairwise(edges)))
+        for add in workers.ahead(adding, pieces):
+            workers.each(_unpacked(add), list(pairwise(edges)))
         filled[number] = np.count_nonzero(sums.pixels != before, axis=(1, 2))
     if grid.spacing.rows is not None:
         ends = ends_of_bands(filled, np.count_nonzero(sums.pixels, axis=(1, 2)))

@@ -86,7 +86,7 @@ class CubingStep(Step):
             size=(self.nspax_x, self.nspax_y),
         )
         nearness = self._nearness(sampling, spaxel, len(pieces))
-        return cube_of(pieces, grid, fill(bands, grid, nearness, room.each, room.threads))
+        return cube_of(pieces, grid, fill(bands, grid, nearness, room))
 
     def _spacing(self, sampling: Sampling) -> Spacing:
         if sampling.table is None:
