@@ -20,7 +20,7 @@ def meta_of(contents: Contents, apart: frozenset[str] = frozenset()) -> dict[str
     values: dict[str, Any] = {}
     for extension in contents.extensions:
         if extension.version == 1 and extension.name not in {"ASDF", *apart}:
-            values = own_values(extension) | values
+            values |= {n: v for n, v in own_values(extension).items() if n not in values}
     return values
 
 

@@ -94,8 +94,10 @@ def kind_of(contents: Contents) -> type[Record]:
     path = contents.source.path
     names = {extension.name for extension in contents.extensions}
     science = contents.find("SCI")
-    if science is None and (tables := names & {"EXTRACT1D", "COMBINE1D"}):
-        return _spectra(contents, min(tables, key=("EXTRACT1D", "COMBINE1D").index))
+    if science is None and (spectra := contents.find("EXTRACT1D")) is not None:
+        return SpectrumSeries if "INT_NUM" in spectra.header.values() else Spectra
+    if science is None and "COMBINE1D" in names:
+        return CombinedSpectra
     if science is None:
         there = ", ".join(sorted(names - {"PRIMARY"})) or "no extension"
         raise FileInvalid(
@@ -121,18 +123,6 @@ def kind_of(contents: Contents) -> type[Record]:
     calibrated = {"VAR_FLAT", "AREA"} & names or contents.primary.header.get("S_WCS") == "COMPLETE"
     counts = str(science.header.get("BUNIT", "")).replace(" ", "") == "DN/s"
     return Rate if suffix in _RATES or (counts and not calibrated) else Image
-
-
-def _spectra(contents: Contents, name: str) -> type[Record]:
-    """Return which class of spectra a file holds, whose tables are called `name`."""
-    if name == "COMBINE1D":
-        return CombinedSpectra
-    table = contents.find(name)
-    columns = {} if table is None else table.header
-    per_integration = any(
-        value == "INT_NUM" for keyword, value in columns.items() if keyword.startswith("TTYPE")
-    )
-    return SpectrumSeries if per_integration else Spectra
 
 
 def model_name(

@@ -33,7 +33,7 @@ def check_order(pipeline: Pipeline, slots: Sequence[BuiltSlot]) -> None:
             raise BadPipeline(
                 f"step {built.slot.name} of {pipeline.name} works on {wanted.__name__} records, but "
                 f"{last} leaves {' and '.join(sorted(kind.__name__ for kind in flowing))}; "
-                "move one of them"
+                "move one of them, or leave this one out, too"
             )
         if several and built.diet.state is not None:
             raise BadPipeline(

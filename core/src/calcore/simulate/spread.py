@@ -3,7 +3,9 @@
 Simple enough that what any rectangle or circle holds of it is known exactly.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -31,6 +33,18 @@ class CoreHalo:
     fwhm_arcsec: tuple[float, float]
     halo: float
     halo_width: float
+
+    @classmethod
+    def of(cls, row: Mapping[str, Any]) -> "CoreHalo":
+        """Return the function that a table describes by the names of the attributes."""
+        return cls(
+            fwhm_arcsec=tuple(row["fwhm_arcsec"]), halo=row["halo"], halo_width=row["halo_width"]
+        )
+
+    @property
+    def notes(self) -> dict[str, Any]:
+        """The attributes as truth files have them."""
+        return asdict(self) | {"fwhm_arcsec": list(self.fwhm_arcsec)}
 
     def width(self, wavelength_um: ArrayLike) -> FloatArray:
         """Return the full width at half maximum of the core [arcsec]."""

@@ -7,17 +7,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calcore.errors import BadParameter
-from calcore.flags import DQ
+from calcore.flags import DQ, interpret
 from calcore.kernels.outlier_rule import Rule
 from calcore.model import Image
-from calcore.model.mosaic import usable
+from calcore.model.mosaic import WeightType, usable
 from calcore.parameters import Doc, Range, Unit
 from calcore.step import Step
 
 
 @dataclass(frozen=True, kw_only=True)
 class ComparingStep(Step):
-    """Base of steps that flag what only one exposure of several has seen."""
+    """Base of steps that flag what differs from the median of several exposures on a common grid."""
 
     snr: Annotated[str, Unit("sigma"), Doc("Threshold for an outlier, and beside one.")] = "5.0 4.0"
     scale: Annotated[str, Doc("Factors of the local slope for the same two.")] = "1.2 0.7"
@@ -31,11 +31,21 @@ class ComparingStep(Step):
     ] = "slope"
     rise: Annotated[float, Range(0), Doc("Rule peaks: factor of the slope, if too bright.")] = 0.5
     peak: Annotated[float, Range(0), Doc("Rule peaks: factor of the curvature.")] = 7.0
+    weight_type: Annotated[WeightType, Doc("Inverse variance by read noise, or exposure time.")] = (
+        "ivm"
+    )
+    pixfrac: Annotated[float, Range(0, 1), Doc("Side of the drop over that of its pixel.")] = 1.0
+    kernel: Annotated[Literal["square", "point", "turbo"], Doc("Shape of the drop.")] = "square"
+    maskpt: Annotated[
+        float, Range(0), Doc("Values of less weight than this times the mean weight do not count.")
+    ] = 0.7
+    good_bits: Annotated[str, Doc("Flags that do not harm.")] = "~DO_NOT_USE"
 
     def __post_init__(self) -> None:
         super().__post_init__()
         self._pair("snr")
         self._pair("scale")
+        interpret(self.good_bits)
 
     @property
     def allowed(self) -> Rule:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Annotated, Literal
+from typing import Annotated
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,14 +18,13 @@ from calcore.model.blanked import with_flags
 from calcore.model.combine import by_exposure
 from calcore.model.mosaic import (
     ROWS_AT_ONCE,
-    WeightType,
     background,
     drizzled,
     mosaic_grid,
     net,
     weights,
 )
-from calcore.parameters import Doc, Range, Unit
+from calcore.parameters import Doc, Unit
 from calcore.step import ALONE, Room
 from calcore.steps.comparing import ComparingStep, with_outliers
 from calcore.wcs.mosaic import Layout
@@ -46,23 +45,10 @@ class OutlierDetection(ComparingStep):
 
     cites = ("Fruchter & Hook 2002, PASP 114, 144",)
 
-    weight_type: Annotated[WeightType, Doc("Inverse variance by read noise, or exposure time.")] = (
-        "ivm"
-    )
-    pixfrac: Annotated[float, Range(0, 1), Doc("Side of the drop over that of its pixel.")] = 1.0
-    kernel: Annotated[Literal["square", "point", "turbo"], Doc("Shape of the drop.")] = "square"
-    maskpt: Annotated[
-        float, Range(0), Doc("Values of less weight than this times the mean weight do not count.")
-    ] = 0.7
     backg: Annotated[
         float, Unit("BUNIT"), Doc("Sky that is in exposures but not in their median.")
     ] = 0.0
     resample_data: Annotated[bool, Doc("If false, compare pixels as they are.")] = True
-    good_bits: Annotated[str, Doc("Flags that do not harm.")] = "~DO_NOT_USE"
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        interpret(self.good_bits)
 
     def apply(self, group: Group[Image], *, room: Room = ALONE) -> Group[Image]:
         """Return the exposures with outliers flagged, and NaN in place of all that is not usable."""

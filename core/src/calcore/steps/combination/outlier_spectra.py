@@ -1,7 +1,7 @@
 """Find pixels of spectra that only one exposure of several sees."""
 
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,10 +15,9 @@ from calcore.kernels.outlier_rule import flag_outliers
 from calcore.model import Group
 from calcore.model.blanked import with_flags
 from calcore.model.combine import by_exposure
-from calcore.model.mosaic import WeightType
 from calcore.model.rectified import grid_of, within_slit
 from calcore.model.slit import Slit
-from calcore.parameters import Doc, Range
+from calcore.parameters import Doc
 from calcore.step import ALONE, Room
 from calcore.steps.averaging import Average, Averaging
 from calcore.steps.comparing import ComparingStep, with_outliers
@@ -40,22 +39,9 @@ class OutlierSpectra(ComparingStep):
 
     cites = ("Fruchter & Hook 2002, PASP 114, 144",)
 
-    weight_type: Annotated[WeightType, Doc("Inverse variance by read noise, or exposure time.")] = (
-        "ivm"
-    )
-    pixfrac: Annotated[float, Range(0, 1), Doc("Side of the drop over that of its pixel.")] = 1.0
-    kernel: Annotated[Literal["square", "point", "turbo"], Doc("Shape of the drop.")] = "square"
-    maskpt: Annotated[
-        float, Range(0), Doc("Values of less weight than this times the mean weight do not count.")
-    ] = 0.7
-    good_bits: Annotated[str, Doc("Flags that do not harm.")] = "~DO_NOT_USE"
     along: Annotated[Measure, Doc("How places along the slit are measured; see resample_spec.")] = (
         "axis"
     )
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        interpret(self.good_bits)
 
     def apply(self, group: Group[Slit], *, room: Room = ALONE) -> Group[Slit]:
         """Return the exposures with outliers flagged, and NaN in place of all that is not usable."""

@@ -47,10 +47,7 @@ def table() -> Mapping[str, Any]:
 
 def spread() -> CoreHalo:
     """Return the image of a star."""
-    row = table()["spread"]
-    return CoreHalo(
-        fwhm_arcsec=tuple(row["fwhm_arcsec"]), halo=row["halo"], halo_width=row["halo_width"]
-    )
+    return CoreHalo.of(table()["spread"])
 
 
 def trace_in_short() -> Trace:
@@ -135,15 +132,8 @@ class SlitSpectrometer:
     @property
     def notes(self) -> Mapping[str, Any]:
         """What the optics do."""
-        image = spread()
-        return {
-            "fwhm_arcsec": list(image.fwhm_arcsec),
-            "halo": image.halo,
-            "halo_width": image.halo_width,
-            **{
-                name: table()[name] for name in ("width_arcsec", "length_arcsec", "resolving_power")
-            },
-        }
+        told = ("width_arcsec", "length_arcsec", "resolving_power")
+        return spread().notes | {name: table()[name] for name in told}
 
     def middle(self) -> tuple[float, float]:
         """Return column and row of the slit's middle in the full frame, from 0."""

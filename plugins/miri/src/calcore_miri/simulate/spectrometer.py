@@ -46,10 +46,7 @@ SOURCES = ("point", "extended", "uniform")
 
 def spread() -> CoreHalo:
     """Return the image of a star."""
-    row = slicers.table()["spread"]
-    return CoreHalo(
-        fwhm_arcsec=tuple(row["fwhm_arcsec"]), halo=row["halo"], halo_width=row["halo_width"]
-    )
+    return CoreHalo.of(slicers.table()["spread"])
 
 
 def resolving_power(number: int, band: str, wavelength_um: FloatArray) -> FloatArray:
@@ -157,13 +154,7 @@ class Spectrometer:
     @property
     def notes(self) -> Mapping[str, Any]:
         """What the optics do."""
-        image = spread()
-        return {
-            "fwhm_arcsec": list(image.fwhm_arcsec),
-            "halo": image.halo,
-            "halo_width": image.halo_width,
-            "channels": slicers.table()["channel"],
-        }
+        return spread().notes | {"channels": slicers.table()["channel"]}
 
     def slicer(self, detector: str) -> ImageSlicer:
         """Return the slicers before a detector."""

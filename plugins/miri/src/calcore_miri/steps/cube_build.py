@@ -63,8 +63,12 @@ class CubeBuild(CubingStep):
                 if self._is_wanted(band):
                     found.setdefault(band, []).append(Piece(image, coordinates, field))
         if not found:
+            there = sorted(
+                {f"{m.meta.get('instrument.channel')} {_band(m.meta)}" for m in group.members}
+            )
             raise BadParameter(
-                f"no exposure is of cube_build.channel {self.channel} and band {self.band}"
+                f"no exposure is of cube_build.channel {self.channel} and band {self.band}: they are of "
+                f"{', '.join(there)}; choose among these"
             )
         made = {}
         for name, bands in self._cubes(found).items():
