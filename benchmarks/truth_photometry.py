@@ -28,6 +28,8 @@ RADIUS, INNER, OUTER = 5.0, 10.0, 16.0
 WINDOW = 1.3
 """Rms width of the window of centroids [pixel]."""
 SHIFTS = 200
+SIDES = (0.9, 0.95, 1.0, 1.05, 1.1)
+"""Of pixels of exposures over those of mosaics, for which shares of apertures are computed."""
 
 
 def exposure_stars(
@@ -56,7 +58,8 @@ def exposure_stars(
     per_mjysr = float(table.meta["electron_s_per_mjysr"])
     steradian = float(image.meta["photometry.pixelarea_steradians"])
     # Jansky of the light in each pixel.
-    flux = np.asarray(image.data, np.float64) * image.area * steradian * 1e6
+    area = np.broadcast_to(image.area, image.data.shape)
+    flux = np.asarray(image.data, np.float64) * area * steradian * 1e6
     # Noise of the rate at its bound, in the same unit; one number will do for one star's pixels.
     seconds = truth.sampling.group_time_s * (groups - 1)
     variance = truth.photon_variance(corrected) / seconds
@@ -85,11 +88,12 @@ def exposure_stars(
             (
                 star["source_id"], _place(x, y, nx, ny), amplitude / star["flux_jy"],
                 amplitude_error / star["flux_jy"], -2.5 * np.log10(star["flux_jy"]),
-                x + dx, y + dy, limit, star["ra_deg"], star["dec_deg"],
+                x + dx, y + dy, limit, np.degrees(np.sqrt(steradian * area[round(y), round(x)])),
+                star["ra_deg"], star["dec_deg"],
             )
         )  # fmt: skip
-    values = np.array(rows, float).reshape(-1, 10).T
-    values[5], values[6] = _offsets(world, values[5], values[6], values[8], values[9])
+    values = np.array(rows, float).reshape(-1, 11).T
+    values[5], values[6] = _offsets(world, values[5], values[6], values[9], values[10])
     return Stars(**dict(zip(Stars.__dataclass_fields__, values, strict=False)))
 
 
@@ -196,7 +200,7 @@ def mosaic_stars(
     pixel_deg = float(np.degrees(np.sqrt(steradian)))
     table = Table.read(scene)
     every = Stars.joined(exposures)
-    kept = aperture_share(spread, kernel)
+    shares = [aperture_share(spread, kernel, side) for side in SIDES]
     ny, nx = data.shape
     rows = []
     for star in table[table["isolated"]]:
@@ -217,7 +221,8 @@ def mosaic_stars(
             continue
         x_in, y_in = x0 - box[1].start, y0 - box[0].start
         total, level = aperture_sum(cut, x_in, y_in)
-        total *= steradian * 1e6 / kept
+        side = float(np.mean(every.side[here]))
+        total *= steradian * 1e6 / np.interp(side / pixel_deg, SIDES, shares)
         found = _centroid(cut - level, x_in, y_in)
         ra_found, dec_found = mosaic.wcs(found[0] + box[1].start, found[1] + box[0].start)
         east = (float(ra_found) - ra + 180) % 360 - 180
@@ -227,14 +232,14 @@ def mosaic_stars(
                 star["source_id"], _place(x0, y0, nx, ny), total / flux,
                 1 / np.sqrt(np.sum(every.flux_error[here] ** -2)), -2.5 * np.log10(flux),
                 east * np.cos(np.radians(dec)) / pixel_deg, (float(dec_found) - dec) / pixel_deg,
-                1 / np.sqrt(np.sum(every.limit[here] ** -2)),
+                1 / np.sqrt(np.sum(every.limit[here] ** -2)), side,
             )
         )  # fmt: skip
-    values = np.array(rows, float).reshape(-1, 8).T
+    values = np.array(rows, float).reshape(-1, 9).T
     return Stars(**dict(zip(Stars.__dataclass_fields__, values, strict=True)))
 
 
-def aperture_share(spread: PointSpread, kernel: FloatArray) -> float:
+def aperture_share(spread: PointSpread, kernel: FloatArray, side: float = 1.0) -> float:
     """Return the part of a star's light that aperture minus annulus hold in a mosaic.
 
     A pixel of the mosaic collects the pixels of an exposure by the area that they share: on average
@@ -246,6 +251,9 @@ def aperture_share(spread: PointSpread, kernel: FloatArray) -> float:
         What a star looks like in an exposure.
     kernel : array (3, 3)
         How neighbours share their signal.
+    side
+        Of a pixel of the exposure over that of the mosaic: a camera's distortion has stars, whose
+        width is some pixels everywhere, wider in one corner than in another.
     """
     half = int(OUTER) + 3
     rng = np.random.default_rng(1)
@@ -258,14 +266,17 @@ def aperture_share(spread: PointSpread, kernel: FloatArray) -> float:
         wide = convolved(stamp, kernel)
         j, i = 500 - half - y_first, 500 - half - x_first
         total = wide[j : j + 2 * half + 1, i : i + 2 * half + 1]
-        held.append(aperture_sum(total, half + x, half + y)[0])
+        held.append(aperture_sum(total, half + x, half + y, side)[0])
     return float(np.mean(held))
 
 
-def aperture_sum(image: FloatArray, x: float, y: float) -> tuple[float, float]:
-    """Return the sum in an aperture less its part of the annulus, and the level in the annulus."""
+def aperture_sum(image: FloatArray, x: float, y: float, side: float = 1.0) -> tuple[float, float]:
+    """Return the sum in an aperture less its part of the annulus, and the level in the annulus.
+
+    Radii count pixels of the mosaic; those of the image are as many of these as *side* says.
+    """
     rows, columns = np.mgrid[: image.shape[0], : image.shape[1]]
-    radius = np.hypot(columns - x, rows - y)
+    radius = side * np.hypot(columns - x, rows - y)
     level = float(np.mean(image[(radius >= INNER) & (radius < OUTER)]))
     share = np.clip(RADIUS + 0.5 - radius, 0, 1)
     return float(np.sum(share * (image - level))), level

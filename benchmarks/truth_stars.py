@@ -32,6 +32,8 @@ class Stars:
         to the north in a mosaic [pixel].
     limit
         Photon limit of a position along one axis [pixel].
+    side
+        Of the pixel that the star is on [deg].
     """
 
     source: FloatArray
@@ -42,6 +44,7 @@ class Stars:
     dx: FloatArray
     dy: FloatArray
     limit: FloatArray
+    side: FloatArray
 
     @classmethod
     def joined(cls, parts: Sequence["Stars"]) -> "Stars":

@@ -15,6 +15,7 @@ from benchmarks.truth_criteria import (
     place_misses,
     rate_misses,
 )
+from benchmarks.truth_photometry import RADIUS, aperture_sum
 from benchmarks.truth_rates import FlagScore, HitScore, RateScore
 from benchmarks.truth_reference import PinkNoise, amplifier_means
 from benchmarks.truth_stars import FluxScore, PlaceScore, Stars, flux_scores, place_scores
@@ -139,6 +140,7 @@ def test_scores_of_stars_find_what_was_put_in(rng):
         dx=0.03 + 0.01 * rng.standard_normal(n),
         dy=0.01 * rng.standard_normal(n),
         limit=np.full(n, 0.01),
+        side=np.full(n, 1e-5),
     )
     scores = flux_scores(stars)
     assert [score.place for score in scores][-1] == "all"
@@ -147,6 +149,16 @@ def test_scores_of_stars_find_what_was_put_in(rng):
     for score in place_scores(stars):
         assert score.mean_x == pytest.approx(0.03, abs=0.002)
         assert score.rms == pytest.approx(0.01, rel=0.1)
+
+
+def test_apertures_hold_less_of_a_star_on_larger_pixels():
+    rows, columns = np.mgrid[:61, :61]
+    light = np.exp(-((rows - 30.2) ** 2 + (columns - 30.4) ** 2) / (2 * 2.5**2))
+    whole = 2 * np.pi * 2.5**2
+    held = [aperture_sum(light, 30.4, 30.2, side)[0] / whole for side in (0.9, 1.0, 1.1)]
+    expected = [1 - np.exp(-((RADIUS / side / 2.5) ** 2) / 2) for side in (0.9, 1.0, 1.1)]
+    assert held == pytest.approx(expected, abs=0.01)
+    assert held[0] > held[1] > held[2]
 
 
 def written(folder, error, **products):
