@@ -208,7 +208,7 @@ def test_a_product_whose_name_cannot_be_written_gets_its_picture(tmp_path):
 
 
 def test_a_picture_that_fails_for_any_reason_is_a_line_in_the_log(product, monkeypatch, caplog):
-    monkeypatch.setattr("calcore.report.quicklook", lambda *_, **__: 1 / 0)
+    monkeypatch.setattr("calcore.report.image_figure", lambda *_, **__: 1 / 0)
     assert draw([product]) == {}
     assert "no picture of" in caplog.text
     assert "ZeroDivisionError" in caplog.text

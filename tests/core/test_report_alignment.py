@@ -11,7 +11,7 @@ from matplotlib.image import imread
 from calcore.cli.pictures import draw
 from calcore.cli.report import _looks
 from calcore.errors import DataUnusable, OutputProblem
-from calcore.report import alignment_picture
+from calcore.report import alignment_figure, save_figure
 from calcore.report.pictures import looks
 
 
@@ -62,16 +62,16 @@ def test_pictures_of_little(tmp_path):
     nothing = residuals()
     nothing["residual_x"] = np.nan * u.pix
     nothing["used"] = False
-    assert alignment_picture(nothing, tmp_path / "none.png").is_file()
+    assert save_figure(alignment_figure(nothing), tmp_path / "none.png").is_file()
     users = residuals(against="catalogue")
     users["snr"] = np.nan
-    assert alignment_picture(users, tmp_path / "catalogue.png").is_file()
+    assert save_figure(alignment_figure(users), tmp_path / "catalogue.png").is_file()
 
 
 def test_what_is_refused(tmp_path):
     table = residuals()
     del table["snr"]
     with pytest.raises(DataUnusable, match="has no snr; give what tweakreg wrote"):
-        alignment_picture(table, tmp_path / "x.png")
+        save_figure(alignment_figure(table), tmp_path / "x.png")
     with pytest.raises(OutputProblem, match="the picture cannot be written"):
-        alignment_picture(residuals(), tmp_path / "none" / "x.png")
+        save_figure(alignment_figure(residuals()), tmp_path / "none" / "x.png")

@@ -8,7 +8,7 @@ from PIL import Image as Picture
 
 from calcore.errors import DataUnusable, OutputProblem
 from calcore.model import Image, Meta, Rate, Segmentation
-from calcore.report import is_picture, quicklook
+from calcore.report import image_figure, is_picture, save_figure
 from calcore.report._marks import draw_compass, draw_sources
 from calcore.report.quicklook import average_down, stretch_of
 
@@ -84,7 +84,7 @@ def test_stretch_scales_with_the_image():
 )
 def test_an_image_without_structure_is_drawn_all_the_same(data, tmp_path):
     assert stretch_of(data).low < stretch_of(data).high
-    assert quicklook(as_image(data), tmp_path / "a.png").stat().st_size > 1000
+    assert save_figure(image_figure(as_image(data)), tmp_path / "a.png").stat().st_size > 1000
 
 
 def test_ticks_are_round_and_within_the_bar():
@@ -98,30 +98,30 @@ def test_ticks_are_round_and_within_the_bar():
 def test_pixels_without_a_value_are_grey_where_they_are(tmp_path):
     data = image()
     data[40:, 40:] = np.nan  # upper right, since rows count upwards
-    path = quicklook(as_image(data), tmp_path / "a.png")
+    path = save_figure(image_figure(as_image(data)), tmp_path / "a.png")
     assert share_of_grey(path, (0.6, 0.1, 0.78, 0.3)) > 0.8
     assert share_of_grey(path, (0.1, 0.5, 0.5, 0.9)) == 0
-    clean = quicklook(as_image(image()), tmp_path / "b.png")
+    clean = save_figure(image_figure(as_image(image())), tmp_path / "b.png")
     assert share_of_grey(clean, (0.6, 0.1, 0.78, 0.3)) < 0.01
 
 
 def test_flagged_pixels_have_no_value(tmp_path):
     dq = np.zeros((60, 60), np.uint32)
     dq[:20, :20] = 5  # DO_NOT_USE and JUMP_DET: lower left
-    path = quicklook(as_image(image(), dq=dq), tmp_path / "a.png")
+    path = save_figure(image_figure(as_image(image(), dq=dq)), tmp_path / "a.png")
     assert share_of_grey(path, (0.12, 0.7, 0.28, 0.88)) > 0.8
-    jumps = quicklook(as_image(image(), dq=dq & np.uint32(4)), tmp_path / "b.png")
+    jumps = save_figure(image_figure(as_image(image(), dq=dq & np.uint32(4))), tmp_path / "b.png")
     assert share_of_grey(jumps, (0.12, 0.7, 0.28, 0.88)) == 0
 
 
 def test_the_picture_changes_no_pixel_of_the_record(tmp_path):
     data = image()
     data.flags.writeable = False
-    quicklook(as_image(data), tmp_path / "a.png")
+    save_figure(image_figure(as_image(data)), tmp_path / "a.png")
 
 
 def test_a_large_image_is_averaged(tmp_path):
-    path = quicklook(as_image(image(30, 2500)), tmp_path / "a.png")
+    path = save_figure(image_figure(as_image(image(30, 2500))), tmp_path / "a.png")
     with Picture.open(path) as picture:
         assert max(picture.size) < 1100
 
@@ -129,7 +129,7 @@ def test_a_large_image_is_averaged(tmp_path):
 def test_labels_are_drawn_apart(tmp_path):
     labels = np.zeros((40, 40), np.uint32)
     labels[5:15, 5:15], labels[20:35, 20:35] = 1, 2
-    path = quicklook(Segmentation(meta=META, data=labels), tmp_path / "s.png")
+    path = save_figure(image_figure(Segmentation(meta=META, data=labels)), tmp_path / "s.png")
     with Picture.open(path) as picture:
         colours = np.unique(np.asarray(picture.convert("RGB")).reshape(-1, 3), axis=0)
     assert len(colours) > 3
@@ -140,12 +140,12 @@ def test_a_cube_is_refused(tmp_path):
     record = Rate(meta=META, data=cube, err=cube, dq=cube.astype(np.uint32))
     assert not is_picture(record)
     with pytest.raises(DataUnusable, match=r"Rate has the shape \(2, 8, 8\)"):
-        quicklook(record, tmp_path / "a.png")
+        save_figure(image_figure(record), tmp_path / "a.png")
 
 
 def test_a_folder_that_is_not_there_is_named(tmp_path):
     with pytest.raises(OutputProblem, match=r"a\.png: the picture cannot be written"):
-        quicklook(as_image(image()), tmp_path / "missing" / "a.png")
+        save_figure(image_figure(as_image(image())), tmp_path / "missing" / "a.png")
 
 
 def test_sources_are_marked_by_kind():

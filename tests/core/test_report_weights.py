@@ -7,7 +7,7 @@ from matplotlib.image import imread
 from calcore import io
 from calcore.cli.pictures import draw
 from calcore.model import Meta, Mosaic
-from calcore.report import weight_picture
+from calcore.report import save_figure, weight_figure
 from calcore.report.pictures import looks
 from calcore.report.weights import depth, is_deep, top_weight
 
@@ -51,12 +51,12 @@ def test_hardly_any_weight_is_larger_than_the_brightest_colour():
 
 
 def test_weight_and_depth_stand_side_by_side(tmp_path):
-    both = imread(weight_picture(mosaic(), tmp_path / "a.png", title="x_i2d.fits"))
-    alone = imread(weight_picture(mosaic(con=None), tmp_path / "b.png"))
+    both = imread(save_figure(weight_figure(mosaic(), "x_i2d.fits"), tmp_path / "a.png"))
+    alone = imread(save_figure(weight_figure(mosaic(con=None)), tmp_path / "b.png"))
     assert both.shape[1] == pytest.approx(2 * alone.shape[1], abs=2)
     assert share_of_grey(tmp_path / "a.png") > 0.02  # nothing fell on the lowest rows
     bare = mosaic(wht=np.zeros((40, 60), np.float32))
-    assert share_of_grey(weight_picture(bare, tmp_path / "c.png")) > 0.1
+    assert share_of_grey(save_figure(weight_figure(bare), tmp_path / "c.png")) > 0.1
 
 
 def test_a_mosaic_of_several_images_gets_a_second_picture(tmp_path):

@@ -48,12 +48,13 @@ def _drawn(file: Path, picture: Path) -> Iterator[Path]:
     from calcore.io import open as open_product
     from calcore.model import Mosaic
     from calcore.report import (
-        alignment_picture,
+        alignment_figure,
+        image_figure,
         is_picture,
         is_spectral,
-        quicklook,
-        spectral_picture,
-        weight_picture,
+        save_figure,
+        spectral_figure,
+        weight_figure,
     )
     from calcore.report.alignment import RESIDUALS
     from calcore.report.weights import is_deep
@@ -61,13 +62,13 @@ def _drawn(file: Path, picture: Path) -> Iterator[Path]:
     record: Any = open_product(file)
     title = os.fsencode(file.name).decode("utf-8", "replace")
     if file.name.endswith(RESIDUALS):
-        yield alignment_picture(record.table, picture, title=title)
+        yield save_figure(alignment_figure(record.table, title), picture)
     elif is_spectral(record):
-        yield spectral_picture(record, picture, title=title)
+        yield save_figure(spectral_figure(record, title), picture)
     elif is_picture(record):
-        yield quicklook(record, picture, title=title, catalog=catalog_beside(file))
+        yield save_figure(image_figure(record, title, catalog_beside(file)), picture)
         if isinstance(record, Mosaic) and is_deep(record):
-            yield weight_picture(record, weight_of(file), title=title)
+            yield save_figure(weight_figure(record, title), weight_of(file))
 
 
 def weight_of(file: Path) -> Path:

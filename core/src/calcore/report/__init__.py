@@ -1,15 +1,17 @@
 """Pictures of products."""
 
-from calcore.report.alignment import alignment_picture
-from calcore.report.quicklook import is_picture, quicklook
-from calcore.report.spectra import is_spectral, spectral_picture
-from calcore.report.weights import weight_picture
+from calcore.report.alignment import alignment_figure
+from calcore.report.quicklook import image_figure, is_picture
+from calcore.report.saving import save_figure
+from calcore.report.spectra import is_spectral, spectral_figure
+from calcore.report.weights import weight_figure
 
 __all__ = [
-    "alignment_picture",
+    "alignment_figure",
+    "image_figure",
     "is_picture",
     "is_spectral",
-    "quicklook",
-    "spectral_picture",
-    "weight_picture",
+    "save_figure",
+    "spectral_figure",
+    "weight_figure",
 ]

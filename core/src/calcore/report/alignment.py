@@ -1,6 +1,5 @@
 """A picture of how well exposures were aligned: what is left between their stars."""
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -9,7 +8,6 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter
 
 from calcore.errors import DataUnusable
-from calcore.report.quicklook import SCREEN_DPI, save_figure
 
 RESIDUALS = "_tweakreg.ecsv"
 """How names of tables of residuals end."""
@@ -23,10 +21,8 @@ _TOLD = 8
 """Exposures that the legend names; of more it tells the worst."""
 
 
-def alignment_picture(
-    table: Any, path: Path | str, *, title: str = "", dpi: int = SCREEN_DPI
-) -> Path:
-    """Draw the residuals of an alignment and write them as a PNG file.
+def alignment_figure(table: Any, title: str = "") -> Figure:
+    """Draw the residuals of an alignment.
 
     Four panels: residuals as vectors at the places of the stars, on the sky, along the axes of the
     images against the signal to noise, and against the phase of the pixel, in which an undersampled
@@ -37,30 +33,14 @@ def alignment_picture(
     table : astropy.table.Table
         What tweakreg writes (``_tweakreg.ecsv``). If stars were compared with a catalogue, these
         residuals are drawn.
-    path : path
-        The file to write; replaced as a whole, or not at all.
     title : str
         Stands above the picture.
-    dpi : int
-        Resolution.
-
-    Returns
-    -------
-    Path
-        `path`.
 
     Raises
     ------
     DataUnusable
         The table lacks columns.
-    OutputProblem
-        The file cannot be written.
     """
-    return save_figure(alignment_figure(table, title), Path(path), dpi)
-
-
-def alignment_figure(table: Any, title: str = "") -> Figure:
-    """Return the finished figure; see `alignment_picture`."""
     missing = sorted(_COLUMNS - set(table.colnames))
     if missing:
         raise DataUnusable(

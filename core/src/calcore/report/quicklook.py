@@ -4,9 +4,7 @@ The stretch is the inverse hyperbolic sine (Lupton et al. 1999, AJ 118, 1406): l
 noise of the background, logarithmic above it, so that faint and bright sources show together.
 """
 
-from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,9 +14,8 @@ from matplotlib.colors import FuncNorm, Normalize
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from calcore.errors import DataUnusable, OutputProblem
+from calcore.errors import DataUnusable
 from calcore.flags import DQ
-from calcore.io import temporary_name
 from calcore.model import Record
 from calcore.report._marks import draw_compass, draw_sources
 
@@ -28,7 +25,6 @@ _PIXELS = 1000
 """Size that images are averaged down to [pixel]."""
 NOT_A_VALUE = "#8c8c8c"
 """Grey, which the colour map does not contain."""
-SCREEN_DPI = 110
 
 
 @dataclass(frozen=True)
@@ -113,72 +109,36 @@ def is_picture(record: Any) -> bool:
     return data is not None and len(data.shape) == 2
 
 
-def quicklook(
-    record: Record,
-    path: Path | str,
-    *,
-    title: str = "",
-    catalog: Any = None,
-    dpi: int = SCREEN_DPI,
-) -> Path:
-    """Draw a two-dimensional product and write it as a PNG file.
+def image_figure(record: Record, title: str = "", catalog: Any = None) -> Figure:
+    """Draw an image.
 
     Parameters
     ----------
-    record : Record
-        A rate, calibrated image, mosaic or segmentation map with `data` (ny, nx). Pixels that are
+    record : Record with a two-dimensional ``data``
+        An image, a mosaic, or a segmentation map, whose sources get a colour each. Pixels that are
         NaN, or flagged DO_NOT_USE, are grey.
-    path : path
-        The file to write; replaced as a whole, or not at all.
     title : str
         Stands above the picture; the record's file name by default.
     catalog : astropy.table.Table, optional
         Sources to mark: columns ``xcentroid`` and ``ycentroid`` [pixel, from 0] and, if there is
         one, ``is_extended``.
-    dpi : int
-        Resolution; the picture is 9 inches wide, and as high as its shape asks for.
 
     Returns
     -------
-    Path
-        `path`.
+    matplotlib.figure.Figure
+        9 inches wide, and as high as the image's shape asks for.
 
     Raises
     ------
     DataUnusable
         The record is not two-dimensional.
-    OutputProblem
-        The file cannot be written.
     """
     if not is_picture(record):
         shape = getattr(getattr(record, "data", None), "shape", None)
         raise DataUnusable(
             f"a quick look shows an image (ny, nx); {type(record).__name__} has the shape {shape}"
         )
-    figure = _draw(record, title or str(record.meta.get("filename", "")), catalog)
-    return save_figure(figure, Path(path), dpi)
-
-
-def save_figure(figure: Figure, path: Path, dpi: int) -> Path:
-    """Write a figure as a PNG file, as a whole or not at all.
-
-    Raises
-    ------
-    OutputProblem
-        The file cannot be written.
-    """
-    temporary = temporary_name(path)
-    try:
-        figure.savefig(temporary, format="png", dpi=dpi, pil_kwargs={"compress_level": 4})
-        temporary.replace(path)
-    except OSError as error:
-        raise OutputProblem(
-            path, f"the picture cannot be written: {error.strerror or error}"
-        ) from error
-    finally:
-        with suppress(OSError):
-            temporary.unlink(missing_ok=True)
-    return path
+    return _draw(record, title or str(record.meta.get("filename", "")), catalog)
 
 
 def _draw(record: Any, title: str, catalog: Any) -> Figure:

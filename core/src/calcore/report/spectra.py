@@ -1,6 +1,5 @@
 """Pictures of spectra: of a cube its light and its brightest spaxel, of tables flux against wavelength."""
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,7 +13,7 @@ from numpy.typing import NDArray
 from calcore.model import Record
 from calcore.model.cube import Cube
 from calcore.model.spectrum import CombinedSpectra, Spectra, SpectrumSeries
-from calcore.report.quicklook import NOT_A_VALUE, SCREEN_DPI, save_figure, stretch_of
+from calcore.report.quicklook import NOT_A_VALUE, stretch_of
 
 _MOST = 6
 """Spectra that have a panel each; the others are counted."""
@@ -29,10 +28,8 @@ def is_spectral(record: Any) -> bool:
     return isinstance(record, Cube | Spectra | SpectrumSeries | CombinedSpectra)
 
 
-def spectral_picture(
-    record: Record, path: Path | str, *, title: str = "", dpi: int = SCREEN_DPI
-) -> Path:
-    """Draw a cube or spectra and write them as a PNG file.
+def spectral_figure(record: Record, title: str = "") -> Figure:
+    """Draw a cube or spectra.
 
     Parameters
     ----------
@@ -41,28 +38,9 @@ def spectral_picture(
         with a band of one standard deviation; so is each spectrum, in Jy of points and MJy/sr of what
         fills the field. Of a time series it is all integrations as an image, each wavelength relative
         to its median, and their median.
-    path : path
-        The file to write; replaced as a whole, or not at all.
     title : str
         Stands above the picture.
-    dpi : int
-        Resolution.
-
-    Returns
-    -------
-    Path
-        `path`.
-
-    Raises
-    ------
-    OutputProblem
-        The file cannot be written.
     """
-    return save_figure(spectral_figure(record, title), Path(path), dpi)
-
-
-def spectral_figure(record: Record, title: str = "") -> Figure:
-    """Return the finished figure; see `spectral_picture`."""
     if isinstance(record, Cube):
         figure = _figure(title, (11, 4.6))
         _draw_cube(record, figure)

@@ -1,6 +1,5 @@
 """A picture of how much each pixel of a mosaic was seen: its weight, and how many images it is made of."""
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,7 +10,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from calcore.model import Mosaic
-from calcore.report.quicklook import NOT_A_VALUE, SCREEN_DPI, save_figure
+from calcore.report.quicklook import NOT_A_VALUE
 
 _PIXELS = 700
 """Size that mosaics are reduced to [pixel]."""
@@ -20,69 +19,8 @@ _UNITS = {"exptime": "s", "ivm": "1 / ({unit})²"}
 """Unit of a weight, by its type."""
 
 
-def weight_picture(
-    mosaic: Mosaic, path: Path | str, *, title: str = "", dpi: int = SCREEN_DPI
-) -> Path:
-    """Draw the weight and the depth of a mosaic, side by side, and write them as a PNG file.
-
-    Parameters
-    ----------
-    mosaic : Mosaic
-        What resample makes. Without its context image the weight is drawn alone.
-    path : path
-        The file to write; replaced as a whole, or not at all.
-    title : str
-        Stands above the picture.
-    dpi : int
-        Resolution.
-
-    Returns
-    -------
-    Path
-        `path`.
-
-    Raises
-    ------
-    OutputProblem
-        The file cannot be written.
-    """
-    return save_figure(_draw(mosaic, title), Path(path), dpi)
-
-
-def is_deep(mosaic: Mosaic) -> bool:
-    """Tell whether a mosaic is made of several images, as its context image says."""
-    return mosaic.con is not None and bool(np.any(mosaic.con & ~np.int32(1)))
-
-
-def depth(context: NDArray[np.int32]) -> NDArray[np.int32]:
-    """Return how many images contributed to each pixel, (ny, nx).
-
-    Parameters
-    ----------
-    context : int32 (n_plane, ny, nx)
-        One bit for each image, 32 to a plane.
-    """
-    bits = context.astype(np.uint32)
-    count = np.zeros(context.shape[1:], np.int32)
-    for bit in range(32):
-        count += ((bits >> np.uint32(bit)) & np.uint32(1)).sum(axis=0, dtype=np.int32)
-    return count
-
-
-def depth_colours(most: int) -> Colormap:
-    """Return colours for 0 (grey), 1, 2 … and the most images of a mosaic."""
-    colours = colormaps["viridis"].resampled(max(most, 1))
-    return colours.with_extremes(under=NOT_A_VALUE)
-
-
-def top_weight(weight: NDArray[np.float32]) -> float:
-    """Return the weight that is drawn brightest: hardly any is larger."""
-    seen = weight[weight > 0]
-    return float(np.percentile(seen, 99.5)) if seen.size else 1.0
-
-
-def _draw(mosaic: Mosaic, title: str) -> Figure:
-    """Return the finished figure."""
+def weight_figure(mosaic: Mosaic, title: str = "") -> Figure:
+    """Draw the weight and the depth of a mosaic, side by side; the weight alone without context."""
     ny, nx = mosaic.wht.shape
     factor = max(1, -(-max(ny, nx) // _PIXELS))
     weight = np.asarray(mosaic.wht[::factor, ::factor])
@@ -118,6 +56,38 @@ def _draw(mosaic: Mosaic, title: str) -> Figure:
     for panel in axes:
         panel.set_xlabel("x [pixel]")
     return figure
+
+
+def is_deep(mosaic: Mosaic) -> bool:
+    """Tell whether a mosaic is made of several images, as its context image says."""
+    return mosaic.con is not None and bool(np.any(mosaic.con & ~np.int32(1)))
+
+
+def depth(context: NDArray[np.int32]) -> NDArray[np.int32]:
+    """Return how many images contributed to each pixel, (ny, nx).
+
+    Parameters
+    ----------
+    context : int32 (n_plane, ny, nx)
+        One bit for each image, 32 to a plane.
+    """
+    bits = context.astype(np.uint32)
+    count = np.zeros(context.shape[1:], np.int32)
+    for bit in range(32):
+        count += ((bits >> np.uint32(bit)) & np.uint32(1)).sum(axis=0, dtype=np.int32)
+    return count
+
+
+def depth_colours(most: int) -> Colormap:
+    """Return colours for 0 (grey), 1, 2 … and the most images of a mosaic."""
+    colours = colormaps["viridis"].resampled(max(most, 1))
+    return colours.with_extremes(under=NOT_A_VALUE)
+
+
+def top_weight(weight: NDArray[np.float32]) -> float:
+    """Return the weight that is drawn brightest: hardly any is larger."""
+    seen = weight[weight > 0]
+    return float(np.percentile(seen, 99.5)) if seen.size else 1.0
 
 
 def _label(mosaic: Mosaic) -> str:
