@@ -9,7 +9,16 @@ import json
 import sys
 from pathlib import Path
 
-from jwst.pipeline import Detector1Pipeline, Image2Pipeline, Image3Pipeline
+from jwst import pipeline
+
+STAGES = {
+    "spec2": "Spec2Pipeline",
+    "tso-spec2": "Spec2Pipeline",
+    "image3": "Image3Pipeline",
+    "spec3": "Spec3Pipeline",
+    "tso3": "Tso3Pipeline",
+}
+"""Pipelines by the kind of association that they take, in their order."""
 
 
 def main() -> None:
@@ -21,15 +30,19 @@ def main() -> None:
                  "emicorr": {"skip": False}}  # fmt: skip
         for step, parameters in wished.items():
             steps.setdefault(step, {}).update(parameters)
-        Detector1Pipeline.call(str(raw), save_results=True, output_dir=output, steps=steps)
+        pipeline.Detector1Pipeline.call(str(raw), save_results=True, output_dir=output, steps=steps)
     if stage != "all":
         return
-    for rate in sorted(Path(output).glob("*_rate.fits")):
-        Image2Pipeline.call(str(rate), save_results=True, output_dir=output)
-    for association in sorted(folder.glob("*_image3_*_asn.json")):
-        here = Path(output) / association.name
-        here.write_text(association.read_text())
-        Image3Pipeline.call(str(here), save_results=True, output_dir=output)
+    kinds = {kind: sorted(folder.glob(f"*_{kind}_*_asn.json")) for kind in STAGES}
+    if not (kinds["spec2"] or kinds["tso-spec2"]):
+        for rate in sorted(Path(output).glob("*_rate.fits")):
+            pipeline.Image2Pipeline.call(str(rate), save_results=True, output_dir=output)
+    for kind, associations in kinds.items():
+        for association in associations:
+            here = Path(output) / association.name
+            here.write_text(association.read_text())
+            chosen = getattr(pipeline, STAGES[kind])
+            chosen.call(str(here), save_results=True, output_dir=output)
 
 
 if __name__ == "__main__":

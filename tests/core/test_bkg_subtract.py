@@ -44,8 +44,24 @@ def test_mean_of_constant_backgrounds_is_subtracted():
     given = image(10.0)
     result = BkgSubtract()(given, backgrounds=(image(1.0), image(2.0)))
     np.testing.assert_array_equal(result.data, 8.5)
-    np.testing.assert_array_equal(result.err, given.err)
     assert not result.dq.any()
+
+
+def test_noise_of_backgrounds_adds():
+    own = {"var_poisson": np.full(SHAPE, 3, "f4"), "var_rnoise": np.full(SHAPE, 1, "f4")}
+    given, holes = image(10.0).replace(**own), image(2.0)
+    holes.data[2, 3] = np.nan
+    result = BkgSubtract()(given, backgrounds=(image(1.0), holes))
+    expected = np.full(SHAPE, 4 / 2)  # two variances of 4, over the square of their number
+    expected[2, 3] = 4
+    np.testing.assert_allclose(result.err**2, 4 + expected, rtol=1e-6)
+    np.testing.assert_allclose(result.var_rnoise, 1 + expected, rtol=1e-6)
+    np.testing.assert_array_equal(result.var_poisson, 3)
+    none = BkgSubtract()(given, backgrounds=(holes,))
+    assert none.err[2, 3] == given.err[2, 3]
+    ignored = BkgSubtract(noise="ignore")(given, backgrounds=(holes,))
+    np.testing.assert_array_equal(ignored.err, given.err)
+    np.testing.assert_array_equal(ignored.var_rnoise, given.var_rnoise)
 
 
 @pytest.mark.parametrize("n_int", [0, 4])

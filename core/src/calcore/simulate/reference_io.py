@@ -22,6 +22,9 @@ from calcore.simulate.tables import Detector, Filter, Subarray
 AUTHOR = "calcore simulate"
 ASDF_VERSION = "1.5.0"
 """Old enough for all readers."""
+SHORT = 1000
+"""Arrays of fewer numbers stay in the tree of an ASDF file, as those of flight's references do: the reference
+pipeline reads the radii of `extract1d` when it has closed the file."""
 SUBARRAY_KEYS = ("SUBARRAY", "SUBSTRT1", "SUBSTRT2", "SUBSIZE1", "SUBSIZE2", "FASTAXIS", "SLOWAXIS")
 
 
@@ -269,4 +272,6 @@ def write_asdf(
     if setup.detector.module:
         meta["instrument"]["module"] = setup.detector.module
     file = asdf.AsdfFile({**tree, "meta": meta | tree.get("meta", {})}, version=ASDF_VERSION)
-    file.write_to(path, include_block_index=False)
+    with asdf.config_context() as settings:
+        settings.array_inline_threshold = SHORT
+        file.write_to(path, include_block_index=False)

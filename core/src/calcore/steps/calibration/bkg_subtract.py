@@ -36,7 +36,7 @@ class BkgSubtract(Step):
     """Subtract the clipped mean of the association's background exposures.
 
     A background exposure of several integrations is averaged over these first. Exposures of other
-    sub-arrays are aligned by their place on the detector. The image's errors stay as they are.
+    sub-arrays are aligned by their place on the detector.
     """
 
     sigma: Annotated[
@@ -53,6 +53,13 @@ class BkgSubtract(Step):
             "image takes them all over, and a pixel without a background keeps its signal."
         ),
     ] = "heed"
+    noise: Annotated[
+        Literal["add", "ignore"],
+        Doc(
+            "add: the background's variance adds to the image's, to that of the read noise as it "
+            "does not depend on the image's own light. ignore: errors stay as they are."
+        ),
+    ] = "add"
     save_combined_background: Annotated[
         bool, Doc("Also return the background that was subtracted.")
     ] = False
@@ -71,6 +78,12 @@ class BkgSubtract(Step):
         missing = ~np.isfinite(mean.data)
         level = np.where(missing, np.float32(0), mean.data)
         result = image.replace(data=image.data - level, dq=image.dq | mean.dq)
+        if self.noise == "add":
+            added = np.where(missing, np.float32(0), mean.err**2)
+            own = image.var_rnoise
+            result = result.replace(
+                err=np.sqrt(image.err**2 + added), var_rnoise=None if own is None else own + added
+            )
         if not self.save_combined_background:
             return result
         background = Rate(meta=image.meta, data=mean.data, err=mean.err, dq=mean.dq)
