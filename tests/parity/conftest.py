@@ -8,21 +8,25 @@ What it answered is kept in ``.cache/parity`` under a hash of everything that it
 import hashlib
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from importlib import import_module
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from astropy.io import fits
 from numpy.typing import NDArray
 
 from calcore.model import Detector, ExposureType, Facts, Meta, Ramp, Rate, Record, Reference, Window
 from calcore.model.layout import Array, Node, Plane, TableExtension, fields_of
+from calcore.simulate import VisitOptions, simulate
 
 ROOT = Path(__file__).parents[2]
 CACHE = ROOT / ".cache" / "parity"
@@ -470,6 +474,84 @@ def own_batch(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[...
 
     yield start
     ready.close()
+
+
+@dataclass(frozen=True)
+class Visits:
+    """Raw files of simulated visits, and what both pipelines make of them in stage 1.
+
+    Attributes
+    ----------
+    names
+        Of the visits; their number in the order is that of their observation.
+    raw, theirs, ours
+        Folders.
+    """
+
+    names: Sequence[str]
+    raw: Path
+    theirs: Path
+    ours: Path
+
+    def files(self, name: str) -> list[str]:
+        """Return the roots of a visit's files."""
+        number = 1 + self.names.index(name)
+        found = sorted(self.raw.glob(f"jw01234{number:03d}*_uncal.fits"))
+        assert found, name
+        return [path.name.removesuffix("_uncal.fits") for path in found]
+
+    def pair(self, root: str, suffix: str) -> tuple[fits.HDUList, fits.HDUList]:
+        """Return our and their product, read whole."""
+        name = f"{root}_{suffix}.fits"
+        return fits.open(self.ours / name), fits.open(self.theirs / name)
+
+
+@pytest.fixture(scope="session")
+def detector1_of_both(
+    reference_pipeline: ReferencePipeline,
+    own_batch: Callable[..., Batch],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Callable[[str, Mapping[str, tuple[str, Mapping[str, Any]]]], Visits]:
+    """Return a function that simulates visits and has both pipelines calibrate them at a time."""
+
+    def calibrated(kind: str, cases: Mapping[str, tuple[str, Mapping[str, Any]]]) -> Visits:
+        folder = tmp_path_factory.mktemp(kind)
+        raw, ours, asked = (folder / name for name in ("raw", "ours", "asked"))
+        for number, (instrument, options) in enumerate(cases.values(), start=1):
+            tables = import_module(f"calcore_{instrument}.simulate").SIMULATION
+            more = {"n_dithers": 1, "observation": number, "seed": 7, "truth": False}
+            simulate(tables, raw, VisitOptions(**options, **more))
+        files = sorted(raw.glob("*_uncal.fits"))
+        jobs = [
+            {"pipeline": "Detector1Pipeline", "input": f"RAW/{path.name}", "steps": {},
+             "output": "THEIRS", "parameters": {"save_calibrated_ramp": True}}
+            for path in files
+        ]  # fmt: skip
+        digest = hashlib.sha256(json.dumps(jobs).encode() + REFERENCE_BATCH.read_bytes())
+        for path in [*files, *sorted((raw / "crds_cache").rglob("*"))]:
+            if path.is_file():
+                digest.update(path.read_bytes())
+        kept = CACHE / f"{kind}-{digest.hexdigest()[:32]}"
+        theirs = None
+        if not kept.exists():
+            asked.mkdir()
+            text = json.dumps(jobs).replace("RAW", str(raw)).replace("THEIRS", str(asked))
+            (asked / "jobs.json").write_text(text)
+            theirs = reference_pipeline.batch(asked / "jobs.json", raw / "crds_cache")
+        own = [
+            {"inputs": str(path), "output": str(ours), "stage": "1", **more}
+            for path in files
+            for more in ({"until": "jump"}, {})
+        ]
+        own_batch(own, ours, raw / "crds_cache").finish()
+        if theirs is not None:
+            theirs.finish()
+            kept.parent.mkdir(parents=True, exist_ok=True)
+            shutil.move(asked, kept)
+        shutil.rmtree(raw / "crds_cache")  # references of whole detectors are large
+        return Visits(list(cases), raw, kept, ours)
+
+    return calibrated
 
 
 @dataclass

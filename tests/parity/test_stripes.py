@@ -4,12 +4,6 @@ Files of both pipelines are compared plane by plane, from raw ramps to count rat
 row for row.
 """
 
-import hashlib
-import json
-import shutil
-from dataclasses import dataclass
-from importlib import import_module
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -25,14 +19,11 @@ from calcore.model.reference import Saturation as SaturationReference
 from calcore.model.stitched import lines_of, one_by_one
 from calcore.model.stripes import Stripes
 from calcore.model.superstripes import taken_together
-from calcore.simulate import VisitOptions, simulate
 from calcore.steps.detector.collate_stripes import CollateStripes
 from calcore.steps.detector.ipc import Ipc as IpcStep
 from calcore.steps.detector.refpix import RefPix
 from calcore.steps.detector.saturation import Saturation
 
-ROOT = Path(__file__).parents[2]
-THEIRS = Path(__file__).with_name("reference_batch.py")
 
 NAMES = (
     "multistripe_reads1", "multistripe_skips1", "multistripe_reads2", "multistripe_skips2",
@@ -207,65 +198,10 @@ CASES: dict[str, tuple[str, dict[str, Any]]] = {
 }  # fmt: skip
 
 
-@dataclass(frozen=True)
-class Answers:
-    """Folders of raw files and of products."""
-
-    raw: Path
-    theirs: Path
-    ours: Path
-
-    def files(self, name: str) -> list[str]:
-        """Return the roots of a case's files."""
-        number = 1 + list(CASES).index(name)
-        found = sorted(self.raw.glob(f"jw01234{number:03d}*_uncal.fits"))
-        assert found, name
-        return [path.name.removesuffix("_uncal.fits") for path in found]
-
-    def pair(self, root: str, suffix: str) -> tuple[fits.HDUList, fits.HDUList]:
-        """Return our and their product, read whole."""
-        name = f"{root}_{suffix}.fits"
-        return fits.open(self.ours / name), fits.open(self.theirs / name)
-
-
 @pytest.fixture(scope="module")
-def answers(reference_pipeline, own_batch, tmp_path_factory) -> Answers:
-    """Simulate, and have both pipelines calibrate."""
-    folder = tmp_path_factory.mktemp("stripes")
-    raw, ours, asked_for = (folder / name for name in ("raw", "ours", "asked"))
-    for number, (instrument, options) in enumerate(CASES.values(), start=1):
-        tables = import_module(f"calcore_{instrument}.simulate").SIMULATION
-        more = {"n_dithers": 1, "observation": number, "seed": 7, "truth": False}
-        simulate(tables, raw, VisitOptions(**options, **more))
-    files = sorted(raw.glob("*_uncal.fits"))
-    jobs = [
-        {"pipeline": "Detector1Pipeline", "input": f"RAW/{path.name}", "steps": {},
-         "output": "THEIRS", "parameters": {"save_calibrated_ramp": True}}
-        for path in files
-    ]  # fmt: skip
-    digest = hashlib.sha256(json.dumps(jobs).encode() + THEIRS.read_bytes())
-    for path in [*files, *sorted((raw / "crds_cache").rglob("*"))]:
-        if path.is_file():
-            digest.update(path.read_bytes())
-    kept = ROOT / ".cache" / "parity" / f"stripes-{digest.hexdigest()[:32]}"
-    theirs = None
-    if not kept.exists():
-        asked_for.mkdir()
-        text = json.dumps(jobs).replace("RAW", str(raw)).replace("THEIRS", str(asked_for))
-        (asked_for / "jobs.json").write_text(text)
-        theirs = reference_pipeline.batch(asked_for / "jobs.json", raw / "crds_cache")
-    own = [
-        {"inputs": str(path), "output": str(ours), "stage": "1", **more}
-        for path in files
-        for more in ({"until": "jump"}, {})
-    ]
-    own_batch(own, ours, raw / "crds_cache").finish()
-    if theirs is not None:
-        theirs.finish()
-        kept.parent.mkdir(parents=True, exist_ok=True)
-        shutil.move(asked_for, kept)
-    shutil.rmtree(raw / "crds_cache")  # references of whole detectors are large
-    return Answers(raw, kept, ours)
+def answers(detector1_of_both):
+    """What both pipelines make of the cases."""
+    return detector1_of_both("stripes", CASES)
 
 
 def unread(pixeldq: np.ndarray, ramp: np.ndarray) -> np.ndarray:
