@@ -15,7 +15,6 @@ from calcore.model import ExposureType, Facts
 from calcore.steps.detector.refpix import RefPix
 from calcore_nirspec import INSTRUMENT
 
-
 CASES: dict[str, tuple[str, dict[str, Any]]] = {
     "nirspec, dark columns, segments": ("nirspec", {
         "mode": "bright_object", "detectors": ("NRS1",), "subarray": "SUB512", "n_groups": 4,

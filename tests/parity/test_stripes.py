@@ -24,7 +24,6 @@ from calcore.steps.detector.ipc import Ipc as IpcStep
 from calcore.steps.detector.refpix import RefPix
 from calcore.steps.detector.saturation import Saturation
 
-
 NAMES = (
     "multistripe_reads1", "multistripe_skips1", "multistripe_reads2", "multistripe_skips2",
     "repeat_stripe", "interleave_reads1", "superstripe_step", "num_superstripe",
