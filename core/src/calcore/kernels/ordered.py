@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calcore.kernels._jit import F4x1, F4x2, F8x1, I8x3, kernel
+from calcore.kernels.sorting import ascending
 from calcore.kernels.spans import Spans, merged
 
 Float = NDArray[np.float64]
@@ -50,7 +51,7 @@ class Ascending:
     @classmethod
     def of(cls, values: NDArray[np.float32], origin: float | None = None) -> "Ascending":
         """Return values in order; without an origin, about the one in their midst."""
-        values = np.sort(values)
+        values = ascending(values)
         if origin is None:
             origin = float(values[values.size // 2]) if values.size else 0.0
         first, second = np.empty((2, values.size + 1))

@@ -7,6 +7,8 @@ quadrilateral, of what lies between the edge and the x axis within the output pi
 quadrilaterals lie over two by two pixels: they are cut by one line across and one up.
 """
 
+from typing import Any
+
 import numpy as np
 
 from calcore.kernels._jit import F4x2, F4x3, F8x1, F8x2, F8x3, helper, kernel, unsigned
@@ -14,6 +16,9 @@ from calcore.kernels._square import under
 
 _NOTHING = 1e-12
 """Parts of a pixel that rounding makes of none."""
+_AT_ONCE = 64
+"""So many quadrilaterals are cut at once, in a table with a column for each and these rows."""
+_WHOLE, _COLUMNS, _ROWS, _PARTS, _TABLE = 8, 9, 11, 13, 17
 
 
 @helper
@@ -48,43 +53,90 @@ def _corners(pixel_map: F8x3, row: float, out: F8x2) -> None:
 @helper
 def _beyond(start: float, end: float) -> float:
     """Return the mean of what is above 0 along a line from one value to another."""
-    if start >= 0.0 and end >= 0.0:
-        return 0.5 * (start + end)
-    if start <= 0.0 and end <= 0.0:
-        return 0.0
-    high = max(start, end)
-    return 0.5 * high * high / abs(start - end)
+    high, low = (start, end) if start > end else (end, start)
+    across = high - low if high > low else 1.0
+    mean = 0.5 * high * high / across if low < 0.0 else 0.5 * (start + end)
+    return mean if high > 0.0 else 0.0
 
 
 @helper
-def _quarters(x: F8x1, y: F8x1, across: float, up: float, whole: float, out: F8x1) -> None:
-    """Fill in the parts of a quadrilateral that two lines make: lower left and right, upper ones.
+def _edge(u1: float, v1: float, u2: float, v2: float) -> tuple[float, float, float]:
+    """Return what an edge adds to a quadrilateral's areas right of u = 0, above v = 0, and in both.
 
     By Green's theorem the area right of a line is the integral of the distance to it, where that is
     above 0, along all edges; of that above the other line, along what lies there of them.
     """
-    right, above, both = 0.0, 0.0, 0.0
-    u1, v1 = x[3] - across, y[3] - up
-    for k in range(4):
-        u2, v2 = x[k] - across, y[k] - up
-        step = v2 - v1
-        beyond = _beyond(u1, u2)
-        right += step * beyond
-        if v1 >= 0.0 and v2 >= 0.0:
-            above += step * 0.5 * (u1 + u2)
-            both += step * beyond
-        elif v1 > 0.0:
-            crossing = u1 + (u2 - u1) * (v1 / (v1 - v2))
-            above -= v1 * 0.5 * (u1 + crossing)
-            both -= v1 * _beyond(u1, crossing)
-        elif v2 > 0.0:
-            crossing = u1 + (u2 - u1) * (v1 / (v1 - v2))
-            above += v2 * 0.5 * (crossing + u2)
-            both += v2 * _beyond(crossing, u2)
-        u1, v1 = u2, v2
-    part = 1.0 / whole
-    out[0], out[1] = (whole + right + above - both) * part, (both - right) * part
-    out[2], out[3] = (both - above) * part, -both * part
+    step = v2 - v1
+    crossing = u1 - (u2 - u1) * (v1 / (step if step != 0.0 else 1.0))
+    start, end = u1 if v1 > 0.0 else crossing, u2 if v2 > 0.0 else crossing
+    above = max(v2, 0.0) - max(v1, 0.0)
+    return step * _beyond(u1, u2), above * 0.5 * (start + end), above * _beyond(start, end)
+
+
+@helper
+def _ends(a: float, b: float, c: float, d: float) -> tuple[float, float]:
+    """Return the first and the last pixel that four coordinates lie in."""
+    low, high = min(a, b, c, d), max(a, b, c, d)
+    return float(np.floor(low + 0.5)), float(np.floor(high + 0.5))
+
+
+@helper
+def _at(row: int, i: int) -> Any:
+    """Return where a pixel stands in a row of the table."""
+    return np.uint64(row * _AT_ONCE) + np.uint64(i)
+
+
+@helper
+def _some(part: float) -> float:
+    """Return a part of a pixel, unless rounding made it of none."""
+    return part if part >= _NOTHING else 0.0
+
+
+@helper
+def _cut(out: F8x1) -> None:
+    """Cut quadrilaterals by the line between the two columns, and the two rows, that they lie over.
+
+    The first rows of the table are given: x, then y, of the corners in order. Filled in are the area,
+    negative if they run against the clock; first and last column, first and last row; and the parts
+    at the lower left, lower right, upper left and upper right, which mean something where there are
+    two columns and two rows. No branch, and one array whose rows have a known length: so many
+    pixels are worked out at once.
+    """
+    for i in range(unsigned(_AT_ONCE)):
+        x0, x1, x2, x3 = out[_at(0, i)], out[_at(1, i)], out[_at(2, i)], out[_at(3, i)]
+        y0, y1, y2, y3 = out[_at(4, i)], out[_at(5, i)], out[_at(6, i)], out[_at(7, i)]
+        whole = 0.5 * ((x1 - x3) * (y0 - y2) - (x0 - x2) * (y1 - y3))
+        left, last_x = _ends(x0, x1, x2, x3)
+        low, last_y = _ends(y0, y1, y2, y3)
+        across, up = last_x - 0.5, last_y - 0.5
+        u0, u1, u2, u3 = x0 - across, x1 - across, x2 - across, x3 - across
+        v0, v1, v2, v3 = y0 - up, y1 - up, y2 - up, y3 - up
+        right_0, above_0, both_0 = _edge(u3, v3, u0, v0)
+        right_1, above_1, both_1 = _edge(u0, v0, u1, v1)
+        right_2, above_2, both_2 = _edge(u1, v1, u2, v2)
+        right_3, above_3, both_3 = _edge(u2, v2, u3, v3)
+        right = right_0 + right_1 + right_2 + right_3
+        above = above_0 + above_1 + above_2 + above_3
+        both = both_0 + both_1 + both_2 + both_3
+        part = 1.0 / whole
+        out[_at(_WHOLE, i)] = whole
+        out[_at(_COLUMNS, i)], out[_at(_COLUMNS + 1, i)] = left, last_x
+        out[_at(_ROWS, i)], out[_at(_ROWS + 1, i)] = low, last_y
+        out[_at(_PARTS, i)] = _some((whole + right + above - both) * part)
+        out[_at(_PARTS + 1, i)] = _some((both - right) * part)
+        out[_at(_PARTS + 2, i)] = _some((both - above) * part)
+        out[_at(_PARTS + 3, i)] = _some(-both * part)
+
+
+@helper
+def _shares(table: F8x1, i: int, weight: Any) -> tuple[Any, Any, Any, Any]:
+    """Return what a pixel of some weight adds to those at the lower left and right, upper ones."""
+    return (
+        np.float32(table[_at(_PARTS, i)]) * weight,
+        np.float32(table[_at(_PARTS + 1, i)]) * weight,
+        np.float32(table[_at(_PARTS + 2, i)]) * weight,
+        np.float32(table[_at(_PARTS + 3, i)]) * weight,
+    )
 
 
 @kernel
@@ -122,7 +174,7 @@ def spread(
     count, rows, columns = planes.shape
     my, mx = out_weight.shape
     half = 0.5 * pixfrac
-    x, y, parts = np.empty(4), np.empty(4), np.empty(4)
+    table = np.zeros(_TABLE * _AT_ONCE)
     # Whole pixels share their corners with their neighbours.
     shared = pixfrac == 1.0
     below, above = np.empty((2, columns + 1)), np.empty((2, columns + 1))
@@ -132,57 +184,63 @@ def spread(
         if shared:
             below, above = above, below
             _corners(pixel_map, j + 0.5, above)
-        for i in range(columns):
-            centre_x, centre_y = pixel_map[0, j, i] - origin_x, pixel_map[1, j, i] - origin_y
-            # Comparisons with NaN are false.
-            within = -0.5 <= centre_x <= mx - 0.5 and -0.5 <= centre_y <= my - 0.5
-            if weight[j, i] == 0.0 or not within:
-                continue
+        for start in range(0, columns, _AT_ONCE):
+            stop = min(start + _AT_ONCE, columns)
             for k in range(4):
                 # Corners in order around the pixel: left bottom, right bottom, right top, left top.
-                on_right = 1 if 0 < k < 3 else 0
-                if shared:
-                    edge = below if k < 2 else above
-                    x[k] = edge[0, i + on_right] - origin_x
-                    y[k] = edge[1, i + on_right] - origin_y
-                else:
-                    row = j - half if k < 2 else j + half
-                    column = i + half if on_right else i - half
-                    x[k] = _corner(pixel_map, 0, row, column) - origin_x
-                    y[k] = _corner(pixel_map, 1, row, column) - origin_y
-            whole = 0.5 * ((x[1] - x[3]) * (y[0] - y[2]) - (x[0] - x[2]) * (y[1] - y[3]))
-            if not abs(whole) > 0.0:
-                continue
-            left = int(np.floor(min(x[0], x[1], x[2], x[3]) + 0.5))
-            right = int(np.floor(max(x[0], x[1], x[2], x[3]) + 0.5))
-            low = int(np.floor(min(y[0], y[1], y[2], y[3]) + 0.5))
-            high = int(np.floor(max(y[0], y[1], y[2], y[3]) + 0.5))
-            two_by_two = right == left + 1 and high == low + 1
-            if two_by_two and left >= 0 and low >= 0 and right < mx and high < my:
-                _quarters(x, y, right - 0.5, high - 0.5, whole, parts)
-                for k in range(4):
-                    if parts[k] < _NOTHING:
-                        continue
-                    row, column = low + k // 2, left + k % 2
-                    share = np.float32(parts[k]) * weight[j, i]
-                    out_weight[row, column] += share
-                    for plane in range(count):
-                        out[plane, row, column] += share * planes[plane, j, i]
-                continue
-            for row in range(max(low, 0), min(high + 1, my)):
-                for column in range(max(left, 0), min(right + 1, mx)):
-                    area = 0.0
-                    for k in range(4):
-                        after = k + 1 if k < 3 else 0
-                        area += under(
-                            x[k] - column + 0.5,
-                            y[k] - row + 0.5,
-                            x[after] - column + 0.5,
-                            y[after] - row + 0.5,
-                        )
-                    share = np.float32(area / whole) * weight[j, i]
-                    if share == 0.0:
-                        continue
-                    out_weight[row, column] += share
-                    for plane in range(count):
-                        out[plane, row, column] += share * planes[plane, j, i]
+                right_of = 1 if 0 < k < 3 else 0
+                row, edge = j + (-half if k < 2 else half), below if k < 2 else above
+                for i in range(unsigned(stop - start)):
+                    if shared:
+                        at = np.uint64(start + right_of) + i
+                        table[_at(k, i)] = edge[0, at] - origin_x
+                        table[_at(4 + k, i)] = edge[1, at] - origin_y
+                    else:
+                        column = start + i + (half if right_of else -half)
+                        table[_at(k, i)] = _corner(pixel_map, 0, row, column) - origin_x
+                        table[_at(4 + k, i)] = _corner(pixel_map, 1, row, column) - origin_y
+            _cut(table)
+            for i in range(start, stop):
+                centre_x, centre_y = pixel_map[0, j, i] - origin_x, pixel_map[1, j, i] - origin_y
+                # Comparisons with NaN are false.
+                within = -0.5 <= centre_x <= mx - 0.5 and -0.5 <= centre_y <= my - 0.5
+                whole = table[_at(_WHOLE, i - start)]
+                if weight[j, i] == 0.0 or not within or not abs(whole) > 0.0:
+                    continue
+                left = int(table[_at(_COLUMNS, i - start)])
+                right = int(table[_at(_COLUMNS + 1, i - start)])
+                low = int(table[_at(_ROWS, i - start)])
+                high = int(table[_at(_ROWS + 1, i - start)])
+                two_by_two = right == left + 1 and high == low + 1
+                if two_by_two and left >= 0 and low >= 0 and right < mx and high < my:
+                    one, two, three, four = _shares(table, i - start, weight[j, i])
+                    here, there = np.uint64(left), np.uint64(right)
+                    lower, upper = np.uint64(low), np.uint64(high)
+                    out_weight[lower, here] += one
+                    out_weight[lower, there] += two
+                    out_weight[upper, here] += three
+                    out_weight[upper, there] += four
+                    for plane in range(unsigned(count)):
+                        value = planes[plane, j, i]
+                        out[plane, lower, here] += one * value
+                        out[plane, lower, there] += two * value
+                        out[plane, upper, here] += three * value
+                        out[plane, upper, there] += four * value
+                    continue
+                for row in range(max(low, 0), min(high + 1, my)):
+                    for column in range(max(left, 0), min(right + 1, mx)):
+                        area = 0.0
+                        for k in range(4):
+                            after = k + 1 if k < 3 else 0
+                            area += under(
+                                table[_at(k, i - start)] - column + 0.5,
+                                table[_at(4 + k, i - start)] - row + 0.5,
+                                table[_at(after, i - start)] - column + 0.5,
+                                table[_at(4 + after, i - start)] - row + 0.5,
+                            )
+                        share = np.float32(area / whole) * weight[j, i]
+                        if share == 0.0:
+                            continue
+                        out_weight[row, column] += share
+                        for plane in range(count):
+                            out[plane, row, column] += share * planes[plane, j, i]
