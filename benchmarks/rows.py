@@ -40,6 +40,8 @@ class Row:
     exposures
         So many are simulated; of a row that takes those of another, so many are made of them, which
         come over and over.
+    dithers
+        So many positions are simulated, if not one for each exposure.
     integrations
         So many integrations are made of those of that exposure, which come over and over.
     settings
@@ -60,6 +62,7 @@ class Row:
     stage: str = "1"
     pipeline: str = ""
     exposures: int = 1
+    dithers: int = 0
     integrations: int = 0
     settings: Mapping[str, Any] = field(default_factory=dict)
     programs: tuple[str, ...] = PROGRAMS
@@ -78,7 +81,7 @@ class Row:
         if not list(folder.glob("*_uncal.fits")):
             print(f"{self.name}: simulating …", flush=True)
             command = ["simulate", "--instrument", self.instrument, "-o", str(folder), "-q"]
-            _calcore([*command, "--dithers", str(self.exposures), *self.options])
+            _calcore([*command, "--dithers", str(self.dithers or self.exposures), *self.options])
         environment = {
             "CRDS_PATH": str(folder / "crds_cache"),
             "CRDS_SERVER_URL": SERVERLESS,
@@ -285,6 +288,7 @@ ROWS = (
         stage="3",
         pipeline="Spec3Pipeline",
         exposures=12,
+        dithers=4,
         rounds=2,
     ),
 )  # fmt: skip

@@ -2,11 +2,13 @@
 
 import io
 import math
+from collections import OrderedDict
 
 import asdf
 import numpy as np
 import pytest
 
+from calcore.errors import FileInvalid
 from calcore.io._tree import flat, lookup, merged, nested, read_asdf, tree_bytes, without
 
 PLAIN = {
@@ -45,9 +47,54 @@ def test_numbers_that_are_none(tmp_path):
     assert tree["x"][1:] == [math.inf, -math.inf]
 
 
-def test_arrays_go_through_asdf(tmp_path):
-    tree = read_asdf(tmp_path, tree_bytes({"table": np.arange(1000.0)}))
-    assert np.array_equal(tree["table"], np.arange(1000.0))
+ARRAYS = {
+    "table": np.arange(1000.0),
+    "labels": np.arange(6, dtype=">i2").reshape(2, 3),
+    "mask": np.array([True, False]),
+    "whole": np.array(7, np.uint8),
+}
+
+
+def test_arrays_come_back_the_same_by_us_and_by_asdf(tmp_path):
+    plain = {name: ARRAYS[name] for name in ("table", "labels", "whole")}
+    content = tree_bytes(plain)
+    tree = read_asdf(tmp_path, content)
+    with asdf.open(io.BytesIO(content)) as file:
+        for name, values in plain.items():
+            np.testing.assert_array_equal(tree[name], values)
+            assert tree[name].dtype == values.dtype.newbyteorder("=")
+            np.testing.assert_array_equal(file[name], values)
+
+
+@pytest.mark.parametrize("compression", [None, "zlib", "bzp2"])
+def test_arrays_that_asdf_wrote(tmp_path, compression):
+    buffer = io.BytesIO()
+    asdf.AsdfFile({**ARRAYS, "complex": np.array([1j])}).write_to(
+        buffer, all_array_compression=compression
+    )
+    tree = read_asdf(tmp_path, buffer.getvalue())
+    for name, values in ARRAYS.items():
+        np.testing.assert_array_equal(tree[name], values)
+    assert tree["complex"][0] == 1j
+
+
+def test_arrays_of_a_file_without_their_blocks(tmp_path):
+    content = tree_bytes(ARRAYS)
+    with pytest.raises(FileInvalid, match=r"holds .*ndarray"):
+        read_asdf(tmp_path, content[: content.index(b"\xd3BLK")])
+
+
+def test_tags_stay_with_what_is_plain(tmp_path):
+    shift = {"!": "tag:stsci.edu:asdf/transform/shift-1.2.0", "offset": 2.0}
+    unit = {"!": "tag:stsci.edu:asdf/unit/unit-1.0.0", "=": "arcsec"}
+    plain = {"move": shift, "units": [unit, unit], "ordered": OrderedDict(b=[1], a={"x": 2})}
+    content = tree_bytes(plain)
+    again = read_asdf(tmp_path, content, plain=True)
+    assert again == plain
+    assert tree_bytes(again) == content
+    tree = read_asdf(tmp_path, content)
+    assert tree["move"](1.0) == 3.0
+    assert str(tree["units"][0]) == "arcsec"
 
 
 def test_dotted_paths():
@@ -69,8 +116,6 @@ def test_merging_keeps_both_sides_and_prefers_the_upper():
 
 @pytest.mark.filterwarnings("ignore::asdf.exceptions.AsdfConversionWarning")
 def test_a_node_that_nothing_installed_can_read_is_named_with_its_remedy(tmp_path):
-    from calcore.errors import FileInvalid
-
     content = tree_bytes({"model": 1}).replace(
         b" 1\n", b" !<tag:stsci.edu:jwst_pipeline/nosuch-1.0.0> {a: 1}\n"
     )

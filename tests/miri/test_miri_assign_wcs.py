@@ -24,24 +24,24 @@ META = {
     "wcsinfo.dec_ref": 20.0, "wcsinfo.roll_ref": 0.0, "wcsinfo.v2_ref": -503.0,
     "wcsinfo.v3_ref": -319.0,
 }  # fmt: skip
-COPIED = {"transform": "remap_axes", "mapping": [0, 1, 0, 1]}
+COPIED = {"!": "remap_axes", "mapping": [0, 1, 0, 1]}
 
 
 def polynomial(constant, first, second):
-    return {"transform": "polynomial", "coefficients": [[constant, second], [first, 0.0]]}
+    return {"!": "polynomial", "coefficients": [[constant, second], [first, 0.0]]}
 
 
 def shifted(first, second, node):
-    both = [{"transform": "shift", "offset": by} for by in (first, second)]
+    both = [{"!": "shift", "offset": by} for by in (first, second)]
     return {
-        "transform": "compose",
-        "forward": [{"transform": "concatenate", "forward": both}, node],
+        "!": "compose",
+        "forward": [{"!": "concatenate", "forward": both}, node],
     }
 
 
 def pair(first, second):
-    joined = {"transform": "concatenate", "forward": [first, second]}
-    return {"transform": "compose", "forward": [COPIED, joined]}
+    joined = {"!": "concatenate", "forward": [first, second]}
+    return {"!": "compose", "forward": [COPIED, joined]}
 
 
 def references(**changes):
@@ -54,7 +54,7 @@ def references(**changes):
             meta=Meta({}),
             slices=[101, 201],
             alpha=[shifted(0, -6, polynomial(0, 0, 0.1)), shifted(0, -24, polynomial(0, 0, 0.1))],
-            beta=[{"transform": "constant", "value": value} for value in (-0.5, 0.5)],
+            beta=[{"!": "constant", "value": value} for value in (-0.5, 0.5)],
             x=[polynomial(6, 0, 10), polynomial(24, 0, 10)],
             y=[polynomial(-500, 100, 0), polynomial(-800, 100, 0)],
             field={"channel_band": ["1SHORT", "2SHORT"], "model": [field, field]},
@@ -137,7 +137,7 @@ LABELS = np.zeros((9, 1024, 1032), np.int16)
         ({"regions": {"labels": LABELS[0]}}, "instead of nine planes"),
         ({"regions": {"labels": LABELS[:, :20]}}, "do not cover"),
         ({"regions": {"labels": LABELS + np.int16(305)}}, r"labels slices \[305\]"),
-        ({"distortion": {"beta": [{"transform": "sine"}] * 2}}, "slice 101: sine is not"),
+        ({"distortion": {"beta": [{"!": "sine"}] * 2}}, "slice 101: sine is not"),
         ({"distortion": {"slices": [101, 501]}, "specwcs": {"slices": [101, 501]}}, "slice 501"),
         (
             {"distortion": {"field": {"channel_band": ["1SHORT"], "model": [COPIED]}}},

@@ -11,7 +11,6 @@ from calcore.io._temporary import temporary_name
 from calcore.io._tree import merged, nested, tree_bytes
 from calcore.model import Catalog, Record
 from calcore.model.layout import Node, Several, TableExtension, fields_of
-from calcore.wcs.deferred import DeferredWcs
 
 _FORMATS = {"ecsv": "ascii.ecsv", "csv": "ascii.csv", "fits": "fits"}
 """What astropy calls the formats of tables."""
@@ -32,8 +31,7 @@ def tree_of(kind: Any, values: Mapping[str, Any], fields: Mapping[str, Any]) -> 
     for name, node in fields_of(kind, Node).items():
         value = fields.get(name)
         if value is not None:
-            told = value.wcs if isinstance(value, DeferredWcs) else value
-            tree = merged(tree, nested({node.path: told}))
+            tree = merged(tree, nested({node.path: value}))
     return tree
 
 

@@ -6,7 +6,6 @@ holds world coordinates and transforms goes through it.
 """
 
 import io
-import math
 import re
 import warnings
 from collections.abc import Callable, Iterator, Mapping
@@ -19,18 +18,14 @@ import yaml
 from calcore.errors import FileInvalid
 from calcore.io._cards import Card
 from calcore.io._hdu import Extension
+from calcore.wcs.deferred import DeferredWcs
+from calcore.wcs.plain_asdf import dumps, is_plain, loads
 
 _EXTERNAL = re.compile(
     rb"!(?:core/|<tag:stsci\.edu:asdf/core/)ndarray-[\d.]+>?(\s*\{?\s*source:\s*['\"]?fits:)"
 )
-_TAG = re.compile(rb"![<\w][\w:./,@>-]*")
-_PLAIN_TAG = re.compile(
-    rb"!(?:core/|<tag:stsci\.edu:asdf/core/)(?:asdf|software|extension_metadata)-[\d.]+>?"
-)
 _EXTENSION = re.compile(rb" *- !core/extension_metadata-[\d.]+\n(?:    .*\n)+")
 _EXTENSIONS = re.compile(rb"(?:" + _EXTENSION.pattern + rb")+")
-_HEADER = b"#ASDF 1.0.0\n#ASDF_STANDARD 1.6.0\n%YAML 1.1\n%TAG ! tag:stsci.edu:asdf/\n--- !core/asdf-1.1.0\n"
-_END = b"\n...\n"
 _INTERNAL = frozenset({"asdf_library", "_fits_hash", "extra_fits"})
 
 
@@ -61,21 +56,6 @@ class LazyTree(Mapping[str, Any]):
         return dict, (self.nodes,)
 
 
-class _PlainLoader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
-    """Reads mappings, sequences and scalars, and takes no notice of tags."""
-
-
-def _any_tag(loader: Any, _suffix: str, node: yaml.Node) -> Any:
-    if isinstance(node, yaml.MappingNode):
-        return loader.construct_mapping(node, deep=True)
-    if isinstance(node, yaml.SequenceNode):
-        return loader.construct_sequence(node, deep=True)
-    return loader.construct_scalar(node)
-
-
-_PlainLoader.add_multi_constructor("tag:stsci.edu:", _any_tag)
-
-
 def read_tree(extension: Extension | None) -> dict[str, Any]:
     """Return the tree of a product's ASDF extension, without what asdf keeps for itself.
 
@@ -89,10 +69,12 @@ def read_tree(extension: Extension | None) -> dict[str, Any]:
     """
     if extension is None:
         return {}
-    content = _EXTERNAL.sub(rb"\1", _content(extension))
+    content = _content(extension)
     try:
         tree = _plain(content)
-        if tree is None:
+        if tree is not None:
+            tree = _with_slicer(tree)
+        if tree is None or not is_plain(tree):
             tree = _through_asdf(content)
     except Exception as error:
         raise FileInvalid(
@@ -105,6 +87,17 @@ def read_tree(extension: Extension | None) -> dict[str, Any]:
     if entries:
         kept["history"] = {"entries": list(entries)}
     return _here(kept)
+
+
+def _with_slicer(tree: dict[str, Any]) -> dict[str, Any]:
+    """Return a tree with an image slicer's coordinates in place of what the file says of them."""
+    wcs = lookup(tree, "meta.wcs")
+    if not wcs:
+        return tree
+    from calcore.wcs.slicer_of import slicer_of  # noqa: PLC0415 - slow to import
+
+    slicer = slicer_of(wcs)
+    return tree if slicer is None else merged(tree, {"meta": {"wcs": slicer}})
 
 
 def _content(extension: Extension) -> bytes:
@@ -130,30 +123,21 @@ def _here(tree: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _plain(content: bytes) -> dict[str, Any] | None:
-    """Return a tree of plain values, or None if it holds anything else."""
-    text, found, rest = content.partition(b"\n...")
-    if not found or rest.strip(b"\r\n \0"):
+    """Return a tree of plain values, whatever their tags; None if it holds anything else."""
+    try:
+        return loads(content)
+    except (LookupError, TypeError, ValueError, yaml.YAMLError):
         return None
-    body = text.partition(b"---")[2]
-    if any(not _PLAIN_TAG.fullmatch(tag) for tag in _TAG.findall(body)):
-        return None
-    tree = yaml.load(text, Loader=_PlainLoader)  # noqa: S506 - a safe loader
-    return tree if isinstance(tree, dict) else {}
 
 
-def _through_asdf(content: bytes, *, plain: bool = False) -> dict[str, Any]:
-    """Return a tree with everything that asdf knows how to read; transforms may stay `plain`."""
+def _through_asdf(content: bytes) -> dict[str, Any]:
+    """Return a tree with everything that asdf knows how to read."""
     import asdf  # noqa: PLC0415 - slow to import, and not needed for most files
 
-    extensions = []
-    if plain:
-        from calcore.io._plain_transforms import plain_transforms  # noqa: PLC0415 - as above
-
-        extensions.append(plain_transforms())
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        source = io.BytesIO(content)
-        with asdf.open(source, lazy_load=False, memmap=False, extensions=extensions) as file:
+        source = io.BytesIO(_EXTERNAL.sub(rb"\1", content))
+        with asdf.open(source, lazy_load=False, memmap=False) as file:
             return dict(file.tree)
 
 
@@ -170,8 +154,8 @@ def read_asdf(path: Path, content: bytes, *, plain: bool = False) -> dict[str, A
         raise FileInvalid(path, f"is not an ASDF file: it {what}; give an ASDF file")
     try:
         tree = _plain(content)
-        if tree is None:
-            tree = _through_asdf(content, plain=plain)
+        if tree is None or not (plain or is_plain(tree)):
+            tree = _through_asdf(content)
     except Exception as error:
         raise FileInvalid(
             path, f"cannot be read as ASDF: {error}; fetch or make it again"
@@ -275,7 +259,7 @@ def merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]
 def tree_bytes(tree: Mapping[str, Any]) -> bytes:
     """Return a tree as ASDF."""
     try:
-        return _HEADER + _emit(tree).encode("ascii") + _END
+        return dumps(_each(tree, lambda wcs: wcs.tree))
     except TypeError:
         pass  # there is more in it than plain values
     import asdf  # noqa: PLC0415 - slow to import, and not needed for most files
@@ -283,8 +267,18 @@ def tree_bytes(tree: Mapping[str, Any]) -> bytes:
     buffer = io.BytesIO()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        asdf.AsdfFile(dict(tree)).write_to(buffer)
+        asdf.AsdfFile(_each(tree, lambda wcs: wcs.wcs)).write_to(buffer)
     return _EXTENSIONS.sub(_sorted, buffer.getvalue(), count=1)
+
+
+def _each(tree: Mapping[str, Any], form: Callable[[DeferredWcs], Any]) -> dict[str, Any]:
+    """Return a tree with world coordinates in a form that can be written."""
+    return {
+        key: form(node) if isinstance(node, DeferredWcs)
+        else _each(node, form) if isinstance(node, dict)
+        else node
+        for key, node in tree.items()
+    }  # fmt: skip
 
 
 def _sorted(listed: re.Match[bytes]) -> bytes:
@@ -308,77 +302,3 @@ def tree_cards(content: bytes) -> list[Card]:
         Card("EXTNAME", "ASDF"),
         Card("EXTVER", 1),
     ]
-
-
-def _emit(node: Any, indent: str = "") -> str:
-    """Return plain values as YAML.
-
-    Raises
-    ------
-    TypeError
-        The node is no plain value.
-    """
-    if isinstance(node, Mapping):
-        if not node:
-            return "{}"
-        inner = indent + "  "
-        lines = [
-            f"{indent}{_text(str(key))}:{_branch(value, inner)}" for key, value in node.items()
-        ]
-        return "\n".join(lines)
-    if isinstance(node, list | tuple):
-        return "[" + ", ".join(_flow(item) for item in node) + "]"
-    return _flow(node)
-
-
-def _branch(value: Any, indent: str) -> str:
-    return ("\n" if isinstance(value, Mapping) and value else " ") + _emit(value, indent)
-
-
-def _flow(node: Any) -> str:
-    """Return plain values as YAML on one line."""
-    if isinstance(node, Mapping):
-        return "{" + ", ".join(f"{_text(str(k))}: {_flow(v)}" for k, v in node.items()) + "}"
-    if isinstance(node, list | tuple):
-        return "[" + ", ".join(_flow(item) for item in node) + "]"
-    if node is None:
-        return "null"
-    if isinstance(node, bool | np.bool_):
-        return "true" if node else "false"
-    if isinstance(node, str):
-        return _text(node)
-    if isinstance(node, int | np.integer):
-        return str(int(node))
-    if isinstance(node, float | np.floating):
-        return _real(float(node))
-    raise TypeError(f"{type(node).__name__} is no plain value")
-
-
-def _real(number: float) -> str:
-    if math.isnan(number):
-        return ".nan"
-    if math.isinf(number):
-        return ".inf" if number > 0 else "-.inf"
-    text = repr(number)
-    mantissa, exponent, power = text.partition("e")
-    if "." not in mantissa:
-        mantissa += ".0"
-    if exponent and power[0] not in "+-":
-        power = "+" + power
-    return mantissa + exponent + power
-
-
-def _text(text: str) -> str:
-    """Return a double-quoted YAML scalar in ASCII."""
-    escaped = []
-    for character in text:
-        code = ord(character)
-        if character in '"\\':
-            escaped.append("\\" + character)
-        elif character == "\n":
-            escaped.append("\\n")
-        elif 32 <= code < 127:
-            escaped.append(character)
-        else:
-            escaped.append(f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}")
-    return '"' + "".join(escaped) + '"'

@@ -21,7 +21,7 @@ from calcore.wcs.cube_grid import CubeGrid
 from calcore.wcs.pointing import to_sky
 from calcore.wcs.slice_boxes import slice_boxes, slice_points
 from calcore.wcs.slicer import Field, SlicedCoordinates
-from calcore.wcs.slicer_of import slicer_of
+from calcore.wcs.slicer_of import sliced
 
 NOTHING = np.uint32(DQ.DO_NOT_USE | DQ.NON_SCIENCE)
 """Flags of voxels that nothing fell into."""
@@ -68,9 +68,7 @@ def coordinates_of(image: Image) -> SlicedCoordinates:
     name = image.meta.get("filename", "an exposure")
     if image.wcs is None:
         raise CalcoreError(f"{name} has no world coordinates; run assign_wcs")
-    if isinstance(image.wcs, SlicedCoordinates):
-        return image.wcs
-    found = slicer_of(image.wcs)
+    found = sliced(image.wcs)
     if found is None:
         raise CalcoreError(
             f"the world coordinates of {name} are not those of an image slicer; run assign_wcs"

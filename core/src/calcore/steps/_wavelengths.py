@@ -5,8 +5,7 @@ from numpy.typing import NDArray
 
 from calcore.errors import CalcoreError
 from calcore.model.exposure import Image
-from calcore.wcs.slicer import SlicedCoordinates
-from calcore.wcs.slicer_of import slicer_of
+from calcore.wcs.slicer_of import sliced
 
 
 def wavelengths_of(image: Image) -> NDArray[np.float64]:
@@ -26,8 +25,8 @@ def wavelengths_of(image: Image) -> NDArray[np.float64]:
             f"{image.meta.get('filename', 'an image')} has neither wavelengths nor world "
             "coordinates; run assign_wcs"
         )
-    sliced = image.wcs if isinstance(image.wcs, SlicedCoordinates) else slicer_of(image.wcs)
-    if sliced is not None:
-        return np.asarray(sliced.world()[2], np.float64)
+    coordinates = sliced(image.wcs)
+    if coordinates is not None:
+        return np.asarray(coordinates.local()[2])
     y, x = np.mgrid[: image.data.shape[-2], : image.data.shape[-1]].astype(np.float64)
     return np.asarray(image.wcs(x, y)[2], np.float64)

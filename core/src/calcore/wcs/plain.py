@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from calcore.wcs.plain_asdf import kind_of
+
 Terms = NDArray[np.float64]
 
 
@@ -46,10 +48,10 @@ def polynomial_of(node: Mapping[str, Any]) -> Polynomial:
     """
     *before, last = _steps(node)
     shifts = _shifts(before)
-    if last["transform"] == "constant":
+    if kind_of(last) == "constant":
         return Polynomial(np.array([[float(last["value"])]]))
-    if last["transform"] != "polynomial":
-        raise ValueError(f"{last['transform']} is not a polynomial")
+    if kind_of(last) != "polynomial":
+        raise ValueError(f"{kind_of(last)} is not a polynomial")
     for name in ("domain", "window"):
         if any(list(limits) != [-1, 1] for limits in last.get(name, ())):
             raise ValueError(f"a polynomial with a {name} of its own is not known here")
@@ -68,7 +70,7 @@ def pair_of(node: Mapping[str, Any]) -> tuple[Polynomial, Polynomial]:
         It is something else.
     """
     copied, *between, last = _steps(node)
-    named = copied["transform"], last["transform"]
+    named = kind_of(copied), kind_of(last)
     if between or named != ("remap_axes", "concatenate") or copied["mapping"] != [0, 1, 0, 1]:
         raise ValueError("it is not a pair of polynomials of the same two variables")
     first, second = last["forward"]
@@ -86,7 +88,7 @@ def stacked(polynomials: list[Polynomial]) -> Terms:
 
 def _steps(node: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     """Return what a transform does, one thing after another."""
-    if node["transform"] != "compose":
+    if kind_of(node) != "compose":
         return [node]
     return [step for part in node["forward"] for step in _steps(part)]
 
@@ -95,7 +97,7 @@ def _shifts(before: list[Mapping[str, Any]]) -> tuple[float, float]:
     if not before:
         return 0.0, 0.0
     parts = before[0].get("forward", ()) if len(before) == 1 else ()
-    if len(parts) != 2 or any(part["transform"] not in {"shift", "identity"} for part in parts):
+    if len(parts) != 2 or any(kind_of(part) not in {"shift", "identity"} for part in parts):
         raise ValueError("its variables are not just shifted")
     first, second = (float(part.get("offset", 0.0)) for part in parts)
     return first, second

@@ -61,14 +61,14 @@ def attitude(pointing: Pointing) -> Model:
     to_sky: Model = (
         to_degrees
         | SphericalToCartesian(wrap_lon_at=180)
-        | RotationSequence3D(_turns(pointing), axes_order="zyxyz")
+        | RotationSequence3D(turns(pointing), axes_order="zyxyz")
         | CartesianToSpherical(wrap_lon_at=360)
     )
     to_sky.name = "v23tosky"
     return to_sky
 
 
-def _turns(pointing: Pointing) -> list[float]:
+def turns(pointing: Pointing) -> list[float]:
     """Return the angles [deg] of the attitude's rotations, about z, y, x, y and z in turn."""
     return [
         pointing.v2_arcsec / ARCSEC_PER_DEGREE,
@@ -98,7 +98,7 @@ def to_sky(pointing: Pointing, v2: Angles, v3: Angles) -> tuple[Angles, Angles]:
     to_radians = np.radians(1 / ARCSEC_PER_DEGREE)
     longitude = (pointing.v2_arcsec + scale * (v2 - pointing.v2_arcsec)) * to_radians
     latitude = (pointing.v3_arcsec + scale * (v3 - pointing.v3_arcsec)) * to_radians
-    turned = RotationSequence3D(_turns(pointing), axes_order="zyxyz")
+    turned = RotationSequence3D(turns(pointing), axes_order="zyxyz")
     columns = [np.ravel(turned(*unit)) for unit in np.eye(3)]
     level = np.cos(latitude)
     parts = level * np.cos(longitude), level * np.sin(longitude), np.sin(latitude)

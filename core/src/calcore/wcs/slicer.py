@@ -1,21 +1,19 @@
 """World coordinates of an image slicer whose slices and fields are described by polynomials."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Any
 
 import numpy as np
-from astropy.modeling import Model
-from astropy.modeling.models import Const1D, Identity, Mapping, Polynomial2D, Scale, Shift
-from gwcs import WCS
-from gwcs.selector import LabelMapperArray, LabelMapperRange, RegionsSelector
 from numpy.polynomial.polynomial import polyval2d
 from numpy.typing import NDArray
 
 from calcore.kernels.slice_coordinates import in_fields, in_slices
-from calcore.wcs import frames, spectral_frames
 from calcore.wcs.deferred import DeferredWcs
 from calcore.wcs.plain import Polynomial, stacked
-from calcore.wcs.pointing import Pointing, aberration, attitude, to_sky
+from calcore.wcs.pointing import Pointing, to_sky
+from calcore.wcs.slicer_tree import of_field, of_slice, slicer_tree
 
 Plane = NDArray[np.float64]
 _ALONG = 2.0
@@ -88,6 +86,8 @@ class SlicedCoordinates(DeferredWcs):
         Where the aperture's reference point looks.
     stretch : float
         Factor of wavelengths that takes out the telescope's motion.
+    told : mapping, optional
+        The gWCS as the file has it that these were read from, which may tell more.
     """
 
     labels: NDArray[np.int32]
@@ -95,6 +95,7 @@ class SlicedCoordinates(DeferredWcs):
     fields: tuple[Field, ...]
     pointing: Pointing
     stretch: float = 1.0
+    told: Mapping[str, Any] | None = None
 
     def local(self) -> Plane:
         """Return alpha, beta [arcsec] and wavelength [um] of all pixels (3, ny, nx); NaN between slices."""
@@ -134,7 +135,7 @@ class SlicedCoordinates(DeferredWcs):
         own = tuple(replace(part, field=0) for part in self.slices if part.field == place)
         among = np.isin(self.labels, [part.number for part in own])
         labels = np.where(among, self.labels, np.int32(0))
-        return replace(self, labels=labels, slices=own, fields=(field,))
+        return replace(self, labels=labels, slices=own, fields=(field,), told=None)
 
     def along(self, rows: float, columns: float) -> Plane:
         """Return what `local` does for places beside the middle of each pixel [pixel]."""
@@ -149,7 +150,7 @@ class SlicedCoordinates(DeferredWcs):
             )
             for part in self.slices
         )
-        return replace(self, slices=tuple(moved)).local()
+        return replace(self, slices=tuple(moved), told=None).local()
 
     def angle_across(self, field: Field) -> float:
         """Return the position angle of the direction across slices, square to that along them [deg]."""
@@ -169,72 +170,14 @@ class SlicedCoordinates(DeferredWcs):
         return np.stack([*to_sky(self.pointing, v2, v3), local[2]])
 
     @cached_property
-    def wcs(self) -> WCS:
+    def tree(self) -> Mapping[str, Any]:
         """The gWCS from pixels (x, y), through the slicer's frame, to the sky and wavelengths."""
-        ny, nx = self.labels.shape
-        wcs = WCS(
+        return self.told or slicer_tree(
+            self.labels,
+            [(one.number, of_slice(one.place, one.back, self.stretch)) for one in self.slices],
             [
-                (frames.detector(), self._to_slicer()),
-                (spectral_frames.alpha_beta(), self._to_telescope()),
-                (spectral_frames.v2v3(), aberration(self.pointing) & Identity(1)),
-                (spectral_frames.v2v3vacorr(), attitude(self.pointing) & Identity(1)),
-                (spectral_frames.world(), None),
-            ]
+                (one.number, one.wavelengths, of_field(one.to_telescope, one.back))
+                for one in self.fields
+            ],
+            self.pointing,
         )
-        wcs.bounding_box = (-0.5, nx - 0.5), (-0.5, ny - 0.5)
-        return wcs
-
-    def _to_slicer(self) -> Model:
-        models = {}
-        for part in self.slices:
-            alpha, beta, wavelength = (_model(one) for one in part.place)
-            forward = Mapping((1, 0, 0, 1, 0)) | alpha & beta & wavelength
-            x, y = (_model(one) for one in part.back)
-            back = Mapping((2, 0, 2, 0)) | x & y
-            if self.stretch != 1:
-                forward |= Identity(2) & Scale(self.stretch)
-                back = Identity(2) & Scale(1 / self.stretch) | back
-            forward.inverse = back
-            models[part.number] = forward
-        labels = LabelMapperArray(self.labels.astype(np.int16), inputs=("x", "y"))
-        return RegionsSelector(
-            inputs=("x", "y"), outputs=("alpha", "beta", "lambda"), selector=models,
-            label_mapper=labels, undefined_transform_value=np.nan, name="detector_to_abl",
-        )  # fmt: skip
-
-    def _to_telescope(self) -> Model:
-        models, ranges = {}, {}
-        for field in self.fields:
-            forward, back = (
-                (Mapping((0, 1, 0, 1)) | _model(first) & _model(second)) & Identity(1)
-                for first, second in (field.to_telescope, field.back)
-            )
-            forward.inverse = back
-            models[field.number] = forward
-            ranges[field.wavelengths] = Mapping((2,), n_inputs=3) | Const1D(float(field.number))
-        inputs = ("alpha", "beta", "lambda")
-        labels = LabelMapperRange(
-            inputs=inputs, mapper=ranges, inputs_mapping=Mapping((2,), n_inputs=3)
-        )
-        return RegionsSelector(
-            inputs=inputs, outputs=("v2", "v3", "lambda"), selector=models,
-            label_mapper=labels, undefined_transform_value=np.nan, name="abl_to_v2v3l",
-        )  # fmt: skip
-
-
-def _model(polynomial: Polynomial) -> Model:
-    """Return a polynomial as a model of two variables, or of one if it depends on none."""
-    if polynomial.terms.size == 1:
-        return Const1D(float(polynomial.terms[0, 0]))
-    degree = max(polynomial.terms.shape) - 1
-    terms = {
-        f"c{first}_{second}": float(polynomial.terms[first, second])
-        for first in range(degree + 1)
-        for second in range(degree + 1 - first)
-        if first < polynomial.terms.shape[0] and second < polynomial.terms.shape[1]
-    }
-    model: Model = Polynomial2D(degree, **terms)
-    if any(polynomial.shift):
-        first, second = (Shift(by) if by else Identity(1) for by in polynomial.shift)
-        model = first & second | model
-    return model

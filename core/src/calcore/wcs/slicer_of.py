@@ -1,161 +1,189 @@
 """An image slicer's geometry, taken from the gWCS of a product."""
 
+import math
+from collections.abc import Iterator, Mapping
+from typing import Any
+
 import numpy as np
-from astropy.modeling import CompoundModel, Model
-from astropy.modeling.models import (
-    Const1D,
-    Identity,
-    Mapping,
-    Polynomial2D,
-    RotationSequence3D,
-    Scale,
-    Shift,
-)
-from gwcs import WCS
-from gwcs.selector import LabelMapperArray, RegionsSelector
 from numpy.polynomial.polynomial import polyval2d
 from numpy.typing import NDArray
 
-from calcore.wcs.plain import Polynomial
+from calcore.wcs.deferred import as_tree
+from calcore.wcs.plain import Polynomial, polynomial_of
+from calcore.wcs.plain_asdf import kind_of
 from calcore.wcs.pointing import ARCSEC_PER_DEGREE, Pointing
 from calcore.wcs.slicer import Field, Slice, SlicedCoordinates
 
-_JOINTS = Mapping, Scale
-"""What may stand between polynomials; by how much wavelengths are scaled is found otherwise."""
+Node = Mapping[str, Any]
+_JOINTS = frozenset({"remap_axes", "scale"})
+"""What may stand between polynomials."""
 
 
-def slicer_of(wcs: WCS) -> SlicedCoordinates | None:
-    """Return the same coordinates in a form that maps whole frames quickly.
+def sliced(wcs: Any) -> SlicedCoordinates | None:
+    """Return an exposure's world coordinates, in what form ever, as `slicer_of` does."""
+    if wcs is None or isinstance(wcs, SlicedCoordinates):
+        return wcs
+    if not hasattr(wcs.pipeline[0].transform, "label_mapper"):
+        return None
+    return slicer_of(as_tree(wcs))
+
+
+def slicer_of(tree: Any) -> SlicedCoordinates | None:
+    """Return coordinates in a form that maps whole frames quickly.
 
     Parameters
     ----------
-    wcs : gwcs.WCS
-        Of a product of an image slicer, ours or the reference pipeline's.
+    tree : mapping
+        The gWCS of a product of an image slicer, ours or the reference pipeline's, as
+        `plain_asdf.loads` gives it.
 
     Returns
     -------
     SlicedCoordinates or None
         None if these are not polynomials of each slice and each field.
     """
-    steps = [step.transform for step in wcs.pipeline[:-1]]
-    selectors = steps[:2]
-    if len(steps) != 4 or not all(isinstance(step, RegionsSelector) for step in selectors):
-        return None
-    to_slicer, to_telescope = selectors
-    mapper = to_slicer.label_mapper
-    if not isinstance(mapper, LabelMapperArray):
-        return None
-    labels = np.asarray(mapper.mapper, np.int32)
     try:
-        fields = tuple(_field(number, to_telescope) for number in to_telescope.selector)
-        slices = tuple(_slice(number, to_slicer, labels, fields) for number in to_slicer.selector)
+        to_slicer, to_telescope, aberration, attitude, _ = (
+            step["transform"] for step in tree["steps"]
+        )
+        labels = np.ascontiguousarray(to_slicer["label_mapper"]["mapper"], np.int32)
+        fields = tuple(_fields(to_telescope))
+        found = [_slice(number, model, labels, fields) for number, model in _models(to_slicer)]
+        slices, stretches = zip(*found, strict=True)
+        (stretch,) = set(stretches)
         return SlicedCoordinates(
             labels=labels,
             slices=slices,
             fields=fields,
-            pointing=_pointing(steps[2], steps[3]),
-            stretch=_stretch(to_slicer, slices[0], labels),
+            pointing=_pointing(aberration, attitude),
+            stretch=stretch,
+            told=tree,
         )
-    except (LookupError, RuntimeError, StopIteration, ValueError):
+    except (LookupError, StopIteration, TypeError, ValueError):
         return None
 
 
-def _field(number: int, selector: RegionsSelector) -> Field:
-    model = selector.selector[number]
-    limits = next(
-        limits
-        for limits, label in selector.label_mapper.mapper.items()
-        if int(label(*(0.0,) * label.n_inputs)) == number
-    )
-    return Field(
-        number=int(number),
-        wavelengths=(float(limits[0]), float(limits[1])),
-        to_telescope=_pair(model),
-        back=_pair(model.inverse),
-    )
+def _models(selector: Node) -> Iterator[tuple[int, Node]]:
+    """Return the labels and transforms of a selector."""
+    chosen = selector["selector"]
+    return zip(map(int, chosen["labels"]), chosen["transforms"], strict=True)
+
+
+def _fields(selector: Node) -> Iterator[Field]:
+    ranges = selector["label_mapper"]["mapper"]
+    limits = {
+        int(_leaves(model)[-1]["value"]): (float(low), float(high))
+        for (low, high), model in zip(ranges["labels"], ranges["models"], strict=True)
+    }
+    for number, model in _models(selector):
+        yield Field(
+            number=number,
+            wavelengths=limits[number],
+            to_telescope=_pair(_leaves(model)),
+            back=_pair(_inverse(model)),
+        )
 
 
 def _slice(
-    number: int, selector: RegionsSelector, labels: NDArray[np.int32], fields: tuple[Field, ...]
-) -> Slice:
-    model = selector.selector[number]
-    alpha, beta, wavelength = _polynomials(model, 3)
-    middle = model(*_pixel(labels, number))[2]
+    number: int, model: Node, labels: NDArray[np.int32], fields: tuple[Field, ...]
+) -> tuple[Slice, float]:
+    """Return a slice, and by how much wavelengths are more than its polynomial says."""
+    (alpha, beta, wavelength), after = _polynomials(_leaves(model), 3)
+    stretch = math.prod(_factor(leaf) for leaf in after)
+    middle = stretch * _value(wavelength, *_pixel(labels, number))
     field = next(
         place
         for place, one in enumerate(fields)
         if one.wavelengths[0] <= middle <= one.wavelengths[1]
     )
-    return Slice(
-        number=int(number), field=field, place=(alpha, beta, wavelength), back=_pair(model.inverse)
-    )
+    place, back = (alpha, beta, wavelength), _pair(_inverse(model))
+    return Slice(number=number, field=field, place=place, back=back), stretch
 
 
 def _pixel(labels: NDArray[np.int32], number: int) -> tuple[float, float]:
-    """Return x and y of a pixel in the middle of a slice."""
+    """Return y and x of a pixel in a slice: in the middle row, or else in the middle of the slice."""
+    row = len(labels) // 2
+    columns = np.flatnonzero(labels[row] == number)
+    if columns.size:
+        return float(row), float(columns[columns.size // 2])
     rows, columns = np.nonzero(labels == number)
     middle = rows.size // 2
-    return float(columns[middle]), float(rows[middle])
+    return float(rows[middle]), float(columns[middle])
 
 
-def _stretch(selector: RegionsSelector, one: Slice, labels: NDArray[np.int32]) -> float:
-    """Return by how much wavelengths are more than the slice's polynomial says."""
-    x, y = _pixel(labels, one.number)
-    polynomial = one.place[2]
-    plain = polyval2d(y + polynomial.shift[0], x + polynomial.shift[1], polynomial.terms)
-    return float(selector.selector[one.number](x, y)[2] / plain)
+def _value(polynomial: Polynomial, first: float, second: float) -> float:
+    one, other = first + polynomial.shift[0], second + polynomial.shift[1]
+    return float(polyval2d(one, other, polynomial.terms))
 
 
-def _pointing(aberration: Model, attitude: Model) -> Pointing:
-    scale = next((leaf for leaf in _leaves(aberration) if isinstance(leaf, Scale)), None)
-    turns = next(leaf for leaf in _leaves(attitude) if isinstance(leaf, RotationSequence3D))
-    v2, v3, roll, dec, ra = (float(angle) for angle in turns.angles.value)
+def _pointing(aberration: Node, attitude: Node) -> Pointing:
+    scale = next((leaf for leaf in _leaves(aberration) if kind_of(leaf) == "scale"), None)
+    turns = next(leaf for leaf in _leaves(attitude) if kind_of(leaf) == "rotate_sequence_3d")
+    v2, v3, roll, dec, ra = (float(angle) for angle in turns["angles"])
     return Pointing(
         ra_deg=-ra,
         dec_deg=dec,
         roll_deg=roll,
         v2_arcsec=v2 * ARCSEC_PER_DEGREE,
         v3_arcsec=-v3 * ARCSEC_PER_DEGREE,
-        aberration_scale=None if scale is None else float(scale.factor.value),
+        aberration_scale=None if scale is None else float(scale["factor"]),
     )
 
 
-def _pair(model: Model) -> tuple[Polynomial, Polynomial]:
-    first, second = _polynomials(model, 2)
+def _pair(leaves: list[Node]) -> tuple[Polynomial, Polynomial]:
+    (first, second), _ = _polynomials(leaves, 2)
     return first, second
 
 
-def _polynomials(model: Model, count: int) -> tuple[Polynomial, ...]:
-    """Return the first polynomials of a transform, each with the shifts before it."""
+def _factor(leaf: Node) -> float:
+    """Return by how much a transform behind all polynomials stretches wavelengths."""
+    kind = kind_of(leaf)
+    if kind == "scale":
+        return float(leaf["factor"])
+    if kind == "multiply":
+        same, factor = leaf["forward"]
+        if (kind_of(same), kind_of(factor)) == ("identity", "constant"):
+            return float(factor["value"])
+    if kind != "identity":
+        raise ValueError(f"{kind} behind the polynomials of a slice")
+    return 1.0
+
+
+def _polynomials(leaves: list[Node], count: int) -> tuple[list[Polynomial], list[Node]]:
+    """Return the first polynomials of a transform, each with the shifts before it, and what follows."""
     found: list[Polynomial] = []
     shifts: list[float] = []
-    for leaf in _leaves(model):
-        if isinstance(leaf, Shift):
-            shifts.append(float(leaf.offset.value))
-        elif isinstance(leaf, Identity):
-            shifts += [0.0] if leaf.n_inputs == 1 else []
-        elif isinstance(leaf, Const1D):
-            found.append(Polynomial(np.array([[float(leaf.amplitude.value)]])))
-        elif isinstance(leaf, Polynomial2D):
-            first, second = shifts or (0.0, 0.0)
-            found.append(Polynomial(_terms(leaf), (first, second)))
-            shifts = []
-        elif not isinstance(leaf, _JOINTS):
+    for place, leaf in enumerate(leaves):
+        kind = kind_of(leaf)
+        if kind in {"polynomial", "constant"}:
+            one = polynomial_of(leaf)
+            if kind == "polynomial":
+                first, second = shifts or (0.0, 0.0)
+                one, shifts = one.shifted(first, second), []
+            found.append(one)
+        elif kind == "shift":
+            shifts.append(float(leaf["offset"]))
+        elif kind == "identity":
+            shifts += [0.0] if leaf.get("n_dims", 1) == 1 else []
+        elif kind not in _JOINTS:
             break
         if len(found) == count:
-            return tuple(found)
+            return found, leaves[place + 1 :]
     raise ValueError(f"there are not {count} polynomials and nothing but what joins them")
 
 
-def _terms(model: Polynomial2D) -> NDArray[np.float64]:
-    size = model.degree + 1
-    terms = np.zeros((size, size))
-    for name in model.param_names:
-        first, second = (int(power) for power in name.removeprefix("c").split("_"))
-        terms[first, second] = getattr(model, name).value
-    return terms
+def _leaves(node: Node) -> list[Node]:
+    """Return what a compound transform is made of, in order."""
+    if kind_of(node) not in {"compose", "concatenate"}:
+        return [node]
+    return [leaf for part in node["forward"] for leaf in _leaves(part)]
 
 
-def _leaves(model: Model) -> list[Model]:
-    """Return what a compound model is made of, in order."""
-    return list(model) if isinstance(model, CompoundModel) else [model]
+def _inverse(node: Node) -> list[Node]:
+    """Return what the inverse of a transform is made of; parts of it may say theirs."""
+    if "inverse" in node:
+        return _leaves(node["inverse"])
+    if kind_of(node) in _JOINTS | {"identity"}:
+        return []
+    parts = node["forward"][:: -1 if kind_of(node) == "compose" else 1]
+    return [leaf for part in parts for leaf in _inverse(part)]

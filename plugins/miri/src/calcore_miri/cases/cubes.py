@@ -37,7 +37,7 @@ def assign_wcs() -> Case:
         "distortion": SlicerDistortion(
             meta=_EMPTY, slices=[101, 102], beta_zero={}, beta_step={},
             alpha=[_line(-1.0, 0, 0.1), _line(-2.8, 0, 0.1)],
-            beta=[{"transform": "constant", "value": value} for value in (-0.5, -0.3)],
+            beta=[{"!": "constant", "value": value} for value in (-0.5, -0.3)],
             x=[_line(10, 0, 10), _line(28, 0, 10)], y=[_line(-500, 100, 0)] * 2,
             field={"channel_band": ["1SHORT", "2SHORT"], "model": [to_sky, to_sky]},
         ),
@@ -75,11 +75,11 @@ def cube_build() -> Case:
 
 def _line(constant: float, first: float, second: float) -> dict[str, Any]:
     """Return a polynomial of two variables as ASDF files have it."""
-    return {"transform": "polynomial", "coefficients": [[constant, second], [first, 0.0]]}
+    return {"!": "polynomial", "coefficients": [[constant, second], [first, 0.0]]}
 
 
 def _both(first: dict[str, Any], second: dict[str, Any]) -> dict[str, Any]:
     """Return two polynomials of the same two variables."""
-    copied = {"transform": "remap_axes", "mapping": [0, 1, 0, 1]}
-    joined = {"transform": "concatenate", "forward": [first, second]}
-    return {"transform": "compose", "forward": [copied, joined]}
+    copied = {"!": "remap_axes", "mapping": [0, 1, 0, 1]}
+    joined = {"!": "concatenate", "forward": [first, second]}
+    return {"!": "compose", "forward": [copied, joined]}
