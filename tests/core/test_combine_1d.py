@@ -173,6 +173,20 @@ def test_mean_of_the_background_is_subtracted_at_each_wavelength():
     np.testing.assert_array_equal(image.err, a_slit().err)
 
 
+def test_pixels_that_the_background_does_not_reach_may_stay_without_a_flag():
+    members = backgrounds((1.0, 100.0), (3.0, 300.0))
+    cut, zero = (subtracted(members, ends=ends).members[0] for ends in ("cut", "zero"))
+    np.testing.assert_array_equal(zero.data, cut.data)
+    np.testing.assert_array_equal(zero.dq, a_slit().dq)
+
+
+def test_background_members_without_a_spectrum_are_named():
+    (member,) = backgrounds((1.0, 100.0))
+    image = member.replace(spectra=(), meta=member.meta.set({"filename": "b_cal.fits"}))
+    with pytest.raises(DataUnusable, match=r"b_cal\.fits holds no spectrum; name the x1d files"):
+        subtracted((image,))
+
+
 def test_images_of_slicers_have_their_wavelengths_from_their_coordinates():
     """Two slices; beside them there is no wavelength, and what is there is flagged."""
     shape = (10, 12)

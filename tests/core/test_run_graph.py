@@ -141,6 +141,21 @@ def test_the_rates_that_an_association_names_are_taken(folder):
     assert members(made["all:3"]) == {"science": [f"{ROOTS[0]}_calints.fits"]}
 
 
+def test_spectra_of_background_members_are_taken_or_made(folder):
+    listed = {f"{ROOTS[0]}_cal.fits": "science", f"{ROOTS[1]}_x1d.fits": "background"}
+    associate(folder, "a", "image3", ("all", listed))
+    made, _ = jobs(folder)
+    assert members(made["all:3"])["background"] == [f"{ROOTS[1]}_x1d.fits"]
+    assert made["all:3"].needs == {f"{ROOTS[0]}:2", f"{ROOTS[1]}:2"}
+    write(folder / f"{ROOTS[0]}_cal.fits")
+    write(folder / f"{ROOTS[1]}_cal.fits")
+    write(folder / f"{ROOTS[1]}_x1d.fits")
+    made, amiss = jobs(folder / "a_asn.json", stages=("3",))
+    assert not amiss
+    assert made["all:3"].members["background"] == (folder / f"{ROOTS[1]}_x1d.fits",)
+    assert not made["all:3"].needs
+
+
 def test_what_is_listed_beside_the_members_need_not_be_there(folder):
     listed = {f"{ROOTS[0]}_cal.fits": "science", "t_cal.fits": "target_acquisition"}
     associate(folder, "a", "image3", ("all", listed))

@@ -9,7 +9,7 @@ from calcore.errors import AssociationInvalid, CalcoreError
 from calcore.instrument import Instrument
 from calcore.io import files
 from calcore.model import Meta
-from calcore.run.inputs import TAKEN, Exposure, Inventory
+from calcore.run.inputs import BESIDE, TAKEN, Exposure, Inventory
 
 STAGES = ("1", "2", "3")
 # What the next stage takes of what a stage makes.
@@ -291,7 +291,9 @@ def _stage3(
     needs: set[str] = set()
     told: dict[Path, Mapping[str, str]] = {}
     for member, exposure in zip(product.used, exposures, strict=True):
-        suffix = "calints" if files.suffix_of(member.file) == "calints" else "cal"
+        suffix = files.suffix_of(member.file)
+        if suffix not in ("calints", *BESIDE):
+            suffix = "cal"
         path, need = _made_or_there(made, found, exposure, suffix, plan)
         told |= {path: said} if (said := _said(association, member)) else {}
         members[member.role] = (*members.get(member.role, ()), path)

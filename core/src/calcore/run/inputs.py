@@ -25,6 +25,8 @@ TAKEN = {"uncal": "1", "rate": "2", "rateints": "2", "cal": "3", "calints": "3"}
 INTERMEDIATE = ("ramp",)
 # What else may be a member under its own name, and is taken for the stage of its association.
 _AS_IT_IS = ("", "crf", "crfints")
+# What stage 2 makes beside its product, and stage 3 takes of members in a role of their own.
+BESIDE = ("x1d", "x1dints")
 # What must be known of an exposure before anything can be decided about it.
 NEEDED = ("instrument.name", "instrument.detector", "exposure.type")
 
@@ -198,9 +200,14 @@ def _add_members(found: Inventory, folders: list[Path]) -> None:
                         exposure = found.exposures.setdefault(root, Exposure(root))
                         exposure.files.setdefault(suffix, path)
                 own = association.path.parent / name
-                if files.suffix_of(name) in _AS_IT_IS and own.is_file():
+                suffix = files.suffix_of(name)
+                if suffix in _AS_IT_IS:
+                    suffix = "rate" if association.stage == "2" else "cal"
+                elif suffix not in BESIDE:
+                    continue
+                if own.is_file():
                     exposure = found.exposures.setdefault(root, Exposure(root))
-                    exposure.files.setdefault("rate" if association.stage == "2" else "cal", own)
+                    exposure.files.setdefault(suffix, own)
 
 
 def _assign(found: Inventory) -> None:

@@ -392,5 +392,5 @@ def footprint(geometry: Geometry) -> str:
     corners_x = np.array([-0.5, nx - 0.5, nx - 0.5, -0.5])
     corners_y = np.array([-0.5, -0.5, ny - 0.5, ny - 0.5])
     ra, dec = geometry.to_sky(corners_x, corners_y)
-    places = "  ".join(f"{a:.9f} {d:.9f}" for a, d in zip(ra, dec, strict=True))
+    places = " ".join(f"{a:.9f} {d:.9f}" for a, d in zip(ra, dec, strict=True))
     return f"POLYGON ICRS  {places}"

@@ -53,10 +53,10 @@ class MasterBackground(Step):
         Literal["clump", "nearest"], Doc("How members' wavelengths are combined, as combine_1d's.")
     ] = "clump"
     ends: Annotated[
-        Literal["repeat", "cut"],
+        Literal["repeat", "cut", "zero"],
         Doc(
             "repeat: the first and last value hold half a step beyond, and for medians. cut: beyond "
-            "them there is nothing, and 0 for medians."
+            "them there is nothing, and 0 for medians. zero: as cut, but pixels beyond are not flagged."
         ),
     ] = "repeat"
 
@@ -89,7 +89,9 @@ class MasterBackground(Step):
             for member in group.members
         ]  # fmt: skip
         pairs = list(zip(group.members, levels, strict=True))
-        result = group.with_members([_without(member, level) for member, level in pairs])
+        result = group.with_members(
+            [_without(member, level, flag=self.ends != "zero") for member, level in pairs]
+        )
         if not self.save_background:
             return result
         layers = [_alone(member, level) for member, level in pairs]
@@ -119,6 +121,12 @@ def _mean(meta: Meta, members: tuple[Spectra, ...], places: Places) -> CombinedS
     """Return the mean of the members' background."""
     if not members:
         raise StepSkipped("there are no background members, and no spectrum of the user's own")
+    for member in members:
+        if not member.spectra:
+            raise DataUnusable(
+                f"{member.meta.get('filename', 'a background member')} holds no spectrum; name the "
+                "x1d files of background members in the association"
+            )
     own = [(spectrum, member.meta) for member in members for spectrum in member.spectra]
     weights = [float(told.get("exposure.exposure_time") or 1.0) for _, told in own]
     field = meta.has_facts and meta.facts.exposure_type.data.get("integral_field", False)
@@ -128,11 +136,12 @@ def _mean(meta: Meta, members: tuple[Spectra, ...], places: Places) -> CombinedS
     return combined(spectra, weights, meta, places=places, brightness=columns)
 
 
-def _without(image: Image, level: NDArray[np.float64]) -> Image:
-    """Return an exposure less the background; where that is NaN, it stays and is flagged."""
+def _without(image: Image, level: NDArray[np.float64], *, flag: bool) -> Image:
+    """Return an exposure less the background; where that is NaN, it stays and may be flagged."""
     unknown = np.isnan(level)
     data = image.data - np.where(unknown, 0, level).astype(np.float32)
-    return image.replace(data=data, dq=image.dq | unknown * np.uint32(DQ.DO_NOT_USE))
+    dq = image.dq | (unknown & flag) * np.uint32(DQ.DO_NOT_USE)
+    return image.replace(data=data, dq=dq)
 
 
 def _alone(image: Image, level: NDArray[np.float64]) -> Image:

@@ -134,6 +134,7 @@ def apcorr(spectrometer: SlitSpectrometer, setup: Setup, path: Path) -> None:
     ]  # fmt: skip
     header = keywords(setup, "apcorr", "MirLrsApcorrModel", path.name)
     write_fits(path, header, {}, tables={"APCORR": np.array([row], kinds)})
+    fits.setval(path, "SIZEUNIT", value="pixels", extname="APCORR")
 
 
 def pathloss(spectrometer: SlitSpectrometer, setup: Setup, path: Path) -> None:
@@ -155,12 +156,14 @@ def pathloss(spectrometer: SlitSpectrometer, setup: Setup, path: Path) -> None:
     rows["wavelength"], rows["pathloss"] = waves, 1 / values
     header = keywords(setup, "pathloss", "MirLrsPathlossModel", path.name)
     header["EXP_TYPE"] = setup.exposure_type
-    write_fits(path, header, {}, tables={"PATHLOSS": rows})
+    # From long wavelengths to short ones, as the rows of the detector have them.
+    write_fits(path, header, {}, tables={"PATHLOSS": rows[::-1].copy()})
     with fits.open(path, mode="update") as hdus:
         for axis, places, name in ((1, along, "along"), (2, across, "across")):
             own = hdus["PATHLOSS"].header
-            own[f"CRPIX{axis}"], own[f"CRVAL{axis}"] = 1.0, float(places[0])
-            own[f"CDELT{axis}"] = float(places[1] - places[0])
+            step = float(places[1] - places[0])
+            own[f"CRPIX{axis}"], own[f"CRVAL{axis}"] = 1.0 - float(places[0]) / step, 0.0
+            own[f"CDELT{axis}"] = step
             own[f"CTYPE{axis}"] = name.upper()
 
 
