@@ -89,9 +89,8 @@ class MasterBackground(Step):
             for member in group.members
         ]  # fmt: skip
         pairs = list(zip(group.members, levels, strict=True))
-        result = group.with_members(
-            [_without(member, level, flag=self.ends != "zero") for member, level in pairs]
-        )
+        flag = self.ends != "zero"
+        result = group.with_members([_without(*pair, flag=flag) for pair in pairs])
         if not self.save_background:
             return result
         layers = [_alone(member, level) for member, level in pairs]
@@ -121,12 +120,9 @@ def _mean(meta: Meta, members: tuple[Spectra, ...], places: Places) -> CombinedS
     """Return the mean of the members' background."""
     if not members:
         raise StepSkipped("there are no background members, and no spectrum of the user's own")
-    for member in members:
-        if not member.spectra:
-            raise DataUnusable(
-                f"{member.meta.get('filename', 'a background member')} holds no spectrum; name the "
-                "x1d files of background members in the association"
-            )
+    empty = [str(m.meta.get("filename", "a member")) for m in members if not m.spectra]
+    if empty:
+        raise DataUnusable(f"{empty[0]} holds no spectrum; name the x1d files of the background")
     own = [(spectrum, member.meta) for member in members for spectrum in member.spectra]
     weights = [float(told.get("exposure.exposure_time") or 1.0) for _, told in own]
     field = meta.has_facts and meta.facts.exposure_type.data.get("integral_field", False)
