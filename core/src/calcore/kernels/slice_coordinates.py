@@ -3,7 +3,17 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from calcore.kernels._jit import F8x2, F8x3, F8x4, I4x1, I4x2, helper, kernel
+from calcore.kernels._jit import (
+    F8x1,
+    F8x2,
+    F8x3,
+    F8x4,
+    I4x1,
+    I4x2,
+    I8x1,
+    helper,
+    kernel,
+)
 
 
 @helper
@@ -105,4 +115,81 @@ def in_fields(slices: I4x2, places: NDArray[np.float64], field_of: I4x1, polynom
     _through_fields(
         np.ascontiguousarray(slices), np.ascontiguousarray(places), field_of, polynomials, out
     )
+    return out
+
+
+@kernel
+def _at_pixels(pixels: I8x1, slices: I4x2, polynomials: F8x4, shifts: F8x3, out: F8x2) -> None:
+    n_out, n_y, n_x = polynomials.shape[1:]
+    terms = np.empty((n_out, n_x), np.float64)
+    before, line = -1, -1
+    for n in range(pixels.size):
+        j, i = pixels[n] // slices.shape[1], pixels[n] % slices.shape[1]
+        here = slices[j, i]
+        if here != before or j != line:
+            before, line = here, j
+            for k in range(n_out):
+                y = j + shifts[here, k, 0]
+                for power in range(n_x):
+                    term = 0.0
+                    for m in range(n_y - 1, -1, -1):
+                        term = term * y + polynomials[here, k, m, power]
+                    terms[k, power] = term
+        for k in range(n_out):
+            x = i + shifts[here, k, 1]
+            value = 0.0
+            for power in range(n_x - 1, -1, -1):
+                value = value * x + terms[k, power]
+            out[k, n] = value
+
+
+def at_pixels(pixels: I8x1, slices: I4x2, polynomials: F8x4, shifts: F8x3) -> F8x2:
+    """Evaluate polynomials as `in_slices` does, at some pixels alone.
+
+    Parameters
+    ----------
+    pixels : int64 (n_pixel,)
+        Pixels in slices, as places in the flattened frame.
+    slices, polynomials, shifts
+        As of `in_slices`.
+
+    Returns
+    -------
+    float64 (n_coordinate, n_pixel)
+    """
+    out = np.empty((polynomials.shape[1], pixels.size), np.float64)
+    _at_pixels(pixels, np.ascontiguousarray(slices), polynomials, shifts, out)
+    return out
+
+
+@kernel
+def _onto_grid(left: F8x1, right: F8x1, across: F8x1, half: float, terms: F8x3, out: F8x3) -> None:
+    for n in range(across.size):
+        for k in range(2):
+            low, high = across[n] - half, across[n] + half
+            out[k, n, 0] = _value(terms[k], left[n], low)
+            out[k, n, 1] = _value(terms[k], left[n], high)
+            out[k, n, 2] = _value(terms[k], right[n], high)
+            out[k, n, 3] = _value(terms[k], right[n], low)
+
+
+def corners_of(left: F8x1, right: F8x1, across: F8x1, half: float, terms: F8x3) -> F8x3:
+    """Return where the corners of pixels lie: those of boxes along and across slices.
+
+    Parameters
+    ----------
+    left, right, across : float64 (n_pixel,)
+        Both ends along the slice, and the middle across it.
+    half : float
+        Half the width of a slice.
+    terms : float64 (2, n_along, n_across)
+        Polynomials of the place along slices to the first power index, times that across to the second.
+
+    Returns
+    -------
+    float64 (2, n_pixel, 4)
+        Corners in order around the pixel.
+    """
+    out = np.empty((2, across.size, 4), np.float64)
+    _onto_grid(left, right, across, half, terms, out)
     return out

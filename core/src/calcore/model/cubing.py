@@ -18,8 +18,7 @@ from calcore.model.cube import Cube
 from calcore.model.exposure import Image
 from calcore.model.meta import Meta
 from calcore.wcs.cube_grid import CubeGrid
-from calcore.wcs.pointing import to_sky
-from calcore.wcs.slice_boxes import slice_boxes, slice_points
+from calcore.wcs.slice_boxes import sky_of, slice_boxes, slice_points
 from calcore.wcs.slicer import Field, SlicedCoordinates
 from calcore.wcs.slicer_of import sliced
 
@@ -51,10 +50,9 @@ class Piece:
 
     def positions(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Return right ascension and declination of all pixels in slices (n_pixel,) [deg]."""
-        only = self.coordinates.only(self.field)
-        v2, v3 = only.telescope(only.local())
-        known = np.isfinite(v2)
-        return to_sky(only.pointing, v2[known], v3[known])
+        pixels = self.coordinates.pixels(self.field, np.ones(1, bool))
+        alpha, _, beta, *_ = self.coordinates.seen_by(pixels, 0.0)
+        return sky_of(self.coordinates, self.field, alpha, beta)
 
 
 def coordinates_of(image: Image) -> SlicedCoordinates:
@@ -102,7 +100,7 @@ def fill(
     edges = np.linspace(0, grid.shape[0], workers.threads + 1).astype(int).tolist()
 
     def adding(piece: Piece) -> Callable[[int, int], None]:
-        image = piece.image.loaded()
+        image = piece.image.loaded("data", "err", "dq")
         good = ((image.dq & DQ.DO_NOT_USE) == 0) & np.isfinite(image.data)
         given = piece.coordinates, piece.field, grid, image.data, image.err**2, good
         if nearness is None:
@@ -135,13 +133,11 @@ def _unpacked(add: Callable[[int, int], None]) -> Callable[[tuple[int, int]], No
 def cube_of(pieces: Sequence[Piece], grid: CubeGrid, sums: CubeSums) -> Cube:
     """Return a cube of what fell into it."""
     seen = sums.weights > 0
-    weights = np.where(seen, sums.weights, 1.0)
-    nan = np.float32(np.nan)
     metas = [image.meta for image in {id(piece.image): piece.image for piece in pieces}.values()]
     return Cube(
         meta=_meta(metas, grid),
-        data=np.where(seen, (sums.values / weights).astype(np.float32), nan),
-        err=np.where(seen, (np.sqrt(sums.variances) / weights).astype(np.float32), nan),
+        data=_mean(sums.values, sums.weights, seen),
+        err=_mean(np.sqrt(sums.variances), sums.weights, seen),
         dq=np.where(seen, np.uint32(0), NOTHING),
         wmap=sums.pixels.astype(np.float32),
         correlation=sums.correlation,
@@ -149,6 +145,15 @@ def cube_of(pieces: Sequence[Piece], grid: CubeGrid, sums: CubeSums) -> Cube:
         wavetable=grid.spacing.rows,
         wcs=grid.wcs,
     )
+
+
+def _mean(
+    sums: NDArray[np.float64], weights: NDArray[np.float64], seen: NDArray[np.bool_]
+) -> NDArray[np.float32]:
+    """Return sums over weights; NaN where nothing was seen."""
+    mean = np.full(sums.shape, np.nan, np.float32)
+    np.divide(sums, weights, out=mean, where=seen, casting="unsafe")
+    return mean
 
 
 def _meta(metas: Sequence[Meta], grid: CubeGrid) -> Meta:

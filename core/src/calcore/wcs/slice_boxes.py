@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 
 from calcore.kernels.cube_drizzle import Boxes
 from calcore.kernels.cube_shepard import Points
-from calcore.kernels.slice_coordinates import in_fields
+from calcore.kernels.slice_coordinates import corners_of
 from calcore.wcs.cube_grid import CubeGrid
 from calcore.wcs.pointing import to_sky
 from calcore.wcs.slicer import Field, SlicedCoordinates
@@ -45,29 +45,14 @@ def slice_boxes(
     good : bool (ny, nx)
         Which pixels count, of those in slices of the field.
     """
-    only = coordinates.only(field)
-    chosen = np.flatnonzero(good & (only.labels > 0))
-    beta = np.array([part.place[1].terms[0, 0] for part in only.slices])
-    half = np.median(np.diff(np.sort(beta))) / 2
-
-    def seen(rows: float, columns: float, axis: int) -> Plane:
-        plane: Plane = only.along(rows, columns)[axis].ravel()[chosen]
-        return plane
-
-    _, across, wavelength = (plane.ravel()[chosen] for plane in only.local())
-    left, right = seen(0, -REACH, 0), seen(0, REACH, 0)
-    spread = np.abs(seen(REACH, 0, 2) - seen(-REACH, 0, 2)) / 2
-    corners = np.stack(
-        [
-            np.stack([left, left, right, right], axis=-1),
-            np.stack([across - half, across + half, across + half, across - half], axis=-1),
-        ]
-    )
-    ends = [(float(axis.min()), float(axis.max())) for axis in corners] if chosen.size else []
-    x, y = in_fields(
-        np.zeros(corners.shape[1:], np.int32), corners, np.zeros(1, np.int32),
-        _to_grid(coordinates, field, grid, ends)[None],
-    )  # fmt: skip
+    chosen = coordinates.pixels(field, good)
+    place = coordinates.fields.index(field)
+    beta = [one.place[1].terms[0, 0] for one in coordinates.slices if one.field == place]
+    half = float(np.median(np.diff(np.sort(beta))) / 2)
+    left, right, across, wavelength, before, after = coordinates.seen_by(chosen, REACH)
+    spread = np.abs(after - before) / 2
+    ends = _ends(np.stack([left, right])), _ends(across, half)
+    x, y = corners_of(left, right, across, half, _to_grid(coordinates, field, grid, ends))
     return Boxes(
         x=x,
         y=y,
@@ -87,9 +72,9 @@ def slice_points(
     good: NDArray[np.bool_],
 ) -> Points:
     """Return the pixels of one field as points of a cube; parameters as of `slice_boxes`."""
-    only = coordinates.only(field)
-    chosen = np.flatnonzero(good & (only.labels > 0))
-    ra, dec, wavelength = (plane.ravel()[chosen] for plane in only.world())
+    chosen = coordinates.pixels(field, good)
+    left, _, across, wavelength, *_ = coordinates.seen_by(chosen, 0.0)
+    ra, dec = sky_of(coordinates, field, left, across)
     x, y = grid.spaxels(*grid.plane.project(ra, dec))
     return Points(
         x=x,
@@ -100,21 +85,38 @@ def slice_points(
     )
 
 
+def sky_of(
+    coordinates: SlicedCoordinates, field: Field, alpha: Plane, beta: Plane
+) -> tuple[Plane, Plane]:
+    """Return right ascension and declination [deg] of places in a field."""
+    v2, v3 = (
+        np.asarray(polyval2d(alpha + one.shift[0], beta + one.shift[1], one.terms), np.float64)
+        for one in field.to_telescope
+    )
+    return to_sky(coordinates.pointing, v2, v3)
+
+
+def _ends(values: Plane, beyond: float = 0.0) -> tuple[float, float]:
+    """Return the least and the largest value; 1 from 0 if there is none."""
+    if not values.size:
+        return -1.0, 1.0
+    return float(values.min()) - beyond, float(values.max()) + beyond
+
+
 def _to_grid(
-    coordinates: SlicedCoordinates, field: Field, grid: CubeGrid, ends: list[tuple[float, float]]
+    coordinates: SlicedCoordinates,
+    field: Field,
+    grid: CubeGrid,
+    ends: tuple[tuple[float, float], tuple[float, float]],
 ) -> NDArray[np.float64]:
     """Return columns and rows as polynomials (2, n, n) of alpha and beta [arcsec] between ends.
 
     They are fitted to the whole way through telescope and sky. Over a field of some arcseconds that
     leaves less than 1e-9 spaxel.
     """
-    nodes = [np.linspace(*end, _POINTS) for end in ends or [(-1.0, 1.0)] * 2]
+    nodes = [np.linspace(*end, _POINTS) for end in ends]
     places = np.stack(np.meshgrid(*nodes, indexing="ij"))
-    v2, v3 = (
-        polyval2d(places[0] + one.shift[0], places[1] + one.shift[1], one.terms)
-        for one in field.to_telescope
-    )
-    wanted = grid.spaxels(*grid.plane.project(*to_sky(coordinates.pointing, v2, v3)))
+    wanted = grid.spaxels(*grid.plane.project(*sky_of(coordinates, field, *places)))
     scale = [max(abs(node).max(), 1e-9) for node in nodes]
     first, second = (place.ravel() / by for place, by in zip(places, scale, strict=True))
     terms = polyvander2d(first, second, (_DEGREE, _DEGREE))

@@ -1,6 +1,6 @@
 """World coordinates of an image slicer whose slices and fields are described by polynomials."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -9,7 +9,7 @@ import numpy as np
 from numpy.polynomial.polynomial import polyval2d
 from numpy.typing import NDArray
 
-from calcore.kernels.slice_coordinates import in_fields, in_slices
+from calcore.kernels.slice_coordinates import at_pixels, in_fields, in_slices
 from calcore.wcs.deferred import DeferredWcs
 from calcore.wcs.plain import Polynomial, stacked
 from calcore.wcs.pointing import Pointing, to_sky
@@ -99,20 +99,42 @@ class SlicedCoordinates(DeferredWcs):
 
     def local(self) -> Plane:
         """Return alpha, beta [arcsec] and wavelength [um] of all pixels (3, ny, nx); NaN between slices."""
-        polynomials = np.stack(
-            [stacked([one for part in self.slices for one in part.place])], axis=0
-        ).reshape(len(self.slices), 3, *self._terms)
-        shifts = np.array([[one.shift for one in part.place] for part in self.slices])
-        found = in_slices(self._order, polynomials, shifts)
+        found = in_slices(self._order, *_stacked([part.place for part in self.slices]))
         found[2] *= self.stretch
         return found
 
-    @cached_property
-    def _terms(self) -> tuple[int, int]:
-        shapes = [one.terms.shape for part in self.slices for one in part.place]
-        return max(rows for rows, _ in shapes), max(columns for _, columns in shapes)
+    def pixels(self, field: Field, good: NDArray[np.bool_]) -> NDArray[np.int64]:
+        """Return those of some pixels (ny, nx) that are in slices of a field, as places in the flat frame."""
+        place = self.fields.index(field)
+        own = np.array([part.field == place for part in self.slices] + [False])
+        return np.flatnonzero(own[self._order] & good)
 
-    @cached_property
+    def seen_by(self, pixels: NDArray[np.int64], reach: float) -> Plane:
+        """Return alpha at both ends of pixels, beta [arcsec], wavelengths of their middle and both ends [um].
+
+        Parameters
+        ----------
+        pixels : int64 (n_pixel,)
+            Pixels in slices, as places in the flat frame.
+        reach : float
+            How far their ends are from their middle [pixel].
+
+        Returns
+        -------
+        float64 (6, n_pixel)
+        """
+        ends = []
+        for part in self.slices:
+            alpha, beta, wavelength = part.place
+            along = [alpha.shifted(0, by) for by in (-reach, reach)]
+            ends.append(
+                (*along, beta, wavelength, *(wavelength.shifted(by, 0) for by in (-reach, reach)))
+            )
+        found = at_pixels(pixels, self._order, *_stacked(ends))
+        found[3:] *= self.stretch
+        return found
+
+    @property
     def _order(self) -> NDArray[np.int32]:
         """Place of each pixel's slice among `slices`; -1 between them."""
         places = np.full(max(self.labels.max(), *(part.number for part in self.slices)) + 1, -1)
@@ -128,29 +150,6 @@ class SlicedCoordinates(DeferredWcs):
             np.array([part.field for part in self.slices], np.int32),
             polynomials.reshape(len(self.fields), 2, *polynomials.shape[1:]),
         )
-
-    def only(self, field: Field) -> "SlicedCoordinates":
-        """Return the coordinates of one field's pixels."""
-        place = self.fields.index(field)
-        own = tuple(replace(part, field=0) for part in self.slices if part.field == place)
-        among = np.isin(self.labels, [part.number for part in own])
-        labels = np.where(among, self.labels, np.int32(0))
-        return replace(self, labels=labels, slices=own, fields=(field,), told=None)
-
-    def along(self, rows: float, columns: float) -> Plane:
-        """Return what `local` does for places beside the middle of each pixel [pixel]."""
-        moved = (
-            replace(
-                part,
-                place=(
-                    part.place[0].shifted(rows, columns),
-                    part.place[1],
-                    part.place[2].shifted(rows, columns),
-                ),
-            )
-            for part in self.slices
-        )
-        return replace(self, slices=tuple(moved), told=None).local()
 
     def angle_across(self, field: Field) -> float:
         """Return the position angle of the direction across slices, square to that along them [deg]."""
@@ -181,3 +180,12 @@ class SlicedCoordinates(DeferredWcs):
             ],
             self.pointing,
         )
+
+
+def _stacked(
+    parts: Sequence[Sequence[Polynomial]],
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return the terms and the shifts of as many polynomials of each slice."""
+    terms = stacked([one for part in parts for one in part])
+    shifts = np.array([[one.shift for one in part] for part in parts])
+    return terms.reshape(len(parts), len(parts[0]), *terms.shape[1:]), shifts
