@@ -1,10 +1,13 @@
 """Memory is kept between bands, and given back after them."""
 
+import gc
 import platform
 import subprocess
 import sys
 
 import pytest
+
+from calcore.run.memory import new_objects_searched
 
 PROGRAM = """
 import resource
@@ -49,3 +52,24 @@ def test_memory_is_kept_within_and_given_back_afterwards():
     assert kept < usual / 20
     assert given_back < held - (50 << 20)
     assert after < held - (50 << 20)
+
+
+def test_new_objects_alone_are_searched_within():
+    old = [object()]
+    old.append(old)
+    with new_objects_searched():
+        assert not any(item is old for item in gc.get_objects())
+        new = [object()]
+        assert any(item is new for item in gc.get_objects())
+    assert any(item is old for item in gc.get_objects())
+
+
+def test_objects_that_somebody_set_aside_stay_so():
+    gc.freeze()
+    try:
+        count = gc.get_freeze_count()
+        with new_objects_searched():
+            pass
+        assert gc.get_freeze_count() >= count > 0
+    finally:
+        gc.unfreeze()

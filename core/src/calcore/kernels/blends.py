@@ -10,11 +10,11 @@ looking for parts at many thresholds does, and few sources are left to look at.
 import numpy as np
 from numpy.typing import NDArray
 
-from calcore.kernels._jit import F4x2, I4x2, I8x1, I8x2, U1x1, helper, kernel
+from calcore.kernels._jit import F4x2, I4x1, I4x2, I8x1, I8x2, U1x1, helper, kernel
 
 
 @helper
-def _top(island: I8x1, place: int) -> int:
+def _top(island: I4x1, place: int) -> int:
     """Return the pixel that stands for an island."""
     while island[place] != place:
         island[place] = island[island[place]]
@@ -25,7 +25,7 @@ def _top(island: I8x1, place: int) -> int:
 @kernel
 def _join(
     labels: I4x2, order: I8x1, steps: I8x2, least: int,
-    out_island: I8x1, out_size: I8x1, out_blend: U1x1,
+    out_island: I4x1, out_size: I4x1, out_blend: U1x1,
 ) -> None:  # fmt: skip
     rows, columns = labels.shape
     for number in range(order.size):
@@ -70,9 +70,11 @@ def may_be_blends(
     """
     places = np.flatnonzero(labels)
     order = places[np.argsort(-data.reshape(-1)[places], kind="stable")].astype(np.int64)
+    # One source after the other, so that what is looked at stays in the cache.
+    order = order[np.argsort(labels.reshape(-1)[order], kind="stable")]
     steps = np.array([(j, i) for j in (-1, 0, 1) for i in (-1, 0, 1) if j or i], np.int64)
     steps = steps[np.abs(steps).sum(axis=1) <= (1 if connectivity == 4 else 2)]
-    island, size = np.full(labels.size, -1, np.int64), np.zeros(labels.size, np.int64)
+    island, size = np.full(labels.size, -1, np.int32), np.zeros(labels.size, np.int32)
     blend = np.zeros(int(labels.max()) + 1, np.uint8)
     _join(np.ascontiguousarray(labels), order, steps, npixels, island, size, blend)
     return np.flatnonzero(blend)

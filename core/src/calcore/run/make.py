@@ -28,7 +28,7 @@ from calcore.run.executors import cores
 from calcore.run.failure import exit_status_of, reason_of
 from calcore.run.folders import check_folder, make_folder
 from calcore.run.graph import HANDED_ON, Job
-from calcore.run.memory import memory_kept
+from calcore.run.memory import memory_kept, new_objects_searched
 from calcore.run.order import check_order
 from calcore.run.outcome import Figure, Outcome, ProductPlan, Progress, Silence, SlotOutcome, Status
 from calcore.run.outputs import main_path, member_paths, outputs, product_path
@@ -177,7 +177,8 @@ def make(
                 shop.slots = with_states(shop.slots, job)
                 check_folder(job.folder)
                 execution = _execution(shop, recorder)
-                with memory_kept(), threadpool_limits(1, "blas"):  # their number changes last bits
+                one_thread = threadpool_limits(1, "blas")  # their number changes last bits
+                with memory_kept(), new_objects_searched(), one_thread:
                     _carry(shop, execution)
                 recorder.mark()
         except Exception as error:  # noqa: BLE001 - the other products are made all the same

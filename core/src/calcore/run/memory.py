@@ -1,4 +1,4 @@
-"""Memory that one band has used, kept for the next one.
+"""Memory that one band has used, kept for the next one; and how Python finds unused objects.
 
 Bands ask for arrays of the same sizes over and over. glibc takes memory for large arrays from the
 system and gives it back at once, and the system clears each page again: a third of the time that long
@@ -6,6 +6,7 @@ time series take. Other C libraries do as they please, which costs no more than 
 """
 
 import ctypes
+import gc
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -34,6 +35,23 @@ def memory_kept() -> Iterator[None]:
         for option, value in _USUAL.items():
             set_option(option, value)
         give_back()
+
+
+@contextmanager
+def new_objects_searched() -> Iterator[None]:
+    """Within, Python looks for unused objects that hold each other among new ones only.
+
+    To look through all that imported modules are made of stops all threads for a fifth of a second, some
+    times in a run. Where somebody else has set objects aside, they stay as they are.
+    """
+    if gc.get_freeze_count():
+        yield
+        return
+    gc.freeze()
+    try:
+        yield
+    finally:
+        gc.unfreeze()
 
 
 def give_back() -> None:
