@@ -7,8 +7,9 @@ from astropy.wcs import WCS
 from calcore.kernels.cube_drizzle import Boxes, CubeSums, Planes
 from calcore.kernels.cube_shepard import Nearness, Points, add_points
 from calcore.model.cubing import ends_of_bands
-from calcore.wcs.cube_grid import cube_grid, middle_of
+from calcore.wcs.cube_grid import CubeGrid, cube_grid, middle_of
 from calcore.wcs.cube_planes import TabledPlanes, enclosing, even
+from calcore.wcs.deferred import DeferredWcs
 from calcore.wcs.plain import Polynomial
 from calcore.wcs.pointing import Pointing, to_sky
 from calcore.wcs.slice_boxes import REACH, slice_boxes
@@ -30,6 +31,23 @@ def boxes(x, y, low, high, value=3.0, variance=4.0):
 def square(x, y, side=1.0):
     half = side / 2
     return [x - half, x - half, x + half, x + half], [y - half, y + half, y + half, y - half]
+
+
+@pytest.mark.parametrize(
+    "spacing",
+    [even((5.0, 5.7), 0.1), TabledPlanes(table=np.array([5.0, 5.2, 5.3, 5.7, 6.0, 6.1, 7.0]))],
+)
+def test_files_have_the_same_coordinates_as_memory(spacing):
+    grid = CubeGrid(
+        plane=TangentPlane(10.0, -60.0, 30.0), size=(11, 13), spaxel_arcsec=0.13, spacing=spacing
+    )
+    read = DeferredWcs.wcs.func(grid.wcs)  # by asdf, from what a file has
+    x, y, plane = np.array([[0.0, 3, 12], [10, 2, 0], [0, 1.5, 6]])
+    np.testing.assert_array_equal(read(x, y, plane), grid.wcs(x, y, plane))
+    np.testing.assert_allclose(grid.wcs.invert(*read(x, y, plane)), (x, y, plane), atol=1e-8)
+    assert read.available_frames == grid.wcs.wcs.available_frames
+    box, own = (one.bounding_box.bounding_box(order="F") for one in (read, grid.wcs.wcs))
+    assert box == own
 
 
 def test_a_pixel_that_is_a_voxel_falls_into_it():

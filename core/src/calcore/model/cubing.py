@@ -50,8 +50,8 @@ class Piece:
 
     def positions(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Return right ascension and declination of all pixels in slices (n_pixel,) [deg]."""
-        pixels = self.coordinates.pixels(self.field, np.ones(1, bool))
-        alpha, _, beta, *_ = self.coordinates.seen_by(pixels, 0.0)
+        pixels = self.coordinates.pixels(self.field)
+        alpha, _, beta, *_ = self.coordinates.seen_by(pixels)
         return sky_of(self.coordinates, self.field, alpha, beta)
 
 

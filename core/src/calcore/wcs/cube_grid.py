@@ -11,9 +11,11 @@ from astropy.modeling.models import Pix2Sky_TAN
 from gwcs import WCS, FITSImagingWCSTransform
 from numpy.typing import NDArray
 
-from calcore.wcs import spectral_frames
+from calcore.wcs import nodes, spectral_frames
 from calcore.wcs.cube_planes import Spacing
+from calcore.wcs.deferred import DeferredWcs
 from calcore.wcs.footprint import enclosing_box, polygon
+from calcore.wcs.nodes import Node
 from calcore.wcs.tangent import TangentPlane
 
 Angles = NDArray[np.float64]
@@ -54,24 +56,9 @@ class CubeGrid:
         )
 
     @cached_property
-    def wcs(self) -> WCS:
-        """The gWCS from x, y and plane to the sky [deg] and wavelengths [um]."""
-        told = self.keywords
-        matrix = [[told[f"pc{axis}_{other}"] for other in (1, 2)] for axis in (1, 2)]
-        sky = FITSImagingWCSTransform(
-            Pix2Sky_TAN(),
-            crpix=[told["crpix1"] - 1, told["crpix2"] - 1],
-            crval=[told["crval1"], told["crval2"]],
-            cdelt=[told["cdelt1"], told["cdelt2"]],
-            pc=np.array(matrix),
-        )
-        steps = [
-            (spectral_frames.voxels(), sky & self.spacing.transform),
-            (spectral_frames.world(), None),
-        ]
-        wcs = WCS(steps)
-        wcs.bounding_box = tuple((-0.5, size - 0.5) for size in reversed(self.shape))
-        return wcs
+    def wcs(self) -> "CubeCoordinates":
+        """From x, y and plane to the sky [deg] and wavelengths [um]."""
+        return CubeCoordinates(self)
 
     @property
     def region(self) -> str:
@@ -100,6 +87,45 @@ class CubeGrid:
             "pc3_1": 0.0, "pc3_2": 0.0, "pc3_3": 1.0,
             **self.spacing.keywords,
         }  # fmt: skip
+
+
+@dataclass(frozen=True, eq=False)
+class CubeCoordinates(DeferredWcs):
+    """World coordinates of a cube's voxels."""
+
+    grid: CubeGrid
+
+    @cached_property
+    def wcs(self) -> WCS:
+        """The gWCS from x, y and plane to the sky [deg] and wavelengths [um]."""
+        sky = FITSImagingWCSTransform(Pix2Sky_TAN(), **self._projection)
+        steps = [
+            (spectral_frames.voxels(), sky & self.grid.spacing.transform),
+            (spectral_frames.world(), None),
+        ]
+        wcs = WCS(steps)
+        wcs.bounding_box = tuple((-0.5, size - 0.5) for size in reversed(self.grid.shape))
+        return wcs
+
+    @property
+    def tree(self) -> Node:
+        """The same as files have it."""
+        tangent = nodes.transform("gnomonic-1.2.0", direction="pix2sky")
+        sky = nodes.gwcs("fitswcs_imaging-1.0.0", projection=tangent, **self._projection)
+        planes, rows, columns = self.grid.shape
+        transform = nodes.beside(sky, self.grid.spacing.node)
+        transform["bounding_box"] = nodes.bounding_box(x0=columns, y0=rows, x1=planes)
+        return nodes.wcs([(nodes.voxels(), transform), (nodes.sky(), None)])
+
+    @property
+    def _projection(self) -> dict[str, NDArray[np.float64]]:
+        told = self.grid.keywords
+        return {
+            "crpix": np.array([told["crpix1"] - 1, told["crpix2"] - 1]),
+            "crval": np.array([told["crval1"], told["crval2"]]),
+            "cdelt": np.array([told["cdelt1"], told["cdelt2"]]),
+            "pc": np.array([[told[f"pc{axis}_{other}"] for other in (1, 2)] for axis in (1, 2)]),
+        }
 
 
 def middle_of(positions: Sequence[tuple[Angles, Angles]]) -> tuple[float, float]:

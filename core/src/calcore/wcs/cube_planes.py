@@ -9,6 +9,8 @@ from astropy.modeling.models import Scale, Shift, Tabular1D
 from numpy.typing import NDArray
 
 from calcore.kernels.cube_drizzle import Planes
+from calcore.wcs import nodes
+from calcore.wcs.nodes import Node
 
 TABLE, COLUMN = "WCS-TABLE", "wavelength"
 """Where a file has the wavelengths of planes that are not evenly spaced."""
@@ -32,6 +34,11 @@ class EvenPlanes:
     def transform(self) -> Any:
         """The astropy model from the number of a plane to its wavelength [um]."""
         return Scale(self.step_um) | Shift(self.shortest_um)
+
+    @property
+    def node(self) -> Node:
+        """The same as files have it."""
+        return nodes.then(nodes.scale(self.step_um), nodes.shift(self.shortest_um))
 
     @property
     def keywords(self) -> dict[str, Any]:
@@ -73,6 +80,14 @@ class TabledPlanes:
             bounds_error=False,
             fill_value=None,
         )
+
+    @property
+    def node(self) -> Node:
+        """The same as files have it."""
+        return nodes.transform(
+            "tabular-1.2.0", points=[np.arange(self.count)], lookup_table=self.table,
+            bounds_error=False, method="linear",
+        )  # fmt: skip
 
     @property
     def keywords(self) -> dict[str, Any]:

@@ -35,6 +35,10 @@ class DeferredWcs(ABC):
         """Return what the gWCS does."""
         return self.wcs(*pixels, **settings)
 
+    def invert(self, *places: Any, **settings: Any) -> Any:
+        """Return what its inverse does."""
+        return self.wcs.invert(*places, **settings)
+
 
 def as_tree(wcs: Any) -> Any:
     """Return a gWCS as files have it."""

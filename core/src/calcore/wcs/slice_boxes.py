@@ -73,7 +73,7 @@ def slice_points(
 ) -> Points:
     """Return the pixels of one field as points of a cube; parameters as of `slice_boxes`."""
     chosen = coordinates.pixels(field, good)
-    left, _, across, wavelength, *_ = coordinates.seen_by(chosen, 0.0)
+    left, _, across, wavelength, *_ = coordinates.seen_by(chosen)
     ra, dec = sky_of(coordinates, field, left, across)
     x, y = grid.spaxels(*grid.plane.project(ra, dec))
     return Points(

@@ -103,13 +103,13 @@ class SlicedCoordinates(DeferredWcs):
         found[2] *= self.stretch
         return found
 
-    def pixels(self, field: Field, good: NDArray[np.bool_]) -> NDArray[np.int64]:
+    def pixels(self, field: Field, good: NDArray[np.bool_] | bool = True) -> NDArray[np.int64]:
         """Return those of some pixels (ny, nx) that are in slices of a field, as places in the flat frame."""
         place = self.fields.index(field)
         own = np.array([part.field == place for part in self.slices] + [False])
         return np.flatnonzero(own[self._order] & good)
 
-    def seen_by(self, pixels: NDArray[np.int64], reach: float) -> Plane:
+    def seen_by(self, pixels: NDArray[np.int64], reach: float = 0.0) -> Plane:
         """Return alpha at both ends of pixels, beta [arcsec], wavelengths of their middle and both ends [um].
 
         Parameters

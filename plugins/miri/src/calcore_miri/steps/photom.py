@@ -97,6 +97,7 @@ def _left(image: Image, photom: SlicerPhotom) -> NDArray[np.float64]:
     left = np.ones(photom.data.shape)
     for field in coordinates.fields:
         if field.number in tables:
-            wavelengths = coordinates.only(field).local()[2]
-            left *= sensitivity_left(days, tables[field.number], wavelengths)
+            pixels = coordinates.pixels(field)
+            wavelengths = coordinates.seen_by(pixels)[3]
+            left.flat[pixels] = sensitivity_left(days, tables[field.number], wavelengths)
     return left
