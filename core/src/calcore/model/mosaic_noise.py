@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -33,6 +34,11 @@ class Layer:
     wcs: Any
     shape: tuple[int, int]
     weight: float
+
+    @cached_property
+    def sky_to_pixels(self) -> Any:
+        """The inverse of the coordinates, which takes longer to put together than to evaluate."""
+        return self.wcs.backward_transform
 
 
 def layers(images: Sequence[Image]) -> list[Layer]:
@@ -117,7 +123,7 @@ def _at(x: int, y: int, exposures: Sequence[Layer], grid: Grid, drop: Drop) -> C
 def _crop(layer: Layer, grid: Grid, origin: F8, side: int, half: int) -> F8 | None:
     """Return where the pixels around a place fall in it, (2, n, n); None if the layer ends there."""
     middle = origin + side / 2
-    at = layer.wcs.invert(*grid.wcs(*middle, with_bounding_box=False), with_bounding_box=False)
+    at = layer.sky_to_pixels(*grid.wcs(*middle, with_bounding_box=False))
     x, y = (round(float(v)) if np.isfinite(v) else -1 for v in at)
     ny, nx = layer.shape
     if not (half <= x < nx - half and half <= y < ny - half):
