@@ -18,12 +18,15 @@ from calcore.model.cube import Cube
 from calcore.model.exposure import Image
 from calcore.model.meta import Meta
 from calcore.wcs.cube_grid import CubeGrid
-from calcore.wcs.slice_boxes import sky_of, slice_boxes, slice_points
+from calcore.wcs.slice_boxes import slice_boxes, slice_points
 from calcore.wcs.slicer import Field, SlicedCoordinates
 from calcore.wcs.slicer_of import sliced
 
 NOTHING = np.uint32(DQ.DO_NOT_USE | DQ.NON_SCIENCE)
 """Flags of voxels that nothing fell into."""
+
+_ROWS = 256
+"""So many of an exposure are placed in a cube at a time: a pixel's box takes as much as ten exposures."""
 
 
 class Workers(Protocol):
@@ -49,10 +52,9 @@ class Piece:
     field: Field
 
     def positions(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Return right ascension and declination of all pixels in slices (n_pixel,) [deg]."""
-        pixels = self.coordinates.pixels(self.field)
-        alpha, _, beta, *_ = self.coordinates.seen_by(pixels)
-        return sky_of(self.coordinates, self.field, alpha, beta)
+        """Return right ascension and declination of pixels at the ends of slices (n_pixel,) [deg]."""
+        alpha, _, beta, *_ = self.coordinates.seen_by(self.coordinates.outline(self.field))
+        return self.coordinates.sky(self.field, alpha, beta)
 
 
 def coordinates_of(image: Image) -> SlicedCoordinates:
@@ -99,10 +101,12 @@ def fill(
     sums, planes = CubeSums.over(grid.shape), grid.spacing.planes
     edges = np.linspace(0, grid.shape[0], workers.threads + 1).astype(int).tolist()
 
-    def adding(piece: Piece) -> Callable[[int, int], None]:
-        image = piece.image.loaded("data", "err", "dq")
-        good = ((image.dq & DQ.DO_NOT_USE) == 0) & np.isfinite(image.data)
-        given = piece.coordinates, piece.field, grid, image.data, image.err**2, good
+    def adding(part: tuple[Piece, slice]) -> Callable[[int, int], None]:
+        piece, rows = part
+        image = piece.image
+        data, err, dq = image.data[rows], image.err[rows], image.dq[rows]
+        good = ((dq & DQ.DO_NOT_USE) == 0) & np.isfinite(data)
+        given = piece.coordinates.on_rows(rows), piece.field, grid, data, err**2, good
         if nearness is None:
             return partial(sums.add, slice_boxes(*given), planes)
         return partial(add_points, sums, slice_points(*given), nearness, planes)
@@ -110,13 +114,19 @@ def fill(
     filled = np.zeros((len(bands), grid.shape[0]))
     for number, pieces in enumerate(bands):
         before = sums.pixels.copy() if grid.spacing.rows is not None else 0
-        for add in workers.ahead(adding, pieces):
+        parts = [(piece, rows) for piece in pieces for rows in _parts(len(piece.image.data))]
+        for add in workers.ahead(adding, parts):
             workers.each(_unpacked(add), list(pairwise(edges)))
         filled[number] = np.count_nonzero(sums.pixels != before, axis=(1, 2))
     if grid.spacing.rows is not None:
         ends = ends_of_bands(filled, np.count_nonzero(sums.pixels, axis=(1, 2)))
         sums.weights[ends] = sums.pixels[ends] = 0
     return sums
+
+
+def _parts(rows: int) -> list[slice]:
+    """Return the rows of exposures that are held in memory at a time."""
+    return [slice(first, min(first + _ROWS, rows)) for first in range(0, rows, _ROWS)]
 
 
 def ends_of_bands(filled: NDArray[np.float64], together: NDArray[np.intp]) -> NDArray[np.bool_]:

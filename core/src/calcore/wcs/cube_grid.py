@@ -153,7 +153,7 @@ def cube_grid(
     Parameters
     ----------
     positions : sequence of (right ascension, declination)
-        Of all pixels' centres [deg], for each exposure; NaN does not count.
+        Of pixels' centres [deg], for each exposure, those farthest out among them; NaN does not count.
     spacing : EvenPlanes or TabledPlanes
         Where the planes lie.
     spaxel_arcsec : float

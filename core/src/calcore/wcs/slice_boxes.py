@@ -1,14 +1,13 @@
 """What each pixel of an image slicer sees, as a box in a cube."""
 
 import numpy as np
-from numpy.polynomial.polynomial import polyval2d, polyvander2d
+from numpy.polynomial.polynomial import polyvander2d
 from numpy.typing import NDArray
 
 from calcore.kernels.cube_drizzle import Boxes
 from calcore.kernels.cube_shepard import Points
 from calcore.kernels.slice_coordinates import corners_of
 from calcore.wcs.cube_grid import CubeGrid
-from calcore.wcs.pointing import to_sky
 from calcore.wcs.slicer import Field, SlicedCoordinates
 
 REACH = 0.4999
@@ -74,7 +73,7 @@ def slice_points(
     """Return the pixels of one field as points of a cube; parameters as of `slice_boxes`."""
     chosen = coordinates.pixels(field, good)
     left, _, across, wavelength, *_ = coordinates.seen_by(chosen)
-    ra, dec = sky_of(coordinates, field, left, across)
+    ra, dec = coordinates.sky(field, left, across)
     x, y = grid.spaxels(*grid.plane.project(ra, dec))
     return Points(
         x=x,
@@ -83,17 +82,6 @@ def slice_points(
         values=np.ascontiguousarray(values.ravel()[chosen], np.float32),
         variances=np.ascontiguousarray(variances.ravel()[chosen], np.float32),
     )
-
-
-def sky_of(
-    coordinates: SlicedCoordinates, field: Field, alpha: Plane, beta: Plane
-) -> tuple[Plane, Plane]:
-    """Return right ascension and declination [deg] of places in a field."""
-    v2, v3 = (
-        np.asarray(polyval2d(alpha + one.shift[0], beta + one.shift[1], one.terms), np.float64)
-        for one in field.to_telescope
-    )
-    return to_sky(coordinates.pointing, v2, v3)
 
 
 def _ends(values: Plane, beyond: float = 0.0) -> tuple[float, float]:
@@ -116,7 +104,7 @@ def _to_grid(
     """
     nodes = [np.linspace(*end, _POINTS) for end in ends]
     places = np.stack(np.meshgrid(*nodes, indexing="ij"))
-    wanted = grid.spaxels(*grid.plane.project(*sky_of(coordinates, field, *places)))
+    wanted = grid.spaxels(*grid.plane.project(*coordinates.sky(field, *places)))
     scale = [max(abs(node).max(), 1e-9) for node in nodes]
     first, second = (place.ravel() / by for place, by in zip(places, scale, strict=True))
     terms = polyvander2d(first, second, (_DEGREE, _DEGREE))

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from calcore.kernels.slice_coordinates import at_pixels, in_fields, in_slices
 from calcore.wcs.deferred import DeferredWcs
 from calcore.wcs.plain import Polynomial, stacked
-from calcore.wcs.pointing import Pointing, to_sky
+from calcore.wcs.pointing import Angles, Pointing, to_sky
 from calcore.wcs.slicer_tree import of_field, of_slice, slicer_tree
 
 Plane = NDArray[np.float64]
@@ -103,11 +103,29 @@ class SlicedCoordinates(DeferredWcs):
         found[2] *= self.stretch
         return found
 
+    def on_rows(self, rows: slice) -> "SlicedCoordinates":
+        """Return the coordinates of some rows of the frame."""
+        slices = tuple(part.seen_from(rows.start, 0) for part in self.slices)
+        return replace(self, labels=self.labels[rows], slices=slices, told=None)
+
     def pixels(self, field: Field, good: NDArray[np.bool_] | bool = True) -> NDArray[np.int64]:
         """Return those of some pixels (ny, nx) that are in slices of a field, as places in the flat frame."""
         place = self.fields.index(field)
         own = np.array([part.field == place for part in self.slices] + [False])
         return np.flatnonzero(own[self._order] & good)
+
+    def outline(self, field: Field) -> NDArray[np.int64]:
+        """Return those pixels of a field that have a neighbour outside of their slice.
+
+        The sky is so flat over a field that no other pixel lies farther in any direction.
+        """
+        around = np.pad(self.labels, 1)
+        middle = around[1:-1, 1:-1]
+        sides = around[:-2, 1:-1], around[2:, 1:-1], around[1:-1, :-2], around[1:-1, 2:]
+        edge = np.zeros(middle.shape, np.bool_)
+        for side in sides:
+            edge |= middle != side
+        return self.pixels(field, edge)
 
     def seen_by(self, pixels: NDArray[np.int64], reach: float = 0.0) -> Plane:
         """Return alpha at both ends of pixels, beta [arcsec], wavelengths of their middle and both ends [um].
@@ -154,13 +172,25 @@ class SlicedCoordinates(DeferredWcs):
     def angle_across(self, field: Field) -> float:
         """Return the position angle of the direction across slices, square to that along them [deg]."""
         along = np.array([0.0, _ALONG])
-        v2, v3 = (
-            np.asarray(polyval2d(along + one.shift[0], 0 * along + one.shift[1], one.terms), float)
-            for one in field.to_telescope
-        )
-        (ra, other_ra), (dec, other_dec) = to_sky(self.pointing, v2, v3)
+        (ra, other_ra), (dec, other_dec) = self.sky(field, along, 0 * along)
         east = ((other_ra - ra + 180) % 360 - 180) * np.cos(np.radians(dec))
         return float(np.degrees(np.arctan2(east, other_dec - dec))) + 90.0
+
+    def sky(self, field: Field, alpha: Angles, beta: Angles) -> tuple[Angles, Angles]:
+        """Return right ascension and declination [deg] of places in a field [arcsec]."""
+        v2, v3 = (
+            np.asarray(polyval2d(alpha + one.shift[0], beta + one.shift[1], one.terms), np.float64)
+            for one in field.to_telescope
+        )
+        return to_sky(self.pointing, v2, v3)
+
+    def edges(self) -> list[tuple[Angles, Angles]]:
+        """Return right ascensions and declinations of each field's outline [deg]."""
+        found = []
+        for field in self.fields:
+            alpha, _, beta, *_ = self.seen_by(self.outline(field))
+            found.append(self.sky(field, alpha, beta))
+        return found
 
     def world(self) -> Plane:
         """Return right ascension, declination [deg] and wavelength [um] of all pixels (3, ny, nx)."""

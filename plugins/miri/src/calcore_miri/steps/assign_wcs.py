@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+import numpy as np
+
 from calcore.model import Image
 from calcore.step import Step
 from calcore.steps.calibration.assign_wcs import pointing_of
@@ -59,7 +61,7 @@ class AssignWcs(Step):
             pointing=pointing_of(meta),
             stretch=barycentric(velocity),
         )
-        ra, dec, _ = coordinates.world()
+        ra, dec = np.concatenate(coordinates.edges(), axis=1)
         changes = {
             "wcsinfo.s_region": enclosing_region(ra, dec),
             "wcsinfo.dispersion_direction": meta.facts.exposure_type.data["dispersion_axis"],
