@@ -321,7 +321,8 @@ def _call(built: BuiltSlot, flow: Any, given: Mapping[str, Any]) -> Any:
     if isinstance(flow, Record | Group) or built.diet.parted:
         return step(flow, **given)
     if is_dataclass(flow):
-        return map_records(flow, lambda part: step(part, **given))
+        lazy = built.diet.room is not None
+        return map_records(flow, lambda part: step(part if lazy else part.loaded(), **given))
     raise CalcoreError(f"{built.slot.name} cannot work on {type(flow).__name__}")
 
 

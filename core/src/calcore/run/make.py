@@ -14,6 +14,7 @@ from calcore import io
 from calcore.errors import CalcoreError, OutputProblem
 from calcore.io import files as names
 from calcore.model import Catalog, Group, Image, Meta, Parts, Ramp, Rate, Record
+from calcore.model.cube import Cube
 from calcore.model.spectrum import SpectrumSeries
 from calcore.model.superstripes import integrations_together, taken_apart
 from calcore.pipeline import Pipeline
@@ -385,8 +386,9 @@ def _tell_of(shop: Workshop, path: Path, record: Any) -> None:
     """Take down that a file was written, and have it judged."""
     shop.written.append(path)
     judge = shop.hook.calcore_diagnose
-    if judge.get_hookimpls() and isinstance(record, Image) and not record.per_integration:
-        record = record.loaded()  # who judges an image takes its planes for arrays
+    is_image = isinstance(record, Image) and not record.per_integration
+    if judge.get_hookimpls() and (is_image or isinstance(record, Cube)):
+        record = record.loaded()  # who judges these takes their planes for arrays
     suffix = names.suffix_of(path)
     judged = judge(product=shop.job.name, suffix=suffix, record=record, path=path)
     shop.figures.extend(Figure(*figure) for figures in judged for figure in figures or ())

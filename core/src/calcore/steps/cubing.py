@@ -86,7 +86,8 @@ class CubingStep(Step):
             size=(self.nspax_x, self.nspax_y),
         )
         nearness = self._nearness(sampling, spaxel, len(pieces))
-        return cube_of(pieces, grid, fill(bands, grid, nearness, room))
+        cube = cube_of(pieces, grid, fill(bands, grid, nearness, room))
+        return cube.with_planes(room.kept)  # of which there may be many
 
     def _spacing(self, sampling: Sampling) -> Spacing:
         if sampling.table is None:
