@@ -100,6 +100,22 @@ class Fringe(Reference):
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
+class FringeFrequencies(Reference):
+    """Which waves of interference are looked for: a table for each band, with a row for each slice.
+
+    Columns are slice and, for one layer or several, ffreq and dffreq, the waves' length over
+    wavenumber and by how much it may differ [1/cm], max_nfringes, how many may be told apart, and
+    min_snr, signal over noise from which they are. `largest` has the largest amplitude by wavelength [um].
+    """
+
+    type: ClassVar[str] = "fringefreq"
+    short: Annotated[Table, TableExtension("RFC_FREQ_SHORT", required=True)]
+    medium: Annotated[Table, TableExtension("RFC_FREQ_MEDIUM", required=True)]
+    long: Annotated[Table, TableExtension("RFC_FREQ_LONG", required=True)]
+    largest: Annotated[Table, TableExtension("MAX_AMP", required=True)]
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
 class SlicerPhotom(Reference):
     """Flux calibration of each pixel: `data` (ny, nx) [MJy/sr/(DN/s)], `dq` (ny, nx).
 

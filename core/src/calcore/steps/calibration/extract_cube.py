@@ -3,7 +3,7 @@
 import warnings
 from dataclasses import dataclass
 from math import pi
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 
@@ -33,7 +33,7 @@ class ExtractCube(Step):
     sources, everything is summed, and the background is told, but not subtracted.
     """
 
-    cites = ("Law et al. 2023, AJ 166, 45",)
+    cites: ClassVar[tuple[str, ...]] = ("Law et al. 2023, AJ 166, 45",)
     subtract_background: Annotated[
         bool | None, Doc("Subtract what is in the ring; None: as the reference says.")
     ] = None

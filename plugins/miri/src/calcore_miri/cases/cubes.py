@@ -5,11 +5,14 @@ from typing import Any
 import numpy as np
 
 from calcore.model import Group, Meta
+from calcore.model.cubing import coordinates_of
 from calcore.testing import Case
 from calcore.testing.samples import an_image
+from calcore.testing.spectral_cases import extract_cube
 from calcore_miri import INSTRUMENT
 from calcore_miri.references import (
     CubeParameters,
+    FringeFrequencies,
     SlicerDistortion,
     SlicerRanges,
     SlicerRegions,
@@ -17,6 +20,8 @@ from calcore_miri.references import (
 )
 from calcore_miri.steps.assign_wcs import AssignWcs
 from calcore_miri.steps.cube_build import CubeBuild
+from calcore_miri.steps.extract_1d import Extract1d
+from calcore_miri.steps.residual_fringe import ResidualFringe
 
 _EMPTY = Meta({})
 
@@ -71,6 +76,36 @@ def cube_build() -> Case:
     )
     step = CubeBuild(channel="1")
     return Case(step, Group("cube", (image, image)), {"cubepar": parameters})
+
+
+def fringe_frequencies(
+    slices: tuple[int, ...] = (101, 102), period: float = 30.0, reach: float = 10.0
+) -> FringeFrequencies:
+    """Return a reference of one layer [1/cm]."""
+    kinds = [(name, "f8") for name in ("slice", "ffreq", "dffreq", "max_nfringes", "min_snr")]
+    table = np.array([(number, period, reach, 10, 10.0) for number in slices], kinds)
+    largest = np.array([(5.0, 0.2), (6.0, 0.2)], [("wavelength", "f8"), ("amplitude", "f8")])
+    return FringeFrequencies(meta=_EMPTY, short=table, medium=table, long=table, largest=largest)
+
+
+def residual_fringe() -> Case:
+    """Return an image of these slices with fringes."""
+    case = assign_wcs()
+    image = case.step(case.flow, **case.given)
+    wavelengths = coordinates_of(image).local()[2]
+    waves = 1 + 0.05 * np.cos(2 * np.pi * 1e4 / np.nan_to_num(wavelengths, nan=5.0) / 30.0)
+    rng = np.random.default_rng(1)
+    data = 100 * waves + rng.normal(0, 1, waves.shape)
+    image = image.replace(data=data.astype("f4"), err=np.ones(waves.shape, np.float32))
+    return Case(ResidualFringe(), image, {"fringefreq": fringe_frequencies()})
+
+
+def extract_1d() -> Case:
+    """Return a cube of one channel and band."""
+    case = extract_cube()
+    told = {"instrument.channel": "1", "instrument.band": "SHORT"}
+    cube = case.flow.replace(meta=case.flow.meta.set(told))
+    return Case(Extract1d(), cube, case.given)
 
 
 def _line(constant: float, first: float, second: float) -> dict[str, Any]:

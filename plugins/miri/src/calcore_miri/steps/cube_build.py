@@ -74,7 +74,8 @@ class CubeBuild(CubingStep):
         for name, bands in self._cubes(found).items():
             pieces = [found[band] for band in bands]
             together = self.output_type == "multi"
-            made[name] = self.cube(pieces, sampling(cubepar, bands, self.weighting, together), room)
+            cube = self.cube(pieces, sampling(cubepar, bands, self.weighting, together), room)
+            made[name] = cube.replace(meta=cube.meta.set(_told(bands)))
         return Parts(made)
 
     def _is_wanted(self, band: Band) -> bool:
@@ -99,6 +100,13 @@ class CubeBuild(CubingStep):
 
 def _band(meta: Meta) -> str:
     return str(meta.get("instrument.band", "")).lower()
+
+
+def _told(bands: Sequence[Band]) -> dict[str, str]:
+    """Return what a cube's metadata say of the bands that are in it."""
+    told = {"instrument.channel": "".join(sorted({str(number) for number, _ in bands}))}
+    names = {name.upper() for _, name in bands}
+    return told | {"instrument.band": names.pop() if len(names) == 1 else "MULTIPLE"}
 
 
 def _order(band: Band) -> tuple[int, int]:
