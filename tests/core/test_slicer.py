@@ -73,6 +73,35 @@ def test_each_field_has_its_own_way_to_the_telescope():
     np.testing.assert_allclose((v2[7, 22], v3[7, 22]), (-503.2, -318.5))
 
 
+def test_some_pixels_have_the_places_that_they_have_in_the_whole_frame():
+    coordinates = slicer(1.001)
+    local, field = coordinates.local().reshape(3, -1), coordinates.fields[1]
+    even = np.arange(local.shape[1]).reshape(SHAPE) % 2 == 0
+    pixels = coordinates.pixels(field, even)
+    assert set(coordinates.labels.flat[pixels]) == {203}
+    assert even.flat[pixels].all()
+    left, right, across, wavelength, before, after = coordinates.seen_by(pixels, 0.5)
+    np.testing.assert_array_equal((across, wavelength), local[1:, pixels])
+    np.testing.assert_allclose((left, right), local[0, pixels] + [[-0.05], [0.05]], atol=1e-15)
+    np.testing.assert_allclose(after - before, 0.01001)
+
+
+def test_some_rows_have_the_places_that_they_have_in_the_whole_frame():
+    coordinates = slicer()
+    part = coordinates.on_rows(slice(4, 9))
+    np.testing.assert_array_equal(part.world(), coordinates.world()[:, 4:9])
+
+
+def test_no_pixel_lies_beyond_the_outline():
+    coordinates = slicer()
+    for field, (ra, dec) in zip(coordinates.fields, coordinates.edges(), strict=True):
+        everywhere = coordinates.world()[:2].reshape(2, -1)[:, coordinates.pixels(field)]
+        assert ra.size < everywhere.shape[1]
+        for values in zip((ra, dec), everywhere, strict=True):
+            edge, axis = ((angles + 180) % 360 for angles in values)
+            assert (edge.min(), edge.max()) == pytest.approx((axis.min(), axis.max()), abs=1e-11)
+
+
 def test_wavelengths_are_stretched_and_nothing_else():
     plain, moved = slicer().world(), slicer(1.001).world()
     np.testing.assert_array_equal(plain[:2], moved[:2])
