@@ -102,6 +102,7 @@ class Averaging:
         for number, part in enumerate(room.ahead(part_of, members)):
             weight = self._variance_weight(members[number].meta, part.planes[1:], names)
             sums.add(part, number, weight)
+            del part, weight  # their memory is wanted while the next is made
         data, wht, variances = sums.result(self.fill)
         variances /= np.float32(self.variance_divisor)
         return Average(data, wht, dict(zip(names, variances, strict=True)), sums.dq, sums.context)
@@ -109,8 +110,10 @@ class Averaging:
     def _variance_weight(self, meta: Meta, roots: Float, names: list[str]) -> Float | float:
         """Return the weight of an exposure in the mean of variances."""
         if self.weight_type == "ivm" and "var_rnoise" in names:
+            weight: Float = np.square(roots[names.index("var_rnoise")])
             with np.errstate(divide="ignore"):
-                return np.asarray(1 / roots[names.index("var_rnoise")] ** 2, np.float32)
+                np.divide(np.float32(1), weight, out=weight)
+            return weight
         return exposure_time(meta) if self.weight_type == "exptime" else 1.0
 
 
