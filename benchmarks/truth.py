@@ -13,7 +13,14 @@ import time
 from importlib.metadata import version
 from pathlib import Path
 
-from benchmarks import truth_events, truth_few, truth_hits, truth_ideas, truth_imaging
+from benchmarks import (
+    truth_events,
+    truth_few,
+    truth_hits,
+    truth_ideas,
+    truth_imaging,
+    truth_spectra,
+)
 from benchmarks.truth_page import OURS, PEER, SAME, hit_misses, misses, page
 from benchmarks.truth_score import Result, measure
 from benchmarks.truth_visits import Observed, Visit, calibrate, jwst_python, observe
@@ -309,7 +316,7 @@ def main() -> None:
     work = arguments.work.resolve()
     hits = truth_hits.section(work) + truth_events.section(work)
     more = truth_few.section(work) + truth_ideas.section(work)
-    images = truth_imaging.section(work)
+    images = truth_imaging.section(work) + truth_spectra.section(work)
     arguments.page.write_text(page(results, versions, hits, more, images), encoding="utf-8")
 
 

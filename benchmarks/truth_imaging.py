@@ -224,9 +224,9 @@ def draw(residuals: Sequence[Residuals], path: Path) -> None:
     figure.savefig(path, dpi=90, metadata={"Software": None})
 
 
-def replaced(page: str, text: str) -> str:
-    """Return the page with this section in place of what it had, or before that on the profile."""
-    page = re.sub(rf"{re.escape(TITLE)}\n.*?(?=^## |\Z)", "", page, flags=re.DOTALL | re.MULTILINE)
+def replaced(page: str, text: str, title: str = TITLE) -> str:
+    """Return the page with the section of a title in place of what it had, or before that on the profile."""
+    page = re.sub(rf"{re.escape(title)}\n.*?(?=^## |\Z)", "", page, flags=re.DOTALL | re.MULTILINE)
     after = "## The profile `reference`"
     if after in page:
         return page.replace(after, text + after, 1)

@@ -53,7 +53,7 @@ def page(
     more
         Further sections.
     images
-        The section of `benchmarks.truth_imaging`.
+        The sections of `benchmarks.truth_imaging` and `benchmarks.truth_spectra`.
     """
     rated = _by_visit(result for result in results if result.rates)
     starred = _by_visit(result for result in results if result.fluxes)
