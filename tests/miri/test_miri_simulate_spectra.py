@@ -451,3 +451,12 @@ def test_flat_field_of_a_spectrograph_has_no_distortion_in_it(mrs_visit):
     good = (np.asarray(flat.dq[...]) == 0) & np.isfinite(expected)
     good[:, :4] = good[:, -4:] = False
     np.testing.assert_allclose(np.asarray(flat.data[...])[good], expected[good], rtol=0.01)
+
+
+def test_truth_has_the_fringes_that_only_a_star_has(tmp_path):
+    options = VisitOptions(mode="mrs", size="small", n_groups=2, n_background=0, references=False,
+                           effects=Effects.only("fringes", "point_fringes"))  # fmt: skip
+    simulate(SIMULATION, tmp_path, options)
+    (path,) = (tmp_path / "truth").glob("*mirifushort_truth.fits")
+    left = fits.getdata(path, "RESIDUAL_FRINGES")
+    assert 0.05 < np.abs(left - 1).max() < 0.08

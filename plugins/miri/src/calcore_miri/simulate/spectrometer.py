@@ -274,6 +274,7 @@ class Spectrometer:
                 "BACKGROUND": (sky.background, "MJy/sr"),
                 "WAVELENGTH": (wave, "um"),
                 "STRAY_DN": (stray, "DN/s"),
+                "RESIDUAL_FRINGES": (star / lamp, ""),
             },
             sources=_sources(scene, sky.places),
         )
