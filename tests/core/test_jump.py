@@ -367,3 +367,29 @@ def test_two_groups_have_no_jumps():
     ramp, references = exposure((1, 2, 8, 8))
     with pytest.raises(StepSkipped, match="2 groups per integration; jumps need 3"):
         Jump()(ramp, **references)
+
+
+def test_jumps_of_many_pixels_spread_by_the_median_of_each(rng):
+    data = rng.normal(100, 20, (3, 30, 2, 64)).astype(np.float32)
+    hit = rng.random(data.shape) < 0.02
+    hit[:, 0] = False
+    data += (hit * rng.uniform(0, 3000, data.shape)).astype(np.float32)
+    data = data.cumsum(axis=1)
+    groupdq = np.where(rng.random(data.shape) < 0.02, np.uint8(DQ.DO_NOT_USE), np.uint8(0))
+    data[0, 3, 0, 5] = np.nan
+    jumped = groupdq | np.where(hit & (groupdq == 0), np.uint8(DQ.JUMP_DET), np.uint8(0))
+    gain, readnoise = np.ones((2, 64), np.float32), np.full((2, 64), 10, np.float32)
+    found = spread_jumps(data, groupdq, gain, readnoise, jumped, neighbours=(10.0, 50.0))
+    usable = np.where(groupdq == 0, data, np.float32(np.nan))
+    step = np.diff(usable, axis=1, prepend=np.float32(np.nan))
+    median = np.nanmedian(step, axis=(0, 1))
+    ratio = abs(step - median) / np.sqrt(abs(median) + 100)
+    spreads = (jumped & DQ.JUMP_DET > 0) & (ratio > 10) & (ratio < 50)
+    around = np.zeros_like(spreads)
+    around[..., 1:, :] |= spreads[..., :-1, :]
+    around[..., :-1, :] |= spreads[..., 1:, :]
+    around[..., 1:] |= spreads[..., :-1]
+    around[..., :-1] |= spreads[..., 1:]
+    expected = jumped | np.where(around & (groupdq == 0), np.uint8(DQ.JUMP_DET), np.uint8(0))
+    assert spreads.any()
+    assert np.array_equal(found, expected)

@@ -133,8 +133,8 @@ def test_a_word_that_names_nothing_is_refused(word, kind, sentence):
 
 
 def test_requirements_are_compared_with_what_is_installed():
-    assert installed.misfit("acme 1.0", ["numpy", "calcore>=0.1"]) == ""
-    assert "acme 1.0 needs calcore>=7, but" in installed.misfit("acme 1.0", ["calcore>=7"])
+    assert installed.misfit("acme 1.0", ("numpy", "calcore>=0.1")) == ""
+    assert "acme 1.0 needs calcore>=7, but" in installed.misfit("acme 1.0", ("calcore>=7",))
     wanted = ["numpy", "gone-library>=2", "dask; extra == 'cluster'", "numpy>=1000"]
     assert installed.lacking(wanted) == ["gone-library>=2", "numpy>=1000"]
 

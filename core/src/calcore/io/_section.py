@@ -176,9 +176,8 @@ class Section:
         top, left = self._origin
         *lead, (first, last), (start, stop) = bounds
         where = slice(first + top, last + top), slice(start + left, stop + left)
-        planes = content[(*(slice(*pair) for pair in lead), *where)]
-        for part, own in zip(planes, out, strict=True) if lead else ((planes, out),):
-            convert(part.copy(), own)  # which may change it
+        part = content[(*(slice(*pair) for pair in lead), *where)].copy()  # which may be changed
+        convert(*(planes.reshape(-1, *planes.shape[-2:]) for planes in (part, out)))
 
 
 class Filled:

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calcore.flags import DQ
-from calcore.kernels._jit import F4x1, F4x2, F4x4, I4x1, U1x4, helper
+from calcore.kernels._jit import F4x1, F4x2, F4x4, I4x1, U1x4, helper, unsigned
 
 _UNUSABLE = np.uint8(DQ.DO_NOT_USE | DQ.SATURATED)
 _LONG = 48  # values from which on halving an interval finds the median sooner
@@ -132,31 +132,62 @@ def differences(
 def gather(
     data: F4x4, groupdq: U1x4, gain: F4x2, y: int, left: int, width: int, out_step: F4x2
 ) -> None:
-    """Write the differences of pixels side by side [electron], one pixel a row; NaN if unusable.
+    """Write the differences of pixels side by side [electron], one pixel a column; NaN if unusable.
 
     Long time series of a pixel lie far apart in memory: it is read but once for all of them.
     """
     n_int, n_group = data.shape[:2]
+    at, wide, unknown = unsigned(left), unsigned(width), np.float32(np.nan)
     for integration in range(n_int):
         for group in range(1, n_group):
-            place = integration * (n_group - 1) + group - 1
-            for x in range(width):
-                now = data[integration, group, y, left + x] * gain[y, left + x]
-                before = data[integration, group - 1, y, left + x] * gain[y, left + x]
-                flags = groupdq[integration, group, y, left + x]
-                flags |= groupdq[integration, group - 1, y, left + x]
-                out_step[x, place] = np.float32(np.nan) if flags & _UNUSABLE else now - before
+            step = out_step[integration * (n_group - 1) + group - 1]
+            now, before = data[integration, group, y], data[integration, group - 1, y]
+            flags, earlier = groupdq[integration, group, y], groupdq[integration, group - 1, y]
+            for x in range(wide):
+                difference = now[at + x] * gain[y, at + x] - before[at + x] * gain[y, at + x]
+                usable = (flags[at + x] | earlier[at + x]) & _UNUSABLE == 0
+                usable &= difference - difference == 0
+                step[x] = difference if usable else unknown
 
 
 @helper
-def gathered(step: F4x2, x: int, n_group: int, value: F4x1, place: I4x1) -> int:
-    """Collect a pixel's usable differences from what was gathered; see `differences`."""
-    count, number = 0, 0
-    for integration in range(step.shape[1] // (n_group - 1)):
-        for group in range(1, n_group):
-            if np.isfinite(step[x, number]):
-                value[count] = step[x, number]
-                place[count] = integration * n_group + group
-                count += 1
-            number += 1
-    return count
+def enclose(step: F4x2, length: int, width: int, out_bound: F4x2) -> None:
+    """Find between what the medians of columns lie; what is NaN takes no part.
+
+    Rows of `out_bound`: number of values, lower and upper bound, and room for two more.
+    """
+    number, least, largest = out_bound[0], out_bound[1], out_bound[2]
+    center, below, wide = out_bound[3], out_bound[4], unsigned(width)
+    for x in range(wide):
+        number[x], least[x], largest[x] = 0, np.inf, -np.inf
+    for row in range(length):
+        values = step[row]
+        for x in range(wide):
+            number[x] += np.float32(values[x] == values[x])
+            least[x] = min(least[x], values[x])  # least where the value is NaN
+            largest[x] = max(largest[x], values[x])
+    for _ in range(_HALVINGS):
+        for x in range(wide):
+            center[x] = (least[x] + largest[x]) * np.float32(0.5)
+            below[x] = 0
+        for row in range(length):
+            values = step[row]
+            for x in range(wide):
+                below[x] += np.float32(values[x] <= center[x])
+        for x in range(wide):
+            # Of n values those of rank (n - 1) // 2 and n // 2 are looked for, from 0.
+            twice = np.float32(2) * below[x]
+            largest[x] = center[x] if twice > number[x] else largest[x]
+            least[x] = center[x] if twice < number[x] else least[x]
+
+
+@helper
+def median_of_column(step: F4x2, x: int, length: int, bound: F4x2, out_room: F4x1) -> float:
+    """Return the median of a column's values, which lies between two that are known."""
+    least, largest, below, kept = bound[1, x], bound[2, x], 0, 0
+    for row in range(length):
+        out_room[kept] = step[row, x]
+        below += step[row, x] < least
+        kept += least <= step[row, x] <= largest
+    number = int(bound[0, x])
+    return mean_of_ranks(out_room, kept, (number - 1) // 2 - below, number // 2 - below)

@@ -6,16 +6,31 @@ from numpy.typing import NDArray
 from calcore.flags import DQ
 from calcore.kernels._differences import (
     differences,
+    enclose,
     enclosed_median,
     gather,
-    gathered,
     median_of,
+    median_of_column,
 )
-from calcore.kernels._jit import F4x1, F4x2, F4x4, I4x1, I4x2, I8x1, U1x1, U1x4, helper, kernel
+from calcore.kernels._jit import (
+    F4x1,
+    F4x2,
+    F4x4,
+    I4x1,
+    I4x2,
+    I8x1,
+    U1x1,
+    U1x4,
+    helper,
+    kernel,
+    unsigned,
+)
 
 _UNUSABLE = np.uint8(DQ.DO_NOT_USE | DQ.SATURATED)
 _JUMP = np.uint8(DQ.JUMP_DET)
 _CHUNK = 32  # pixels whose differences are gathered at once where many have jumps
+_BOUNDS = 5  # rows that enclosing their medians takes beside them
+_NEAR = np.float32(0.999)  # below this fraction of the least size, single precision decides
 
 
 @helper
@@ -64,43 +79,54 @@ def _spread(
     """Flag the pixels beside jumps of a middling size, and groups after large ones."""
     n_int, n_group, rows, columns = data.shape
     value, room, place, hit = out_value[0], out_value[1], out_place[0], out_hit
+    length, every = n_int * (n_group - 1), unsigned(columns)
+    bound = out_step[length:]
     frames, smallest = np.float32(n_frames), np.float32(np.inf)
     for test in range(least.size):
         smallest = min(smallest, least[test])
     for y in range(rows):
-        for x in range(columns):
+        for x in range(every):
             hit[x] = 0
         for integration in range(n_int):
             for group in range(n_group):
-                for x in range(columns):
+                for x in range(every):
                     hit[x] |= jumped[integration, group, y, x]
         many = False
         for x in range(columns):
-            if x % _CHUNK == 0:
+            own = x % _CHUNK
+            if own == 0:
                 width, struck = min(_CHUNK, columns - x), 0
                 for beside in range(width):
                     struck += (hit[x + beside] & _JUMP) != 0
                 many = struck * 8 > width
                 if many:
                     gather(data, groupdq, gain, y, x, width, out_step)
+                    enclose(out_step, length, width, bound)
             if not hit[x] & _JUMP:
                 continue
             electrons = gain[y, x]
             if many:
-                count = gathered(out_step, x % _CHUNK, n_group, value, place)
+                count = int(bound[0, own])
             else:
                 count = differences(data, groupdq, y, x, electrons, value, place)
             if count == 0:
                 continue
-            median = enclosed_median(value, count, room)
+            if many:
+                median = median_of_column(out_step, own, length, bound, room)
+            else:
+                median = enclosed_median(value, count, room)
             noise = readnoise[y, x] * electrons
             sigma = np.sqrt(abs(median) + noise * noise / frames)
-            for i in range(count):
-                size = value[i] - median
-                spreads = low_ratio < abs(size) / sigma < high_ratio
-                if not spreads and not size >= smallest:
+            near = low_ratio * sigma * _NEAR
+            for i in range(length if many else count):
+                size = (out_step[i, own] if many else value[i]) - median
+                if not abs(size) >= near and not size >= smallest:
                     continue  # most differences, whether they are jumps or not
-                integration, group = place[i] // n_group, place[i] % n_group
+                spreads = low_ratio < abs(size) / sigma < high_ratio
+                if many:
+                    integration, group = i // (n_group - 1), i % (n_group - 1) + 1
+                else:
+                    integration, group = place[i] // n_group, place[i] % n_group
                 if not jumped[integration, group, y, x] & _JUMP:
                     continue
                 if spreads and share > 0:
@@ -179,6 +205,6 @@ def spread_jumps(
     _spread(
         data, groupdq, gain, readnoise, float(n_frames), low, high, corners, share, least, number,
         jumped, out, np.empty((2, length), np.float32), np.empty((2, length), np.int32),
-        np.empty((_CHUNK, length), np.float32), np.empty(data.shape[3], np.uint8),
+        np.empty((length + _BOUNDS, _CHUNK), np.float32), np.empty(data.shape[3], np.uint8),
     )  # fmt: skip
     return out

@@ -36,6 +36,7 @@ def _everything() -> Mapping[str, tuple[Found, ...]]:
 def forget() -> None:
     """Look at the installed distributions anew; for tests and long-lived sessions."""
     installed.packages.cache_clear()
+    installed.misfit.cache_clear()
     _everything.cache_clear()
     _with_tables.cache_clear()
     local.forget()

@@ -119,7 +119,8 @@ def _name(distribution: Distribution) -> str | None:
     return line[1].strip() if line else None
 
 
-def misfit(source: str, requires: Iterable[str]) -> str:
+@cache
+def misfit(source: str, requires: tuple[str, ...]) -> str:
     """Return why a distribution was not made for this core, in a sentence; empty if it was."""
     from packaging.requirements import Requirement  # noqa: PLC0415 - only plugins need it
 

@@ -80,7 +80,7 @@ class Manifest:
         """Add how a product ended."""
         self._waiting.pop(key, None)
         self._products.append(_told(outcome))
-        if outcome.status is Status.COMPLETE:
+        if outcome.status is Status.COMPLETE and self._waiting:
             self._write("running")
 
     def close(self, seconds: float, status: str = "done") -> Path | None:

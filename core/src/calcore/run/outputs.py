@@ -3,6 +3,7 @@
 import types
 from collections.abc import Sequence
 from dataclasses import fields, is_dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
@@ -111,17 +112,16 @@ def _sets(built: BuiltSlot) -> frozenset[str]:
     """Return which parts of a result are one for each member; the result itself is called ""."""
     found: set[str] = set()
     for returns in _options(built.diet.returns):
-        hints = get_type_hints(returns) if is_dataclass(returns) else {"": returns}
-        found |= {
-            n for n, hint in hints.items() if any(get_origin(o) is Group for o in _options(hint))
-        }
+        hints = _hints(returns) or {"": returns}
+        found |= {n for n, hint in hints.items()
+                  if any(get_origin(o) is Group for o in _options(_bare(hint)))}  # fmt: skip
     return frozenset(found)
 
 
 def _formats(built: BuiltSlot) -> dict[str, str]:
     """Return the formats of tables that parameters choose, by the parts of a result."""
     returns = built.diet.returns
-    hints = get_type_hints(returns, include_extras=True) if is_dataclass(returns) else {}
+    hints = _hints(returns)
     return {
         name: str(getattr(built.step, rule.parameter))
         for name, hint in hints.items()
@@ -164,18 +164,28 @@ def _parts(kind: Any, built: BuiltSlot) -> dict[str, tuple[type[Any], bool, bool
 
     One that may be left out, and of which no setting decides, is taken to be there.
     """
-    hints = get_type_hints(kind, include_extras=True)
+    hints = _hints(kind)
     found = {}
     for item in fields(kind):
         hint = hints[item.name]
         rules = [rule for rule in getattr(hint, "__metadata__", ()) if isinstance(rule, If)]
-        bare = get_args(hint)[0] if hasattr(hint, "__metadata__") else hint
-        options = [get_args(o)[0] if get_origin(o) is Group else o for o in _options(bare)]
+        options = [get_args(o)[0] if get_origin(o) is Group else o for o in _options(_bare(hint))]
         own = [option for option in options if _is_record(option) or option is Catalog]
         if own:
             there = all(rule.holds(built.step) for rule in rules)
             found[item.name] = own[0], bool(rules), there
     return found
+
+
+@cache
+def _hints(kind: Any) -> dict[str, Any]:
+    """Return what the fields of a dataclass are annotated with, found out once."""
+    return get_type_hints(kind, include_extras=True) if is_dataclass(kind) else {}
+
+
+def _bare(hint: Any) -> Any:
+    """Return an annotation without what is said beside the type."""
+    return get_args(hint)[0] if hasattr(hint, "__metadata__") else hint
 
 
 def _options(hint: Any) -> tuple[Any, ...]:
