@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from calcore.errors import BadParameter, StepSkipped
+from calcore.errors import BadParameter, CalcoreError, StepSkipped
 from calcore.flags import DQ
 from calcore.kernels.neighbour_differences import (
     above_percentile,
@@ -12,6 +12,7 @@ from calcore.kernels.neighbour_differences import (
     nearest_difference,
     prominence,
 )
+from calcore.kernels.pixel_replace import from_profile
 from calcore.model import Group, Meta
 from calcore.pipeline import Pipeline, Slot
 from calcore.run.assemble import assemble
@@ -20,6 +21,7 @@ from calcore.steps.calibration.pixel_replace import PixelReplace
 from calcore.steps.combination.outlier_slices import OutlierSlices
 from calcore.testing import Case, StepContract
 from calcore.testing.slicer_cases import BAD, badpix_selfcal, outlier_slices, sliced
+from calcore.testing.spectra import a_slit
 
 
 class TestBadpixSelfcalContract(StepContract):
@@ -173,3 +175,41 @@ def test_members_of_one_role_do(roles):
     pipeline = Pipeline(name="spec2", stage="2", slots=(slot,))
     (built,) = assemble(pipeline, Meta({}), find=None, overrides={}, roles=frozenset(roles))
     assert not built.skip
+
+
+def test_profile_of_rows_beside_a_bad_pixel():
+    rows, columns = np.mgrid[:20, :15]
+    data = ((20 + rows) * np.exp(-0.5 * ((columns - 7.2) / 2) ** 2)).astype(np.float32)
+    bad = np.zeros(data.shape, bool)
+    bad[0, 7] = bad[9, 6:8] = True
+    bad[15] = True
+    spoilt = np.where(bad, np.float32(1e5), data)
+    given = spoilt.copy()
+    planes = {"data": spoilt, "err": data / 10, "var_rnoise": (data / 20) ** 2}
+    found, known = from_profile(planes, bad, 3)
+    truth = {"data": data, "err": data / 10, "var_rnoise": (data / 20) ** 2}
+    np.testing.assert_array_equal(known, bad & (rows != 15))
+    for name, plane in found.items():
+        np.testing.assert_allclose(plane[known], truth[name][known], rtol=1e-5, err_msg=name)
+        np.testing.assert_array_equal(plane[~known], planes[name][~known])
+    np.testing.assert_array_equal(spoilt, given)
+    doubled, _ = from_profile({name: 2 * plane for name, plane in planes.items()}, bad, 3)
+    np.testing.assert_allclose(doubled["data"], 2 * found["data"], rtol=1e-6)
+
+
+def test_profiles_are_for_slits():
+    with pytest.raises(CalcoreError, match="fit_profile is for slits with world coordinates"):
+        PixelReplace(algorithm="fit_profile")(sliced())
+
+
+def test_bad_pixels_of_a_slit():
+    slit = a_slit()
+    row, column = (int(n) for n in np.argwhere(np.isfinite(slit.wavelength)).mean(axis=0))
+    flags = slit.dq.copy()
+    flags[row, column], flags[row, column + 1] = DQ.DO_NOT_USE, DQ.DO_NOT_USE | DQ.NON_SCIENCE
+    result = PixelReplace(algorithm="fit_profile")(slit.replace(dq=flags))
+    assert result.dq[row, column] == DQ.FLUX_ESTIMATED
+    assert result.dq[row, column + 1] == flags[row, column + 1]
+    assert result.data[row, column] != slit.data[row, column]
+    assert result.data[row, column] == pytest.approx(slit.data[row, column], rel=0.3)
+    assert result.data[row, column + 1] == slit.data[row, column + 1]

@@ -87,3 +87,57 @@ def _neighbours(plane: F4, axis: int) -> tuple[F4, F4]:
     padded = np.pad(plane, width, constant_values=np.float32(np.nan))
     count = plane.shape[axis]
     return np.take(padded, range(count), axis), np.take(padded, range(2, count + 2), axis)
+
+
+def from_profile(planes: Mapping[str, F4], bad: Mask, reach: int) -> tuple[dict[str, F4], Mask]:
+    """Return planes with values of bad pixels from the profile of rows beside theirs.
+
+    The profile is the median of these rows, each over its greatest signal; it is scaled to what is
+    left of the row by least squares, and errors by the same factor.
+
+    Parameters
+    ----------
+    planes : mapping of float32 (ny, nx)
+        The signal, ``data``, and errors by name, y being the dispersion; of those called ``var_…``,
+        variances, the square roots are taken.
+    bad : bool (ny, nx)
+        What is replaced; neither these pixels nor NaN enter any profile.
+    reach : int
+        Rows on either side of which the profile is made.
+
+    Returns
+    -------
+    dict of float32 (ny, nx)
+    bool (ny, nx)
+        True where there is a new value: where the row, and rows beside it, have any.
+    """
+    signal = np.where(bad, np.nan, planes["data"]).astype(np.float64)
+    roots = {name: np.sqrt(p) if name.startswith("var_") else p for name, p in planes.items()}
+    kept = {name: np.where(np.isnan(signal), np.nan, p) for name, p in roots.items()}
+    peaks = np.max(signal, axis=1, where=np.isfinite(signal), initial=0)
+    found = {name: plane.copy() for name, plane in planes.items()}
+    known = np.zeros_like(bad)
+    for row in np.flatnonzero(bad.any(axis=1) & (peaks > 0)):
+        near = np.arange(max(0, row - reach), min(len(bad), row + reach + 1))
+        near = near[(near != row) & (peaks[near] > 0)]
+        profile = _median(signal[near] / peaks[near, None])
+        both = np.isfinite(profile) & np.isfinite(signal[row])
+        norm = float(np.sum(profile[both] ** 2))
+        if norm == 0:
+            continue
+        scale = float(np.sum(profile[both] * signal[row, both])) / norm
+        new = bad[row] & np.isfinite(profile)
+        for name, plane in found.items():
+            estimate = _median(kept[name][near][:, new] / peaks[near, None]) * scale
+            plane[row, new] = estimate**2 if name.startswith("var_") else estimate
+        known[row] = new
+    return found, known
+
+
+def _median(rows: NDArray[np.floating]) -> NDArray[np.float64]:
+    """Return the median of what each column has; NaN where it has nothing."""
+    filled = np.isfinite(rows).any(axis=0)
+    middle = np.full(rows.shape[1], np.nan)
+    if filled.any():
+        middle[filled] = np.nanmedian(rows[:, filled], axis=0)
+    return middle

@@ -5,11 +5,14 @@ from typing import Annotated, Literal
 
 import numpy as np
 
+from calcore.errors import CalcoreError
 from calcore.flags import DQ
-from calcore.kernels.pixel_replace import replaced, smoother_axis
+from calcore.kernels.pixel_replace import from_profile, replaced, smoother_axis
 from calcore.model import Image
-from calcore.parameters import Doc
+from calcore.parameters import Doc, Range
 from calcore.step import Step
+from calcore.wcs.slicer_of import sliced
+from calcore.wcs.within import box_of
 
 _PLANES = ("data", "err", "var_poisson", "var_rnoise", "var_flat")
 
@@ -25,8 +28,15 @@ class PixelReplace(Step):
     """
 
     algorithm: Annotated[
-        Literal["mingrad"], Doc("The mean of two neighbours is the one way there is.")
+        Literal["mingrad", "fit_profile"],
+        Doc(
+            "The mean of two neighbours, for pixels that are NaN; or, for all DO_NOT_USE pixels of a "
+            "slit, the profile of rows or columns beside theirs."
+        ),
     ] = "mingrad"
+    n_adjacent_cols: Annotated[
+        int, Range(1), Doc("Rows or columns on either side of which a profile is made.")
+    ] = 3
     rule: Annotated[
         Literal["prediction", "gradient"],
         Doc(
@@ -41,6 +51,8 @@ class PixelReplace(Step):
 
     def apply(self, image: Image) -> Image:
         """Return the image with estimates in place of what is NaN."""
+        if self.algorithm == "fit_profile":
+            return self._by_profile(image)
         data = image.data
         if self.flagged == "leave":
             data = np.where(image.dq & DQ.DO_NOT_USE, np.float32(np.nan), data)
@@ -51,3 +63,30 @@ class PixelReplace(Step):
         cleared = np.where(keeps, image.dq, image.dq & ~np.uint32(DQ.DO_NOT_USE))
         dq = np.where(where, cleared | np.uint32(DQ.FLUX_ESTIMATED), image.dq)
         return image.replace(dq=dq, **replaced(planes, where, along_x))
+
+    def _by_profile(self, image: Image) -> Image:
+        """Return the image of a slit with values of profiles in place of what is DO_NOT_USE."""
+        axis = image.meta.get("wcsinfo.dispersion_direction")
+        if image.wcs is None or axis not in {1, 2} or sliced(image.wcs) is not None:
+            raise CalcoreError(
+                "pixel_replace's algorithm fit_profile is for slits with world coordinates and "
+                "DISPAXIS, not for image slicers; use mingrad"
+            )
+        turned = axis == 1
+        box = box_of(image.wcs, image.data.shape[-2:])
+        flags = image.dq[box]
+        bad = (flags & (DQ.DO_NOT_USE | DQ.NON_SCIENCE)) == DQ.DO_NOT_USE
+        planes = {
+            name: plane[box] for name in _PLANES if (plane := getattr(image, name)) is not None
+        }
+        if turned:
+            planes, bad = {name: plane.T for name, plane in planes.items()}, bad.T
+        found, known = from_profile(planes, bad, self.n_adjacent_cols)
+        if turned:
+            found, known = {name: plane.T for name, plane in found.items()}, known.T
+        dq = image.dq.copy()
+        dq[box] = np.where(known, (flags & ~np.uint32(DQ.DO_NOT_USE)) | DQ.FLUX_ESTIMATED, flags)
+        whole = {name: getattr(image, name).copy() for name in found}
+        for name, plane in found.items():
+            whole[name][box] = plane
+        return image.replace(dq=dq, **whole)
