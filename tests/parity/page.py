@@ -31,6 +31,8 @@ STEPS = {
     "BackgroundSubtract": "bkg_subtract", "Image2Pipeline": "stage 2, count rates to images",
     "TweakReg": "tweakreg, visits", "SkyMatch": "skymatch and outlier_detection, visits",
     "Image3Pipeline": "stage 3, images to mosaics", "SourceCatalog": "source_catalog, visits",
+    "Spec2Pipeline": "stage 2, count rates to spectra", "Spec3Pipeline": "stage 3, exposures to cubes and spectra",
+    "Tso3Pipeline": "stage 3, time series of spectra",
 }  # fmt: skip
 
 
