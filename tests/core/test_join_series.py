@@ -20,7 +20,9 @@ def segment(number, integrations, length=5, names=("A",)):
         "SEGMENT": np.zeros(len(integrations)),
     })  # fmt: skip
     told = {"exposure.start_time": 60000.0 + number, "exposure.segment_number": number,
-            "exposure.integration_start": integrations[0]}  # fmt: skip
+            "exposure.integration_start": integrations[0],
+            "exposure.integration_end": integrations[-1],
+            "exposure.exposure_time": 10.0 * len(integrations)}  # fmt: skip
     spectra = tuple(SeriesSpectrum(meta=Meta({"spectrum.name": n}), table=table) for n in names)
     times = np.array([(i, 60000 + i) for i in integrations], TIMES)
     return SpectrumSeries(meta=Meta(told), spectra=spectra, int_times=times)
@@ -39,6 +41,14 @@ def test_segments_follow_each_other_in_time():
         3,
         4,
     ]
+
+
+def test_times_are_those_of_all_segments():
+    meta = joined(segment(2, [4, 5]), segment(1, [1, 2, 3])).meta
+    assert (meta["exposure.integration_start"], meta["exposure.integration_end"]) == (1, 5)
+    assert meta["exposure.exposure_time"] == 50.0
+    assert "exposure.segment_number" not in meta
+    assert "group_id" not in meta
 
 
 def test_shorter_spectra_are_filled():

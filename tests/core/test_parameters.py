@@ -21,7 +21,7 @@ class Everything(Step):
     threshold: Annotated[float, Range(0, 10), Unit("sigma"), Doc("Where to cut.")] = 4
     count: Annotated[int, Range(1), Doc("How many.")] = 2
     on: Annotated[bool, Doc("Whether.")] = True
-    method: Annotated[Literal["a", "b"], Doc("Which.")] = "a"
+    method: Annotated[Literal["a", "b", "3"], Doc("Which.")] = "a"
     limit: Annotated[float | None, Doc("Maybe.")] = None
     box: Annotated[tuple[int, int] | None, Doc("Size.")] = None
     bits: Annotated[DQ, Doc("Flags.")] = DQ.DO_NOT_USE
@@ -39,8 +39,9 @@ class Everything(Step):
 
 
 def test_values_are_converted_and_kept():
-    step = Everything(threshold=5, box=[3, 4], limit=2)
+    step = Everything(threshold=5, box=[3, 4], limit=2, method=3)
     assert (step.threshold, step.box, step.limit) == (5.0, (3, 4), 2.0)
+    assert step.method == "3"  # a command line's 3 may be a word
     assert isinstance(step.threshold, float)
 
 
@@ -54,7 +55,7 @@ def test_values_are_converted_and_kept():
         ({"count": 1.5}, "must be int"),
         ({"count": True}, "must be int"),
         ({"on": 1}, "must be bool"),
-        ({"method": "c"}, "must be 'a' or 'b'"),
+        ({"method": "c"}, "must be 'a' or 'b' or '3'"),
         ({"box": [1, 2, 3]}, "must be a list of int, int or None"),
     ],
 )

@@ -118,7 +118,7 @@ def _convert(value: Any, hint: Any) -> Any:
     if hint is type(None):
         return None if value is None or value == "None" else _WRONG
     if origin is Literal:
-        return value if value in get_args(hint) else _WRONG
+        return next((choice for choice in get_args(hint) if _is_choice(value, choice)), _WRONG)
     if origin is tuple:
         return _convert_tuple(value, get_args(hint))
     if hint is bool:
@@ -131,6 +131,13 @@ def _convert(value: Any, hint: Any) -> Any:
             return hint(value)
         return value if isinstance(value, hint) and not isinstance(value, bool) else _WRONG
     return _WRONG
+
+
+def _is_choice(value: Any, choice: Any) -> bool:
+    """Tell whether a value is a choice, be it a word such as '3' that looks like a number."""
+    if isinstance(value, bool) or isinstance(choice, bool):
+        return value is choice
+    return value == choice or (isinstance(value, int) and str(value) == choice)
 
 
 def _convert_tuple(value: Any, parts: tuple[Any, ...]) -> Any:

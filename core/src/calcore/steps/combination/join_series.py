@@ -7,6 +7,7 @@ import numpy as np
 
 from calcore.errors import ShapesDisagree
 from calcore.model import Group
+from calcore.model.combine import blend
 from calcore.model.exposure import Table
 from calcore.model.spectrum import SeriesSpectrum, SpectrumSeries
 from calcore.step import Step
@@ -17,7 +18,7 @@ class JoinSeries(Step):
     """Join the spectra of all segments, integration after integration.
 
     Spectra of one order and aperture become one table; where segments have fewer wavelengths than
-    others, NaN fills their rows, which N_ALONGDISP tells.
+    others, NaN fills their rows, which N_ALONGDISP tells. Exposure times are added up.
     """
 
     def apply(self, group: Group[SpectrumSeries]) -> SpectrumSeries:
@@ -41,7 +42,10 @@ class JoinSeries(Step):
         times = [member.int_times for member in members if member.int_times is not None]
         first = members[0]
         together = np.concatenate(times) if len(times) == len(members) else first.int_times
-        meta = first.meta.set({"exposure.segment_number": None})
+        # Each segment counts for itself, though all are of one exposure.
+        metas = [m.meta.set({"group_id": str(number)}) for number, m in enumerate(members)]
+        told = {"group_id": first.meta.get("group_id"), "exposure.segment_number": None}
+        meta = blend(metas).set(told)
         return replace(first, meta=meta, spectra=spectra, int_times=together)
 
 

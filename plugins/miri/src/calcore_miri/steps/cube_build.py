@@ -19,6 +19,8 @@ from calcore_miri.steps._cube_sampling import Band, sampling
 class CubeBuild(CubingStep):
     """Build a cube of each band of each channel, or of each channel."""
 
+    required = frozenset({"cubepar"})
+
     channel: Annotated[
         Literal["all", "1", "2", "3", "4"], Doc("Which channel is worth a cube.")
     ] = "all"
