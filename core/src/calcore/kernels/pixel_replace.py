@@ -117,7 +117,7 @@ def from_profile(planes: Mapping[str, F4], bad: Mask, reach: int) -> tuple[dict[
     peaks = np.max(signal, axis=1, where=np.isfinite(signal), initial=0)
     found = {name: plane.copy() for name, plane in planes.items()}
     known = np.zeros_like(bad)
-    for row in np.flatnonzero(bad.any(axis=1) & (peaks > 0)):
+    for row in map(int, np.flatnonzero(bad.any(axis=1) & (peaks > 0))):
         near = np.arange(max(0, row - reach), min(len(bad), row + reach + 1))
         near = near[(near != row) & (peaks[near] > 0)]
         profile = _median(signal[near] / peaks[near, None])
