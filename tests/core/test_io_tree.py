@@ -80,7 +80,8 @@ def test_arrays_that_asdf_wrote(tmp_path, compression):
 
 def test_arrays_of_a_file_without_their_blocks(tmp_path):
     content = tree_bytes(ARRAYS)
-    with pytest.raises(FileInvalid, match=r"holds .*ndarray"):
+    # Newer asdf leaves such an array as it stands in the tree, older asdf does not open the file.
+    with pytest.raises(FileInvalid, match=r"holds .*ndarray|cannot be read as ASDF"):
         read_asdf(tmp_path, content[: content.index(b"\xd3BLK")])
 
 

@@ -213,3 +213,25 @@ def test_bad_pixels_of_a_slit():
     assert result.data[row, column] != slit.data[row, column]
     assert result.data[row, column] == pytest.approx(slit.data[row, column], rel=0.3)
     assert result.data[row, column + 1] == slit.data[row, column + 1]
+
+
+@pytest.mark.parametrize("algorithm", ["mingrad", "fit_profile"])
+def test_integrations_of_a_series_are_replaced_one_by_one(algorithm):
+    slit = a_slit()
+    row, column = (int(n) for n in np.argwhere(np.isfinite(slit.wavelength)).mean(axis=0))
+    one, other = slit, slit.replace(data=2 * slit.data)
+    singles = []
+    for image, at in ((one, row), (other, row + 1)):
+        data, flags = image.data.copy(), image.dq.copy()
+        data[at, column], flags[at, column] = np.nan, DQ.DO_NOT_USE
+        singles.append(image.replace(data=data, dq=flags))
+    names = ("data", "err", "dq", "var_poisson", "var_rnoise", "var_flat")
+    given = [name for name in names if getattr(slit, name) is not None]
+    stacked = {name: np.stack([getattr(single, name) for single in singles]) for name in given}
+    step = PixelReplace(algorithm=algorithm)
+    series = step(slit.replace(**stacked))
+    assert not np.array_equal(series.dq[0], series.dq[1])
+    for k, single in enumerate(singles):
+        alone = step(single)
+        for name in given:
+            np.testing.assert_array_equal(getattr(series, name)[k], getattr(alone, name))

@@ -50,7 +50,15 @@ class PixelReplace(Step):
     ] = "leave"
 
     def apply(self, image: Image) -> Image:
-        """Return the image with estimates in place of what is NaN."""
+        """Return the image with estimates in place of what is NaN, in each integration for itself.
+
+        Raises
+        ------
+        CalcoreError
+            The algorithm fits profiles, and the image is not of a slit with world coordinates.
+        """
+        if image.data.ndim == 3:
+            return self._each(image)
         if self.algorithm == "fit_profile":
             return self._by_profile(image)
         data = image.data
@@ -63,6 +71,17 @@ class PixelReplace(Step):
         cleared = np.where(keeps, image.dq, image.dq & ~np.uint32(DQ.DO_NOT_USE))
         dq = np.where(where, cleared | np.uint32(DQ.FLUX_ESTIMATED), image.dq)
         return image.replace(dq=dq, **replaced(planes, where, along_x))
+
+    def _each(self, image: Image) -> Image:
+        """Return several integrations (n_int, ny, nx), each with its own estimates."""
+        names = ["dq", *(name for name in _PLANES if getattr(image, name) is not None)]
+        done = [
+            self.apply(image.replace(**{name: getattr(image, name)[k] for name in names}))
+            for k in range(len(image.data))
+        ]
+        return image.replace(
+            **{name: np.stack([getattr(one, name) for one in done]) for name in names}
+        )
 
     def _by_profile(self, image: Image) -> Image:
         """Return the image of a slit with values of profiles in place of what is DO_NOT_USE."""
