@@ -21,7 +21,7 @@ from benchmarks import (
     truth_imaging,
     truth_spectra,
 )
-from benchmarks.truth_page import OURS, PEER, SAME, hit_misses, misses, page
+from benchmarks.truth_page import OURS, PAGE, PEER, SAME, WORK, hit_misses, misses, page
 from benchmarks.truth_score import Result, measure
 from benchmarks.truth_visits import Observed, Visit, calibrate, jwst_python, observe
 
@@ -29,9 +29,6 @@ from calcore.simulate import VisitOptions
 from calcore.simulate.physics import Effects
 from calcore.simulate.sky_options import SkyOptions, Target
 
-ROOT = Path(__file__).parents[1]
-WORK = ROOT / ".cache" / "truth"
-PAGE = ROOT / "docs" / "accuracy.md"
 FAINTEST = 0.01
 
 VISITS = (

@@ -6,8 +6,6 @@ Fields are small, and all takes some minutes on one core; what the reference pip
 (CALCORE_JWST_PYTHON) is kept. Only this section of the page is replaced, and its picture.
 """
 
-import argparse
-import re
 from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
@@ -20,12 +18,9 @@ from benchmarks import truth_outliers as outliers
 from benchmarks.truth_alignment import AlignmentScore, Residuals
 from benchmarks.truth_apertures import ApertureScore
 from benchmarks.truth_outliers import OutlierScore
-from benchmarks.truth_page import bold, table
+from benchmarks.truth_page import ROOT, bold, renew_section, table
 from matplotlib.figure import Figure
 
-ROOT = Path(__file__).parents[1]
-WORK = ROOT / ".cache" / "truth"
-PAGE = ROOT / "docs" / "accuracy.md"
 PICTURE = ROOT / "docs" / "images" / "alignment_residuals.png"
 TITLE = "## Imaging: alignment, mosaics, catalogues"
 WIDTHS = (1.0, 1.5, 2.0)
@@ -224,25 +219,5 @@ def draw(residuals: Sequence[Residuals], path: Path) -> None:
     figure.savefig(path, dpi=90, metadata={"Software": None})
 
 
-def replaced(page: str, text: str, title: str = TITLE) -> str:
-    """Return the page with the section of a title in place of what it had, or before that on the profile."""
-    page = re.sub(rf"{re.escape(title)}\n.*?(?=^## |\Z)", "", page, flags=re.DOTALL | re.MULTILINE)
-    after = "## The profile `reference`"
-    if after in page:
-        return page.replace(after, text + after, 1)
-    return page.rstrip() + "\n\n" + text.rstrip() + "\n"
-
-
-def main() -> None:
-    """Read the command line and do it."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--work", type=Path, default=WORK)
-    parser.add_argument("--page", type=Path, default=PAGE)
-    arguments = parser.parse_args()
-    text = section(arguments.work.resolve())
-    page = arguments.page.read_text("utf-8") if arguments.page.exists() else "# Accuracy\n"
-    arguments.page.write_text(replaced(page, text), encoding="utf-8")
-
-
 if __name__ == "__main__":
-    main()
+    renew_section(__doc__, section)

@@ -1,12 +1,18 @@
-"""Writes docs/accuracy.md from the scores."""
+"""Writes docs/accuracy.md from the scores, whole or one section."""
 
-from collections.abc import Iterable, Mapping, Sequence
+import argparse
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
 
 import numpy as np
 from benchmarks import truth_criteria as criteria
 from benchmarks.truth_rates import HitScore, RateScore
 from benchmarks.truth_score import Result
 
+ROOT = Path(__file__).parents[1]
+WORK = ROOT / ".cache" / "truth"
+PAGE = ROOT / "docs" / "accuracy.md"
 OURS, PEER, SAME = "default", "jwst", "reference"
 NAMES = {OURS: "calcore", PEER: "jwst"}
 KINDS = {
@@ -72,6 +78,35 @@ def page(
         _same(results),
     ]
     return "".join(text).rstrip() + "\n"
+
+
+def replaced(page: str, section: str) -> str:
+    """Return the page with a section in place of the one with its title, or before that on the profile."""
+    title = section.partition("\n")[0]
+    page = re.sub(rf"{re.escape(title)}\n.*?(?=^## |\Z)", "", page, flags=re.DOTALL | re.MULTILINE)
+    after = "## The profile `reference`"
+    if after in page:
+        return page.replace(after, section + after, 1)
+    return page.rstrip() + "\n\n" + section.rstrip() + "\n"
+
+
+def renew_section(description: str | None, section: Callable[[Path], str]) -> None:
+    """Read the command line, and put a section into the page.
+
+    Parameters
+    ----------
+    description
+        What the command does.
+    section
+        Returns the text, beginning with its title, given where work is kept.
+    """
+    parser = argparse.ArgumentParser(description=description)
+    parser.add_argument("--work", type=Path, default=WORK)
+    parser.add_argument("--page", type=Path, default=PAGE)
+    arguments = parser.parse_args()
+    text = section(arguments.work.resolve())
+    page = arguments.page.read_text("utf-8") if arguments.page.exists() else "# Accuracy\n"
+    arguments.page.write_text(replaced(page, text), encoding="utf-8")
 
 
 STARS = """Isolated stars over five magnitudes fill the field. In calibrated exposures (cal × AREA × PIXAR_SR) they are fitted

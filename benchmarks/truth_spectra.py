@@ -7,7 +7,6 @@ takes all visits, the reference pipeline (CALCORE_JWST_PYTHON), which is slow, o
 this section of the page is replaced.
 """
 
-import argparse
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,8 +15,7 @@ import numpy as np
 from astropy.io import fits
 from benchmarks import truth_cubes as cubes
 from benchmarks.truth_cubes import BandScore, CloudScore, LineScore, Spectra
-from benchmarks.truth_imaging import replaced
-from benchmarks.truth_page import bold, table
+from benchmarks.truth_page import bold, renew_section, table
 from benchmarks.truth_visits import Observed, Visit, calibrate, jwst_python, observe
 
 import calcore
@@ -35,9 +33,6 @@ from calcore_miri.simulate.slit import resolving_power
 from calcore_miri.simulate.spectrometer import spread
 from calcore_miri.steps.cube_build import CubeBuild
 
-ROOT = Path(__file__).parents[1]
-WORK = ROOT / ".cache" / "truth"
-PAGE = ROOT / "docs" / "accuracy.md"
 TITLE = "## Spectra and cubes of MIRI"
 OURS, PEER = "default", "jwst"
 NAMES = {OURS: "calcore", PEER: "jwst"}
@@ -400,16 +395,5 @@ def _prism(score: PrismScore) -> Sequence[str]:
     return score.what, NAMES[score.program], *medians
 
 
-def main() -> None:
-    """Read the command line and do it."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--work", type=Path, default=WORK)
-    parser.add_argument("--page", type=Path, default=PAGE)
-    arguments = parser.parse_args()
-    text = section(arguments.work.resolve())
-    page = arguments.page.read_text("utf-8") if arguments.page.exists() else "# Accuracy\n"
-    arguments.page.write_text(replaced(page, text, TITLE), encoding="utf-8")
-
-
 if __name__ == "__main__":
-    main()
+    renew_section(__doc__, section)

@@ -8,7 +8,8 @@ import pytest
 from benchmarks import truth_alignment as alignment
 from benchmarks import truth_apertures as apertures
 from benchmarks import truth_outliers as outliers
-from benchmarks.truth_imaging import TITLE, replaced
+from benchmarks.truth_imaging import TITLE
+from benchmarks.truth_page import replaced
 
 
 @pytest.mark.parametrize("fwhm", [1.0, 2.0])
