@@ -22,6 +22,7 @@ from multiprocessing.connection import Connection
 from typing import Any, Generic, Protocol, TypeVar
 
 from calcore.errors import WorkerDied
+from calcore.run.memory import one_heap
 
 R = TypeVar("R")
 _LOG = logging.getLogger(__name__)
@@ -187,6 +188,7 @@ def _begin(held: Connection, environment: Mapping[str, str]) -> None:
             os._exit(1)
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    one_heap()
     threading.Thread(target=end, name="leash", daemon=True).start()
     for name in os.environ.keys() - environment.keys():
         del os.environ[name]

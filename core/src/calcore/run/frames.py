@@ -2,11 +2,13 @@
 
 import math
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import fields, replace
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from calcore.model import Record, Window
 from calcore.model.layout import Plane, fields_of
@@ -20,13 +22,15 @@ class Frames:
     """Whole frames that fill up part by part, in memory or, if they are too big, in files.
 
     Planes that need more than `memory_budget` [byte] in all are kept in files; those of a ramp only
-    if they are large and hold samples.
+    if they are large and hold samples. Planes of two records that have the same values, as the rate of
+    an exposure and of its only integration, are held once.
     """
 
     def __init__(self, frame: Window, memory_budget: int | None) -> None:
         self._frame, self._budget = frame, memory_budget
         self._first: Any = None
         self._planes: dict[tuple[str, str], Any] = {}
+        self._twins: dict[tuple[str, str], tuple[str, str]] = {}
         self._lock = threading.Lock()
 
     def put(self, result: Any, window: Window) -> None:
@@ -37,12 +41,23 @@ class Frames:
             own = self._frame.row_start, self._frame.column_start
             if (window.row_start, window.column_start) == own:
                 self._first = result
-        for path, name, values in _planes(result):
-            plane = self._planes[path, name]
-            if isinstance(plane, ScratchPlane):
-                plane.put(values, window)
-            else:
-                plane[..., window.rows, window.columns] = values
+        planes = {(path, name): values for path, name, values in _planes(result)}
+        with self._parting(planes):
+            for key, values in planes.items():
+                plane = self._planes[key]
+                if isinstance(plane, ScratchPlane):
+                    plane.put(values, window)
+                elif key not in self._twins:
+                    plane[..., window.rows, window.columns] = values
+
+    def _parting(self, planes: Mapping[tuple[str, str], Any]) -> AbstractContextManager[Any]:
+        """Part twins that differ here; return what keeps others from it as long as there are any."""
+        with self._lock:
+            for key, other in tuple(self._twins.items()):
+                if not _same(planes[key], planes[other]):
+                    del self._twins[key]
+                    self._planes[key] = self._planes[key].copy()
+            return self._lock if self._twins else nullcontext()
 
     def _allocate(self, result: Any) -> None:
         size = self._frame.frame_rows, self._frame.frame_columns
@@ -56,10 +71,22 @@ class Frames:
         least = min((self._budget or 0) / 3, _SMALL)
         for key, (shape, dtype) in shapes.items():
             large = not sampled or (sizes[key] > least and len(shape) > 2)
+            other = self._alike(key[1], sizes[key], dtype)
             if large and not fits:
                 self._planes[key] = ScratchPlane(shape, dtype)
+            elif other is not None:
+                self._planes[key] = self._planes[other].reshape(shape)
+                self._twins[key] = other
             else:
                 self._planes[key] = np.empty(shape, dtype)
+
+    def _alike(self, name: str, size: int, dtype: np.dtype[Any]) -> tuple[str, str] | None:
+        """Return which plane that is there has a name, a size [byte] and a type of elements."""
+        for key, plane in self._planes.items():
+            here = isinstance(plane, np.ndarray) and key not in self._twins
+            if here and (key[1], plane.nbytes, plane.dtype) == (name, size, dtype):
+                return key
+        return None
 
     @property
     def result(self) -> Any:
@@ -71,7 +98,13 @@ class Frames:
         return parts[""] if isinstance(self._first, Record) else replace(self._first, **parts)
 
 
-def _planes(result: Any) -> Iterator[tuple[str, str, np.ndarray[Any, Any]]]:
+def _same(one: NDArray[Any], other: NDArray[Any]) -> bool:
+    """Whether two arrays, but for axes of length one, are equal to the bit."""
+    bits = f"u{one.itemsize}"
+    return bool((one.reshape(other.shape).view(bits) == other.view(bits)).all())
+
+
+def _planes(result: Any) -> Iterator[tuple[str, str, NDArray[Any]]]:
     for path, record in _records(result):
         kind: Any = type(record)
         for name in fields_of(kind, Plane):

@@ -29,7 +29,7 @@ from calcore.run.executors import cores
 from calcore.run.failure import exit_status_of, reason_of
 from calcore.run.folders import check_folder, make_folder
 from calcore.run.graph import HANDED_ON, Job
-from calcore.run.memory import memory_kept, new_objects_searched
+from calcore.run.memory import memory_kept, new_objects_searched, one_heap
 from calcore.run.order import check_order
 from calcore.run.outcome import Figure, Outcome, ProductPlan, Progress, Silence, SlotOutcome, Status
 from calcore.run.outputs import main_path, member_paths, outputs, product_path
@@ -157,6 +157,7 @@ def make(
     job: Job, request: Request, progress: Progress | None = None, only: str | None = None
 ) -> Outcome:
     """Make a product; what goes wrong is in the outcome, not raised."""
+    one_heap()
     here, progress = progress is not None, progress or Silence()
     progress.product_started(job.name, job.pipeline or only or "")
     begun = time.perf_counter()

@@ -16,18 +16,27 @@ _USUAL = {_TRIM_THRESHOLD: 128 * 1024, _MMAP_MAX: 65536}
 _LARGEST = 2**31 - 1
 
 
+def one_heap() -> None:
+    """Let threads share one heap: bands ask for memory now and then only.
+
+    It must be said before the first thread begins; the C library does not listen afterwards.
+    """
+    set_option = _of_glibc("mallopt")
+    if set_option is not None:
+        set_option(_ARENA_MAX, 1)
+
+
 @contextmanager
 def memory_kept() -> Iterator[None]:
     """Within, arrays that are no longer used leave their memory to those that follow.
 
-    Afterwards the system has back what is free. Threads share one heap from then on: bands ask for
-    memory now and then only.
+    Afterwards the system has back what is free.
     """
     set_option = _of_glibc("mallopt")
     if set_option is None:
         yield
         return
-    for option, value in ((_ARENA_MAX, 1), (_MMAP_MAX, 0), (_TRIM_THRESHOLD, _LARGEST)):
+    for option, value in ((_MMAP_MAX, 0), (_TRIM_THRESHOLD, _LARGEST)):
         set_option(option, value)
     try:
         yield
