@@ -49,6 +49,7 @@ POINTS = tuple(
         name=f"mrs_point_{seed}",
         instrument="miri",
         stage="all",
+        saved=(),
         options=VisitOptions(mode="mrs", seed=seed, references=seed == SEEDS[0]),
     )
     for seed in SEEDS
@@ -57,21 +58,23 @@ APPROACHING = Visit(
     name="mrs_approaching",
     instrument="miri",
     stage="all",
+    saved=(),
     options=VisitOptions(mode="mrs", seed=201, detectors=SHORT, target=Target(velocity_km_s=-30.0)),
 )
 CLOUD = Visit(
     name="mrs_extended",
     instrument="miri",
     stage="all",
+    saved=(),
     options=VisitOptions(mode="mrs", seed=200, source="extended", detectors=SHORT),
 )
 SLITS = {
     "slit, two nods": Visit(
-        name="lrs_slit", instrument="miri", stage="all",
+        name="lrs_slit", instrument="miri", stage="all", saved=(),
         options=VisitOptions(mode="lrs-fixedslit", seed=300),
     ),
     "slitless, four integrations": Visit(
-        name="lrs_slitless", instrument="miri", stage="all",
+        name="lrs_slitless", instrument="miri", stage="all", saved=(),
         options=VisitOptions(mode="lrs-slitless", seed=300),
     ),
 }  # fmt: skip

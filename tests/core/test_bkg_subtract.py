@@ -57,9 +57,11 @@ def test_noise_of_backgrounds_adds():
     np.testing.assert_allclose(result.err**2, 4 + expected, rtol=1e-6)
     np.testing.assert_allclose(result.var_rnoise, 1 + expected, rtol=1e-6)
     np.testing.assert_array_equal(result.var_poisson, 3)
+    assert result.meta["background.noise_share"] == pytest.approx(2 / 6)
     none = BkgSubtract()(given, backgrounds=(holes,))
     assert none.err[2, 3] == given.err[2, 3]
     ignored = BkgSubtract(noise="ignore")(given, backgrounds=(holes,))
+    assert "background.noise_share" not in ignored.meta
     np.testing.assert_array_equal(ignored.err, given.err)
     np.testing.assert_array_equal(ignored.var_rnoise, given.var_rnoise)
 

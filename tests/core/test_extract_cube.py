@@ -215,6 +215,32 @@ def test_what_cannot_be_done_is_said():
             extracted(cube, apcorr=CubeApertureCorrection(meta=Meta({}), table=wrong))
 
 
+@pytest.mark.parametrize("ring", [True, False])
+def test_noise_of_a_background_that_dithers_share_counts(rng, ring):
+    """Three exposures of plain noise, less the same noisy background, at places of their own."""
+    shifts = np.array([(0, 0), (4, 1), (-2, 3)])
+    pairs = [(0, 1), (0, 2), (1, 2)]
+    part = 2 / 3 * 0.5  # of the variance, half is the background's
+    rows = [(*(shifts[k] - shifts[i]), part) for i, k in pairs]
+    pulls = {"told": [], "untold": []}
+    for _ in range(60):
+        background = rng.normal(0, 1, SHAPE)
+        seen = [
+            rng.normal(0, 1, SHAPE) - np.roll(background, shift[::-1], axis=(1, 2))
+            for shift in shifts
+        ]
+        planes = {"data": np.mean(seen, axis=0).astype("f4"),
+                  "err": np.full(SHAPE, np.sqrt(2 / 3), "f4")}  # fmt: skip
+        for name, shared in (("told", np.array(rows, "f4")), ("untold", None)):
+            table = extracted(
+                a_cube(**planes, shared=shared), subtract_background=ring, apply_apcorr=False
+            ).table
+            pulls[name] += list(table["FLUX"] / table["FLUX_ERROR"])
+    scatter = {name: np.std(values) for name, values in pulls.items()}
+    assert scatter["told"] == pytest.approx(1, abs=0.08)
+    assert scatter["untold"] > 1.1
+
+
 def test_errors_grow_by_what_spaxels_have_in_common():
     alone, shared = extracted(a_cube()), np.array([1, 1, 2, 2, 3, 3], np.float32)
     together = extracted(a_cube(correlation=shared))

@@ -28,7 +28,7 @@ def linear(constant, first, second, shift=(0.0, 0.0)):
     return Polynomial(np.array([[constant, second], [first, 0.0]]), shift)
 
 
-def exposure(band="SHORT", offset=0.0, value=2.0, **planes):
+def exposure(band="SHORT", offset=0.0, value=2.0, reach=1.0, **planes):
     """Two channels of three slices, eight pixels wide, 0.1 arcsec a pixel, 0.2 a slice."""
     labels, slices, fields = np.zeros(SHAPE, np.int32), [], []
     for place, shortest in enumerate((5.0, 8.0)):
@@ -47,7 +47,7 @@ def exposure(band="SHORT", offset=0.0, value=2.0, **planes):
         way = linear(-503.0, 1.0, 0.0), linear(-319.0, 0.0, -1.0)
         fields.append(
             Field(
-                number=place + 1, wavelengths=(shortest, shortest + 1), to_telescope=way,
+                number=place + 1, wavelengths=(shortest, shortest + reach), to_telescope=way,
                 back=(linear(503.0, 1.0, 0.0), linear(-319.0, 0.0, -1.0)),
             )
         )  # fmt: skip
@@ -197,3 +197,25 @@ def test_what_cannot_be_done_is_said():
         CubeBuild(weighting="msm")(Group("product", (exposure(),)), cubepar=few)
     with pytest.raises(CalcoreError, match="has no world coordinates; run assign_wcs"):
         cubes(exposure().replace(wcs=None))
+
+
+def test_cubes_tell_how_exposures_that_share_a_background_lie():
+    def less_background(part, **told):
+        image = exposure(**told)
+        return image.replace(meta=image.meta.set({"background.noise_share": part}))
+
+    # 0.2 arcsec to the east, at most of what two channels and two bands have.
+    east = 0.2 / 3600 / np.cos(np.radians(-69))
+    pair = less_background(0.5), less_background(0.125, offset=east)
+    first, second = cubes(*pair).values()
+    for cube in (first, second):
+        ((x, y, part),) = cube.shared
+        assert np.hypot(x, y) == pytest.approx(2, abs=1e-3)  # spaxels of 0.1 arcsec
+        assert part == pytest.approx(0.25)
+    band = {"band": "MEDIUM", "reach": 1.2}
+    other = less_background(0.5, **band), less_background(0.5, **band, offset=east)
+    together = cubes(*pair, *other, output_type="channel")["ch1-shortmedium"]
+    # Bands have other pixels, and nothing in common.
+    np.testing.assert_allclose(together.shared[:, 2], [0.125, 0.25])
+    assert cubes(exposure(), exposure(offset=east))["ch1-short"].shared is None
+    assert cubes(pair[0])["ch1-short"].shared is None

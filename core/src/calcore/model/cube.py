@@ -27,6 +27,10 @@ class Cube(Record):
         How many pixels contributed.
     correlation : float32 (n_wavelength,), optional
         How much larger errors of sums over many spaxels of a plane are than those of independent ones.
+    shared : float32 (n_pair, 3), optional
+        How exposures lie to each other that one background was subtracted from, pair by pair: columns
+        and rows from one to the other [spaxel], and by what part of a spaxel's variance sums over a
+        place in both grow, since they share its noise.
     hdrtab : table, optional
         One row of header values for each input; columns are called by dotted names.
     wavetable : table, optional
@@ -42,6 +46,7 @@ class Cube(Record):
     correlation: (
         Annotated[NDArray[np.float32], Array("CORRELATION", "f4", required=False)] | None
     ) = None
+    shared: Annotated[NDArray[np.float32], Array("SHARED", "f4", required=False)] | None = None
     hdrtab: Annotated[Table, TableExtension("HDRTAB", dotted=True)] | None = None
     wavetable: Annotated[Table, TableExtension("WCS-TABLE")] | None = None
     wcs: Annotated[Any, Node("meta.wcs")] = None

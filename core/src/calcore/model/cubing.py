@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from itertools import pairwise
+from itertools import combinations, pairwise
 from typing import Any, Protocol
 
 import numpy as np
@@ -151,10 +151,32 @@ def cube_of(pieces: Sequence[Piece], grid: CubeGrid, sums: CubeSums) -> Cube:
         dq=np.where(seen, np.uint32(0), NOTHING),
         wmap=sums.pixels.astype(np.float32),
         correlation=sums.correlation,
+        shared=_shared(pieces, grid),
         hdrtab=header_table(metas),
         wavetable=grid.spacing.rows,
         wcs=grid.wcs,
     )
+
+
+def _shared(pieces: Sequence[Piece], grid: CubeGrid) -> NDArray[np.float32] | None:
+    """Return how exposures that have the noise of one background lie to each other; see `Cube`."""
+    groups: dict[object, list[tuple[float, float, float]]] = {}
+    for piece in pieces:
+        part = piece.image.meta.get("background.noise_share")
+        if part is None:
+            continue
+        middle = np.zeros(())
+        x, y = grid.spaxels(
+            *grid.plane.project(*piece.coordinates.sky(piece.field, middle, middle))
+        )
+        pixels = piece.image.meta.get("instrument.detector"), piece.field.wavelengths
+        groups.setdefault(pixels, []).append((float(x), float(y), float(part)))
+    rows = [
+        (other[0] - one[0], other[1] - one[1], 2 * np.sqrt(one[2] * other[2]) / len(pieces))
+        for own in groups.values()
+        for one, other in combinations(own, 2)
+    ]
+    return np.array(rows, np.float32) if rows else None
 
 
 def _mean(

@@ -1,23 +1,33 @@
 """Where on a cube a source is, and how large a circle to extract it with."""
 
+import warnings
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from calcore.errors import DataUnusable, ReferenceInvalid
+from calcore.errors import DataUnusable, Doubtful, ReferenceInvalid
 from calcore.kernels.centroids import windowed
+from calcore.kernels.common_noise import overlap
 from calcore.kernels.extrapolation import linear
 from calcore.kernels.peaks import matched
 from calcore.model.cube import Cube
 from calcore.model.meta import Meta
 from calcore.model.reference import CubeApertureCorrection, CubeApertures
+from calcore.steps._spaxels import Spaxels
 
 F8 = NDArray[np.float64]
 _FAINT_UM = 26.0
 """Beyond, telescopes' own light drowns sources."""
 _FWHM = 3.0
 _EDGE = 2
+
+
+class Ring(NamedTuple):
+    """Radii of a ring, by wavelength (n_plane,)."""
+
+    inner: F8
+    outer: F8
 
 
 class Rings(NamedTuple):
@@ -90,6 +100,22 @@ def correction(apcorr: CubeApertureCorrection, wavelength: F8, radius: F8) -> F8
     return np.array(
         [float(linear(radius[[k]], at[:, k], factor[:, k])[0]) for k in range(wavelength.size)]
     )
+
+
+def centre_of(
+    cube: Cube, given: tuple[float, float] | None, *, search: bool, exact: bool
+) -> tuple[float, float]:
+    """Return column and row of the source: as given, the brightest, or the target.
+
+    A target that is not in the cube, or not told, is warned of, and the cube's middle taken.
+    Without `exact`, it is the middle of the source's spaxel.
+    """
+    place = given or (brightest(cube) if search else place_of(cube))
+    if place is None:
+        said = "the target is not in the cube, or not told, and the cube's middle is extracted"
+        warnings.warn(f"{said}; set center_xy or ifu_autocen", Doubtful, stacklevel=3)
+        return middle_of(cube)
+    return place if exact else (float(round(place[0])), float(round(place[1])))
 
 
 def place_of(cube: Cube) -> tuple[float, float] | None:
@@ -165,6 +191,37 @@ def described(cube: Cube, kind: str, place: tuple[float, float]) -> Meta:
     return cube.meta.set({f"spectrum.{name}": value for name, value in told.items()})
 
 
-def in_common(cube: Cube, *, heed: bool) -> Any:
+def in_common(cube: Cube) -> Any:
     """Return by how much errors grow, at each wavelength, since spaxels share pixels; 1 if unknown."""
-    return cube.correlation if heed and cube.correlation is not None else 1.0
+    return 1.0 if cube.correlation is None else cube.correlation
+
+
+def shared(cube: Cube, spaxels: Spaxels, radius: F8, ring: Ring | None) -> F8:
+    """Return what a background's noise that dithered exposures share adds to variances of sums.
+
+    One background is subtracted from all, so that what it has too much of in a pixel is missing in all
+    places that this pixel saw. Circles that hold several of them have it several times; in
+    single spaxels exposures meet that are independent.
+
+    Parameters
+    ----------
+    cube : Cube
+        It tells how exposures lie to each other.
+    spaxels : Spaxels
+        Of it.
+    radius : float64 (n_plane,)
+        Of the circles [spaxel].
+    ring : Ring, optional
+        Where the level that is subtracted is measured [spaxel].
+    """
+    grown = np.zeros_like(radius)
+    if cube.shared is None:
+        return grown
+    usual = np.array([_median(e[s]) for e, s in zip(spaxels.err, spaxels.seen, strict=True)])
+    for x, y, part in np.asarray(cube.shared, np.float64):
+        grown += part * overlap(radius, ring, float(np.hypot(x, y)))
+    return np.asarray(usual**2 * np.maximum(grown, 0.0))
+
+
+def _median(values: NDArray[np.float32]) -> float:
+    return float(np.median(values)) if values.size else 0.0

@@ -57,7 +57,8 @@ class BkgSubtract(Step):
         Literal["add", "ignore"],
         Doc(
             "add: the background's variance adds to the image's, to that of the read noise as it "
-            "does not depend on the image's own light. ignore: errors stay as they are."
+            "does not depend on the image's own light, and BKGNOISE tells its part in most pixels. "
+            "ignore: errors stay as they are."
         ),
     ] = "add"
     save_combined_background: Annotated[
@@ -80,9 +81,12 @@ class BkgSubtract(Step):
         result = image.replace(data=image.data - level, dq=image.dq | mean.dq)
         if self.noise == "add":
             added = np.where(missing, np.float32(0), mean.err**2)
-            own = image.var_rnoise
+            own, err = image.var_rnoise, np.sqrt(image.err**2 + added)
+            part = _median(added / err**2)
             result = result.replace(
-                err=np.sqrt(image.err**2 + added), var_rnoise=None if own is None else own + added
+                err=err,
+                var_rnoise=None if own is None else own + added,
+                meta=image.meta.set({"background.noise_share": part}),
             )
         if not self.save_combined_background:
             return result
@@ -135,3 +139,9 @@ class BkgSubtract(Step):
         else:
             flags = np.where(np.isfinite(mean), np.uint32(0), np.uint32(DQ.DO_NOT_USE))
         return _Planes(mean, np.where(count > 0, error, np.nan).astype(np.float32), flags)
+
+
+def _median(values: NDArray[np.float32]) -> float:
+    """Return the median of what is finite; 0 if nothing is."""
+    there = values[np.isfinite(values)]
+    return float(np.median(there)) if there.size else 0.0

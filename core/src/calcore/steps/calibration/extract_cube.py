@@ -1,13 +1,11 @@
 """Extract a spectrum from a cube."""
 
-import warnings
 from dataclasses import dataclass
 from math import pi
 from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 
-from calcore.errors import Doubtful
 from calcore.kernels.cube_extraction import Sums, circles, everything
 from calcore.model.cube import Cube
 from calcore.model.reference import CubeApertureCorrection, CubeApertures
@@ -85,15 +83,20 @@ class ExtractCube(Step):
         kind = self.ifu_set_srctype or cube.meta.get("target.source_type")
         planes = np.arange(len(cube.data))
         spaxels = spaxels_of(cube, heed=self.spaxels == "heed", longest_gap=self.longest_gap)
-        x, y = self._centre(cube) if kind == "POINT" else on_cube.middle_of(cube)
+        x, y = on_cube.middle_of(cube)
+        if kind == "POINT":
+            exact = self.centre == "exact"
+            x, y = on_cube.centre_of(cube, self.center_xy, search=self.ifu_autocen, exact=exact)
         where = cube.wcs(0 * planes + x, 0 * planes + y, planes, with_bounding_box=False)
-        wavelength, factor = np.asarray(where[2]), np.ones(planes.size)
+        wavelength, factor, ring = np.asarray(where[2]), np.ones(planes.size), None
         if kind == "POINT":
             times = on_cube.as_float(self.ifu_rscale, _FWHM) / _FWHM
             rings = on_cube.rings_of(extract1d, wavelength, times)
             side = on_cube.scale_at(cube, (x, y))
-            sums = self._circles(spaxels, (x, y), rings.scaled(1 / side), extract1d)
-            whole = pi * (rings.radius / side) ** 2
+            radius, *around = rings.scaled(1 / side)
+            ring = on_cube.Ring(*around) if self._has_ring(extract1d) else None
+            sums = self._circles(spaxels, (x, y), radius, ring, extract1d)
+            whole = pi * radius**2
             if apcorr is not None and self.apply_apcorr:
                 factor = on_cube.correction(apcorr, wavelength, rings.radius)
         else:
@@ -104,12 +107,15 @@ class ExtractCube(Step):
             unusable = np.isnan(sums.total)
         else:
             unusable, sums = sums.area == 0, unmeasured_as_zero(sums, whole)
-        scale = self.ifu_covar_scale * on_cube.in_common(cube, heed=self.correlation == "measured")
+        scale, variance = 1.0, sums.variance
+        if self.correlation == "measured":
+            scale = on_cube.in_common(cube)
+            variance = variance + on_cube.shared(cube, spaxels, np.sqrt(whole / pi), ring)
         columns = columns_of(
-            sums.total, sums.area, (sums.variance,), sums.area * sums.level,
+            sums.total, sums.area, (variance,), sums.area * sums.level,
             (sums.area**2 * sums.level_variance,),
             steradian=float(cube.meta["photometry.pixelarea_steradians"]), factor=factor,
-            subtracted=kind == "POINT", error_scale=scale,
+            subtracted=kind == "POINT", error_scale=self.ifu_covar_scale * scale,
         )  # fmt: skip
         columns["DQ"] = flags_of(spaxels, unusable, (x, y), np.sqrt(whole / pi))
         meta = on_cube.described(cube, kind or "EXTENDED", (x, y))
@@ -121,30 +127,21 @@ class ExtractCube(Step):
         del cube
         return spectrum
 
-    def _centre(self, cube: Cube) -> tuple[float, float]:
-        """Return column and row of the source."""
-        place = self.center_xy or (
-            on_cube.brightest(cube) if self.ifu_autocen else on_cube.place_of(cube)
-        )
-        if place is None:
-            said = "the target is not in the cube, or not told, and the cube's middle is extracted"
-            warnings.warn(f"{said}; set center_xy or ifu_autocen", Doubtful, stacklevel=3)
-            return on_cube.middle_of(cube)
-        return place if self.centre == "exact" else (float(round(place[0])), float(round(place[1])))
+    def _has_ring(self, extract1d: CubeApertures) -> bool:
+        subtract = self.subtract_background
+        return bool(extract1d.subtract_background if subtract is None else subtract)
 
     def _circles(
         self,
         spaxels: Spaxels,
         place: tuple[float, float],
-        rings: on_cube.Rings,
-        extract1d: CubeApertures,
+        radius: on_cube.F8,
+        ring: on_cube.Ring | None,
+        given: CubeApertures,
     ) -> Sums:
-        subtract = self.subtract_background
-        subtract = extract1d.subtract_background if subtract is None else subtract
-        way: Any = str(extract1d.method or "exact").replace("subsample", "subpixel")
+        way: Any = str(given.method or "exact").replace("subsample", "subpixel")
         return circles(
-            spaxels.data, spaxels.err, spaxels.seen, place, rings.radius,
-            (rings.inner, rings.outer) if subtract else None,
-            overlap=(way, int(extract1d.subpixels or 10)), sigma=self.bkg_sigma_clip,
+            spaxels.data, spaxels.err, spaxels.seen, place, radius, ring,
+            overlap=(way, int(given.subpixels or 10)), sigma=self.bkg_sigma_clip,
             by_plane=self.clipping == "plane", linear=self.partial == "linear",
         )  # fmt: skip
