@@ -37,8 +37,6 @@ TITLE = "## Spectra and cubes of MIRI"
 OURS, PEER = "default", "jwst"
 NAMES = {OURS: "calcore", PEER: "jwst"}
 SEEDS = (100, 101, 102, 103)
-QUICK = {"spec2:cube_build": {"skip": "true"}, "spec2:extract_1d": {"skip": "true"}}
-"""Quick looks of stage 2 that nothing is measured on."""
 SHORT = ("MIRIFUSHORT",)
 RANGES_UM = ((5.0, 7.0), (7.0, 9.0), (9.0, 11.0), (11.0, 13.0))
 ASIDE, CIRCLE = 3.0, 1.5
@@ -155,8 +153,7 @@ def seen(visit: Visit, work: Path) -> Observed:
 
 def products(visit: Visit, program: str, work: Path) -> Path:
     """Return the folder of a visit's products."""
-    quick = QUICK if program == OURS and visit.options.mode == "mrs" else {}
-    return calibrate(seen(visit, work), program, parameters=quick)
+    return calibrate(seen(visit, work), program)
 
 
 def scene(visit: Visit, work: Path) -> SpectralScene:

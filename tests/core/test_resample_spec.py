@@ -1,14 +1,18 @@
 """Rectified spectra: their grid, and what they are made of."""
 
+import asdf
 import numpy as np
 import pytest
+from astropy.modeling.models import Identity, Mapping, Scale
+from gwcs import WCS
 
-from calcore.errors import BadParameter, CalcoreError, KeywordMissing, StepSkipped
+from calcore.errors import BadParameter, CalcoreError, FileInvalid, KeywordMissing, StepSkipped
 from calcore.flags import DQ
 from calcore.model import Group
 from calcore.steps.combination.resample_spec import ResampleSpec
 from calcore.testing import Case, StepContract
 from calcore.testing.spectra import SHAPE, a_nod, a_slit
+from calcore.wcs import frames
 from calcore.wcs.rectified import rectified_grid
 from calcore.wcs.tangent import TangentPlane
 
@@ -105,6 +109,42 @@ def test_finer_pixels_catch_less_of_a_flux_but_are_as_bright():
     assert bright.meta["photometry.pixelarea_steradians"] == pytest.approx(area / 2)
 
 
+@pytest.mark.parametrize("along", ["slit", "axis"])
+def test_a_grid_from_a_file(tmp_path, along):
+    group = a_nod(2)
+    usual = ResampleSpec(along=along, pixel_scale_ratio=2.0)(group)
+    path = tmp_path / "grid.asdf"
+    asdf.AsdfFile({"wcs": usual.wcs}).write_to(path)
+    again = ResampleSpec(along=along, output_wcs=str(path))(group)
+    np.testing.assert_array_equal(np.isnan(again.data), np.isnan(usual.data))
+    for name in ("data", "err", "wht", "var_rnoise", "wavelength"):
+        np.testing.assert_allclose(getattr(again, name), getattr(usual, name), rtol=1e-4)
+    np.testing.assert_array_equal(again.con, usual.con)
+    for name in ("photometry.pixelarea_steradians", "resample.pixel_scale_ratio"):
+        assert again.meta[name] == pytest.approx(usual.meta[name], rel=1e-5)
+    part = ResampleSpec(along=along, output_wcs=str(path), output_shape=(9, 14))(group)
+    # What falls half on its edge does not count.
+    np.testing.assert_array_equal(part.data[:12, :7], again.data[:12, :7])
+    np.testing.assert_allclose(part.wcs(8.0, 13.0), usual.wcs(8.0, 13.0))
+    assert part.wcs.array_shape == (14, 9)
+
+
+def test_a_file_without_a_spectrum_s_coordinates(tmp_path):
+    path, group = tmp_path / "grid.asdf", a_nod(2)
+    flat = WCS([(frames.detector(), Identity(2)), (frames.world(), None)])
+    asdf.AsdfFile({"wcs": flat, "array_shape": (9, 9)}).write_to(path)
+    with pytest.raises(FileInvalid, match="right ascension, declination and wavelength; give that"):
+        ResampleSpec(output_wcs=str(path))(group)
+    spectrum = ResampleSpec()(group).wcs
+    spectrum.array_shape = spectrum.bounding_box = None
+    asdf.AsdfFile({"wcs": spectrum}).write_to(path)
+    with pytest.raises(FileInvalid, match="says nothing of its size; give output_shape as well"):
+        ResampleSpec(output_wcs=str(path))(group)
+    for sizes in ({"array_shape": (12, 7)}, {"pixel_shape": (7, 12)}):
+        asdf.AsdfFile({"wcs": spectrum, **sizes}).write_to(path)
+        assert ResampleSpec(output_wcs=str(path))(group).data.shape == (12, 7)
+
+
 def test_size_of_pixels_is_as_asked():
     wcs = ResampleSpec(pixel_scale=0.2)(alone()).wcs
     (ra, dec, _), (other_ra, other_dec, _) = wcs(5.0, 9.0), wcs(6.0, 9.0)
@@ -145,8 +185,6 @@ def test_wavelengths_of_other_exposures_lie_beyond_the_first():
 
 def stretched(wcs, factor):
     """Return world coordinates with longer wavelengths."""
-    from astropy.modeling.models import Identity, Scale
-    from gwcs import WCS
 
     last = wcs.pipeline[-2].transform | Identity(2) & Scale(factor)
     steps = [(step.frame, step.transform) for step in wcs.pipeline]
@@ -156,11 +194,9 @@ def stretched(wcs, factor):
 
 
 def test_light_may_be_dispersed_along_rows():
-    from astropy.modeling.models import Mapping
 
     slit = a_slit()
     steps = [(step.frame, step.transform) for step in slit.wcs.pipeline]
-    from gwcs import WCS
 
     turned = WCS([(steps[0][0], Mapping((1, 0)) | steps[0][1]), *steps[1:]])
     (x, y) = slit.wcs.bounding_box.bounding_box(order="F")
@@ -194,6 +230,8 @@ def test_exposures_that_cannot_be_rectified():
     dark = slit.replace(dq=np.full_like(slit.dq, DQ.DO_NOT_USE))
     with pytest.raises(StepSkipped, match="all pixels are NaN"):
         ResampleSpec()(Group("a", (dark,)))
+    with pytest.raises(BadParameter, match="output_shape is the size of what output_wcs describes"):
+        ResampleSpec(output_shape=(20, 30))
     with pytest.raises(BadParameter, match=r"resample_spec.fillval must be NAN.*not 'none'"):
         ResampleSpec(fillval="none")
 

@@ -10,7 +10,7 @@ from calcore.model.combine import blend
 from calcore.model.meta import Meta
 from calcore.model.slit import Slit
 from calcore.wcs.pointing import ARCSEC_PER_DEGREE
-from calcore.wcs.rectified import Measure, RectifiedGrid, rectified_grid
+from calcore.wcs.rectified import Measure, RectifiedGrid, given_grid, rectified_grid
 from calcore.wcs.within import box_of
 
 _AREAS = ("photometry.pixelarea_steradians", "photometry.pixelarea_arcsecsq")
@@ -23,6 +23,8 @@ def grid_of(
     *,
     fineness: float = 1.0,
     scale_arcsec: float | None = None,
+    path: str = "",
+    shape: tuple[int, int] | None = None,
 ) -> RectifiedGrid:
     """Return the grid of a rectified spectrum of all exposures.
 
@@ -36,6 +38,10 @@ def grid_of(
         Pixels along the slit for each pixel of the first exposure.
     scale_arcsec : float, optional
         Size of pixels along the slit, instead of `fineness`.
+    path : str
+        An ASDF file that says all of it.
+    shape : (nx, ny), optional
+        Size that goes before what the file says.
 
     Raises
     ------
@@ -53,9 +59,12 @@ def grid_of(
         raise KeywordMissing(
             f"DISPAXIS must be 1 (x) or 2 (y), along which light is dispersed, not {axis}; run assign_wcs"
         )
+    sizes = [(member.data.shape[-2], member.data.shape[-1]) for member in members]
+    if path:
+        return given_grid(path, members[0].wcs, sizes[0], dispersion=axis, shape=shape, by=by)
     return rectified_grid(
         [member.wcs for member in members],
-        [(member.data.shape[-2], member.data.shape[-1]) for member in members],
+        sizes,
         dispersion=axis,
         fineness=fineness,
         scale_arcsec=scale_arcsec,

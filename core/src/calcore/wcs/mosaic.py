@@ -2,20 +2,18 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-import asdf
 import numpy as np
 from astropy.modeling.models import Pix2Sky_TAN
 from gwcs import WCS, FITSImagingWCSTransform
 from numpy.typing import NDArray
 
-from calcore.errors import FileInvalid
 from calcore.kernels.polygon import clip, union
 from calcore.wcs import frames
 from calcore.wcs.area import ARCSEC, pixel_area, pixel_scale
 from calcore.wcs.footprint import corners
+from calcore.wcs.given_wcs import read_wcs, sized
 from calcore.wcs.grid import PixelMap, pixel_map
 
 Float = NDArray[np.float64]
@@ -179,51 +177,25 @@ def _side(wcs: WCS, x: float, y: float) -> float:
 
 
 def _finished(wcs: WCS, shape: tuple[int, int], area: float, ratio: float) -> Grid:
-    wcs.array_shape = shape
-    wcs.bounding_box = ((-0.5, shape[1] - 0.5), (-0.5, shape[0] - 0.5))
-    return Grid(wcs, shape, area, ratio)
+    return Grid(sized(wcs, shape), shape, area, ratio)
 
 
 def read_grid(path: str, image: WCS, shape: tuple[int, int] | None) -> Grid:
-    """Return the grid that an ASDF file holds.
+    """Return the grid that an ASDF file holds; see `calcore.wcs.given_wcs.read_wcs`.
 
     Parameters
     ----------
     path : str
-        The file has a gWCS under ``wcs``, and may have ``pixel_area`` [sr], ``pixel_shape``
-        (nx, ny) and ``array_shape`` (ny, nx).
+        The file.
     image : gwcs.WCS
         World coordinates of the first exposure.
     shape : (nx, ny), optional
         Size that goes before what the file says.
-
-    Raises
-    ------
-    FileInvalid
-        The file is no ASDF file, has no ``wcs``, or says nothing of its size.
     """
-    try:
-        with asdf.open(Path(path), lazy_load=False, memmap=False) as tree:
-            content = {
-                name: tree.tree.get(name)
-                for name in ("wcs", "pixel_area", "pixel_shape", "array_shape")
-            }
-    except (OSError, ValueError) as error:
-        raise FileInvalid(path, f"output_wcs cannot be read as an ASDF file: {error}") from error
-    wcs = content["wcs"]
-    if not isinstance(wcs, WCS):
-        raise FileInvalid(path, "output_wcs holds no gWCS under the key 'wcs'; store one there")
-    size = shape or content["pixel_shape"] or wcs.pixel_shape
-    if size is None and content["array_shape"] is not None:
-        size = content["array_shape"][::-1]
-    if size is None and wcs.bounding_box is not None:
-        (_, x_high), (_, y_high) = wcs.bounding_box.bounding_box(order="F")
-        size = int(np.ceil(x_high + 0.5)), int(np.ceil(y_high + 0.5))
-    if size is None:
-        raise FileInvalid(path, "output_wcs says nothing of its size; give output_shape as well")
-    columns, rows = int(size[0]), int(size[1])
+    given = read_wcs(path, shape)
+    wcs, (rows, columns) = given.wcs, given.shape
     middle = (columns - 1) / 2, (rows - 1) / 2
-    area = content["pixel_area"] or float(pixel_area(wcs, *middle))
+    area = given.area_sr or float(pixel_area(wcs, *middle))
     x, y = image.invert(*wcs(*middle, with_bounding_box=False), with_bounding_box=False)
     ratio = float(np.sqrt(area) / ARCSEC / pixel_scale(image, float(x), float(y)))
     return _finished(wcs, (rows, columns), area, ratio)

@@ -19,14 +19,17 @@ from astropy.modeling.models import (
 from gwcs import WCS
 from numpy.typing import NDArray
 
+from calcore.errors import FileInvalid
 from calcore.wcs import frames, spectral_frames
 from calcore.wcs.footprint import polygon
+from calcore.wcs.given_wcs import read_wcs, sized
 from calcore.wcs.grid import PixelMap, Tabulated
 from calcore.wcs.pointing import ARCSEC_PER_DEGREE
 from calcore.wcs.tangent import TangentPlane
 from calcore.wcs.within import continued, within_box
 
 Values = NDArray[np.float64]
+_AXES = 3
 Measure = Literal["slit", "axis"]
 """How places along the slit are measured; see `rectified_grid`."""
 
@@ -113,11 +116,9 @@ class RectifiedGrid:
         to_place = RotateCelestial2Native(ra, dec, 180.0) | Sky2Pix_TAN() | place
         channel = _table(self.wavelengths[order], numbers[order])
         forward.inverse = to_place & channel | Mapping((1, 0) if axis == 0 else (0, 1))
-        wcs = WCS([(frames.detector(), forward), (spectral_frames.world(), None)])
-        wcs.array_shape = self.shape
-        rows, columns = self.shape
-        wcs.bounding_box = (-0.5, columns - 0.5), (-0.5, rows - 0.5)
-        return wcs
+        return sized(
+            WCS([(frames.detector(), forward), (spectral_frames.world(), None)]), self.shape
+        )
 
     def region(self, width: float) -> str:
         """Return the outline of a slit of some width [arcsec], as the keyword S_REGION has it."""
@@ -126,6 +127,91 @@ class RectifiedGrid:
         side = np.array([-self.step[1], self.step[0]]) / length * width / 2
         corners = [ends[0] + side, ends[1] + side, ends[1] - side, ends[0] - side]
         return polygon(self.plane.place(*corner) for corner in corners)
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class GivenGrid(RectifiedGrid):
+    """Pixels of rectified spectra whose coordinates the user gave.
+
+    Attributes
+    ----------
+    given : gwcs.WCS
+        They, with their inverse.
+    """
+
+    given: WCS
+
+    def map_from(self, wcs: WCS, shape: tuple[int, int]) -> PixelMap:
+        """Return where an exposure's pixels fall."""
+        world = within_box(wcs, shape)
+        seen = np.isfinite(world).all(axis=0)
+        both = np.full((2, *shape), np.nan)
+        both[:, seen] = self.given.invert(*world[:, seen], with_bounding_box=False)
+        return PixelMap(Tabulated(continued(both, wcs) if self.whole else both))
+
+    @property
+    def wcs(self) -> WCS:
+        """The gWCS that was given."""
+        return sized(self.given, self.shape)
+
+
+def given_grid(
+    path: str,
+    image: WCS,
+    image_shape: tuple[int, int],
+    *,
+    dispersion: int,
+    shape: tuple[int, int] | None = None,
+    by: Measure = "slit",
+) -> GivenGrid:
+    """Return the grid that an ASDF file holds; see `calcore.wcs.given_wcs.read_wcs`.
+
+    Parameters
+    ----------
+    path : str
+        The file, whose gWCS leads to right ascension, declination [deg] and wavelength [um].
+    image : gwcs.WCS
+        The first exposure's.
+    image_shape : (int, int)
+        Its rows and columns.
+    dispersion : int
+        Axis along which light is dispersed: 1 is x, 2 is y.
+    shape : (nx, ny), optional
+        Size that goes before what the file says.
+    by
+        See `rectified_grid`.
+
+    Raises
+    ------
+    FileInvalid
+        As `read_wcs`; or the gWCS is not one of a spectrum.
+    """
+    found = read_wcs(path, shape)
+    if found.wcs.output_frame.naxes != _AXES:
+        raise FileInvalid(
+            path,
+            "output_wcs leads to no right ascension, declination and wavelength; give that of a spectrum",
+        )
+    worlds = [
+        within_box(image, image_shape),
+        within_box(sized(found.wcs, found.shape), found.shape),
+    ]
+    lines = [_slit_of(world, _profile(world[2], dispersion), dispersion) for world in worlds]
+    ra, dec = lines[1]
+    near = TangentPlane(_mean_angle(ra), float(dec.mean()))
+    plane = TangentPlane(*near.place(*(float(one.mean()) for one in near.project(ra, dec))))
+    own, step = (_step(plane, *line) for line in lines)
+    return GivenGrid(
+        plane=plane,
+        step=step,
+        measure=_MEASURES[by](step),
+        places=found.shape[dispersion - 1],
+        wavelengths=_profile(worlds[1][2], dispersion),
+        dispersion=dispersion,
+        fineness=float(np.hypot(*own) / np.hypot(*step)),
+        whole=by == "slit",
+        given=found.wcs,
+    )
 
 
 def along(plane: TangentPlane, measure: tuple[float, float], ra: Values, dec: Values) -> Values:
@@ -175,8 +261,7 @@ def rectified_grid(
         raise ValueError("an exposure has no pixel with coordinates")
     ra, dec = _slit_of(worlds[0], colours[0], dispersion)
     plane = TangentPlane(_mean_angle(ra), float(dec.mean()))
-    pixels = np.arange(ra.size, dtype=float)
-    own = [float(np.polyfit(pixels, one, 1)[0]) for one in plane.project(ra, dec)]
+    own = _step(plane, ra, dec)
     if scale_arcsec is not None:
         fineness = float(np.hypot(own[0], own[1])) / scale_arcsec
     step = own[0] / fineness, own[1] / fineness
@@ -200,6 +285,13 @@ def rectified_grid(
         fineness=fineness,
         whole=by == "slit",
     )
+
+
+def _step(plane: TangentPlane, ra: Values, dec: Values) -> tuple[float, float]:
+    """Return how far it is from one pixel along a slit to the next [arcsec]."""
+    pixels = np.arange(ra.size, dtype=float)
+    x, y = (float(np.polyfit(pixels, one, 1)[0]) for one in plane.project(ra, dec))
+    return x, y
 
 
 def _along_slit(step: tuple[float, float]) -> tuple[float, float]:

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 
 import numpy as np
 
+from calcore.errors import BadParameter
 from calcore.flags import DQ
 from calcore.kernels.drizzling import Drop
 from calcore.model import Group, Meta, Reference
@@ -13,7 +14,7 @@ from calcore.model.combine import by_exposure, header_table
 from calcore.model.mosaic import WeightType
 from calcore.model.rectified import grid_of, rectified_meta, within_slit
 from calcore.model.slit import RectifiedSlit, Slit
-from calcore.parameters import Doc, Range, Unit
+from calcore.parameters import Doc, File, Range, Unit
 from calcore.step import ALONE, Room, Step
 from calcore.steps.averaging import Averaging, fill_value
 from calcore.steps.combinable import check_exposure, check_usable
@@ -48,6 +49,12 @@ class ResampleSpec(Step):
     pixel_scale: Annotated[
         float | None, Range(1e-6), Unit("arcsec"), Doc("Size of pixels along the slit.")
     ] = None
+    output_wcs: Annotated[
+        str, File(), Doc("ASDF file with the gWCS of the spectrum under the key wcs.")
+    ] = ""
+    output_shape: Annotated[
+        tuple[int, int] | None, Doc("Columns and rows; None: what output_wcs says.")
+    ] = None
     single: Annotated[Literal[False], Doc("One spectrum of all; not each on its own.")] = False
     blendheaders: Annotated[bool, Doc("Keep all headers as a table, and blend them.")] = True
     propagate_dq: Annotated[bool, Doc("Join the flags of all that contributed.")] = False
@@ -63,6 +70,11 @@ class ResampleSpec(Step):
     def __post_init__(self) -> None:
         super().__post_init__()
         fill_value("resample_spec", self.fillval)
+        if self.output_shape is not None and not self.output_wcs:
+            raise BadParameter(
+                "resample_spec.output_shape is the size of what output_wcs describes; give that, too, or "
+                "leave it out"
+            )
 
     def check(self, meta: Meta, references: Mapping[str, Reference]) -> None:
         """Leave out exposures that are not to be combined."""
@@ -77,6 +89,8 @@ class ResampleSpec(Step):
             self.along,
             fineness=self.pixel_scale_ratio,
             scale_arcsec=self.pixel_scale,
+            path=self.output_wcs,
+            shape=self.output_shape,
         )
         members = [within_slit(member) for member in group.members]
         averaging = Averaging(
