@@ -1,22 +1,46 @@
-"""Whole runs on simulated visits of the spectrometers: cubes, spectra and light curves."""
+"""Whole runs on simulated visits of the spectrometers: cubes, spectra and light curves.
+
+Other software reads them: specutils and astropy know nothing of calcore.
+"""
 
 import json
 
+import astropy.units as u
 import numpy as np
 import pytest
+from astropy.io import fits
 from astropy.table import Table
+from astropy.wcs import WCS
 
 from calcore import io
 from calcore.cli.pictures import draw
+from calcore.model import Group
 from calcore.model.cube import Cube
 from calcore.model.slit import Slit
 from calcore.model.spectrum import Spectra, SpectrumSeries
+from calcore.steps.combination.combine_1d import Combine1d
+
+# astropy says that it has made dates of MJD-BEG and the like.
+pytestmark = pytest.mark.filterwarnings("ignore:'datfix' made the change")
+COLUMNS = {"POINT": ("FLUX", "FLUX_ERROR", "Jy"), "EXTENDED": ("SURF_BRIGHT", "SB_ERROR", "MJy/sr")}
 
 
 @pytest.fixture
 def made(request):
     """Return what was made of a visit, by mode."""
     return lambda mode: request.getfixturevalue(f"{mode}_products")
+
+
+@pytest.fixture
+def specutils():
+    return pytest.importorskip("specutils", reason="specutils is not installed")
+
+
+def files(made, mode, suffix):
+    """Return the files of a suffix that were made of a visit."""
+    found = sorted(made(mode)[1].glob(f"*_{suffix}.fits"))
+    assert found
+    return found
 
 
 def spectrum_of(visit):
@@ -114,3 +138,99 @@ def test_every_spectral_product_has_a_picture(made):
     files = [path for path in folder.glob("*.fits") if "x1d" in path.name]
     assert all(len(pictures) == 1 for pictures in draw(files).values())
     assert len(draw(files)) == len(files)
+
+
+def check(found, table, source_type):
+    """Check a spectrum of specutils against a row or a table of ours."""
+    value, error, unit = COLUMNS[source_type]
+    assert found.spectral_axis.unit == u.um
+    assert found.flux.unit == u.Unit(unit)
+    assert found.uncertainty.uncertainty_type == "std"
+    np.testing.assert_array_equal(found.spectral_axis.value, table["WAVELENGTH"])
+    np.testing.assert_array_equal(found.flux.value, table[value])
+    np.testing.assert_array_equal(found.uncertainty.array, table[error])
+
+
+@pytest.mark.parametrize("mode", ["mrs", "lrs_fixedslit"])
+def test_specutils_reads_extracted_spectra(specutils, made, mode):
+    for path in files(made, mode, "x1d"):
+        (own,) = io.open(path).spectra
+        found = specutils.Spectrum.read(path)
+        check(found, own.table, own.meta["spectrum.source_type"])
+        assert found.meta["header"]["FILENAME"] == path.name
+
+
+def test_specutils_reads_combined_spectra(specutils, made, tmp_path):
+    *_, path = files(made, "lrs_fixedslit", "x1d")
+    combined = Combine1d()(Group("one", (io.open(path),)))
+    (own,) = combined.spectra
+    found = specutils.Spectrum.read(io.write(combined, tmp_path / "a_c1d.fits"))
+    np.testing.assert_array_equal(found.flux.to_value("Jy"), own.table["FLUX"])
+    np.testing.assert_array_equal(found.spectral_axis.to_value("um"), own.table["WAVELENGTH"])
+    np.testing.assert_array_equal(found.uncertainty.array, own.table["ERROR"])
+
+
+def test_specutils_reads_the_spectrum_of_each_integration(specutils, made):
+    for path in files(made, "lrs_slitless", "x1dints"):
+        (own,) = io.open(path).spectra
+        found = specutils.SpectrumList.read(path)
+        assert len(found) == len(own.table) > 1
+        for one, row in zip(found, own.table, strict=True):
+            check(one, row, row["SOURCE_TYPE"])
+
+
+def test_specutils_reads_rectified_spectra(specutils, made):
+    for path in files(made, "lrs_fixedslit", "s2d"):
+        own = io.open(path)
+        found = specutils.Spectrum.read(path)
+        np.testing.assert_array_equal(found.flux.to_value("MJy/sr"), own.data.T)
+        # of each row of pixels, which lie across the slit
+        np.testing.assert_allclose(
+            found.spectral_axis.to_value("um"), own.wavelength[:, own.data.shape[1] // 2], rtol=1e-6
+        )
+
+
+def test_specutils_reads_cubes(specutils, made):
+    for path in files(made, "mrs", "s3d"):
+        own = io.open(path)
+        found = specutils.Spectrum.read(path)
+        np.testing.assert_array_equal(found.flux.to_value("MJy/sr"), own.data)
+        np.testing.assert_array_equal(found.uncertainty.array, own.err)
+        np.testing.assert_array_equal(found.mask, own.dq)
+        planes = np.arange(len(own.data))
+        wavelength = own.wcs(0 * planes, 0 * planes, planes, with_bounding_box=False)[2]
+        np.testing.assert_allclose(found.spectral_axis.to_value("um"), wavelength, rtol=1e-12)
+
+
+def astropys(path):
+    """Return the coordinates that a cube's keywords give, its wavelengths in um."""
+    with fits.open(path) as hdus:
+        assert hdus["SCI"].header["SPECSYS"] == "BARYCENT"
+        return WCS(hdus["SCI"].header, hdus)
+
+
+def test_astropy_has_the_coordinates_of_cubes(made):
+    for path in files(made, "mrs", "s3d"):
+        own, header = io.open(path), astropys(path)
+        assert header.celestial.wcs.radesys == "ICRS"
+        assert header.world_axis_physical_types == ["pos.eq.ra", "pos.eq.dec", "em.wl"]
+        # At its corners; of planes that a table tells, at all of which it tells
+        corners = np.array(np.meshgrid(*((0.0, n - 1.0) for n in own.data.shape[::-1])))
+        corners = corners.reshape(3, -1)
+        ra, dec, wavelength = header.all_pix2world(*corners, 0)
+        exact = own.wcs(*corners, with_bounding_box=False)
+        np.testing.assert_allclose([ra, dec], exact[:2], rtol=0, atol=1e-12)
+        microns = u.Unit(header.world_axis_units[2]).to(u.um)
+        np.testing.assert_allclose(wavelength * microns, exact[2], rtol=1e-9)
+
+
+def test_astropy_finds_the_star_of_a_cube_where_it_is(made, mrs_visit):
+    (point,) = json.loads((mrs_visit.folder / "truth" / "scene.json").read_text())["points"]
+    for path in files(made, "mrs", "s3d"):
+        if "_t001_" not in path.name:
+            continue
+        own, header = io.open(path), astropys(path)
+        light = np.nansum(own.data, axis=0)
+        row, column = np.unravel_index(np.argmax(light), light.shape)
+        x, y = header.celestial.world_to_pixel_values(point["ra_deg"], point["dec_deg"])
+        assert np.hypot(x - column, y - row) < 1.5

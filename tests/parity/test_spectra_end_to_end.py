@@ -5,8 +5,9 @@ Count rates are ours, and stage 3 of both begins with our calibrated exposures.
 
 import hashlib
 import json
+import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -298,3 +299,87 @@ def test_light_curves(answers):
         assert len(ours) == len(theirs) == 6
         for name in theirs.colnames:
             np.testing.assert_allclose(ours[name], theirs[name], rtol=1e-6, err_msg=name)
+
+
+# Keywords that differ, and why.
+KEYWORDS = {
+    "DATE": "when the file was made",
+    "CAL_VER": "which program made it",
+    "EXSEGNUM": "of the first segment there; a joined series is of all",
+    "EXTRXSTR": "of the middle of the spectrum there",
+    "EXTRXSTP": "of the middle of the spectrum there",
+    "PIXAR_SR": "a square arcsecond has one digit less there",
+    "R_FILOFF": "named there, although nothing takes it of spectra",
+    "R_MRSPT": "named there, although no spectrum is corrected",
+    "SLIT_DEC": "of the middle of cubes there, half a spaxel off; here of the aperture",
+    "SLIT_RA": "of the middle of cubes there, half a spaxel off; here of the aperture",
+    "S_REGION": "a rectified slit reaches to the last pixels, and corners are rounded",
+    "S_TRCMOD": "a step that is left out",
+}
+OF_RECTIFIED = {f"SLT{what}{axis}": "of the exposure" for what in ("STRT", "SIZE") for axis in "12"}
+LAYOUT = re.compile(r"(EXTVER|NAXIS|TFIELDS|TFORM|TUNIT|TDIM|TZERO|TSCAL)\d*$")
+
+
+def differing_keywords(ours: Path, theirs: Path, but: Collection[str]) -> dict[str, Any]:
+    """Return the cards of theirs that ours lacks or has otherwise, but for the exceptions."""
+    found = {}
+    with fits.open(ours) as own, fits.open(theirs) as others:
+        for hdu in others:
+            if hdu.name in {"ASDF", "HDRTAB", "WCS-TABLE"}:
+                continue
+            header = own[hdu.name].header
+            for card in hdu.header.cards:
+                value = header.get(card.keyword)
+                same = value == card.value
+                if isinstance(value, float):
+                    same = value == pytest.approx(card.value, rel=1e-9, abs=1e-12)
+                name = card.keyword
+                if not (same or name in {"", "COMMENT", "HISTORY", *but} or LAYOUT.match(name)):
+                    found[f"{hdu.name} {name}"] = value, card.value
+    return found
+
+
+SUFFIXES = [
+    (name, stage, suffix)
+    for name, suffixes in {
+        "slicer": {"2": ("cal", "s3d", "x1d"), "3": ("crf", "s3d", "x1d")},
+        "slit": {"2": ("cal", "s2d", "x1d"), "3": ("crf", "s2d", "x1d")},
+        "slitless": {"2": ("calints", "x1dints"), "3": ("crfints", "x1dints")},
+    }.items()
+    for stage, own in suffixes.items()
+    for suffix in own
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "stage", "suffix"), SUFFIXES)
+def test_keywords(answers, name, stage, suffix):
+    but = {**KEYWORDS, **(OF_RECTIFIED if suffix == "s2d" else {})}
+    for own, other in answers[name].pairs(stage, suffix):
+        assert differing_keywords(own, other, but) == {}
+
+
+# Run by the reference pipeline's interpreter.
+READER = """
+import json, sys, warnings
+from stdatamodels.jwst import datamodels
+
+warnings.simplefilter("error")
+kinds = {}
+for path in json.loads(open(sys.argv[1]).read()):
+    with datamodels.open(path, strict_validation=True) as model:
+        model.validate()
+        kinds[path] = type(model).__name__
+        model.save(sys.argv[2])
+open(sys.argv[1], "w").write(json.dumps(kinds))
+"""
+
+
+def test_the_reference_pipeline_opens_products_as_its_own(answers, reference_pipeline, tmp_path):
+    pairs = [pair for name, *what in SUFFIXES for pair in answers[name].pairs(*what)]
+    program, asked, log = (tmp_path / name for name in ("reader.py", "paths.json", "reader.log"))
+    program.write_text(READER)
+    asked.write_text(json.dumps([str(own) for own, _ in pairs]))
+    status = reference_pipeline.program(program, asked, tmp_path / "copy.fits", log=log)
+    assert status == 0, log.read_text()
+    kinds = json.loads(asked.read_text())
+    assert kinds == {str(own): fits.getval(other, "DATAMODL") for own, other in pairs}

@@ -14,6 +14,11 @@ from calcore.wcs.rectified import Measure, RectifiedGrid, given_grid, rectified_
 from calcore.wcs.within import box_of
 
 _AREAS = ("photometry.pixelarea_steradians", "photometry.pixelarea_arcsecsq")
+_GONE = (
+    "background.level", "background.subtracted",
+    "slit.xstart", "slit.xsize", "slit.ystart", "slit.ysize",
+)  # fmt: skip
+"""Names of what was of an exposure, and is not of the rectified spectrum."""
 _CORNERS = 4
 
 
@@ -98,7 +103,7 @@ def rectified_meta(metas: Sequence[Meta], onto: RectifiedGrid, *, mixed: bool) -
     changes = {n: None if area is None else area / onto.fineness for n, area in areas.items()}
     width = _width(metas[0].get("wcsinfo.s_region"))
     region = {} if width is None else {"wcsinfo.s_region": onto.region(width)}
-    gone = dict.fromkeys(("background.level", "background.subtracted"))  # no longer there
+    gone = dict.fromkeys(_GONE)
     return meta.set(changes | region | gone)
 
 

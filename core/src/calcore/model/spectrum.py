@@ -31,7 +31,7 @@ TIMES = ("MJD-BEG", "MJD-AVG", "MJD-END", "TDB-BEG", "TDB-MID", "TDB-END")
 """When an integration began, was half way and ended [d]: modified Julian date UTC and TDB."""
 COMBINED = ("WAVELENGTH", "FLUX", "ERROR", "SURF_BRIGHT", "SB_ERROR", "DQ", "WEIGHT", "N_INPUT")
 """Columns of a spectrum combined from several."""
-_KINDS = {"DQ": "u4", "N_ALONGDISP": "u4", "INT_NUM": "i4", "SEGMENT": "i4"}
+_KINDS = {"DQ": "u4", "N_ALONGDISP": "u4", "INT_NUM": "i4", "SEGMENT": "i4", "SOURCE_TYPE": "U8"}
 
 
 def units_of(flux: str = "Jy", brightness: str = "MJy/sr") -> dict[str, str]:
@@ -99,7 +99,8 @@ class SeriesSpectrum(Record):
     ----------
     table : structured array (n_int,)
         The columns `COLUMNS`, each value a vector (n_wavelength,); INT_NUM, SEGMENT, N_ALONGDISP
-        (how many of a vector's values count) and the times `TIMES` are single numbers.
+        (how many of a vector's values count) and the times `TIMES` are single numbers. SOURCE_TYPE
+        is POINT or EXTENDED, for readers that look for it in each row.
     units : mapping
         Units of columns.
     """

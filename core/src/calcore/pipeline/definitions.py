@@ -155,7 +155,7 @@ def _matching(
     """Return the ``[[when]]`` entries that hold; those of a profile only if one is asked for."""
     found = []
     for entry in definition.content.get("when", ()):
-        known = {"exposure_type", "target_type", "profile", "set", "edit"}
+        known = {"exposure_type", "target_type", "profile", "set", "edit", "header"}
         for key in entry:
             if key not in known:
                 raise BadPipeline(f"{definition.origin}: {UnknownName('condition', key, known)}")

@@ -175,9 +175,10 @@ def middle_of(cube: Cube) -> tuple[float, float]:
     return (columns - 1) / 2, (rows - 1) / 2
 
 
-def as_float(value: Any, default: float) -> float:
-    """Return a number, or the default for None."""
-    return default if value is None else float(value)
+def of_spectra(meta: Meta, model: str) -> Meta:
+    """Return a cube's metadata without what tells of its planes, for spectra called a `model`."""
+    gone = dict.fromkeys(name for name in meta if name.startswith("ifu."))
+    return meta.set(gone, model_type=model)
 
 
 def described(cube: Cube, kind: str, place: tuple[float, float]) -> Meta:
@@ -187,6 +188,7 @@ def described(cube: Cube, kind: str, place: tuple[float, float]) -> Meta:
         "name": cube.meta.get("exposure.type"), "detector": cube.meta.get("instrument.detector"),
         "source_type": kind, "extraction_x": place[0], "extraction_y": place[1],
         "slit_ra": float(ra), "slit_dec": float(dec),
+        "position_angle": cube.meta.get("aperture.position_angle"),
     }  # fmt: skip
     return cube.meta.set({f"spectrum.{name}": value for name, value in told.items()})
 

@@ -91,6 +91,7 @@ def series_of(
     vectors["N_ALONGDISP"] = np.full(len(found), wavelength.size)
     vectors["SEGMENT"] = np.full(len(found), image.meta.whole("exposure.segment_number", 1))
     vectors |= _times(image.int_times, number)
+    vectors["SOURCE_TYPE"] = np.full(len(found), image.meta.get("target.source_type", "UNKNOWN"))
     own = SeriesSpectrum(meta=meta, table=table_of(vectors), units=units(image))
     return SpectrumSeries(meta=image.meta, spectra=(own,), int_times=image.int_times)
 
@@ -125,6 +126,8 @@ def described(
         "source_type": meta.get("target.source_type"), "detector": meta.get("instrument.detector"),
         "spectral_order": meta.get("slit.spectral_order") or entry.get("spectral_order", 1),
         "dispersion_direction": 1 if trace.along_rows else 2,
+        "position_angle": meta.get("aperture.position_angle"),
+        "s_region": meta.get("wcsinfo.s_region"),
         f"extraction_{along}start": float(rows[0] + 1),
         f"extraction_{along}stop": float(rows[-1] + 1),
         f"extraction_{across}start": low + 1.5, f"extraction_{across}stop": high + 0.5,

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -87,7 +87,25 @@ class CubingStep(Step):
         )
         nearness = self._nearness(sampling, spaxel, len(pieces))
         cube = cube_of(pieces, grid, fill(bands, grid, nearness, room))
+        cube = cube.replace(meta=cube.meta.set(self._told(nearness, spaxel)))
         return cube.with_planes(room.kept)  # of which there may be many
+
+    def _told(self, nearness: Nearness | None, spaxel: float) -> dict[str, Any]:
+        """Return what a cube's metadata say of its planes, and of how pixels were weighted.
+
+        Regions of interest are left out where a table has another one for each plane.
+        """
+        told: dict[str, Any] = {
+            "flux_extension": "SCI", "error_extension": "ERR", "error_type": "ERR",
+            "dq_extension": "DQ", "weighting": self.weighting,
+            "roi_spatial": 0.0, "roi_wave": 0.0, "weight_power": 0.0,
+        }  # fmt: skip
+        if nearness is not None:
+            one = nearness.wavelength.size == 1
+            told["weight_power"] = self.weight_power
+            told["roi_spatial"] = float(nearness.angle[0]) * spaxel if one else None
+            told["roi_wave"] = float(nearness.depth[0]) if one else None
+        return {f"ifu.{name}": value for name, value in told.items()}
 
     def _spacing(self, sampling: Sampling) -> Spacing:
         if sampling.table is None:

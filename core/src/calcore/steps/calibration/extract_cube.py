@@ -32,6 +32,7 @@ class ExtractCube(Step):
     """
 
     cites: ClassVar[tuple[str, ...]] = ("Law et al. 2023, AJ 166, 45",)
+    model: ClassVar[str] = "MultiSpecModel"  # DATAMODL of its products
     subtract_background: Annotated[
         bool | None, Doc("Subtract what is in the ring; None: as the reference says.")
     ] = None
@@ -90,8 +91,7 @@ class ExtractCube(Step):
         where = cube.wcs(0 * planes + x, 0 * planes + y, planes, with_bounding_box=False)
         wavelength, factor, ring = np.asarray(where[2]), np.ones(planes.size), None
         if kind == "POINT":
-            times = on_cube.as_float(self.ifu_rscale, _FWHM) / _FWHM
-            rings = on_cube.rings_of(extract1d, wavelength, times)
+            rings = on_cube.rings_of(extract1d, wavelength, (self.ifu_rscale or _FWHM) / _FWHM)
             side = on_cube.scale_at(cube, (x, y))
             radius, *around = rings.scaled(1 / side)
             ring = on_cube.Ring(*around) if self._has_ring(extract1d) else None
@@ -120,7 +120,8 @@ class ExtractCube(Step):
         columns["DQ"] = flags_of(spaxels, unusable, (x, y), np.sqrt(whole / pi))
         meta = on_cube.described(cube, kind or "EXTENDED", (x, y))
         spectrum = Spectrum.of(meta, WAVELENGTH=wavelength, **columns)
-        return Spectra(meta=cube.meta, spectra=(self.completed(spectrum, cube),))
+        meta = on_cube.of_spectra(cube.meta, self.model)
+        return Spectra(meta=meta, spectra=(self.completed(spectrum, cube),))
 
     def completed(self, spectrum: Spectrum, cube: Cube) -> Spectrum:
         """Return the spectrum with what an instrument adds to it; here, nothing."""

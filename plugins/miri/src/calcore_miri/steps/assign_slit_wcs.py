@@ -66,6 +66,9 @@ class AssignSlitWcs(Step):
             "wcsinfo.dispersion_direction": meta.facts.exposure_type.data["dispersion_axis"],
             "wcsinfo.specsys": "TOPOCENT" if velocity is None else "BARYCENT",
         }
+        for axis, size in zip("xy", shape[::-1], strict=True):
+            changes[f"slit.{axis}start"] = meta[f"subarray.{axis}start"]
+            changes[f"slit.{axis}size"] = size
         if mode.dithered:
             changes |= dithered_place(meta)
         kept = {item.name: getattr(image, item.name) for item in fields(Image)}

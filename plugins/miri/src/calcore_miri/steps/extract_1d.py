@@ -29,6 +29,7 @@ class Extract1d(ExtractCube):
     """
 
     cites = (*ExtractCube.cites, "Argyriou et al. 2020, A&A 641, A150")
+    model = "MRSMultiSpecModel"
 
     ifu_rfcorr: Annotated[bool, Doc("Find fringes, if the cube is of one channel and band.")] = True
 
