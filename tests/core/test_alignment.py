@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from astropy.table import Table
+from gwcs import WCS
 
 from calcore.errors import Doubtful, StepSkipped
 from calcore.model import Group
@@ -198,6 +199,25 @@ def test_stars_that_agree_only_loosely_are_no_match():
     assert [one.status for one in results[:2]] == ["REFERENCE", "SUCCESS"]
     assert results[2].status == ("FAILED: its stars were matched, but too few to within 0.1 arcsec")
     assert results[2].seen is loose
+
+
+def test_coordinates_that_are_given_stay_as_they_are():
+    field = star_field(shape=SHAPE, stars=60, moved={1: (0.3, -0.4)})
+    seen = sightings(field)
+    places = [one.wcs(10.0, 20.0, with_bounding_box=False) for one in seen]
+    frames, boxes = seen[1].wcs.available_frames, seen[1].wcs.bounding_box
+    once = align(seen, matching(rematch=0.0))
+    twice = align([replace(one.seen) for one in once], matching(rematch=0.0))
+    assert [one.status for one in once] == ["REFERENCE", *["SUCCESS"] * (len(seen) - 1)]
+    for one, place in zip(seen, places, strict=True):
+        assert one.wcs(10.0, 20.0, with_bounding_box=False) == place
+    assert seen[1].wcs.available_frames == frames
+    for images in (once, twice):
+        moved = images[1].seen.wcs
+        assert type(moved) is WCS
+        assert moved.bounding_box == boxes
+        assert set(moved.available_frames) - set(frames) == {"v2v3corr"}
+        assert moved(10.0, 20.0, with_bounding_box=False) != places[1]
 
 
 # The phase in the pixel.

@@ -39,7 +39,7 @@ def test_flagged_pixels_are_taken_from_all_planes(image, dq):
 
 def test_planes_in_files_are_blanked_where_they_are_read(image, dq, tmp_path):
     there = io.open(io.write(image, tmp_path / "a_cal.fits"), Image, planes=False)
-    changed = with_flags(there, RunnersRoom().kept(dq))
+    changed = with_flags(there, dq, RunnersRoom().kept)
     expected = with_flags(image, dq)
     assert not changed.in_memory
     for name in PLANES:

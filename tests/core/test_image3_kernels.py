@@ -13,6 +13,7 @@ from calcore.kernels.polygon import clip, intersection, union
 from calcore.kernels.sky import Clipping, clipped_about_median, joint_level, level, offsets
 from calcore.kernels.source_background import background, smoothed
 from calcore.kernels.sources import Search, find_sources, find_stars
+from calcore.room import Room
 
 
 @pytest.fixture
@@ -500,3 +501,11 @@ def test_nothing_is_found_where_nothing_is(rng):
         found = find_sources(data, err, visible, search)
         assert found is None or found.x.size == 0
         assert find_sources(data, err, ~visible, search) is None
+
+
+def test_smoothing_is_the_same_strip_by_strip(rng, monkeypatch):
+    data = rng.normal(2, 0.05, (60, 30)).astype(np.float32)
+    hidden = rng.random(data.shape) < 0.2
+    whole = smoothed(data, hidden, 3.0)
+    monkeypatch.setattr("calcore.kernels.source_background._ROWS_AT_ONCE", 7)
+    np.testing.assert_array_equal(smoothed(data, hidden, 3.0, Room(2).each), whole)

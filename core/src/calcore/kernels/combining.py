@@ -1,6 +1,6 @@
 """Sums over exposures, from which a mosaic is made."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,16 +9,11 @@ from numpy.typing import NDArray
 
 from calcore.kernels._jit import F4x2, F4x3, kernel
 from calcore.kernels.drizzling import Drizzled
+from calcore.kernels.each import Each, one_by_one
 from calcore.kernels.median import median
 from calcore.kernels.ordered import Ascending
 
 _ROWS_AT_ONCE = 64
-Each = Callable[[Callable[[int], None], Iterable[int]], None]
-
-
-def _one_by_one(work: Callable[[int], None], items: Iterable[int]) -> None:
-    for item in items:
-        work(item)
 
 
 @kernel
@@ -185,7 +180,7 @@ def median_of(
     shape: tuple[int, int],
     *,
     lesser_of_two: bool = False,
-    each: Each = _one_by_one,
+    each: Each = one_by_one,
 ) -> F4x2:
     """Return the median of exposures on a grid, a few rows at a time.
 

@@ -13,11 +13,13 @@ from numpy.typing import NDArray
 from photutils.background import Background2D
 from scipy.ndimage import correlate1d, zoom
 
+from calcore.kernels.each import Each, one_by_one
 from calcore.kernels.ordered import Ascending
 from calcore.kernels.sky import clipped_about_median
 
 Mask = NDArray[np.bool_]
 SIGMA_PER_FWHM = 1 / (2 * np.sqrt(2 * np.log(2)))
+_ROWS_AT_ONCE = 256
 _SIGMA, _ROUNDS = 3.0, 5
 """Pixels of a box are clipped about their median, at so many standard deviations, so often."""
 
@@ -128,7 +130,9 @@ def _enlarged(
     return image
 
 
-def smoothed(data: NDArray[np.float32], hidden: Mask, fwhm: float) -> NDArray[np.float32]:
+def smoothed(
+    data: NDArray[np.float32], hidden: Mask, fwhm: float, each: Each = one_by_one
+) -> NDArray[np.float32]:
     """Return an image filtered with a Gaussian; hidden pixels are filled from those around them.
 
     Parameters
@@ -139,15 +143,29 @@ def smoothed(data: NDArray[np.float32], hidden: Mask, fwhm: float) -> NDArray[np
         True for pixels that do not count.
     fwhm : float
         Width of the Gaussian [pixel].
+    each : callable
+        Does some work for each item, perhaps on several threads.
     """
     sigma = fwhm * SIGMA_PER_FWHM
     radius = int(np.ceil(8 * sigma)) // 2
     profile = np.exp(-0.5 * (np.arange(-radius, radius + 1) / sigma) ** 2)
     profile /= profile.sum()
-    total = np.where(hidden, np.float32(0), data)
-    weight = (~hidden).astype(np.float32)
-    for axis in (0, 1):
-        total = correlate1d(total, profile, axis, mode="constant", cval=0.0)
-        weight = correlate1d(weight, profile, axis, mode="constant", cval=1.0)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        return np.where(weight > 0, total / weight, np.float32(0))
+    smooth = np.empty(data.shape, np.float32)
+
+    def strip(first: int) -> None:
+        above = min(radius, first)
+        rows = slice(first - above, first + _ROWS_AT_ONCE + radius)
+        inside = slice(above, above + _ROWS_AT_ONCE)
+        total = np.where(hidden[rows], np.float32(0), data[rows])
+        weight = (~hidden[rows]).astype(np.float32)
+        for axis in (0, 1):
+            total = correlate1d(total, profile, axis, mode="constant", cval=0.0)
+            weight = correlate1d(weight, profile, axis, mode="constant", cval=1.0)
+        total, weight = total[inside], weight[inside]
+        with np.errstate(divide="ignore", invalid="ignore"):
+            smooth[first : first + _ROWS_AT_ONCE] = np.where(
+                weight > 0, total / weight, np.float32(0)
+            )
+
+    each(strip, range(0, data.shape[0], _ROWS_AT_ONCE))
+    return smooth

@@ -22,6 +22,7 @@ from photutils.segmentation import (
 from calcore.kernels.blends import may_be_blends
 from calcore.kernels.centroids import windowed
 from calcore.kernels.correlated_noise import Correlation
+from calcore.kernels.each import Each, one_by_one
 from calcore.kernels.peaks import matched, peaks
 from calcore.kernels.source_background import SIGMA_PER_FWHM, background, smoothed
 
@@ -279,7 +280,11 @@ class Found:
 
 
 def find_sources(
-    data: NDArray[np.float32], err: NDArray[np.float32], hidden: Mask, search: Search
+    data: NDArray[np.float32],
+    err: NDArray[np.float32],
+    hidden: Mask,
+    search: Search,
+    each: Each = one_by_one,
 ) -> Found | None:
     """Find sources of any shape, or stars.
 
@@ -291,6 +296,8 @@ def find_sources(
         True for pixels that do not count.
     search : Search
         How sources are looked for.
+    each : callable
+        Does some work for each item, perhaps on several threads.
 
     Returns
     -------
@@ -307,7 +314,7 @@ def find_sources(
         nowhere = np.full(label.size, np.nan)
         box = nowhere, nowhere, nowhere, nowhere
         return Found(label, stars.x, stars.y, stars.flux, nowhere, net, None, {}, box)
-    filtered = smoothed(net, hidden, search.fwhm)
+    filtered = smoothed(net, hidden, search.fwhm, each)
     segmented = segments(filtered, sky.noise, hidden, search)
     if segmented is None:
         return None

@@ -1,5 +1,6 @@
 """Planes of which some pixels have been taken away, without a copy of all others."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from math import prod
 from typing import Any, TypeVar
@@ -13,17 +14,27 @@ from calcore.model.exposure import Image
 Exposure = TypeVar("Exposure", bound=Image)
 
 
-def with_flags(image: Exposure, dq: Any) -> Exposure:
+def _as_it_is(plane: NDArray[Any]) -> Any:
+    return plane
+
+
+def with_flags(
+    image: Exposure, dq: NDArray[np.uint32], kept: Callable[[NDArray[Any]], Any] = _as_it_is
+) -> Exposure:
     """Return an image with other flags, and NaN in all planes where these say DO_NOT_USE.
 
-    Planes in a file stay there: what is read of them later is blanked then.
+    Planes in a file stay there: what is read of them later is blanked then. What is needed for that is
+    `kept` as the flags are.
     """
-    planes: dict[str, Any] = {}
+    harmed = (dq & np.uint32(DQ.DO_NOT_USE)) != 0
+    taken, planes = kept(harmed), dict[str, Any]()
     for name in ("data", "err", "var_poisson", "var_rnoise", "var_flat"):
-        if (plane := getattr(image, name)) is not None:
-            blanked = Blanked(plane, dq, DQ.DO_NOT_USE)
-            planes[name] = blanked[...] if isinstance(plane, np.ndarray) else blanked
-    return image.replace(dq=dq, **planes)
+        plane = getattr(image, name)
+        if isinstance(plane, np.ndarray):
+            planes[name] = Blanked(plane, harmed)[...]
+        elif plane is not None:
+            planes[name] = Blanked(plane, taken)
+    return image.replace(dq=kept(dq), **planes)
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,16 +44,13 @@ class Blanked:
     Attributes
     ----------
     plane : float32 (ny, nx)
-        May lie in a file, as may the flags.
-    dq : uint32 (ny, nx)
-        Flags.
-    harm : int
-        Those that make a pixel NaN.
+        May lie in a file, as may what follows.
+    harmed : bool (ny, nx)
+        True where a pixel is NaN.
     """
 
     plane: Any
-    dq: Any
-    harm: int
+    harmed: Any
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -70,8 +78,10 @@ class Blanked:
         return self.shape[0]
 
     def __getitem__(self, index: Any) -> NDArray[Any]:
-        harmed = (np.asarray(self.dq[index]) & np.uint32(self.harm)) != 0
-        values: NDArray[Any] = np.where(harmed, self.dtype.type(np.nan), self.plane[index])
+        values: NDArray[Any] = np.asarray(self.plane[index])
+        if isinstance(self.plane, np.ndarray) or not values.flags.writeable:  # somebody else's
+            values = values.copy()
+        np.copyto(values, np.nan, where=np.asarray(self.harmed[index]))
         return values
 
     def __array__(

@@ -18,7 +18,7 @@ from calcore.run.outcome import ChainOutcome, Notice, Outcome, Progress, SlotOut
 
 AT_WORK: ContextVar[tuple[str, str]] = ContextVar("AT_WORK", default=("", ""))
 """Product and step that the present thread works on; empty outside of one."""
-_EVERY = 0.02
+_EVERY = 0.05
 """How often the memory is looked at [s]."""
 
 
@@ -137,7 +137,7 @@ class Memory:
     """The most memory that this process has held since it was last asked.
 
     The system keeps the highest level ever; where that was not reached again, the answer is the
-    highest of what was seen by looking every 20 ms.
+    highest of what was seen by looking every 50 ms.
     """
 
     def __init__(self) -> None:

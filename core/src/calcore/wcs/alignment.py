@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from astropy.table import Table
+from gwcs import WCS
 from tweakwcs import JWSTWCSCorrector, MatchSourceConfusionError, XYXYMatch, align_wcs
 
 from calcore.wcs.pixel_phase import without_phase
@@ -140,7 +141,9 @@ def align(
     for seen, corrector in zip(sightings, correctors, strict=True):
         status = str(corrector.meta.get("fit_info", {}).get("status", "FAILED: not fitted"))
         moved = status == "SUCCESS"
-        results.append(Aligned(replace(seen, wcs=corrector.wcs) if moved else seen, status))
+        results.append(
+            Aligned(replace(seen, wcs=_as(WCS, corrector.wcs)) if moved else seen, status)
+        )
     if not matching.rematch or not any(image.status == "SUCCESS" for image in results):
         return results
     close = replace(
@@ -172,6 +175,27 @@ class _Corrector(JWSTWCSCorrector):  # type: ignore[misc]  # tweakwcs says nothi
         return own
 
 
+class _Shared(WCS):  # type: ignore[misc]  # gwcs says nothing of its types
+    """Coordinates whose copies have their transforms and frames in common.
+
+    tweakwcs, which copies coordinates whenever it looks at them, puts others in their place.
+    """
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> "_Shared":
+        for step in self.pipeline:
+            memo |= {id(part): part for part in (step.transform, step.frame)}
+        own = copy(self)
+        own.__dict__ = deepcopy(self.__dict__, memo)
+        return own
+
+
+def _as(kind: type[WCS], wcs: WCS) -> Any:
+    """Return the same coordinates as an object of another class."""
+    own = copy(wcs)
+    own.__class__ = kind
+    return own
+
+
 def _corrector(seen: Sighting) -> Any:
     columns = {"x": seen.x, "y": seen.y}
     if seen.weight is not None:
@@ -180,7 +204,9 @@ def _corrector(seen: Sighting) -> Any:
     catalogue = Table(columns)
     catalogue.meta["name"] = seen.name
     return _Corrector(
-        seen.wcs, info, {"catalog": catalogue, "name": seen.name, "group_id": seen.exposure}
+        _as(_Shared, seen.wcs),
+        info,
+        {"catalog": catalogue, "name": seen.name, "group_id": seen.exposure},
     )
 
 

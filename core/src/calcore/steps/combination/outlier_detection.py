@@ -65,7 +65,7 @@ class OutlierDetection(ComparingStep):
                 around = band.grown(HALO)
                 part = member.replace(area=None).cut(around)
                 dq[band.rows] = with_outliers(part, outliers(number, part))[band.within(around)]
-            return with_flags(member, room.kept(dq))
+            return with_flags(member, dq, room.kept)
 
         return group.with_members(list(room.ahead(flagged, range(len(group.members)))))
 

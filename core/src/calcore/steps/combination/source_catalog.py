@@ -16,6 +16,7 @@ from calcore.model.mosaic_noise import told
 from calcore.model.reference import AbVegaOffset, ApertureCorrection
 from calcore.model.source_table import source_table, with_magnitudes
 from calcore.parameters import Doc, If, Range, Unit
+from calcore.step import ALONE, Room
 from calcore.steps.search import SearchingStep
 
 F8 = NDArray[np.float64]
@@ -55,8 +56,9 @@ class SourceCatalog(SearchingStep):
     ] = "independent"
 
     def apply(
-        self, mosaic: Mosaic, *, apcorr: ApertureCorrection, abvegaoffset: AbVegaOffset
-    ) -> SourceCatalogResult:
+        self, mosaic: Mosaic, *, apcorr: ApertureCorrection, abvegaoffset: AbVegaOffset,
+        room: Room = ALONE,
+    ) -> SourceCatalogResult:  # fmt: skip
         """Return the catalogue."""
         err = mosaic.err
         if err is None:
@@ -64,7 +66,7 @@ class SourceCatalog(SearchingStep):
         hidden = ~np.isfinite(mosaic.data) | ~np.isfinite(err) | (mosaic.wht == 0)
         circles = apertures(apcorr.table, mosaic.meta, self._energies)
         offset = ab_minus_vega(abvegaoffset.table, mosaic.meta)
-        found = find_sources(mosaic.data, err, hidden, self.search)
+        found = find_sources(mosaic.data, err, hidden, self.search, room.each)
         if found is None or found.x.size == 0:
             raise StepSkipped("no source was found")
         values = self._measured(mosaic, err, hidden, found, circles, offset)
@@ -88,14 +90,9 @@ class SourceCatalog(SearchingStep):
         return self.aperture_ee1, self.aperture_ee2, self.aperture_ee3
 
     def _measured(
-        self,
-        mosaic: Mosaic,
-        err: NDArray[np.float32],
-        hidden: NDArray[np.bool_],
-        found: Found,
-        circles: Apertures,
-        offset: float,
-    ) -> dict[str, Any]:
+        self, mosaic: Mosaic, err: NDArray[np.float32], hidden: NDArray[np.bool_], found: Found,
+        circles: Apertures, offset: float,
+    ) -> dict[str, Any]:  # fmt: skip
         """Return the columns of the table."""
         jansky = 1e6 * float(mosaic.meta["photometry.pixelarea_steradians"])
         noise = told(mosaic.meta) if self.errors == "correlated" else None
