@@ -94,12 +94,16 @@ class Image(Rate):
         Variance due to the flat field.
     area : float32 (ny, nx), optional
         Pixel area on the sky relative to the nominal one.
+    trace_model : float32 (ny, nx), optional
+        What compact sources in a slit or slices of an image slicer give, by a model of their traces; NaN
+        elsewhere.
     wcs : gwcs.WCS, optional
         World coordinates; x and y count from 0 in this sub-array.
     """
 
     var_flat: Annotated[Float, Plane("VAR_FLAT", "f4")] | None = None
     area: Annotated[Float, Plane("AREA", "f4", single=True)] | None = None
+    trace_model: Annotated[Float, Plane("TRACEMODEL", "f4", single=True)] | None = None
     wcs: Annotated[Any, Node("meta.wcs")] = None
 
     @classmethod

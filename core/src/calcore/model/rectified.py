@@ -1,6 +1,7 @@
 """How exposures of a slit become one rectified spectrum: its grid and its metadata."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -9,6 +10,7 @@ from calcore.flags import DQ
 from calcore.model.combine import blend
 from calcore.model.meta import Meta
 from calcore.model.slit import Slit
+from calcore.wcs.divided import fineness_of
 from calcore.wcs.pointing import ARCSEC_PER_DEGREE
 from calcore.wcs.rectified import Measure, RectifiedGrid, given_grid, rectified_grid
 from calcore.wcs.within import box_of
@@ -40,7 +42,8 @@ def grid_of(
     by
         See `calcore.wcs.rectified.rectified_grid`.
     fineness : float
-        Pixels along the slit for each pixel of the first exposure.
+        Pixels along the slit for each pixel of the first exposure, or of the detector where it has been
+        oversampled.
     scale_arcsec : float, optional
         Size of pixels along the slit, instead of `fineness`.
     path : str
@@ -65,16 +68,19 @@ def grid_of(
             f"DISPAXIS must be 1 (x) or 2 (y), along which light is dispersed, not {axis}; run assign_wcs"
         )
     sizes = [(member.data.shape[-2], member.data.shape[-1]) for member in members]
+    already = fineness_of(members[0].wcs)
     if path:
-        return given_grid(path, members[0].wcs, sizes[0], dispersion=axis, shape=shape, by=by)
-    return rectified_grid(
+        grid = given_grid(path, members[0].wcs, sizes[0], dispersion=axis, shape=shape, by=by)
+        return replace(grid, fineness=grid.fineness * already)
+    grid = rectified_grid(
         [member.wcs for member in members],
         sizes,
         dispersion=axis,
-        fineness=fineness,
+        fineness=fineness / already,
         scale_arcsec=scale_arcsec,
         by=by,
     )
+    return replace(grid, fineness=grid.fineness * already)
 
 
 def within_slit(member: Slit) -> Slit:

@@ -14,6 +14,7 @@ from calcore.model.exposure import Image
 from calcore.model.meta import Meta
 from calcore.model.reference import ApertureCorrection, SlitApertures
 from calcore.steps._wavelengths import wavelengths_of
+from calcore.wcs.divided import fineness_of
 
 F8 = NDArray[np.float64]
 _ANY = "ANY"
@@ -75,12 +76,17 @@ def traced(image: Image, entry: Mapping[str, Any]) -> Traced:
     Raises
     ------
     CalcoreError
-        It has neither wavelengths nor world coordinates, or no dispersion axis.
+        It has neither wavelengths nor world coordinates, or no dispersion axis; or is oversampled.
     """
     axis = entry.get("dispaxis") or image.meta.get("wcsinfo.dispersion_direction")
     if axis not in _AXES:
         raise CalcoreError(
             f"the dispersion axis is {axis}, not 1 (x) or 2 (y); set DISPAXIS in the header"
+        )
+    if image.wcs is not None and fineness_of(image.wcs) != 1:
+        raise CalcoreError(
+            f"{image.meta.get('filename', 'the image')} is oversampled, and apertures are told in "
+            "pixels of the detector; run resample_spec first"
         )
     plane = wavelengths_of(image)
     return Traced(axis == 1, plane.T if axis == 1 else plane)

@@ -5,6 +5,7 @@ import numpy as np
 from calcore.model import Group, Meta
 from calcore.model.reference import Photom
 from calcore.model.spectrum import COLUMNS, TIMES, SeriesSpectrum, SpectrumSeries, table_of
+from calcore.steps.calibration.adaptive_trace_model import AdaptiveTraceModel
 from calcore.steps.calibration.photom_spectra import PhotomSpectra
 from calcore.steps.combination.join_series import JoinSeries
 from calcore.steps.combination.outlier_integrations import OutlierIntegrations
@@ -30,6 +31,11 @@ def photom_spectra() -> Case:
 def resample_spec() -> Case:
     """Exposures of a source that was moved along the slit."""
     return Case(ResampleSpec(), a_nod(2))
+
+
+def adaptive_trace_model() -> Case:
+    """A bright source in a slit, one pixel of which is bad."""
+    return Case(AdaptiveTraceModel(oversample=2.0, slope_limit=0.02), a_slit())
 
 
 def outlier_spectra() -> Case:

@@ -31,6 +31,19 @@ class Polynomial:
         """Return the polynomial of variables that are less by so much."""
         return replace(self, shift=(self.shift[0] + first, self.shift[1] + second))
 
+    def divided(self, fineness: float, axis: int) -> "Polynomial":
+        """Return the polynomial of pixels of which so many make one, along the axis of a variable."""
+        powers = np.arange(self.terms.shape[axis])
+        factors = fineness ** -powers.astype(np.float64)
+        shift = list(self.shift)
+        shift[axis] = fineness * shift[axis] + (1 - fineness) / 2
+        terms = self.terms * (factors[:, None] if axis == 0 else factors)
+        return Polynomial(terms, (shift[0], shift[1]))
+
+    def times(self, factor: float) -> "Polynomial":
+        """Return a multiple of the polynomial."""
+        return replace(self, terms=self.terms * factor)
+
     def plus(self, constant: float) -> "Polynomial":
         """Return the polynomial with something added."""
         terms = self.terms.copy()

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from calcore.kernels.slice_coordinates import at_pixels, in_fields, in_slices
 from calcore.wcs.deferred import DeferredWcs
+from calcore.wcs.divided import divided_tree, whole_pixels
 from calcore.wcs.plain import Polynomial, stacked
 from calcore.wcs.pointing import Angles, Pointing, to_sky
 from calcore.wcs.slicer_tree import of_field, of_slice, slicer_tree
@@ -46,6 +47,13 @@ class Slice:
         alpha, beta, wavelength = (one.shifted(row, column) for one in self.place)
         x, y = self.back
         return replace(self, place=(alpha, beta, wavelength), back=(x.plus(-column), y.plus(-row)))
+
+    def divided(self, fineness: float, axis: int) -> "Slice":
+        """Return the slice on pixels of which so many make one along an axis, 0 (y) or 1 (x)."""
+        alpha, beta, wavelength = (one.divided(fineness, axis) for one in self.place)
+        back = list(self.back)
+        back[1 - axis] = back[1 - axis].times(fineness).plus((fineness - 1) / 2)
+        return replace(self, place=(alpha, beta, wavelength), back=(back[0], back[1]))
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -107,6 +115,16 @@ class SlicedCoordinates(DeferredWcs):
         """Return the coordinates of some rows of the frame."""
         slices = tuple(part.seen_from(rows.start, 0) for part in self.slices)
         return replace(self, labels=self.labels[rows], slices=slices, told=None)
+
+    def divided(self, fineness: float, axis: int) -> "SlicedCoordinates":
+        """Return the coordinates of pixels of which so many make one along an axis, 0 (y) or 1 (x)."""
+        labels = np.take(self.labels, whole_pixels(self.labels.shape[axis], fineness), axis)
+        return replace(
+            self,
+            labels=np.ascontiguousarray(labels),
+            slices=tuple(part.divided(fineness, axis) for part in self.slices),
+            told=divided_tree(self.tree, labels.shape, fineness, axis),
+        )
 
     def pixels(self, field: Field, good: NDArray[np.bool_] | bool = True) -> NDArray[np.int64]:
         """Return those of some pixels (ny, nx) that are in slices of a field, as places in the flat frame."""

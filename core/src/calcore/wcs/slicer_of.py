@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,7 @@ from numpy.polynomial.polynomial import polyval2d
 from numpy.typing import NDArray
 
 from calcore.wcs.deferred import as_tree
+from calcore.wcs.divided import division_of
 from calcore.wcs.plain import Polynomial, polynomial_of
 from calcore.wcs.plain_asdf import kind_of
 from calcore.wcs.pointing import ARCSEC_PER_DEGREE, Pointing
@@ -23,7 +25,7 @@ def sliced(wcs: Any) -> SlicedCoordinates | None:
     """Return an exposure's world coordinates, in what form ever, as `slicer_of` does."""
     if wcs is None or isinstance(wcs, SlicedCoordinates):
         return wcs
-    if not hasattr(wcs.pipeline[0].transform, "label_mapper"):
+    if not any(hasattr(step.transform, "label_mapper") for step in wcs.pipeline[:2]):
         return None
     return slicer_of(as_tree(wcs))
 
@@ -43,6 +45,9 @@ def slicer_of(tree: Any) -> SlicedCoordinates | None:
         None if these are not polynomials of each slice and each field.
     """
     try:
+        if (division := division_of(tree)) is not None:
+            whole = slicer_of({**tree, "steps": tree["steps"][1:]})
+            return None if whole is None else replace(whole.divided(*division), told=tree)
         to_slicer, to_telescope, aberration, attitude, _ = (
             step["transform"] for step in tree["steps"]
         )
