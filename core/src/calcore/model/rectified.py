@@ -70,8 +70,8 @@ def grid_of(
     sizes = [(member.data.shape[-2], member.data.shape[-1]) for member in members]
     already = fineness_of(members[0].wcs)
     if path:
-        grid = given_grid(path, members[0].wcs, sizes[0], dispersion=axis, shape=shape, by=by)
-        return replace(grid, fineness=grid.fineness * already)
+        given = given_grid(path, members[0].wcs, sizes[0], dispersion=axis, shape=shape, by=by)
+        return replace(given, fineness=given.fineness * already)
     grid = rectified_grid(
         [member.wcs for member in members],
         sizes,
