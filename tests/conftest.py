@@ -77,6 +77,12 @@ def references_of(visit: Visit) -> Iterator[None]:
         yield
 
 
+@pytest.fixture(scope="session")
+def within_references() -> Any:
+    """Return `references_of`, for tests of several visits."""
+    return references_of
+
+
 def _calibrated(visit: Visit, instrument: str, folder: Path) -> tuple[Path, Any]:
     from calcore.run import run
 

@@ -187,6 +187,16 @@ def test_background_members_without_a_spectrum_are_named():
         subtracted((image,))
 
 
+def test_a_background_of_other_wavelengths_is_refused():
+    (member,) = backgrounds((1.0, 100.0))
+    (spectrum,) = member.spectra
+    table = spectrum.table
+    away = spectrum.with_columns(WAVELENGTH=table["WAVELENGTH"] + 50)
+    message = r"the background's spectrum is of 5.* um, and no pixel of .* has such a wavelength"
+    with pytest.raises(DataUnusable, match=message):
+        subtracted((member.replace(spectra=(away,)),))
+
+
 def test_images_of_slicers_have_their_wavelengths_from_their_coordinates():
     """Two slices; beside them there is no wavelength, and what is there is flagged."""
     shape = (10, 12)

@@ -6,7 +6,7 @@ import pytest
 from astropy.modeling.models import Identity, Mapping, Scale
 from gwcs import WCS
 
-from calcore.errors import BadParameter, CalcoreError, FileInvalid, KeywordMissing, StepSkipped
+from calcore.errors import BadParameter, CalcoreError, FileInvalid, KeywordInvalid, StepSkipped
 from calcore.flags import DQ
 from calcore.model import Group
 from calcore.steps.combination.resample_spec import ResampleSpec
@@ -223,7 +223,7 @@ def test_exposures_that_cannot_be_rectified():
     with pytest.raises(CalcoreError, match="no world coordinates of a spectrum; run assign_wcs"):
         ResampleSpec()(Group("a", (slit.replace(wcs=None),)))
     undirected = slit.replace(meta=slit.meta.set({"wcsinfo.dispersion_direction": None}))
-    with pytest.raises(KeywordMissing, match="DISPAXIS must be 1"):
+    with pytest.raises(KeywordInvalid, match="DISPAXIS is None, but must be 1"):
         ResampleSpec()(Group("a", (undirected,)))
     with pytest.raises(StepSkipped, match="an image for each integration"):
         ResampleSpec()(Group("a", (a_slit((2, *SHAPE)),)))

@@ -224,3 +224,25 @@ def test_lists_that_no_rule_has_made_go_through_the_exposures_own_pipeline(folde
     associate(folder, "a", "None", ("all", {f"{ROOTS[0]}_cal.fits": "science"}))
     made, _ = jobs(folder)
     assert made["all:3"].pipeline == "image3"
+
+
+def test_a_product_of_two_modes_is_refused(tmp_path):
+    names = [f"{root}_cal.fits" for root in ROOTS[:2]]
+    for name, kind in zip(names, ("MIR_MRS", "MIR_LRS-FIXEDSLIT"), strict=True):
+        write(tmp_path / name, EXP_TYPE=kind)
+    associate(tmp_path, "a", "spec3", ("all", dict.fromkeys(names, "science")))
+    made, (problem,) = jobs(tmp_path)
+    assert not made
+    assert "science members of the types MIR_LRS-FIXEDSLIT and MIR_MRS; make an" in problem
+
+
+@pytest.mark.parametrize(("pipeline", "right"), [("calwebb_spec3", True), ("image3", False)])
+def test_a_pipeline_of_other_modes_is_refused(tmp_path, pipeline, right):
+    name = f"{ROOTS[0]}_cal.fits"
+    write(tmp_path / name, EXP_TYPE="MIR_MRS")
+    associate(tmp_path, "a", "spec3", ("all", {name: "science"}))
+    made, _ = jobs(tmp_path, stages=("3",), pipeline=pipeline)
+    assert (made["all:3"].error is None) == right
+    if not right:
+        message = "the pipeline image3 is for MIR_IMAGE, and MIR_MRS exposures go through spec3"
+        assert message in str(made["all:3"].error)

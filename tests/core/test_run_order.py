@@ -6,7 +6,7 @@ from calcore.errors import BadPipeline
 from calcore.pipeline import Pipeline, Slot
 from calcore.registry import discovery
 from calcore.run.assemble import BuiltSlot
-from calcore.run.order import check_order
+from calcore.run.order import fitting
 
 
 def slots(*names, skip=()):
@@ -22,7 +22,7 @@ def slots(*names, skip=()):
 
 
 def check(built):
-    check_order(Pipeline("own", "1", tuple(item.slot for item in built)), built)
+    return fitting(Pipeline("own", "1", tuple(item.slot for item in built)), built)
 
 
 def test_the_usual_orders_are_right():
@@ -50,3 +50,11 @@ def test_other_orders_are_refused(names, message):
 def test_skipped_steps_and_branches_change_nothing_that_flows():
     check(slots("dq_init", "ramp_fit", "jump", skip=("ramp_fit",)))
     check(slots("flat_field", "resample", "photom"))
+
+
+def test_what_works_on_what_is_left_out_is_left_out_too():
+    *_, done, gone, after = check(
+        slots("outlier_integrations", "extract_slit", "join_series", skip=("extract_slit",))
+    )
+    assert (done.skip, gone.skip) == ("", "for a reason")
+    assert after.skip == "extract_slit is left out: for a reason"

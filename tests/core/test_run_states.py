@@ -29,7 +29,7 @@ from calcore.run import states
 from calcore.run.assemble import BuiltSlot
 from calcore.run.execute import Execution
 from calcore.run.graph import Job
-from calcore.run.order import check_order
+from calcore.run.order import fitting
 from calcore.run.outcome import Silence
 from calcore.run.record import record_tree
 from calcore.run.request import Request
@@ -326,9 +326,9 @@ def test_a_step_with_state_works_on_one_record():
     steps = {"ramp_fit": RampFit(), "gain_scale": GainScale(), "seen": RememberRate()}
     slots = [BuiltSlot(Slot(name, name, name), "", step) for name, step in steps.items()]
     own = Pipeline("own", "1", tuple(item.slot for item in slots))
-    check_order(own, slots[2:])
+    fitting(own, slots[2:])
     with pytest.raises(BadPipeline, match="seen of own keeps something of one record for the next"):
-        check_order(own, slots[::2])
+        fitting(own, slots[::2])
 
 
 def test_runs_that_add_to_one_file_at_once_lose_nothing(tmp_path):

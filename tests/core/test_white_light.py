@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from calcore.errors import BadParameter
+from calcore.errors import BadParameter, DataUnusable
 from calcore.flags import DQ
 from calcore.model import Meta
 from calcore.model.spectrum import COLUMNS, SeriesSpectrum, SpectrumSeries, table_of
@@ -71,6 +71,15 @@ def test_gaps_make_no_dip_if_they_are_filled():
         "whitelight_flux"
     ]
     np.testing.assert_allclose(plain, np.nansum(flux, axis=1))
+
+
+def test_an_integration_without_flux_is_nan_and_no_dip():
+    flux = np.ones((N_INT, N_WAVELENGTH))
+    flux[3] = np.nan
+    curve = WhiteLight()(series(spectrum(flux))).whtlt.table["whitelight_flux"]
+    assert np.flatnonzero(np.isnan(curve)).tolist() == [3]
+    with pytest.raises(DataUnusable, match="no integration has any flux"):
+        WhiteLight(min_wavelength=100.0)(series(spectrum(flux)))
 
 
 def test_limits_must_be_in_order():

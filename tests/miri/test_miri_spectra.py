@@ -14,10 +14,13 @@ from astropy.wcs import WCS
 
 from calcore import io
 from calcore.cli.pictures import draw
+from calcore.errors import Doubtful, ModeNotSupported
+from calcore.flags import DQ
 from calcore.model import Group
 from calcore.model.cube import Cube
 from calcore.model.slit import Slit
 from calcore.model.spectrum import Spectra, SpectrumSeries
+from calcore.run import Status, run
 from calcore.steps.combination.combine_1d import Combine1d
 
 # astropy says that it has made dates of MJD-BEG and the like.
@@ -234,3 +237,147 @@ def test_astropy_finds_the_star_of_a_cube_where_it_is(made, mrs_visit):
         row, column = np.unravel_index(np.argmax(light), light.shape)
         x, y = header.celestial.world_to_pixel_values(point["ra_deg"], point["dec_deg"])
         assert np.hypot(x - column, y - row) < 1.5
+
+
+# Bad input: each gets one sentence, and no product that is wrong.
+
+SHORT = {"cube_build.wavemin": 5.6, "cube_build.wavemax": 5.7}  # of channel 1 a part
+
+
+@pytest.fixture
+def combine(made, request, within_references, tmp_path):
+    """Return a function: have what stage 2 made of a visit combined, one exposure changed before."""
+
+    def run_it(mode, *, change=None, members=1, kind="spec3", background=None, **options):
+        suffix = "calints" if mode == "lrs_slitless" else "cal"
+        sources = [path for path in files(made, mode, suffix) if "jw01234001" in path.name]
+        sources = [*sources[:members], *([background] if background else [])]
+        listed = []
+        for path in sources:
+            with fits.open(path, memmap=False) as file:
+                if change is not None and path is sources[0]:
+                    change(file)
+                file.writeto(tmp_path / path.name)
+            role = "background" if path is background else "science"
+            listed.append({"expname": path.name, "exptype": role})
+        content = {"asn_type": kind, "asn_rule": "own", "asn_id": "o001"}
+        content["products"] = [{"name": "own", "members": listed}]
+        (tmp_path / "own_asn.json").write_text(json.dumps(content))
+        with within_references(request.getfixturevalue(f"{mode}_visit")):
+            return run(tmp_path / "own_asn.json", stage="3", output=tmp_path / "out", **options)
+
+    return run_it
+
+
+def nothing(file):
+    file["SCI"].data[...] = np.nan
+
+
+def keyword(name, value):
+    return lambda file: next(e for e in file if name in e.header).header.set(name, value)
+
+
+# Mode, what is done to the exposure or asked for, and what is said.
+REFUSED = {
+    "another pipeline": (
+        "mrs", {"pipeline": "calwebb_tso3"},
+        "the pipeline tso3 is for MIR_LRS-SLITLESS, and MIR_MRS exposures go through spec3",
+    ),
+    "no integrations": ("lrs_fixedslit", {"pipeline": "tso3"}, "leave out --pipeline"),
+    "another association": ("mrs", {"kind": "tso3"}, "asn_type is tso3, which asks for"),
+    "another type": (
+        "mrs", {"change": keyword("EXP_TYPE", "MIR_WFSS")}, "no stage-3 pipeline for MIR_WFSS",
+    ),
+    "no such band": (
+        "mrs", {"change": keyword("BAND", "SHORTISH")},
+        "BAND is 'SHORTISH', but must be SHORT, MEDIUM or LONG",
+    ),
+    "no cubepar": (
+        "mrs", {"references": {"cubepar": "N/A"}},
+        "cube_build cannot work without a cubepar reference",
+    ),
+    "no pixel": (
+        "mrs", {"change": nothing},
+        "no usable pixel falls into the cube of ch1-short or ch2-short: all are NaN or flagged",
+    ),
+    "other wavelengths": (
+        "mrs", {"settings": {"cube_build.wavemin": 30.0, "cube_build.wavemax": 31.0}},
+        "wavemin 30.0 and wavemax 31.0 um; look at the exposures, or choose other wavelengths",
+    ),
+    "other channel": (
+        "mrs", {"settings": {"cube_build.channel": "4"}}, "they are of 12 short; choose among these",
+    ),
+    "no light in a slit": ("lrs_fixedslit", {"change": nothing}, "there is nothing to combine"),
+    "no light of a series": (
+        "lrs_slitless", {"kind": "tso3", "change": nothing}, "no integration has any flux",
+    ),
+    "no axis": (
+        "lrs_fixedslit", {"change": keyword("DISPAXIS", 3)}, "DISPAXIS is 3, but must be 1 (x) or 2",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.filterwarnings("ignore:no pixel of the aperture")
+@pytest.mark.parametrize("defect", REFUSED)
+def test_what_cannot_be_combined_is_said_in_a_sentence(combine, defect):
+    mode, asked, said = REFUSED[defect]
+    (outcome,) = combine(mode, **asked).products
+    assert outcome.status is Status.FAILED
+    assert said in outcome.reason
+    assert "unexpected" not in outcome.reason
+
+
+def test_a_background_of_another_band_is_not_subtracted(made, combine, tmp_path):
+    *_, source = (path for path in files(made, "mrs", "x1d") if "jw01234002" in path.name)
+    path = tmp_path / "other" / source.name
+    path.parent.mkdir()
+    with fits.open(source, memmap=False) as file:
+        file["EXTRACT1D"].data["WAVELENGTH"] += 40
+        file.writeto(path)
+    again = {"master_background.force_subtract": True}
+    (outcome,) = combine("mrs", background=path, settings=again).products
+    assert "no pixel of" in outcome.reason
+    assert "name background members of the same bands" in outcome.reason
+
+
+def test_one_dither_and_empty_slices_are_combined(combine, tmp_path):
+    """What is missing is NaN and flagged, and so is a cube whose wavelengths were not asked for."""
+
+    def slices(file):
+        file["SCI"].data[:, 40:80] = np.nan
+
+    with pytest.warns(Doubtful, match="no usable pixel falls into the cube of ch2-short"):
+        (outcome,) = combine("mrs", change=slices, settings=SHORT).products
+    assert outcome.status is Status.COMPLETE
+    (skipped,) = (slot for slot in outcome.slots if slot.name == "outlier_detection")
+    assert "at least two exposures" in skipped.reason
+    cube = io.open(next((tmp_path / "out").glob("*_ch1-short_s3d.fits")))
+    unseen = np.isnan(cube.data)
+    np.testing.assert_array_equal(unseen, (cube.dq & DQ.NON_SCIENCE) != 0)
+    assert 0 < unseen.mean() < 1
+
+
+def test_without_apertures_cubes_are_made_and_no_spectra(combine, tmp_path):
+    with pytest.warns(Doubtful, match="ch2-short"):
+        (outcome,) = combine("mrs", settings=SHORT, references={"extract1d": "N/A"}).products
+    reasons = {slot.name: slot.reason for slot in outcome.slots}
+    assert outcome.status is Status.COMPLETE
+    assert "no extract1d reference" in reasons["extract_1d"]
+    assert reasons["spectral_leak"].startswith("extract_1d is left out")
+    assert not list((tmp_path / "out").glob("*_x1d.fits"))
+
+
+def test_an_exposure_that_is_cut_short_is_named(made, combine, tmp_path):
+    (path, *_) = files(made, "lrs_fixedslit", "cal")
+    combine("lrs_fixedslit")
+    own = tmp_path / path.name
+    own.write_bytes(own.read_bytes()[:-500000])
+    first, second = run(tmp_path / "own_asn.json", stage="3", output=tmp_path / "again").products
+    assert "its headers promise" in first.reason
+    assert f"member {path.name} cannot be used" in second.reason
+
+
+def test_a_calibrated_exposure_alone_is_told_which_pipeline_it_goes_through(made):
+    (path, *_) = files(made, "mrs", "cal")
+    with pytest.raises(ModeNotSupported, match="MIR_MRS exposures go through spec3"):
+        run(path, pipeline="tso3")

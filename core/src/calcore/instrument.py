@@ -166,3 +166,22 @@ class Instrument:
                 f"{exposure_type.name} exposures"
             )
         return exposure_type.stages[stage]
+
+    def check_pipeline(self, name: str, meta: Meta, stage: str) -> None:
+        """Check that a pipeline which a user names is not one of other exposure types.
+
+        At stage 1 darks can be calibrated like others.
+
+        Raises
+        ------
+        ModeNotSupported
+            The exposure has another one, and this is of other types.
+        """
+        own = self.facts(meta).exposure_type
+        others = sorted(t.name for t in self.exposure_types.values() if t.stages.get(stage) == name)
+        usual = own.stages.get(stage, name)
+        if stage != "1" and usual != name and others:
+            raise ModeNotSupported(
+                f"the pipeline {name} is for {', '.join(others)}, and {own.name} exposures go "
+                f"through {usual}; leave out --pipeline"
+            )

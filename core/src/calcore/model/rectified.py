@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from calcore.errors import CalcoreError, KeywordMissing
+from calcore.errors import CalcoreError, KeywordInvalid
 from calcore.flags import DQ
 from calcore.model.combine import blend
 from calcore.model.meta import Meta
@@ -55,7 +55,7 @@ def grid_of(
     ------
     CalcoreError
         An exposure has no world coordinates.
-    KeywordMissing
+    KeywordInvalid
         The header does not say along which axis light is dispersed.
     """
     for member in members:
@@ -64,9 +64,7 @@ def grid_of(
             raise CalcoreError(f"{name} has no world coordinates of a spectrum; run assign_wcs")
     axis = members[0].meta.get("wcsinfo.dispersion_direction")
     if axis not in {1, 2}:
-        raise KeywordMissing(
-            f"DISPAXIS must be 1 (x) or 2 (y), along which light is dispersed, not {axis}; run assign_wcs"
-        )
+        raise KeywordInvalid("DISPAXIS", axis, "1 (x) or 2 (y), along which light is dispersed")
     sizes = [(member.data.shape[-2], member.data.shape[-1]) for member in members]
     already = fineness_of(members[0].wcs)
     if path:

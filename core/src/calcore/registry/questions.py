@@ -30,6 +30,9 @@ ALIASES = {
     "calwebb_guider": "guider",
     "calwebb_image2": "image2",
     "calwebb_image3": "image3",
+    "calwebb_spec2": "spec2",
+    "calwebb_spec3": "spec3",
+    "calwebb_tso3": "tso3",
 }
 
 

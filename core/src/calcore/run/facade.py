@@ -27,7 +27,7 @@ from calcore.registry.manager import manager, named
 from calcore.registry.questions import stage_of
 from calcore.run.executors import cores, load_ahead
 from calcore.run.fetched import fetched
-from calcore.run.graph import STAGES, Job, Plan, graph
+from calcore.run.graph import STAGES, Job, Plan, check_pipeline, graph
 from calcore.run.inputs import Inventory, gather
 from calcore.run.make import make, plan_of
 from calcore.run.manifest import Manifest
@@ -201,8 +201,11 @@ def _jobs(request: Request, only: str | None = None) -> tuple[Inventory, list[Jo
     stages = STAGES if request.stage == "all" else (request.stage,)
     if request.pipeline is not None and request.stage == "all":
         stages = (stage_of(request.pipeline),)
-    made = graph(found, Plan(stages, request.output, request.pipeline, instruments))
+    wanted = Plan(stages, request.output, request.pipeline, instruments)
+    made = graph(found, wanted)
     if not made.jobs and not found.problems:
+        for exposure in found.exposures.values():
+            check_pipeline(exposure, wanted, stages[0])
         raise UsageError(_nothing(request, found))
     return found, list(made.jobs.values())
 

@@ -1,6 +1,6 @@
 """Which products to make, from what, in which order."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -9,6 +9,8 @@ from calcore.errors import AssociationInvalid, CalcoreError
 from calcore.instrument import Instrument
 from calcore.io import files
 from calcore.model import Meta
+from calcore.registry.questions import ALIASES
+from calcore.run.alike import check_one_filter, check_one_instrument, check_one_type
 from calcore.run.inputs import BESIDE, TAKEN, Exposure, Inventory
 
 STAGES = ("1", "2", "3")
@@ -158,6 +160,7 @@ def _job(
     else:
         try:
             meta = meta.with_facts(instrument.facts(meta))
+            check_pipeline(exposure, plan, stage)
             pipeline = pipeline or instrument.pipeline_of(meta, stage)
             _check_purpose(more.get("association"), pipeline, plan, meta)
         except CalcoreError as problem:
@@ -176,6 +179,21 @@ def _job(
         **more,
     }
     return Job(**values)  # type: ignore[arg-type]  # every value has its field's type
+
+
+def check_pipeline(exposure: Exposure, plan: Plan, stage: str) -> None:
+    """Check that the pipeline which the user names, if one, is not one of other exposures.
+
+    Raises
+    ------
+    ModeNotSupported
+        It is.
+    """
+    assert exposure.meta is not None
+    instrument = plan.instruments[exposure.meta.instrument]
+    if plan.pipeline is not None and not isinstance(instrument, CalcoreError):
+        name = ALIASES.get(plan.pipeline, plan.pipeline)
+        instrument.check_pipeline(name, exposure.meta, stage)
 
 
 def _check_purpose(association: object, pipeline: str, plan: Plan, meta: Meta) -> None:
@@ -273,8 +291,8 @@ def _stage3(
     ------
     AssociationInvalid
         A member is not there, members are of several instruments, those of a mosaic through several
-        filters, the product's name is an exposure's, or another association makes a product of this
-        name of other members.
+        filters, those of another product of several types, the product's name is an exposure's, or
+        another association makes a product of this name of other members.
     """
     if _is_other(found, product):
         return
@@ -284,9 +302,13 @@ def _stage3(
             "give it a name of its own"
         )
     exposures = [_exposure(found, member.file, product.name) for member in product.used]
-    _check_one_instrument(exposures, product)
+    check_one_instrument(exposures, product)
+    pairs = zip(product.used, exposures, strict=True)
+    science = [exposure for member, exposure in pairs if member.role == "science"]
     if _job(exposures[0], plan, "3", {}).pipeline == "image3":
-        _check_one_filter(exposures, product)
+        check_one_filter(exposures, product)
+    else:
+        check_one_type(science, product)
     members: dict[str, tuple[Path, ...]] = {}
     needs: set[str] = set()
     told: dict[Path, Mapping[str, str]] = {}
@@ -317,11 +339,7 @@ def _stage3(
             needs=frozenset(needs),
             association=association,
             told=told,
-            metas=tuple(
-                exposure.meta
-                for member, exposure in zip(product.used, exposures, strict=True)
-                if member.role == "science" and exposure.meta is not None
-            ),
+            metas=tuple(exposure.meta for exposure in science if exposure.meta is not None),
         )
     )
 
@@ -350,25 +368,3 @@ def _said(association: Association, member: Member) -> dict[str, str]:
     if member.catalogue:
         said["tweakreg_catalog"] = str((association.path.parent / member.catalogue).absolute())
     return said
-
-
-def _check_one_instrument(exposures: Sequence[Exposure], product: Product) -> None:
-    """Check that all members are of one instrument."""
-    instruments = {item.meta.instrument for item in exposures if item.meta is not None}
-    if len(instruments) > 1:
-        raise AssociationInvalid(
-            f"product {product.name} has members of {' and '.join(sorted(instruments))}; make an "
-            "association for each instrument"
-        )
-
-
-def _check_one_filter(exposures: Sequence[Exposure], product: Product) -> None:
-    """Check that all members of a mosaic saw the same light."""
-    wheels = ("instrument.filter", "instrument.pupil")
-    metas = [item.meta for item in exposures if item.meta is not None]
-    filters = {" ".join(str(meta[name]) for name in wheels if name in meta) for meta in metas}
-    if len(filters) > 1:
-        raise AssociationInvalid(
-            f"product {product.name} has members through {' and '.join(sorted(filters))}, and a "
-            "mosaic of these would have no flux scale; make an association for each filter"
-        )

@@ -30,7 +30,7 @@ from calcore.run.failure import exit_status_of, reason_of
 from calcore.run.folders import check_folder, make_folder
 from calcore.run.graph import HANDED_ON, Job
 from calcore.run.memory import memory_kept, new_objects_searched, one_heap
-from calcore.run.order import check_order
+from calcore.run.order import fitting
 from calcore.run.outcome import Figure, Outcome, ProductPlan, Progress, Silence, SlotOutcome, Status
 from calcore.run.outputs import main_path, member_paths, outputs, product_path
 from calcore.run.record import NODE, as_it_went, keywords, record_tree
@@ -120,7 +120,7 @@ def prepare(job: Job, request: Request, only: str | None = None) -> Workshop:
     )
     if pipeline.saves_ramp:
         slots = saving_ramp(slots, pipeline.saves_ramp)
-    check_order(pipeline, slots)
+    slots = fitting(pipeline, slots)
     return Workshop(job, request, meta, chosen.hook, pipeline, slots, chosen.profile, only)
 
 

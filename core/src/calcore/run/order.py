@@ -2,7 +2,7 @@
 
 import types
 from collections.abc import Sequence
-from dataclasses import fields, is_dataclass
+from dataclasses import fields, is_dataclass, replace
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
 from calcore.errors import BadPipeline
@@ -11,10 +11,11 @@ from calcore.pipeline import Pipeline
 from calcore.run.assemble import BuiltSlot
 
 
-def check_order(pipeline: Pipeline, slots: Sequence[BuiltSlot]) -> None:
-    """Compare what steps return with what those after them take.
+def fitting(pipeline: Pipeline, slots: Sequence[BuiltSlot]) -> tuple[BuiltSlot, ...]:
+    """Compare what steps return with what those after them take; return the slots.
 
-    What a step's signature leaves open is believed.
+    What a step's signature leaves open is believed. A step that works on what one that is left out
+    would have left is left out, too.
 
     Raises
     ------
@@ -23,13 +24,18 @@ def check_order(pipeline: Pipeline, slots: Sequence[BuiltSlot]) -> None:
     """
     trunk: tuple[frozenset[type[Record]], str] = frozenset(), ""
     branch, several = trunk, False
+    found: list[BuiltSlot] = []
     for built in slots:
+        found.append(built)
         if built.step is None or built.skip:
             continue
         wanted: Any = built.diet.flow
         flowing, last = branch if built.slot.branch else trunk
         suits = not isinstance(wanted, type) or any(_fit(kind, wanted) for kind in flowing)
         if flowing and not suits and not built.slot.branch:  # what stands on a branch is skipped
+            if without := _left_out(found[:-1], wanted):
+                found[-1] = replace(built, skip=without)
+                continue
             raise BadPipeline(
                 f"step {built.slot.name} of {pipeline.name} works on {wanted.__name__} records, but "
                 f"{last} leaves {' and '.join(sorted(kind.__name__ for kind in flowing))}; "
@@ -44,6 +50,16 @@ def check_order(pipeline: Pipeline, slots: Sequence[BuiltSlot]) -> None:
         if not built.slot.branch:
             several = _leaves_several(built)
             trunk = branch
+    return tuple(found)
+
+
+def _left_out(slots: Sequence[BuiltSlot], wanted: type) -> str:
+    """Return which step that is left out would have made some records, and why; empty if none."""
+    for built in reversed(slots):
+        makes = _records(built.diet.returns) if built.step is not None and built.skip else ()
+        if any(_fit(kind, wanted) for kind in makes):
+            return f"{built.slot.name} is left out: {built.skip}"
+    return ""
 
 
 def _leaves_several(built: BuiltSlot) -> bool:

@@ -198,9 +198,9 @@ def _outputs(job: Job, pipeline: Pipeline | None) -> tuple[tuple[Path, ...], Pat
     slots = [slot for slot in pipeline.slots if not slot.runs("skip", default=False)]
     try:
         steps = [BuiltSlot(slot, "", step_of(slot, step_class(slot.use))[0]) for slot in slots]
+        return outputs(job, pipeline, steps), main_path(job, pipeline, steps)
     except CalcoreError:
         return (), None
-    return outputs(job, pipeline, steps), main_path(job, pipeline, steps)
 
 
 def _check_room(job: Job, paths: Sequence[Path], main: Path | None) -> None:

@@ -1,11 +1,12 @@
 """Extract the spectrum of a slit."""
 
+import warnings
 from dataclasses import dataclass
 
 import numpy as np
 
 from calcore.citing import Work
-from calcore.errors import DataUnusable
+from calcore.errors import DataUnusable, Doubtful
 from calcore.kernels.slit_extraction import Sums, weighted_mean
 from calcore.model.exposure import Image
 from calcore.model.meta import Meta
@@ -69,6 +70,11 @@ class ExtractSlit(ProfileStep):
             own = columns(sums, image, factor)
             own["DQ"] |= flags[used]
             found.append(own)
+        if not any(np.isfinite(own["FLUX"]).any() for own in found):
+            said = "no pixel of the aperture of extract_1d, or of its background, is usable"
+            warnings.warn(
+                f"{said}: the spectrum is NaN; look at the exposure", Doubtful, stacklevel=3
+            )
         meta = described(image, entry, trace, boxes, used)
         if image.data.ndim == 2:
             return spectrum_of(meta, image, wavelength, found[0])

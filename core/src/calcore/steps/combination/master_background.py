@@ -10,13 +10,14 @@ from scipy.ndimage import median_filter
 
 from calcore.errors import DataUnusable, StepSkipped
 from calcore.flags import DQ
-from calcore.kernels.spectra_combination import Places, at_wavelengths
+from calcore.kernels.spectra_combination import at_wavelengths
 from calcore.model import Group, Image, Meta
 from calcore.model.reference import UserBackground
 from calcore.model.spectrum import CombinedSpectra, CombinedSpectrum, Spectra
 from calcore.parameters import Doc, If, Range, Unit
 from calcore.step import Members, Step
-from calcore.steps._combining_spectra import combined, given_spectrum
+from calcore.steps._background_spectra import background_of, check_reached
+from calcore.steps._combining_spectra import given_spectrum
 from calcore.steps._wavelengths import wavelengths_of
 
 
@@ -65,7 +66,15 @@ class MasterBackground(Step):
         backgrounds: Annotated[tuple[Spectra, ...], Members("background")],
         userbackground: UserBackground | None = None,
     ) -> Group[Image] | MasterBackgroundResult:  # fmt: skip
-        """Return the exposures without the background."""
+        """Return the exposures without the background.
+
+        Raises
+        ------
+        StepSkipped
+            Exposures had a background subtracted before, or there is none.
+        DataUnusable
+            The background has no spectrum, or one of other wavelengths.
+        """
         done = [
             str(member.meta.get("filename", "an exposure"))
             for member in group.members
@@ -89,6 +98,7 @@ class MasterBackground(Step):
             for member in group.members
         ]  # fmt: skip
         pairs = list(zip(group.members, levels, strict=True))
+        check_reached(pairs, table["WAVELENGTH"][good])
         flag = self.ends != "zero"
         result = group.with_members([_without(*pair, flag=flag) for pair in pairs])
         if not self.save_background:
@@ -104,7 +114,7 @@ class MasterBackground(Step):
     ) -> CombinedSpectrum:
         """Return the spectrum of the background, smoothed."""
         if given is None:
-            spectrum = _mean(meta, members, self.places)
+            spectrum = background_of(meta, members, self.places)
         else:
             spectrum = given_spectrum(meta, given)
         length = self.median_kernel - 1 + self.median_kernel % 2
@@ -114,22 +124,6 @@ class MasterBackground(Step):
         table = spectrum.table.copy()
         table["SURF_BRIGHT"] = median_filter(table["SURF_BRIGHT"], length, mode=mode)
         return spectrum.replace(table=table)
-
-
-def _mean(meta: Meta, members: tuple[Spectra, ...], places: Places) -> CombinedSpectrum:
-    """Return the mean of the members' background."""
-    if not members:
-        raise StepSkipped("there are no background members, and no spectrum of the user's own")
-    empty = [str(m.meta.get("filename", "a member")) for m in members if not m.spectra]
-    if empty:
-        raise DataUnusable(f"{empty[0]} holds no spectrum; name the x1d files of the background")
-    own = [(spectrum, member.meta) for member in members for spectrum in member.spectra]
-    weights = [float(told.get("exposure.exposure_time") or 1.0) for _, told in own]
-    field = meta.has_facts and meta.facts.exposure_type.data.get("integral_field", False)
-    plain = [bool(told.get("observation.bkgdtarg")) and not field for _, told in own]
-    columns = ["SURF_BRIGHT" if alone else "BACKGROUND" for alone in plain]
-    spectra = [spectrum for spectrum, _ in own]
-    return combined(spectra, weights, meta, places=places, brightness=columns)
 
 
 def _without(image: Image, level: NDArray[np.float64], *, flag: bool) -> Image:

@@ -7,7 +7,7 @@ import numpy as np
 from astropy.table import Table, vstack
 from numpy.typing import NDArray
 
-from calcore.errors import BadParameter
+from calcore.errors import BadParameter, DataUnusable
 from calcore.flags import DQ
 from calcore.model import Catalog
 from calcore.model.spectrum import SeriesSpectrum, SpectrumSeries
@@ -48,7 +48,8 @@ class WhiteLight(Step):
         bool,
         Doc(
             "Values that are missing in some integrations, or flagged, count as the series' median at "
-            "their wavelength, so that they make no dip; otherwise as nothing."
+            "their wavelength, so that they make no dip, and integrations without any are NaN; "
+            "otherwise as nothing."
         ),
     ] = True
 
@@ -61,7 +62,13 @@ class WhiteLight(Step):
             )
 
     def apply(self, series: SpectrumSeries) -> LightCurve:
-        """Return the light curve, integrations in order of time."""
+        """Return the light curve, integrations in order of time.
+
+        Raises
+        ------
+        DataUnusable
+            There is no flux at all.
+        """
         orders: dict[Any, list[SeriesSpectrum]] = {}
         for one in series.spectra:
             orders.setdefault(one.meta.get("spectrum.spectral_order"), []).append(one)
@@ -97,10 +104,23 @@ class WhiteLight(Step):
         flux[~asked] = np.nan
         if self.fill_gaps:
             flux[(rows["DQ"] & np.uint32(DQ.DO_NOT_USE)) != 0] = np.nan
-            there = np.isfinite(flux).any(axis=0)
-            typical = np.nanmedian(flux[:, there], axis=0)
-            level = np.nanmedian(flux[:, there] / typical, axis=1, keepdims=True)
-            flux[:, there] = np.where(
-                np.isfinite(flux[:, there]) | ~asked[:, there], flux[:, there], level * typical
-            )
+            seen = np.isfinite(flux).any(axis=1)
+            if not seen.any():
+                raise DataUnusable(
+                    "no integration has any flux at the wavelengths asked for; look at the spectra, "
+                    "or set other limits of white_light"
+                )
+            flux[seen] = _filled(flux[seen], asked[seen])
+            return np.where(seen, np.nansum(flux, axis=1), np.nan)
         return np.asarray(np.nansum(flux, axis=1))
+
+
+def _filled(flux: Flux, asked: NDArray[np.bool_]) -> Flux:
+    """Return fluxes (n_int, n_wavelength) with what is usual in place of those that are unknown."""
+    there = np.isfinite(flux).any(axis=0)
+    known = flux[:, there]
+    typical = np.nanmedian(known, axis=0)
+    level = np.nanmedian(known / typical, axis=1, keepdims=True)
+    filled = flux.copy()
+    filled[:, there] = np.where(np.isfinite(known) | ~asked[:, there], known, level * typical)
+    return filled

@@ -1,10 +1,13 @@
 """Combine exposures of the image slicers to cubes."""
 
+import warnings
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
-from calcore.errors import BadParameter
+import numpy as np
+
+from calcore.errors import BadParameter, DataUnusable, Doubtful, KeywordInvalid
 from calcore.model import Group, Image, Meta, Parts
 from calcore.model.cube import Cube
 from calcore.model.cubing import Piece, coordinates_of
@@ -13,6 +16,8 @@ from calcore.step import ALONE, Room
 from calcore.steps.cubing import CubingStep
 from calcore_miri.references import CubeParameters
 from calcore_miri.steps._cube_sampling import Band, sampling
+
+_BANDS = ("short", "medium", "long")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,6 +61,10 @@ class CubeBuild(CubingStep):
             The reference has no row for a band.
         CalcoreError
             An exposure has no world coordinates of an image slicer.
+        KeywordInvalid
+            BAND is no band.
+        DataUnusable
+            No pixel falls into any cube.
         """
         found: dict[Band, list[Piece]] = {}
         for image in group.members:
@@ -72,13 +81,30 @@ class CubeBuild(CubingStep):
                 f"no exposure is of cube_build.channel {self.channel} and band {self.band}: they are of "
                 f"{', '.join(there)}; choose among these"
             )
-        made = {}
+        made, empty = {}, []
         for name, bands in self._cubes(found).items():
             pieces = [found[band] for band in bands]
             together = self.output_type == "multi"
             cube = self.cube(pieces, sampling(cubepar, bands, self.weighting, together), room)
             made[name] = cube.replace(meta=cube.meta.set(_told(bands)))
+            if not np.any(cube.wmap):
+                empty.append(name or "all bands")
+        self._check_filled(empty, len(made))
         return Parts(made)
+
+    def _check_filled(self, empty: Sequence[str], number: int) -> None:
+        """Say which cubes have no light at all, and stop where none has."""
+        if not empty:
+            return
+        ends = f", wavemin {self.wavemin} and wavemax {self.wavemax} um"
+        asked = "" if self.wavemin is None and self.wavemax is None else ends
+        said = (
+            f"no usable pixel falls into the cube of {' or '.join(empty)}: all are NaN or flagged "
+            f"DO_NOT_USE, or have other wavelengths than the reference cubepar{asked}"
+        )
+        if len(empty) == number:
+            raise DataUnusable(f"{said}; look at the exposures, or choose other wavelengths")
+        warnings.warn(said, Doubtful, stacklevel=3)
 
     def _is_wanted(self, band: Band) -> bool:
         number, name = band
@@ -101,7 +127,12 @@ class CubeBuild(CubingStep):
 
 
 def _band(meta: Meta) -> str:
-    return str(meta.get("instrument.band", "")).lower()
+    told = meta.get("instrument.band")
+    name = str(told).lower()
+    if not set(name.split("-")) <= set(_BANDS):
+        wanted = "SHORT, MEDIUM or LONG, or two of them with a dash between"
+        raise KeywordInvalid("BAND", told, wanted)
+    return name
 
 
 def _told(bands: Sequence[Band]) -> dict[str, str]:
@@ -113,4 +144,4 @@ def _told(bands: Sequence[Band]) -> dict[str, str]:
 
 def _order(band: Band) -> tuple[int, int]:
     number, name = band
-    return number, ("short", "medium", "long").index(name.partition("-")[0])
+    return number, _BANDS.index(name.partition("-")[0])

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from calcore.errors import CalcoreError, Doubtful, KeywordMissing, ReferenceInvalid, StepSkipped
+from calcore.errors import CalcoreError, Doubtful, ReferenceInvalid, StepSkipped
 from calcore.kernels.by_wavelength import by_wavelength
 from calcore.kernels.invalid import reconcile
 from calcore.kernels.multiplicative import multiply
@@ -54,9 +54,8 @@ class SlitLoss(Step):
         Raises
         ------
         CalcoreError
-            The exposure has no world coordinates or wavelengths.
-        KeywordMissing
-            The header does not say where the target is.
+            The exposure has no world coordinates or wavelengths, or the header does not say where
+            the target is.
         ReferenceInvalid
             The reference is not as it should be.
         """
@@ -83,7 +82,7 @@ class SlitLoss(Step):
             along = along_slit(slit.wcs, float(meta["target.ra"]), float(meta["target.dec"]))
             across = 0.0
         else:
-            raise KeywordMissing(
+            raise CalcoreError(
                 "the header does not say where the target is (TARG_RA, TARG_DEC), nor was it measured; "
                 "set these keywords, or skip pathloss"
             )
