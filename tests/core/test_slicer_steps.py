@@ -112,6 +112,28 @@ def test_outliers_need_two_exposures_of_one_shape():
         OutlierSlices(kernel_size="7")
 
 
+def test_exposures_of_one_place_are_left_as_they_are():
+    """A source is as sharp as a bad pixel, and as bright in all of them."""
+
+    def placed(ra, seed, detector="MIRIMAGE"):
+        image = sliced(seed=seed)
+        told = {"wcsinfo.ra_ref": ra, "wcsinfo.dec_ref": 60.0, "instrument.detector": detector}
+        return image.replace(meta=image.meta.set(told))
+
+    half = 0.05 / 3600
+    near = Group("product", (placed(359.99999, 1), placed(359.99999 + half, 2)))
+    with pytest.raises(StepSkipped, match=r"exposures of two places .*\.unmoved=judge"):
+        OutlierSlices()(near)
+    judged = OutlierSlices(unmoved="judge", threshold_percent=99.9)(near)
+    assert judged.members[0].dq[BAD] & DQ.OUTLIER
+    # Across the meridian of 0; another detector's only exposure stays as it is.
+    far = Group("product", (placed(359.99999, 1), placed(0.0001, 2), placed(0.0, 3, "OTHER")))
+    first, second, other = OutlierSlices(threshold_percent=99.9)(far).members
+    assert first.dq[BAD] & second.dq[BAD] & DQ.OUTLIER
+    assert not (other.dq & DQ.OUTLIER).any()
+    assert other.data[BAD] == 500
+
+
 def test_bad_pixel_that_two_exposures_share_and_hit_that_one_has():
     image, other = sliced(), sliced(seed=2)
     image.data[25, 30] = 900.0

@@ -183,7 +183,7 @@ def test_outliers(reference_pipeline, make_meta, settings):
     job = {"kind": "step", "step": "OutlierDetectionStep", "parameters": settings,
            "input": {"models": models}, "references": {}, "keep": {}, "members": []}  # fmt: skip
     theirs = reference_pipeline.ask(job)["results"]
-    ours = OutlierSlices(beyond="zero", **settings)(Group("a", tuple(members)))
+    ours = OutlierSlices(beyond="zero", unmoved="judge", **settings)(Group("a", tuple(members)))
     assert any((image.dq & 16).any() for image in ours.members)
     for image, found in zip(ours.members, theirs, strict=True):
         for name in PLANES:

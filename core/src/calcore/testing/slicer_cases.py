@@ -15,13 +15,14 @@ BAD = (12, 17)
 
 
 def sliced(*, seed: int = 1, dispersion_axis: int = 2) -> Image:
-    """Return an exposure of which the dispersion axis is known, with a bad pixel."""
+    """Return an exposure of which the dispersion axis is known, with a bad pixel; dithered by `seed`."""
     image = an_image(seed=seed)
     kind = ExposureType(name="SLICED", data={"dispersion_axis": dispersion_axis})
     facts: Facts = replace(image.meta.facts, exposure_type=kind)
     data = image.data.copy()
     data[BAD] = np.float32(500)
-    return image.replace(data=data, meta=image.meta.with_facts(facts))
+    dithered = image.meta.set({"wcsinfo.ra_ref": 10 + seed / 3600})
+    return image.replace(data=data, meta=dithered.with_facts(facts))
 
 
 def badpix_selfcal() -> Case:

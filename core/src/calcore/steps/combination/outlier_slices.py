@@ -1,5 +1,6 @@
 """Find pixels of image slicers that stand out from their neighbours in every exposure."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import reduce
 from typing import Annotated, Literal
@@ -22,6 +23,8 @@ from calcore.step import ALONE, Room, Step
 F4 = NDArray[np.float32]
 _BORDER = 4
 """Rows and columns at the edges that do not tell what is usual [pixel]."""
+_APART_DEG = 0.1 / 3600
+"""A source that moves by less stays in its pixel."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,6 +48,10 @@ class OutlierSlices(Step):
         Literal["missing", "zero"],
         Doc("Pixels beyond the detector's edges are missing, or are 0."),
     ] = "missing"
+    unmoved: Annotated[
+        Literal["leave", "judge"],
+        Doc("Exposures of a detector that all saw one place, where sources are alike in all."),
+    ] = "leave"
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -54,17 +61,23 @@ class OutlierSlices(Step):
         """Return the exposures with outliers flagged, and NaN in place of all that is not usable."""
         if len(group.members) < 2:
             raise StepSkipped("it takes at least two exposures to tell bad pixels from sources")
+        detectors: dict[str, list[Image]] = {}
+        for member in group.members:
+            detectors.setdefault(member.meta.detector, []).append(member)
         found = {
-            detector: self._outliers(group, detector, room)
-            for detector in dict.fromkeys(member.meta.detector for member in group.members)
+            detector: self._outliers(members, room)
+            for detector, members in detectors.items()
+            if self.unmoved == "judge" or _moved([member.meta for member in members])
         }
+        if not found:
+            raise StepSkipped(
+                "it takes exposures of two places to tell bad pixels from sources; set "
+                "outlier_detection.unmoved=judge to look for them in one"
+            )
 
         def flagged(member: Image) -> Image:
-            flags = np.where(
-                found[member.meta.detector],
-                np.uint32(DQ.OUTLIER | DQ.DO_NOT_USE),
-                np.uint32(0),
-            )
+            outliers = found.get(member.meta.detector, np.zeros((), np.bool_))
+            flags = np.where(outliers, np.uint32(DQ.OUTLIER | DQ.DO_NOT_USE), np.uint32(0))
             member = member.loaded()
             planes = {
                 name: getattr(member, name)
@@ -75,13 +88,12 @@ class OutlierSlices(Step):
 
         return group.with_members(list(room.ahead(flagged, group.members)))
 
-    def _outliers(self, group: Group[Image], detector: str, room: Room) -> NDArray[np.bool_]:
+    def _outliers(self, members: Sequence[Image], room: Room) -> NDArray[np.bool_]:
         """Return which pixels of a detector stand out in all its exposures."""
-        members = [member for member in group.members if member.meta.detector == detector]
         shapes = {member.data.shape for member in members}
         if len(shapes) > 1:
             raise BadParameter(
-                f"exposures of {detector} differ in shape ({sorted(shapes)}); combine those of one "
+                f"exposures of {members[0].meta.detector} differ in shape ({sorted(shapes)}); combine those of one "
                 "sub-array, or leave outlier_detection out with --skip outlier_detection"
             )
         least = reduce(np.fmin, room.ahead(self._differences, members))
@@ -106,6 +118,16 @@ class OutlierSlices(Step):
                 "as '7 7'"
             )
         return rows, columns
+
+
+def _moved(metas: Sequence[Meta]) -> bool:
+    """Return whether exposures saw different places of the sky, or do not tell."""
+    told = [meta.get(f"wcsinfo.{name}") for name in ("ra_ref", "dec_ref") for meta in metas]
+    if len(metas) < 2 or None in told:
+        return len(metas) > 1
+    ra, dec = np.array(told, np.float64).reshape(2, -1)
+    east = ((ra - ra[0] + 180) % 360 - 180) * np.cos(np.radians(dec[0]))
+    return bool(np.hypot(east, dec - dec[0]).max() > _APART_DEG)
 
 
 def _axis_across(meta: Meta) -> int:
