@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from calcore.kernels._jit import F4x2, F4x3, kernel
+from calcore.kernels._jit import F4x2, F4x3, I4x2, kernel
 from calcore.kernels.drizzling import Drizzled
 from calcore.kernels.each import Each, one_by_one
 from calcore.kernels.median import median
@@ -17,28 +17,33 @@ _ROWS_AT_ONCE = 64
 
 
 @kernel
-def _add_mean(
-    mean: F4x2, weight: F4x2, top: int, left: int, out_sum: F4x2, out_weight: F4x2
-) -> None:
-    for j in range(weight.shape[0]):
+def _add(
+    planes: F4x3, weight: F4x2, variance_weight: float, inverse: int, bit: int,
+    start: int, stop: int, top: int, left: int,
+    out_sum: F4x2, out_weight: F4x2, out_sums: F4x3, out_variance_weight: F4x2, out_context: I4x2,
+) -> None:  # fmt: skip
+    for j in range(start, stop):
         for i in range(weight.shape[1]):
-            if weight[j, i] != 0:
-                out_sum[top + j, left + i] += weight[j, i] * mean[j, i]
-                out_weight[top + j, left + i] += weight[j, i]
-
-
-@kernel
-def _add_variances(
-    roots: F4x3, filled: F4x2, weight: F4x2, top: int, left: int, out_sums: F4x3, out_weight: F4x2
-) -> None:
-    for j in range(weight.shape[0]):
-        for i in range(weight.shape[1]):
+            own = weight[j, i]
+            if own == 0:
+                continue
+            y, x = top + j, left + i
+            out_sum[y, x] += own * planes[0, j, i]
+            out_weight[y, x] += own
+            if out_context.shape[0] > 0:
+                out_context[y, x] |= np.int32(bit)
+            if out_sums.shape[0] == 0:
+                continue
+            known = np.float32(variance_weight)
+            if inverse >= 0:
+                variance = planes[inverse, j, i] * planes[inverse, j, i]
+                known = np.float32(1) / variance if variance > 0 else np.float32(0)
             # Comparisons with NaN are false.
-            if filled[j, i] != 0 and 0 < weight[j, i] < np.inf:
-                out_weight[top + j, left + i] += weight[j, i]
-                for k in range(roots.shape[0]):
-                    part = weight[j, i] * roots[k, j, i]
-                    out_sums[k, top + j, left + i] += part * part
+            if 0 < own < np.inf and 0 < known < np.inf:
+                out_variance_weight[y, x] += known
+                for k in range(out_sums.shape[0]):
+                    part = known * planes[k + 1, j, i]
+                    out_sums[k, y, x] += part * part
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,7 +86,14 @@ class Sums:
             np.zeros(shape, np.uint32) if flags else None,
         )
 
-    def add(self, part: Drizzled, number: int, variance_weight: F4x2 | float) -> None:
+    def add(
+        self,
+        part: Drizzled,
+        number: int,
+        variance_weight: float,
+        inverse: int | None = None,
+        each: Each = one_by_one,
+    ) -> None:
         """Add an exposure: its data, then the square roots of its variances.
 
         Parameters
@@ -90,22 +102,27 @@ class Sums:
             The exposure on the part of the grid it covers.
         number : int
             Which exposure, from 0.
-        variance_weight : float32 (my, mx) or float
+        variance_weight : float
             Weight of its variances.
+        inverse : int, optional
+            Which of its variances is the inverse of that weight instead, from 0.
+        each : callable
+            Does some work for each item, perhaps on several threads.
         """
-        place = part.rows, part.columns
-        top, left = part.rows.start, part.columns.start
-        _add_mean(part.planes[0], part.weight, top, left, self.data, self.weight)
-        if self.variance_weight is not None:
-            weight = np.broadcast_to(np.float32(variance_weight), part.weight.shape)
-            _add_variances(
-                part.planes[1:], part.weight, np.ascontiguousarray(weight), top, left,
-                self.variances, self.variance_weight,
+        place, rows = (part.rows, part.columns), part.weight.shape[0]
+        bit = np.array(1 << (number % 32), np.uint32).astype(np.int32)
+        nothing = np.zeros((0, 0))
+        known = nothing.astype(np.float32) if self.variance_weight is None else self.variance_weight
+        context = nothing.astype(np.int32) if self.context is None else self.context[number // 32]
+
+        def strip(start: int) -> None:
+            _add(
+                part.planes, part.weight, variance_weight, -1 if inverse is None else inverse + 1,
+                int(bit), start, min(start + _ROWS_AT_ONCE, rows), part.rows.start,
+                part.columns.start, self.data, self.weight, self.variances, known, context,
             )  # fmt: skip
-        if self.context is not None:
-            filled = part.weight != 0
-            bit = np.array(1 << (number % 32), np.uint32).astype(np.int32)
-            self.context[number // 32][place] |= np.where(filled, bit, np.int32(0))
+
+        each(strip, range(0, rows, _ROWS_AT_ONCE))
         if self.dq is not None and part.dq is not None:
             self.dq[place] |= part.dq
 

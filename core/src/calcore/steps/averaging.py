@@ -100,21 +100,17 @@ class Averaging:
             )  # fmt: skip
 
         for number, part in enumerate(room.ahead(part_of, members)):
-            weight = self._variance_weight(members[number].meta, part.planes[1:], names)
-            sums.add(part, number, weight)
-            del part, weight  # their memory is wanted while the next is made
+            sums.add(part, number, *self._variance_weight(members[number].meta, names), room.each)
+            del part  # its memory is wanted while the next is made
         data, wht, variances = sums.result(self.fill)
         variances /= np.float32(self.variance_divisor)
         return Average(data, wht, dict(zip(names, variances, strict=True)), sums.dq, sums.context)
 
-    def _variance_weight(self, meta: Meta, roots: Float, names: list[str]) -> Float | float:
-        """Return the weight of an exposure in the mean of variances."""
+    def _variance_weight(self, meta: Meta, names: list[str]) -> tuple[float, int | None]:
+        """Return the weight of an exposure in the mean of variances, or whose inverse it is."""
         if self.weight_type == "ivm" and "var_rnoise" in names:
-            weight: Float = np.square(roots[names.index("var_rnoise")])
-            with np.errstate(divide="ignore"):
-                np.divide(np.float32(1), weight, out=weight)
-            return weight
-        return exposure_time(meta) if self.weight_type == "exptime" else 1.0
+            return 1.0, names.index("var_rnoise")
+        return (exposure_time(meta) if self.weight_type == "exptime" else 1.0), None
 
 
 def fill_value(step: str, text: str) -> float:
