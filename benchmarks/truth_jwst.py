@@ -19,6 +19,8 @@ STAGES = {
     "tso3": "Tso3Pipeline",
 }
 """Pipelines by the kind of association that they take, in their order."""
+AS_OPERATIONS = {"spec2": {"cube_build": {"output_type": "multi"}}}
+"""One quick-look cube for each exposure: only then has its spectrum the name that associations give it."""
 
 
 def main() -> None:
@@ -42,7 +44,9 @@ def main() -> None:
             here = Path(output) / association.name
             here.write_text(association.read_text())
             chosen = getattr(pipeline, STAGES[kind])
-            chosen.call(str(here), save_results=True, output_dir=output)
+            chosen.call(
+                str(here), save_results=True, output_dir=output, steps=AS_OPERATIONS.get(kind)
+            )
 
 
 if __name__ == "__main__":

@@ -94,8 +94,8 @@ is that of realisations at the same wavelength over the stated error (limit: 1 Â
 spaxels. The source makes most of the noise in channels 1 and 2, the background in channel 4. Three times the error of a figure
 itself is allowed on top of limits.
 
-Beside the source nothing of a ring is subtracted, and there errors are too small where the background is bright: the noise of the only
-exposure of it is in all dithers, but cubes take exposures for independent. A ring takes out most of what they share.
+The noise of the only exposure of the background is in all dithers. Errors heed it by how dithers lie to each other; beside the
+source, where nothing of a ring is subtracted, it counts most.
 
 """
 LINES = f"""### Centres of lines
