@@ -106,7 +106,7 @@ def _reach(
 
 @helper
 def _equations(
-    data: F8x2, places: F8x2, good: B1x2, scales: F8x1, low: int, high: int, start: float,
+    data: F8x2, places: F8x2, good: B1x2, scales: F8x1, row: int, far: int, start: float,
     step: float, limit: float, answer: F8x2, out_matrix: F8x2, out_right: F8x2, out_shares: F8x1,
 ) -> int:  # fmt: skip
     """Add up the normal equations of what is within a limit of the fit before; return of how many."""
@@ -115,7 +115,8 @@ def _equations(
         out_right[0, k] = 0.0
         for n in range(4):
             out_matrix[k, n] = 0.0
-    for j in range(low, high):
+    for j in range(max(0, row - far), min(data.shape[0], row + far + 1)):
+        weight = 1.0 - abs(j - row) / (far + 1.0)
         for i in range(data.shape[1]):
             if not good[j, i]:
                 continue
@@ -125,9 +126,10 @@ def _equations(
                 continue
             count += 1
             for k in range(4):
-                out_right[0, first + k] += out_shares[k] * value
+                share = weight * out_shares[k]
+                out_right[0, first + k] += share * value
                 for n in range(4 - k):
-                    out_matrix[first + k, n] += out_shares[k] * out_shares[k + n]
+                    out_matrix[first + k, n] += share * out_shares[k + n]
     for k in range(size):
         out_matrix[k, 0] += _FLOOR
     for k in range(size - 2):  # the squares of second differences of coefficients
@@ -160,12 +162,12 @@ def _solve(out_matrix: F8x2, right: F8x2, out_answer: F8x2) -> None:
 
 @helper
 def _scatter(
-    data: F8x2, places: F8x2, good: B1x2, scales: F8x1, low: int, high: int, start: float,
+    data: F8x2, places: F8x2, good: B1x2, scales: F8x1, row: int, far: int, start: float,
     step: float, limit: float, before: F8x2, answer: F8x2, out_shares: F8x1,
 ) -> float:  # fmt: skip
     """Return the root mean square of what a fit leaves of the samples that it was made of."""
     count, squares = 0, 0.0
-    for j in range(low, high):
+    for j in range(max(0, row - far), min(data.shape[0], row + far + 1)):
         for i in range(data.shape[1]):
             if not good[j, i]:
                 continue
@@ -189,7 +191,6 @@ def _fitted(
     before, seen = np.empty((1, size), np.float64), np.empty((1, size - 3), np.bool_)
     for row in range(rows):
         far = _reach(places, good, row, reach, start, step, seen)
-        low, high = max(0, row - far), min(rows, row + far + 1)
         limit, count = np.inf, 0
         for k in range(size):
             answer[0, k] = 0.0
@@ -197,12 +198,12 @@ def _fitted(
             for k in range(size):
                 before[0, k] = answer[0, k]
             count = _equations(
-                data, places, good, scales, low, high, start, step, limit, before, matrix, right,
+                data, places, good, scales, row, far, start, step, limit, before, matrix, right,
                 shares,
             )  # fmt: skip
             _solve(matrix, right, answer)
             limit = clip * _scatter(
-                data, places, good, scales, low, high, start, step, limit, before, answer, shares
+                data, places, good, scales, row, far, start, step, limit, before, answer, shares
             )
         for k in range(size):
             out[row, k] = answer[0, k] if count > size else np.nan
@@ -217,7 +218,7 @@ def _fitted(
 
 
 def profiles(
-    data: F8x2, places: F8x2, good: B1x2, *, step: float, reach: int = 50, clip: float = 2.5,
+    data: F8x2, places: F8x2, good: B1x2, *, step: float, reach: int = 25, clip: float = 2.5,
     iterations: int = 3,
 ) -> Profiles:  # fmt: skip
     """Fit the profile of the light along a slit at each wavelength, with those around it.
@@ -236,7 +237,7 @@ def profiles(
     step : float
         From knot to knot, as places.
     reach : int
-        Rows on either side that belong to a row's window.
+        Rows on either side that belong to a row's window; the farther, the less they weigh.
     clip : float
         What differs by so many times the scatter from a fit does not count in the next.
     iterations : int

@@ -66,7 +66,13 @@ def oversampled(image: Image, traces: Sequence[Traced], fineness: float, *, rest
         gone |= {"wavelength": wavelength, "pathloss_point": None}
     carried = Carried(cards=image.carried.cards, tree=image.carried.tree)
     return image.replace(
-        **planes, **gone, dq=dq.astype(np.uint32), trace_model=trace, wcs=wcs, carried=carried
+        **planes,
+        **gone,
+        dq=dq.astype(np.uint32),
+        trace_model=trace,
+        wcs=wcs,
+        carried=carried,
+        window=None,
     )
 
 
