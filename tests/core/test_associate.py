@@ -8,7 +8,7 @@ from astropy.io import fits
 
 from calcore.associations.association import load
 from calcore.associations.exposures import Exposure, exposure_of
-from calcore.associations.imaging import group
+from calcore.associations.grouping import group
 from calcore.associations.written import content_of, write
 from calcore.cli.app import commands
 from calcore.errors import KeywordMissing, OutputProblem, UsageError
@@ -159,6 +159,84 @@ def test_reference_stars():
     assert found.not_combined == {"reference stars alone make no combined image": ["p"]}
 
 
+SPECTRA = {"1": "detector1", "2": "spec2", "3": "spec3"}
+SLICER = {
+    "each": "Lv2Spec",
+    "combined": "Lv3Cube",
+    "background": "Lv3Sky",
+    "named_by_elements": False,
+}
+SLIT = {"each": "Lv2Spec", "nod": "Lv2Nod", "nods": ("NOD",), "combined": "Lv3Slit",
+        "background": "Lv3Sky", "confirmations": ("CONFIRM",)}  # fmt: skip
+
+
+def spectrum(root, *marks, told=SLIT, **values):
+    given = {"pipelines": SPECTRA, "exposure_type": "SPECTRUM", "association": told, **values}
+    return exposure(root, *marks, **given)
+
+
+def test_bands_of_a_slicer_are_combined_and_each_has_its_own_background():
+    items = [
+        spectrum(f"{detector}{band}{sky}", *(["background"] if sky else []), told=SLICER,
+                 detector=detector, setting=(band,), elements=(), target="SKY" if sky else "ALPHA")
+        for detector in "de" for band in "12" for sky in ("", "s")
+    ]  # fmt: skip
+    found = {made.product.name: made for made in group(items).made}
+    assert members(found["d1"]) == [("science", "d1_rate.fits"), ("background", "d1s_rate.fits")]
+    assert members(found["d1s"]) == [("science", "d1s_rate.fits")]
+    assert found["d1s"].rule == "candidate_Asn_Lv2SpecSpecial"
+    names = ("d1", "d2", "e1", "e2")
+    assert members(found["jw01234-o001_t001_cam"]) == [
+        *(("science", f"{name}_cal.fits") for name in names),
+        *(("background", f"{name}s_x1d.fits") for name in names),
+    ]
+    sky = found["jw01234-o001_t002_cam"]
+    assert members(sky) == [("science", f"{name}s_cal.fits") for name in names]
+    assert (sky.type, sky.rule) == ("spec3", "candidate_Lv3Sky")
+
+
+def test_nods_are_each_others_background_and_have_their_confirmation():
+    items = [
+        exposure(
+            "t", exposure_type="CONFIRM", role="target_acquisition", pipelines={"2": "image2"}
+        ),
+        *(spectrum(root, pattern="NOD") for root in "ab"),
+        spectrum("c", pattern="NOD", observation="002"),
+        spectrum("d", pattern="MAP"),
+    ]
+    found = group(items)
+    made = {one.product.name: one for one in found.made}
+    assert members(made["a"]) == [
+        ("science", "a_rate.fits"), ("background", "b_rate.fits"),
+        ("target_acquisition", "t_rate.fits"),
+    ]  # fmt: skip
+    assert made["a"].rule == "candidate_Lv2Nod"
+    assert made["d"].rule == "candidate_Lv2Spec"
+    assert members(made["c"]) == [("science", "c_rate.fits")]
+    assert members(made["jw01234-o001_t001_cam_f1"]) == [
+        ("science", "a_cal.fits"), ("science", "b_cal.fits"), ("target_acquisition", "t_cal.fits"),
+        ("background", "a_x1d.fits"), ("background", "b_x1d.fits"),
+    ]  # fmt: skip
+    why = "SPECTRUM exposures are combined if the dithers are nods along the slit"
+    assert found.not_combined[why] == ["d"]
+
+
+def test_time_series_of_spectra_are_combined_with_those_of_their_observation():
+    series = SPECTRA | {"3": "tso3"}
+    items = [
+        spectrum(
+            root, "time series", told={"each": "Lv2Spec"}, pipelines=series, each_integration=True
+        )
+        for root in "ab"
+    ]
+    first, _, both = group(items).made
+    assert (first.type, members(first)) == ("tso-spec2", [("science", "a_rateints.fits")])
+    assert (both.type, both.rule) == ("tso3", "candidate_Asn_Lv3TSO")
+    assert members(both) == [("science", "a_calints.fits"), ("science", "b_calints.fits")]
+    found = group(items, by="target")
+    assert "a time series is combined with others of its observation" in found.not_combined
+
+
 def test_what_is_no_image_is_left_out_with_the_reason():
     spectrum = exposure("s", exposure_type="SPECTRUM", pipelines={"1": "detector1", "2": "spec2"})
     found = group([spectrum, exposure("i", "imprint")])
@@ -278,7 +356,7 @@ HEADER = {
 def raw(tmp_path):
     """A folder with files of nothing but headers: three images, a spectrum, one that says too little."""
     kinds = [{}, {"BKGDTARG": True}, {"TARGTYPE": "MOVING", "FILTER": "F1000W"}]
-    kinds += [{"EXP_TYPE": "MIR_MRS", "DETECTOR": "MIRIFUSHORT"}, {"PROGRAM": None}]
+    kinds += [{"EXP_TYPE": "MIR_WFSS"}, {"PROGRAM": None}]
     for number, more in enumerate(kinds, 1):
         cards = {key: value for key, value in {**HEADER, **more}.items() if value is not None}
         path = tmp_path / f"jw01234001001_02101_{number:05d}_mirimage_uncal.fits"
@@ -299,7 +377,7 @@ def test_a_folder(raw, capsys):
     out, err = capsys.readouterr()
     assert "jw01234-o001_t001_miri_f1000w  1 science  moving target, would be written" in out
     assert "    science      jw01234001001_02101_00001_mirimage_cal.fits" in out
-    assert "00004_mirimage: MIR_MRS exposures make no images of the sky" in err
+    assert "00004_mirimage: MIR_WFSS exposures make no images of the sky" in err
     assert "00005_mirimage_uncal.fits" in err
     assert "observation.program_number" in err
 

@@ -4,6 +4,7 @@ Other software reads them: specutils and astropy know nothing of calcore.
 """
 
 import json
+from pathlib import Path
 
 import astropy.units as u
 import numpy as np
@@ -13,6 +14,7 @@ from astropy.table import Table
 from astropy.wcs import WCS
 
 from calcore import io
+from calcore.cli.app import commands
 from calcore.cli.pictures import draw
 from calcore.errors import Doubtful, ModeNotSupported
 from calcore.flags import DQ
@@ -88,6 +90,30 @@ def test_cubes_and_spectra_of_bands_have_names_of_their_own(made, mrs_visit):
         assert np.diff(spectrum.table["WAVELENGTH"]).min() > 0
         ratio = spectrum.table["FLUX"] / flux(spectrum.table["WAVELENGTH"])
         assert np.nanmedian(ratio) == pytest.approx(1, abs=0.02)  # one dither
+
+
+@pytest.mark.parametrize(
+    ("mode", "types"), [("mrs", {"spec2", "spec3"}), ("lrs_slitless", {"tso3"})]
+)
+def test_associations_are_those_that_the_simulator_knows(request, tmp_path, mode, types):
+    visit = request.getfixturevalue(f"{mode}_visit")
+    with pytest.raises(SystemExit, match="0"):
+        commands.main(["associate", *map(str, visit.raw), "-o", str(tmp_path), "-q"])
+
+    def products(folder):
+        contents = [json.loads(path.read_text()) for path in folder.glob("*_asn.json")]
+        return {
+            (content["asn_type"], product["name"]): sorted(
+                (member["exptype"], Path(member["expname"]).name) for member in product["members"]
+            )
+            for content in contents
+            for product in content["products"]
+            if content["asn_type"] in types
+        }
+
+    known = products(visit.folder)
+    assert known
+    assert {key: found for key, found in products(tmp_path).items() if key in known} == known
 
 
 def test_a_quick_look_has_all_channels_in_one_cube(made):

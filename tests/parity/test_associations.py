@@ -13,7 +13,7 @@ from astropy.io import fits
 
 from calcore.associations.association import load
 from calcore.associations.exposures import exposure_of
-from calcore.associations.imaging import group
+from calcore.associations.grouping import group
 from calcore.associations.written import content_of
 from calcore.cli.app import commands
 from calcore.model import Meta
@@ -32,7 +32,13 @@ IMAGERS = {
     "nis": {"INSTRUME": "NIRISS", "FILTER": "CLEAR", "PUPIL": "F150W", "EXP_TYPE": "NIS_IMAGE"},
     "guider1": {"INSTRUME": "FGS", "EXP_TYPE": "FGS_IMAGE"},
     "guider2": {"INSTRUME": "FGS", "EXP_TYPE": "FGS_IMAGE"},
+    "mirifushort": {"INSTRUME": "MIRI", "EXP_TYPE": "MIR_MRS", "CHANNEL": "12", "BAND": "SHORT"},
+    "mirifulong": {"INSTRUME": "MIRI", "EXP_TYPE": "MIR_MRS", "CHANNEL": "34", "BAND": "SHORT"},
 }
+SLIT = {"EXP_TYPE": "MIR_LRS-FIXEDSLIT", "FILTER": "P750L", "PATTTYPE": "ALONG-SLIT-NOD",
+        "NUMDTHPT": 2}  # fmt: skip
+SLITLESS = {"EXP_TYPE": "MIR_LRS-SLITLESS", "FILTER": "P750L", "SUBARRAY": "SLITLESSPRISM",
+            "TSOVISIT": True}  # fmt: skip
 
 
 def exposures(observation, detectors, numbers=(1,), **keywords):
@@ -51,6 +57,7 @@ def exposures(observation, detectors, numbers=(1,), **keywords):
     return found
 
 
+SLICERS = ("mirifushort", "mirifulong")
 NIRCAM = ("nrca1", "nrcb4", "nrcalong", "nrcblong")
 VISITS = {
     "channels, modules, filters and sub-arrays": (
@@ -82,6 +89,25 @@ VISITS = {
         | exposures(3, ("nrca1",), (1,), EXP_TYPE="NRC_DARK")
         | exposures(4, ("nrca1",), (1,), VISITYPE="PRIME_WFSC_ROUTINE")
     ),
+    "bands of image slicers": (
+        exposures(1, SLICERS, (1, 2))
+        | exposures(1, SLICERS, (3, 4), BAND="LONG")
+        | exposures(1, ("mirimage",), (9,), EXP_TYPE="MIR_TACQ")
+        | exposures(2, SLICERS, (1,), TARGNAME="BETA")
+    ),
+    "backgrounds of image slicers": (
+        exposures(1, SLICERS, (1, 2))
+        | exposures(1, SLICERS, (3, 4), BAND="LONG")
+        | exposures(1, SLICERS, (5, 6), BKGDTARG=True, TARGNAME="SKY")
+        | exposures(1, SLICERS, (7,), BKGDTARG=True, TARGNAME="SKY", BAND="LONG")
+    ),
+    "nods along a slit": (
+        exposures(1, ("mirimage",), (1,), EXP_TYPE="MIR_TACQ")
+        | exposures(1, ("mirimage",), (2,), EXP_TYPE="MIR_TACONFIRM")
+        | exposures(1, ("mirimage",), (3,), **SLIT, PATT_NUM=1)
+        | exposures(1, ("mirimage",), (4,), **SLIT, PATT_NUM=2)
+    ),
+    "background of a slit": exposures(2, ("mirimage",), (1, 2), **SLIT, BKGDTARG=True),
 }  # fmt: skip
 
 
@@ -117,7 +143,7 @@ def write(path, content):
         fits.PrimaryHDU(header=fits.Header(content)).writeto(path)
 
 
-def told(associations, *, suited=("image2", "tso-image2", "image3")):
+def told(associations, *, suited=("image2", "tso-image2", "image3", "spec2", "spec3")):
     """Return of each association what is compared, by the name of its file."""
     return {
         name: (
@@ -160,7 +186,7 @@ def mended(pool):
 def compared(asked, tmp_path):
     """Return a function that compares what is made of a folder with exposures of these headers."""
 
-    def compare(headers, by="observation"):
+    def compare(headers, by="observation", **more):
         names = ["pool.csv", *sorted(headers)]
         pool = mended(asked("asn_make_pool", names, headers, "pool.csv")["pool.csv"])
         which = "--all-candidates" if by == "observation" else "--discover"
@@ -174,7 +200,8 @@ def compared(asked, tmp_path):
             commands.main(["associate", str(folder), "--by", by, "--level", level, "-q"])
         ours = {path.name: json.loads(path.read_text()) for path in folder.glob("*.json")}
         assert ours
-        assert told(ours) == told({name: json.loads(text) for name, text in theirs.items()})
+        theirs = {name: json.loads(text) for name, text in theirs.items()}
+        assert told(ours, **more) == told(theirs, **more)
 
     return compare
 
@@ -183,6 +210,13 @@ def compared(asked, tmp_path):
 @pytest.mark.parametrize("visit", VISITS)
 def test_a_folder(compared, visit, by):
     compared(VISITS[visit], by)
+
+
+def test_a_time_series_of_spectra(compared):
+    """Of level 2 the reference pipeline takes it by a rule for confirmations of acquisitions."""
+    headers = exposures(1, ("mirimage",), (1,), EXP_TYPE="MIR_TACQ")
+    headers |= exposures(1, ("mirimage",), (2, 3), **SLITLESS)
+    compared(headers, suited=("image2", "tso3"))
 
 
 def test_simulated_exposures(compared, miri_visit, nircam_visit):
@@ -217,6 +251,32 @@ def test_backgrounds_of_another_observation(asked, tmp_path):
     ours = members(path.read_text() for path in tmp_path.glob("*.json"))
     assert sum(len(listed) == 3 for listed in ours.values()) == 8
     assert ours == members(theirs.values())
+
+
+def test_backgrounds_of_image_slicers_in_another_observation(asked, tmp_path):
+    headers = exposures(1, SLICERS, (1, 2))
+    headers |= exposures(2, SLICERS, (1,), TARGNAME="SKY", BKGDTARG=True)
+    made = asked("asn_make_pool", ["pool.csv", *sorted(headers)], headers, "pool.csv")["pool.csv"]
+    pool = mended(made).replace("')]", "'), ('c1001', 'background')]")
+    theirs = asked("asn_generate", ["pool.csv", "--all-candidates"], {"pool.csv": pool}, "*.json")
+    for name, header in headers.items():
+        write(tmp_path / name, header)
+    with pytest.raises(SystemExit, match="0"):
+        commands.main(["associate", str(tmp_path), "-q"])
+
+    def members(texts):
+        return {
+            product["name"].replace("c1001", "o001"): sorted(
+                (m["exptype"], m["expname"]) for m in product["members"]
+            )
+            for text in texts
+            for product in json.loads(text)["products"]
+        }
+
+    ours = members(path.read_text() for path in tmp_path.glob("*.json"))
+    linked = members(text for name, text in theirs.items() if "-c1001_" in name)
+    assert len(linked) == 5
+    assert {name: ours[name] for name in linked} == linked
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,9 @@
 """What the grouping of exposures needs to know of each of them."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from calcore.model import Meta
 
@@ -48,6 +49,12 @@ class Exposure:
         Its integrations stay apart in stage 2.
     lacks : str
         The pipeline that would combine exposures of its type, if this version does not have it.
+    association : mapping
+        What its exposure type says of associations of spectra; empty where it says nothing.
+    setting : tuple of str
+        What more a background has in common with it, such as its band.
+    pattern : str
+        Its primary dither pattern (PATTTYPE).
     """
 
     root: str
@@ -65,6 +72,14 @@ class Exposure:
     marks: frozenset[str] = frozenset()
     each_integration: bool = False
     lacks: str = ""
+    association: Mapping[str, Any] = field(default_factory=dict)
+    setting: tuple[str, ...] = ()
+    pattern: str = ""
+
+    @property
+    def nodded(self) -> bool:
+        """Whether its source is elsewhere in others of its observation, which so are its background."""
+        return self.pattern in self.association.get("nods", ())
 
 
 def exposure_of(root: str, folder: Path, meta: Meta) -> Exposure:
@@ -85,6 +100,7 @@ def exposure_of(root: str, folder: Path, meta: Meta) -> Exposure:
         The header does not say of which program or observation it is.
     """
     own = meta.facts.exposure_type
+    told = own.data.get("association", {})
     series = own.time_series or bool(meta.get("visit.tsovisit", False))
     marks = {
         TIME_SERIES: series,
@@ -111,6 +127,9 @@ def exposure_of(root: str, folder: Path, meta: Meta) -> Exposure:
         marks=frozenset(name for name, present in marks.items() if present),
         each_integration=series or bool(own.data.get("integrations", False)),
         lacks=str(own.data.get("lacks", "")),
+        association=told,
+        setting=tuple(_named(meta, name) for name in told.get("setting", ())),
+        pattern=_named(meta, "dither.primary_type").upper(),
     )
 
 

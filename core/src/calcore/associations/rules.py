@@ -1,6 +1,6 @@
-"""Which images make one product, as data.
+"""Which exposures make one product, as data.
 
-The rules are those of the reference pipeline for imaging (jwst-pipeline documentation, "Associations":
+The rules are those of the reference pipeline (jwst-pipeline documentation, "Associations":
 level-2 and level-3 rules).
 """
 
@@ -53,6 +53,13 @@ RULES: dict[int, tuple[Rule, ...]] = {
 }
 """Rules by level; of those that would take an exposure, the first does."""
 
+SPECTRA: dict[str, Rule] = {
+    "background": Rule("Asn_Lv2SpecSpecial", "spec2"),
+    "series": Rule("Asn_Lv2SpecTSO", "tso-spec2"),
+    "combined series": Rule("Asn_Lv3TSO", "tso3"),
+}
+"""Rules that spectra of all exposure types have in common; the others are of the type."""
+
 NOT_TAKEN: dict[int, dict[str, str]] = {
     2: {IMPRINT: "an imprint is no image of the sky"},
     3: {
@@ -65,7 +72,7 @@ NOT_TAKEN: dict[int, dict[str, str]] = {
 }
 """Marks of exposures that no rule of a level takes, and why; nothing is said where it is plain."""
 
-BACKGROUND_ALIKE = ("program", "instrument", "detector", "elements", "subarray")
+BACKGROUND_ALIKE = ("program", "instrument", "detector", "elements", "subarray", "setting")
 """What a background has in common with the exposures that it is subtracted from."""
 
 NOT_SUBTRACTED = frozenset({TIME_SERIES, WAVEFRONT, NOT_SCIENCE})

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from calcore.associations.imaging import Made
+from calcore.associations.made import Made
 from calcore.errors import OutputProblem
 from calcore.io import write_text
 

@@ -1,4 +1,4 @@
-"""``calcore associate``: association files of the images in a folder."""
+"""``calcore associate``: association files of the exposures in a folder."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -36,7 +36,7 @@ Examples:
     type=click.Choice(list(_LEVELS)),
     default="all",
     show_default=True,
-    help="2: each exposure and its backgrounds. 3: what is combined to one image.",
+    help="2: each exposure and its backgrounds. 3: what is combined.",
 )
 @click.option(
     "--by",
@@ -57,15 +57,15 @@ Examples:
 @click.option("-q", "--quiet", is_flag=True, help="Say nothing but errors.")
 @click.option("-v", "--verbose", is_flag=True, help="Show each member, and tracebacks.")
 def associate(inputs: tuple[Path, ...], **options: Any) -> None:
-    """Make associations of images: which exposures make which product.
+    """Make associations of images and spectra: which exposures make which product.
 
     FILE and FOLDER are exposures at any stage, and where they are; the present folder by default.
-    Images of one program, target, instrument, filter, pupil and sub-array are combined; detectors and
-    modules go together. Exposures whose header says that they are of the background (BKGDTARG) are
-    members of those they are like.
+    Exposures of one program, target, instrument, filter, pupil and sub-array are combined; detectors,
+    modules and bands go together. Exposures whose header says that they are of the background
+    (BKGDTARG) are members of those they are like, and so are nods along a slit of each other.
     """
     from calcore import __version__
-    from calcore.associations.imaging import group
+    from calcore.associations.grouping import group
     from calcore.associations.written import write
     from calcore.cli.options import say_failed
     from calcore.run.inputs import gather
@@ -177,7 +177,7 @@ def _lines(written: "Sequence[Written]", *, dry: bool, verbose: bool) -> Iterato
             for member in item.made.product.members:
                 yield f"    {member.role:<12} {member.file}"
     if not rows:
-        yield "no associations of images"
+        yield "no associations of images or spectra"
 
 
 def _counted(item: "Written") -> str:
