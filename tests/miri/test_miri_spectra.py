@@ -22,7 +22,7 @@ from calcore.model import Group
 from calcore.model.cube import Cube
 from calcore.model.slit import Slit
 from calcore.model.spectrum import Spectra, SpectrumSeries
-from calcore.run import Status, run
+from calcore.run import Status, run, step
 from calcore.steps.combination.combine_1d import Combine1d
 
 # astropy says that it has made dates of MJD-BEG and the like.
@@ -263,6 +263,28 @@ def test_astropy_finds_the_star_of_a_cube_where_it_is(made, mrs_visit):
         row, column = np.unravel_index(np.argmax(light), light.shape)
         x, y = header.celestial.world_to_pixel_values(point["ra_deg"], point["dec_deg"])
         assert np.hypot(x - column, y - row) < 1.5
+
+
+@pytest.mark.parametrize(
+    ("mode", "suffix"), [("mrs", "ch1-short_s3d"), ("lrs_fixedslit", "t001_miri_p750l_s2d")]
+)
+def test_a_single_step_goes_on_from_cubes_and_rectified_spectra(
+    made, request, within_references, tmp_path, mode, suffix
+):
+    *_, path = files(made, mode, suffix)
+    with within_references(request.getfixturevalue(f"{mode}_visit")):
+        (outcome,) = step("extract_1d", path, output=tmp_path).products
+        (again,) = step("combine_1d", path.with_name(f"{path.stem[:-3]}x1d.fits"),
+                        output=tmp_path).products  # fmt: skip
+    (before,) = io.open(path.with_name(f"{path.stem[:-3]}x1d.fits")).spectra
+    (spectrum,) = io.open(outcome.files[0]).spectra
+    assert list(spectrum.table.dtype.names) == list(before.table.dtype.names)
+    np.testing.assert_array_equal(spectrum.table["DQ"], before.table["DQ"])
+    for name in ("WAVELENGTH", "FLUX", "FLUX_ERROR", "SURF_BRIGHT"):  # files hold single precision
+        np.testing.assert_allclose(spectrum.table[name], before.table[name], rtol=2e-6)
+    (combined,) = io.open(again.files[0]).spectra
+    same = np.searchsorted(before.table["WAVELENGTH"], combined.table["WAVELENGTH"] - 1e-9)
+    np.testing.assert_allclose(combined.table["FLUX"], before.table["FLUX"][same])
 
 
 # Bad input: each gets one sentence, and no product that is wrong.

@@ -28,7 +28,7 @@ from calcore.registry.questions import stage_of
 from calcore.run.executors import cores, load_ahead
 from calcore.run.fetched import fetched
 from calcore.run.graph import STAGES, Job, Plan, check_pipeline, graph
-from calcore.run.inputs import Inventory, gather
+from calcore.run.inputs import PRODUCTS, Inventory, gather
 from calcore.run.make import make, plan_of
 from calcore.run.manifest import Manifest
 from calcore.run.outcome import Outcome, ProductPlan, Progress, RunResult, Silence, Status
@@ -187,7 +187,7 @@ def _jobs(request: Request, only: str | None = None) -> tuple[Inventory, list[Jo
     if request.instrument is not None:
         discovery.instrument(request.instrument, "")
     output = [request.output] if request.output is not None else []
-    left = slot_names() if only is not None else set()
+    left = slot_names() | PRODUCTS if only is not None else set()
     found = gather(request.inputs, request.instrument, output, left)
     instruments: dict[str, Any] = {}
     for exposure in found.exposures.values():

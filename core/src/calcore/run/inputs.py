@@ -27,6 +27,8 @@ INTERMEDIATE = ("ramp",)
 _AS_IT_IS = ("", "crf", "crfints")
 # What stage 2 makes beside its product, and stage 3 takes of members in a role of their own.
 BESIDE = ("x1d", "x1dints")
+# What else a single step goes on from, if it is named.
+PRODUCTS = frozenset({"s2d", "s3d", "x1d", "x1dints", "crf", "crfints"})
 # What must be known of an exposure before anything can be decided about it.
 NEEDED = ("instrument.name", "instrument.detector", "exposure.type")
 
