@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from calcore import io
+from calcore.errors import Doubtful
 from calcore.model import Group, Image, Meta, Parts
 from calcore.model.reference import Flat
 from calcore.model.spectrum import Spectra, Spectrum
@@ -244,6 +245,28 @@ def test_straylight(reference_pipeline, make_meta):
     assert np.nanmedian(apart) < 2e-5
     np.testing.assert_array_equal(found.err, answer.err)
     np.testing.assert_array_equal(found.dq, answer.dq)
+
+
+def test_straylight_of_two_bands(reference_pipeline, make_meta):
+    """Profiles are of single bands: only the level between the channels is subtracted."""
+    image = image_of(make_meta, band="SHORT-MEDIUM")
+    data = np.zeros(SHAPE, np.float32)
+    data[:, 500:520] = np.random.default_rng(1).normal(1, 0.01, (SHAPE[0], 20))
+    data[200, 150] = data[300, 800] = 1e4
+    image = image.replace(data=data, dq=np.zeros(SHAPE, np.uint32))
+    tables = profiles()
+    theirs = {
+        "mrsxartcorr": {"type": "MirMrsXArtCorrModel", "meta": MADE, "attributes": {
+            f"{name}_table": table for name, table in tables.items()}},
+        "regions": "N/A",
+    }  # fmt: skip
+    answer = reference_pipeline.step("StraylightStep", image, theirs, model="IFUImageModel")
+    with pytest.warns(Doubtful, match="of BAND SHORT-MEDIUM is scattered along rows is not known"):
+        found = Straylight(flagged="count", beyond="zero")(
+            image, mrsxartcorr=CrossArtifact(meta=EMPTY, **tables)
+        )
+    assert found.data[100, 100] == pytest.approx(-1, abs=1e-3)
+    np.testing.assert_allclose(found.data, answer.data, rtol=1e-6, atol=1e-6)
 
 
 @pytest.mark.parametrize("others", [True, False])

@@ -314,7 +314,6 @@ KEYWORDS = {
     "SLIT_DEC": "of the middle of cubes there, half a spaxel off; here of the aperture",
     "SLIT_RA": "of the middle of cubes there, half a spaxel off; here of the aperture",
     "S_REGION": "a rectified slit reaches to the last pixels, and corners are rounded",
-    "S_TRCMOD": "a step that is left out",
 }
 OF_RECTIFIED = {f"SLT{what}{axis}": "of the exposure" for what in ("STRT", "SIZE") for axis in "12"}
 LAYOUT = re.compile(r"(EXTVER|NAXIS|TFIELDS|TFORM|TUNIT|TDIM|TZERO|TSCAL)\d*$")

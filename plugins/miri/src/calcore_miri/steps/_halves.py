@@ -1,11 +1,12 @@
 """How the two halves of a detector of the image slicers scatter light."""
 
+import warnings
 from collections.abc import Iterator
 
 import numpy as np
 from numpy.typing import NDArray
 
-from calcore.errors import ModeNotSupported, ReferenceInvalid
+from calcore.errors import Doubtful, ReferenceInvalid
 from calcore.model import Image
 from calcore_miri.kernels.cross_artifact import Profile
 from calcore_miri.references import CrossArtifact
@@ -30,19 +31,23 @@ def seeing_columns(image: Image) -> NDArray[np.bool_]:
 def halves(image: Image, reference: CrossArtifact) -> Iterator[tuple[NDArray[np.bool_], Profile]]:
     """Return which columns are of each channel, and how its pixels scatter light.
 
+    Of channels in two bands (BAND such as SHORT-MEDIUM) that is not known: there is a warning, and
+    nothing is returned.
+
     Raises
     ------
-    ModeNotSupported
-        The exposure's channels are of two bands.
     ReferenceInvalid
         A table has too few rows.
     """
     meta = image.meta
     if meta["instrument.band"] not in BANDS:
-        raise ModeNotSupported(
-            f"stray light of BAND {meta['instrument.band']} is not known; leave straylight out with "
-            "--skip straylight"
+        warnings.warn(
+            f"how light of BAND {meta['instrument.band']} is scattered along rows is not known, and "
+            "it stays; what is between the channels is subtracted",
+            Doubtful,
+            stacklevel=3,
         )
+        return
     row, column = meta.subarray_origin
     right = np.arange(image.data.shape[1]) + column >= _MIDDLE
     rows = slice(row, row + image.data.shape[0])

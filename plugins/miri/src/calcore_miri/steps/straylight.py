@@ -38,7 +38,8 @@ class Straylight(Step):
 
     Each pixel brighter than the level between the channels by three standard deviations scatters
     light along its row, as a calibrated profile says (Gaspar et al. 2021, PASP 133, 014504). What
-    is left between the channels, where no light falls, is subtracted from all pixels. Glows of
+    is left between the channels, where no light falls, is subtracted from all pixels; of exposures
+    in two bands (BAND such as SHORT-MEDIUM), whose profiles are not known, only that. Glows of
     cosmic-ray showers, if asked for, are found between the slices. Errors stay as they are.
     """
 
@@ -83,8 +84,6 @@ class Straylight(Step):
         ------
         DataUnusable
             No pixel between the channels is usable.
-        ModeNotSupported
-            The exposure's channels are of two bands.
         ReferenceInvalid
             A table does not suit, or there are no slices to look between.
         """
