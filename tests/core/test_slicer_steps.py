@@ -16,6 +16,7 @@ from calcore.kernels.pixel_replace import from_profile
 from calcore.model import Group, Meta
 from calcore.pipeline import Pipeline, Slot
 from calcore.run.assemble import assemble
+from calcore.steps.calibration.adaptive_trace_model import AdaptiveTraceModel
 from calcore.steps.calibration.badpix_selfcal import BadpixSelfcal
 from calcore.steps.calibration.pixel_replace import PixelReplace
 from calcore.steps.combination.outlier_slices import OutlierSlices
@@ -219,9 +220,50 @@ def test_profile_of_rows_beside_a_bad_pixel():
     np.testing.assert_allclose(doubled["data"], 2 * found["data"], rtol=1e-6)
 
 
-def test_profiles_are_for_slits():
-    with pytest.raises(CalcoreError, match="fit_profile is for slits with world coordinates"):
-        PixelReplace(algorithm="fit_profile")(sliced())
+def test_rows_of_noise_are_not_scaled(rng):
+    data = rng.normal(1, 1, (30, 15)).astype(np.float32)
+    bad = np.zeros(data.shape, bool)
+    bad[12, 7] = True
+    planes = {"data": data, "err": np.ones_like(data)}
+    found, known = from_profile(planes, bad, 3)
+    near = [9, 10, 11, 13, 14, 15]
+    assert known.sum() == 1
+    assert found["data"][12, 7] == pytest.approx(np.median(data[near, 7]))
+    assert found["err"][12, 7] == 1
+
+
+def test_profiles_and_models_want_coordinates():
+    for algorithm in ("fit_profile", "trace_model"):
+        with pytest.raises(CalcoreError, match="no world coordinates of spectra and DISPAXIS"):
+            PixelReplace(algorithm=algorithm)(sliced())
+
+
+def test_model_of_traces_fills_clusters_of_bad_pixels():
+    slit = a_slit()
+    row, _ = (int(n) for n in np.argwhere(np.isfinite(slit.wavelength)).mean(axis=0))
+    peak = int(np.nanargmax(slit.data[row]))
+    cluster = np.s_[row - 1 : row + 2, peak - 1 : peak + 2]
+    data, err, dq = slit.data.copy(), slit.err.copy(), slit.dq.copy()
+    for plane in (data, err):
+        plane[cluster] = np.nan
+    dq[cluster] = DQ.DO_NOT_USE
+    dq[row, peak + 1] |= DQ.NON_SCIENCE
+    spoilt = slit.replace(data=data, err=err, dq=dq)
+    model = AdaptiveTraceModel(slope_limit=0.02)(spoilt)
+    result = PixelReplace(algorithm="trace_model")(model)
+    filled = result.dq[cluster] == DQ.FLUX_ESTIMATED
+    assert filled.sum() == 8
+    np.testing.assert_array_equal(result.data[cluster][filled], model.trace_model[cluster][filled])
+    np.testing.assert_allclose(result.data[cluster][filled], slit.data[cluster][filled], rtol=0.15)
+    np.testing.assert_allclose(result.err[cluster][filled], slit.err[cluster][filled], rtol=0.1)
+    assert np.isnan(result.data[row, peak + 1])
+    assert result.dq[row, peak + 1] == dq[row, peak + 1]
+    # Beside traces it is the mean of two neighbours.
+    alone = spoilt.replace(trace_model=np.full_like(data, np.nan))
+    plain = PixelReplace()(alone)
+    same = PixelReplace(algorithm="trace_model")(alone)
+    np.testing.assert_array_equal(same.data, plain.data)
+    np.testing.assert_array_equal(same.dq, plain.dq)
 
 
 def test_bad_pixels_of_a_slit():

@@ -7,8 +7,12 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import uniform_filter
 
+from calcore.kernels.finer_pixels import between
+
 F4 = NDArray[np.float32]
 Mask = NDArray[np.bool_]
+_TOLD = 5.0
+"""A profile is told from noise where a signal is more than so many times its error."""
 
 
 def smoother_axis(data: F4, rule: Literal["prediction", "gradient"]) -> tuple[Mask, Mask]:
@@ -93,7 +97,8 @@ def from_profile(planes: Mapping[str, F4], bad: Mask, reach: int) -> tuple[dict[
     """Return planes with values of bad pixels from the profile of rows beside theirs.
 
     The profile is the median of these rows, each over its greatest signal; it is scaled to what is
-    left of the row by least squares, and errors by the same factor.
+    left of the row by least squares, and errors by the same factor. Where no signal of these rows is
+    five times its error it is the median as it stands.
 
     Parameters
     ----------
@@ -120,18 +125,30 @@ def from_profile(planes: Mapping[str, F4], bad: Mask, reach: int) -> tuple[dict[
     for row in map(int, np.flatnonzero(bad.any(axis=1) & (peaks > 0))):
         near = np.arange(max(0, row - reach), min(len(bad), row + reach + 1))
         near = near[(near != row) & (peaks[near] > 0)]
-        profile = _median(signal[near] / peaks[near, None])
+        # Where all is noise, its peaks and shape say nothing of the row's level.
+        plain = not _peak(signal[near], planes.get("err"), near) > _TOLD
+        heights = 1.0 if plain else peaks[near, None]
+        profile = _median(signal[near] / heights)
         both = np.isfinite(profile) & np.isfinite(signal[row])
         norm = float(np.sum(profile[both] ** 2))
         if norm == 0:
             continue
-        scale = float(np.sum(profile[both] * signal[row, both])) / norm
+        scale = 1.0 if plain else float(np.sum(profile[both] * signal[row, both])) / norm
         new = bad[row] & np.isfinite(profile)
         for name, plane in found.items():
-            estimate = _median(kept[name][near][:, new] / peaks[near, None]) * scale
+            estimate = _median(kept[name][near][:, new] / heights) * scale
             plane[row, new] = estimate**2 if name.startswith("var_") else estimate
         known[row] = new
     return found, known
+
+
+def _peak(signal: NDArray[np.float64], err: F4 | None, near: NDArray[np.intp]) -> float:
+    """Return the greatest signal over its error; infinite without errors."""
+    if err is None:
+        return np.inf
+    known = np.isfinite(signal) & (err[near] > 0)
+    ratio = np.divide(signal, err[near], out=np.zeros_like(signal), where=known)
+    return float(ratio.max(initial=0))
 
 
 def _median(rows: NDArray[np.floating]) -> NDArray[np.float64]:
@@ -141,3 +158,17 @@ def _median(rows: NDArray[np.floating]) -> NDArray[np.float64]:
     if filled.any():
         middle[filled] = np.nanmedian(rows[:, filled], axis=0)
     return middle
+
+
+def lines_along(plane: F4, *, along_x: bool) -> F4:
+    """Return a plane (ny, nx) with values on straight lines between those there are, along one axis.
+
+    NaN beyond the outermost of them.
+    """
+    rows = plane if along_x else plane.T
+    good = np.isfinite(rows)
+    filled = between(
+        rows[None].astype(np.float64), good, np.arange(rows.shape[1], dtype=np.float64)
+    )
+    lines: F4 = filled[0].astype(np.float32)
+    return lines if along_x else lines.T

@@ -11,10 +11,13 @@ from calcore.flags import DQ
 from calcore.kernels.finer_pixels import steep
 from calcore.kernels.trace_splines import Profiles, profiles
 from calcore.model.exposure import Image
+from calcore.room import ALONE, Room
 from calcore.steps._strips_of_light import Strip
 
 F8 = NDArray[np.float64]
 Mask = NDArray[np.bool_]
+THRESHOLD, SLOPE = 10.0, 0.1
+"""Which strips are modelled, and where their sources are compact, unless one asks for others."""
 _KNOTS = 2
 """Of the splines, for each pixel: what several wavelengths sample is finer than pixels."""
 _TO_SIGMA = 1.4826
@@ -101,6 +104,37 @@ def bright(light: Still, strips: Sequence[Strip], threshold: float) -> list[bool
         scatter = _TO_SIGMA * np.nanmedian(np.abs(means[own] - middle))
         found[own] = means[own] > middle + threshold * scatter
     return [bool(one) for one in found]
+
+
+def modelled(
+    light: Still, strips: Sequence[Strip], *, threshold: float = THRESHOLD, limit: float = SLOPE,
+    room: Room = ALONE,
+) -> tuple[NDArray[np.float32], list[Traced]]:  # fmt: skip
+    """Return the model of compact sources (ny, nx), NaN where there are none, and what is known of strips.
+
+    Parameters
+    ----------
+    light : Still
+        The exposure.
+    strips : sequence of Strip
+        Its slices, or its slit.
+    threshold : float
+        As for `bright`.
+    limit : float
+        As for `steep`.
+    room : Room
+        Threads.
+    """
+    chosen = bright(light, strips, threshold)
+
+    def model(number: int) -> Traced:
+        return traced(light, strips[number], limit, fit=chosen[number])
+
+    found = list(room.ahead(model, range(len(strips))))
+    plane = np.full(light.data.shape, np.nan, np.float32)
+    for one in found:
+        one.strip.put(one.model, plane, one.compact)
+    return plane, found
 
 
 def _mean(values: F8, where: Mask) -> float:

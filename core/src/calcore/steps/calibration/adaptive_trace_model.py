@@ -13,7 +13,7 @@ from calcore.parameters import Doc, If, Range, Unit
 from calcore.step import ALONE, Room, Step
 from calcore.steps._oversampled import oversampled
 from calcore.steps._strips_of_light import strips_of
-from calcore.steps._trace_models import Traced, bright, still, traced
+from calcore.steps._trace_models import SLOPE, THRESHOLD, modelled, still
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -46,7 +46,7 @@ class AdaptiveTraceModel(Step):
             "Model slices that are on average brighter than the others of their field by so many times "
             "their scatter, and slits whose signal is so many times its noise; 0 for all."
         ),
-    ] = 10.0  # fmt: skip
+    ] = THRESHOLD  # fmt: skip
     oversample: Annotated[
         float, Range(1), Doc("Pixels along the slit for each of the detector; 1 leaves them alone.")
     ] = 1.0
@@ -56,7 +56,7 @@ class AdaptiveTraceModel(Step):
             "A profile is a compact source's where neighbouring pixels differ by more than so much of "
             "its sum; 0 for everywhere."
         ),
-    ] = 0.1  # fmt: skip
+    ] = SLOPE  # fmt: skip
     psf_optimal: Annotated[
         bool,
         Doc("Take the model everywhere, and nothing else: right for a lone point source."),
@@ -91,27 +91,21 @@ class AdaptiveTraceModel(Step):
             self._refuse()
         image = image.loaded()
         light = still(image)
-        strips = strips_of(image)
         threshold = 0.0 if self.psf_optimal else self.fit_threshold
         limit = 0.0 if self.psf_optimal else self.slope_limit
-        chosen = bright(light, strips, threshold)
-
-        def model(number: int) -> Traced:
-            return traced(light, strips[number], limit, fit=chosen[number])
-
-        found = list(room.ahead(model, range(len(strips))))
-        shape = light.data.shape
-        planes = {name: np.full(shape, np.nan, np.float32) for name in ("used", "full", "rest")}
-        for one in found:
-            one.strip.put(one.model, planes["full"], one.strip.own)
-            one.strip.put(one.model, planes["used"], one.compact)
-            one.strip.put(one.residual, planes["rest"], one.strip.own)
-        result = image.replace(trace_model=planes["used"])
+        model, found = modelled(
+            light, strips_of(image), threshold=threshold, limit=limit, room=room
+        )
+        result = image.replace(trace_model=model)
         if self.oversample != 1:
             result = oversampled(image, found, self.oversample, rest=not self.psf_optimal)
         if not self.save_intermediate_results:
             return result
-        full, rest = (Layer(meta=image.meta, data=planes[name]) for name in ("full", "rest"))
+        planes = [np.full(light.data.shape, np.nan, np.float32) for _ in range(2)]
+        for one in found:
+            for plane, values in zip(planes, (one.model, one.residual), strict=True):
+                one.strip.put(values, plane, one.strip.own)
+        full, rest = (Layer(meta=image.meta, data=plane) for plane in planes)
         return Modelled(image=result, spline_full=full, spline_residual=rest)
 
     def _refuse(self) -> None:

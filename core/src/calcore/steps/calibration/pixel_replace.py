@@ -4,34 +4,35 @@ from dataclasses import dataclass
 from typing import Annotated, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
-from calcore.errors import CalcoreError
 from calcore.flags import DQ
-from calcore.kernels.pixel_replace import from_profile, replaced, smoother_axis
+from calcore.kernels.pixel_replace import from_profile, lines_along, replaced, smoother_axis
 from calcore.model import Image
 from calcore.parameters import Doc, Range
 from calcore.step import Step
-from calcore.wcs.slicer_of import sliced
-from calcore.wcs.within import box_of
+from calcore.steps._strips_of_light import strips_of
+from calcore.steps._trace_models import modelled, still
 
 _PLANES = ("data", "err", "var_poisson", "var_rnoise", "var_flat")
 
 
 @dataclass(frozen=True, kw_only=True)
 class PixelReplace(Step):
-    """Replace pixels without a value by the mean of two neighbours, on the axis that it is nearer on.
+    """Replace pixels without a value by what is around them: two neighbours, or the source's trace.
 
-    It spares spectra dips where a bad pixel lies on the peak of a trace. Pixels both of whose
+    Two neighbours are taken on the axis along which their mean is nearer to other values. It spares spectra dips where a bad pixel lies on the peak of a trace. Pixels both of whose
     neighbours along an axis have values are replaced, flagged FLUX_ESTIMATED and no longer
     DO_NOT_USE, unless they are NON_SCIENCE. Estimates are as uncertain as the neighbours, and not
     independent of them.
     """
 
     algorithm: Annotated[
-        Literal["mingrad", "fit_profile"],
+        Literal["mingrad", "fit_profile", "trace_model"],
         Doc(
             "The mean of two neighbours, for pixels that are NaN; or, for all DO_NOT_USE pixels of a "
-            "slit, the profile of rows or columns beside theirs."
+            "slit or a slice, the profile of rows or columns beside theirs; or what the model of "
+            "traces says, which is made if need be, and where there is none the mean of neighbours."
         ),
     ] = "mingrad"
     n_adjacent_cols: Annotated[
@@ -55,26 +56,35 @@ class PixelReplace(Step):
         Raises
         ------
         CalcoreError
-            The algorithm fits profiles, and the image is not of a slit with world coordinates.
+            The algorithm takes profiles or models, and the image has no world coordinates of slits or
+            slices.
         """
         if image.data.ndim == 3:
             return self._each(image)
         if self.algorithm == "fit_profile":
             return self._by_profile(image)
+        if self.algorithm == "trace_model":
+            return self._by_model(image)
+        return self._by_neighbours(image)
+
+    def _by_neighbours(self, image: Image) -> Image:
+        """Return the image with means of two neighbours in place of what is NaN."""
         data = image.data
         if self.flagged == "leave":
             data = np.where(image.dq & DQ.DO_NOT_USE, np.float32(np.nan), data)
         along_x, known = smoother_axis(data, self.rule)
         where = np.isnan(image.data) & known
-        planes = {name: plane for name in _PLANES if (plane := getattr(image, name)) is not None}
         keeps = (image.dq & DQ.NON_SCIENCE) != 0
         cleared = np.where(keeps, image.dq, image.dq & ~np.uint32(DQ.DO_NOT_USE))
         dq = np.where(where, cleared | np.uint32(DQ.FLUX_ESTIMATED), image.dq)
-        return image.replace(dq=dq, **replaced(planes, where, along_x))
+        return image.replace(dq=dq, **replaced(_planes(image), where, along_x))
 
     def _each(self, image: Image) -> Image:
         """Return several integrations (n_int, ny, nx), each with its own estimates."""
-        names = ["dq", *(name for name in _PLANES if getattr(image, name) is not None)]
+        names = ["dq", *_planes(image)]
+        if self.algorithm == "trace_model" and image.trace_model is None:
+            model, _ = modelled(still(image), strips_of(image))
+            image = image.replace(trace_model=model)
         done = [
             self.apply(image.replace(**{name: getattr(image, name)[k] for name in names}))
             for k in range(len(image.data))
@@ -84,28 +94,42 @@ class PixelReplace(Step):
         )
 
     def _by_profile(self, image: Image) -> Image:
-        """Return the image of a slit with values of profiles in place of what is DO_NOT_USE."""
-        axis = image.meta.get("wcsinfo.dispersion_direction")
-        if image.wcs is None or axis not in {1, 2} or sliced(image.wcs) is not None:
-            raise CalcoreError(
-                "pixel_replace's algorithm fit_profile is for slits with world coordinates and "
-                "DISPAXIS, not for image slicers; use mingrad"
-            )
-        turned = axis == 1
-        box = box_of(image.wcs, image.data.shape[-2:])
-        flags = image.dq[box]
-        bad = (flags & (DQ.DO_NOT_USE | DQ.NON_SCIENCE)) == DQ.DO_NOT_USE
-        planes = {
-            name: plane[box] for name in _PLANES if (plane := getattr(image, name)) is not None
-        }
-        if turned:
-            planes, bad = {name: plane.T for name, plane in planes.items()}, bad.T
-        found, known = from_profile(planes, bad, self.n_adjacent_cols)
-        if turned:
-            found, known = {name: plane.T for name, plane in found.items()}, known.T
+        """Return the image with values of profiles in place of what is DO_NOT_USE in slits and slices."""
+        replaceable = (image.dq & (DQ.DO_NOT_USE | DQ.NON_SCIENCE)) == DQ.DO_NOT_USE
+        whole = _planes(image)
+        whole = {name: plane.copy() for name, plane in whole.items()}
         dq = image.dq.copy()
-        dq[box] = np.where(known, (flags & ~np.uint32(DQ.DO_NOT_USE)) | DQ.FLUX_ESTIMATED, flags)
-        whole = {name: getattr(image, name).copy() for name in found}
-        for name, plane in found.items():
-            whole[name][box] = plane
+        for strip in strips_of(image):
+            own = strip.own
+            planes = {name: np.where(own, strip.of(p), np.nan) for name, p in whole.items()}
+            found, known = from_profile(planes, own & strip.of(replaceable), self.n_adjacent_cols)
+            for name, plane in found.items():
+                strip.put(plane, whole[name], known)
+            strip.put(_estimated(strip.of(dq)), dq, known)
         return image.replace(dq=dq, **whole)
+
+    def _by_model(self, image: Image) -> Image:
+        """Return the image with values of the model of its traces; where there is none, of neighbours."""
+        model = image.trace_model
+        if model is None:
+            model, _ = modelled(still(image), strips_of(image))
+        replaceable = (image.dq & (DQ.DO_NOT_USE | DQ.NON_SCIENCE)) == DQ.DO_NOT_USE
+        where = replaceable & np.isfinite(model)
+        result = self._by_neighbours(image)
+        # Errors of pixels without two good neighbours are those of the nearest along the spectrum.
+        along_x = image.meta.get("wcsinfo.dispersion_direction") == 1
+        planes = {
+            name: np.where(where & np.isnan(plane), lines_along(plane, along_x=along_x), plane)
+            for name, plane in _planes(result).items()
+        }
+        planes["data"] = np.where(where, model, result.data)
+        return result.replace(dq=np.where(where, _estimated(image.dq), result.dq), **planes)
+
+
+def _planes(image: Image) -> dict[str, NDArray[np.float32]]:
+    return {name: plane for name in _PLANES if (plane := getattr(image, name)) is not None}
+
+
+def _estimated(flags: NDArray[np.uint32]) -> NDArray[np.uint32]:
+    """Return the flags of pixels whose value is an estimate."""
+    return (flags & ~np.uint32(DQ.DO_NOT_USE)) | np.uint32(DQ.FLUX_ESTIMATED)
