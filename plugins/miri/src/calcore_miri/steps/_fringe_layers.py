@@ -15,7 +15,13 @@ _FIRST_BAND = (1, 4)
 _SUBSTRATE = Layer(1 / 4.2, 1 / 1.4)
 """The detectors' substrate makes waves of about 2.8 1/cm (Argyriou et al. 2020, A&A 641, A150)."""
 _DICHROIC = Layer(1 / 0.54, 1 / 0.24)
-"""Dichroics make some of about 0.39 1/cm, which channels 3 and 4 resolve (Law et al. 2025, AJ 169, 67)."""
+"""Layers of dichroics make waves, too (Gasman et al. 2025, A&A 697, A58), as long as these are thick.
+
+That they are looked for at 0.39 ± 0.15 1/cm, which channels 3 and 4 resolve, is a choice and no measurement:
+exposures have a reference that says it (fringefreq), spectra none. It hardly matters: ranges from 0.05
+to 0.2 about 0.39 leave less than 0.01 % of a wave of 2 % there, and change nothing without one; of a wave
+outside, all is left.
+"""
 CHANNELS = {
     "1": (_SUBSTRATE,),
     "2": (_SUBSTRATE,),
