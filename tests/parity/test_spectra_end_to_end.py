@@ -274,6 +274,11 @@ def test_extracted_spectra(answers, figures, name, suffix, stage):
             if mine.shape == whole.shape:
                 mine, their = mine[whole], their[whole]
             scale = np.nanmax(np.abs(their), initial=0)
+            if column.startswith("RF_"):  # fringes are found otherwise here; see differences.md
+                known = np.isfinite(their) & (their != 0)
+                np.testing.assert_array_equal(np.isfinite(mine), np.isfinite(their))
+                assert np.sqrt(np.mean((mine[known] / their[known] - 1) ** 2)) < 6.5e-3, column
+                continue
             np.testing.assert_allclose(mine, their, rtol=1e-4, atol=1e-7 * scale, err_msg=column)
             if column == "FLUX":
                 good = np.isfinite(their) & (their != 0)
