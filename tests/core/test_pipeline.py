@@ -99,9 +99,12 @@ def test_conditions_on_the_exposure_type():
     [[when]]
     exposure_type = ["SPECTRUM"]
     set.jump.skip = true
+    header."cal_step.ipc" = "SKIPPED"
     """
     assert pipeline(layer, exposure_type="SPECTRUM").slot("jump").runs("skip") is True
+    assert pipeline(layer, exposure_type="SPECTRUM").header == {"cal_step.ipc": "SKIPPED"}
     assert pipeline(layer).slot("jump").runs("skip") is None
+    assert not pipeline(layer).header
 
 
 def test_conditions_on_the_target():
