@@ -5,6 +5,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from astropy.modeling.models import Mapping
+from gwcs import WCS
 
 from calcore import io
 from calcore.flags import DQ
@@ -12,6 +14,7 @@ from calcore.steps._strips_of_light import strips_of
 from calcore.steps.calibration.adaptive_trace_model import AdaptiveTraceModel
 from calcore.steps.calibration.pixel_replace import PixelReplace
 
+SLICER = runpy.run_path(str(Path(__file__).with_name("test_image_slicer.py")))
 SLIT = runpy.run_path(str(Path(__file__).with_name("test_long_slit.py")))
 KIND = SLIT["SLIT"]
 NOISE = ("err", "var_poisson", "var_rnoise")
@@ -42,11 +45,11 @@ def slit(make_meta, geometry):
     )  # fmt: skip
 
 
-def asked(reference_pipeline, step, exposure, tmp_path, **parameters):
+def asked(reference_pipeline, step, exposure, tmp_path, model="SlitModel", **parameters):
     path = io.write(exposure, tmp_path / "a_cal.fits")
     job = {
         "kind": "step", "step": step, "parameters": parameters, "references": {}, "members": [],
-        "input": {"type": "SlitModel", "content": SLIT["content_of"](path), "suffix": ".fits"},
+        "input": {"type": model, "content": SLIT["content_of"](path), "suffix": ".fits"},
         "keep": {"attributes": ["trace_model"], "back": False, "pixels": list(PIXELS)},
     }  # fmt: skip
     return reference_pipeline.ask(job)["results"][0]["attributes"]
@@ -70,9 +73,20 @@ def test_oversampled_where_nothing_is_modelled(reference_pipeline, slit, tmp_pat
     np.testing.assert_allclose(found, theirs["world"], rtol=0, atol=1e-9)
 
 
-@pytest.mark.parametrize("reach", [1, 3])
-def test_profiles_of_rows_beside(reference_pipeline, slit, tmp_path, reach):
+def turned(slit):
+    """Return the slit as if its light were dispersed along x."""
+    (frame, first), *others = [(step.frame, step.transform) for step in slit.wcs.pipeline]
+    wcs = WCS([(frame, Mapping((1, 0)) | first), *others])
+    wcs.bounding_box = tuple(slit.wcs.bounding_box.bounding_box(order="F"))[::-1]
+    names = ("data", "dq", *NOISE, "wavelength")
+    planes = {name: np.ascontiguousarray(getattr(slit, name).T) for name in names}
+    return slit.replace(wcs=wcs, meta=slit.meta.set({"wcsinfo.dispersion_direction": 1}), **planes)
+
+
+@pytest.mark.parametrize(("reach", "along_x"), [(1, False), (3, False), (3, True)])
+def test_profiles_of_rows_beside(reference_pipeline, slit, tmp_path, reach, along_x):
     slit = slit.replace(trace_model=None)
+    slit = turned(slit) if along_x else slit
     theirs = asked(reference_pipeline, "PixelReplaceStep", slit, tmp_path,
                    algorithm="fit_profile", n_adjacent_cols=reach)  # fmt: skip
     ours = PixelReplace(algorithm="fit_profile", n_adjacent_cols=reach)(slit)
@@ -91,3 +105,28 @@ def test_model_of_traces_in_place_of_bad_pixels(reference_pipeline, slit, tmp_pa
     assert (ours.dq != slit.dq).sum() == len(BAD)
     on_trace = np.isfinite(slit.trace_model) & (slit.dq == DQ.DO_NOT_USE)
     assert on_trace.sum() == 2
+
+
+def test_profiles_of_slices(reference_pipeline, make_meta, shared_data, tmp_path):
+    placed, _ = SLICER["exposure_of"]("12A", None, make_meta, shared_data, tmp_path, ra=120.0)
+    rng = np.random.default_rng(5)
+    alpha, beta, _ = placed.wcs.local()
+    light = 20 + 3000 * np.exp(-0.5 * ((alpha - 0.1) ** 2 + (beta - 0.2) ** 2) / 0.15**2)
+    light = np.nan_to_num(light)
+    err = np.sqrt(light + 4).astype(np.float32)
+    data = (light + err * rng.standard_normal(light.shape)).astype(np.float32)
+    dq = np.where(rng.random(data.shape) < 3e-4, np.uint32(DQ.DO_NOT_USE), np.uint32(0))
+    data[dq != 0] = np.nan
+    image = placed.replace(
+        data=data, err=err, dq=dq, var_poisson=light.astype(np.float32),
+        var_rnoise=np.full_like(data, 4),
+    )  # fmt: skip
+    theirs = asked(reference_pipeline, "PixelReplaceStep", image, tmp_path, "IFUImageModel",
+                   algorithm="fit_profile")  # fmt: skip
+    ours = PixelReplace(algorithm="fit_profile")(image)
+    np.testing.assert_array_equal(ours.dq, theirs["dq"])
+    changed = ours.dq != dq
+    assert changed.sum() > 100
+    error = np.abs(ours.data - theirs["data"])[changed] / theirs["err"][changed]
+    assert np.median(error) < 1e-3
+    assert (error > 0.01).mean() < 0.05
