@@ -1,5 +1,7 @@
 """Traces in the slices of an image slicer: models, finer pixels, and profiles that fill bad pixels."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -115,3 +117,18 @@ def test_bad_pixels_of_slices_are_filled_from_their_own(exposure, algorithm):
     changed = result.dq != dq
     assert changed.sum() == 3
     np.testing.assert_array_equal(result.data[~changed], exposure.data[~changed])
+
+
+@pytest.mark.parametrize("settings", [{}, {"fit_threshold": 0.0}, {"psf_optimal": True}])
+def test_exposures_without_any_light_have_no_model(exposure, settings):
+    nothing = exposure.replace(data=np.full(SHAPE, np.nan, np.float32))
+    result = AdaptiveTraceModel(oversample=2.0, **settings)(nothing)
+    assert not np.isfinite(result.trace_model).any()
+    assert not np.isfinite(result.data).any()
+    assert ((result.dq & DQ.DO_NOT_USE) != 0).all()
+
+
+def test_slices_of_one_column_are_not_modelled(exposure):
+    labels = np.where(np.arange(SHAPE[1]) == LEFT[0], exposure.wcs.labels, 0).astype(np.int32)
+    thin = exposure.replace(wcs=replace(exposure.wcs, labels=labels))
+    assert not np.isfinite(AdaptiveTraceModel(fit_threshold=0)(thin).trace_model).any()

@@ -54,8 +54,10 @@ class Strip:
 
     @property
     def pixel(self) -> float:
-        """From one pixel to the next, as places."""
-        return float(np.nanmedian(np.abs(np.diff(self.places, axis=1))))
+        """From one pixel to the next, as places; 0 if no two are side by side."""
+        steps = np.abs(np.diff(self.places, axis=1))
+        known = np.isfinite(steps)
+        return float(np.median(steps[known])) if known.any() else 0.0
 
     def put(self, values: NDArray[Any], out: NDArray[Any], where: NDArray[np.bool_]) -> None:
         """Write some of a part's values (n_row, n_column) into a frame."""

@@ -157,8 +157,8 @@ def traced(light: Still, strip: Strip, limit: float, *, fit: bool) -> Traced:
     data = np.ascontiguousarray(strip.of(light.data))
     model: Any = np.full(data.shape, np.nan)
     found, compact = None, np.zeros(data.shape, np.bool_)
-    if fit and good.any():
-        found = profiles(data, strip.places, good, step=strip.pixel / _KNOTS)
+    if fit and good.any() and (pixel := strip.pixel) > 0:
+        found = profiles(data, strip.places, good, step=pixel / _KNOTS)
         shapes = found.at(strip.places)
         compact = steep(shapes, limit)
         model = shapes * found.scales[:, None]
