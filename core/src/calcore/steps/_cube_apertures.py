@@ -202,8 +202,9 @@ def shared(cube: Cube, spaxels: Spaxels, radius: F8, ring: Ring | None) -> F8:
     """Return what a background's noise that dithered exposures share adds to variances of sums.
 
     One background is subtracted from all, so that what it has too much of in a pixel is missing in all
-    places that this pixel saw. Circles that hold several of them have it several times; in
-    single spaxels exposures meet that are independent.
+    places that this pixel saw. Circles that hold several of them have it several times; those whose
+    ring holds the others have less of it, and what is returned is negative. In single spaxels
+    exposures meet that are independent.
 
     Parameters
     ----------
@@ -222,7 +223,7 @@ def shared(cube: Cube, spaxels: Spaxels, radius: F8, ring: Ring | None) -> F8:
     usual = np.array([_median(e[s]) for e, s in zip(spaxels.err, spaxels.seen, strict=True)])
     for x, y, part in np.asarray(cube.shared, np.float64):
         grown += part * overlap(radius, ring, float(np.hypot(x, y)))
-    return np.asarray(usual**2 * np.maximum(grown, 0.0))
+    return np.asarray(usual**2 * grown)
 
 
 def _median(values: NDArray[np.float32]) -> float:

@@ -110,7 +110,8 @@ class ExtractCube(Step):
         scale, variance = 1.0, sums.variance
         if self.correlation == "measured":
             scale = on_cube.in_common(cube)
-            variance = variance + on_cube.shared(cube, spaxels, np.sqrt(whole / pi), ring)
+            added = on_cube.shared(cube, spaxels, np.sqrt(whole / pi), ring)
+            variance = np.maximum(variance + added, variance / 2)  # a ring takes half out at most
         columns = columns_of(
             sums.total, sums.area, (variance,), sums.area * sums.level,
             (sums.area**2 * sums.level_variance,),
