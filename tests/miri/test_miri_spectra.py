@@ -429,3 +429,43 @@ def test_a_calibrated_exposure_alone_is_told_which_pipeline_it_goes_through(made
     (path, *_) = files(made, "mrs", "cal")
     with pytest.raises(ModeNotSupported, match="MIR_MRS exposures go through spec3"):
         run(path, pipeline="tso3")
+
+
+TRACED = {"adaptive_trace_model.skip": False}
+
+
+def test_models_of_traces_take_the_beat_out_of_single_spaxels(made, combine, tmp_path):
+    """Stage 3 of one dither, on pixels half as long: spectra of the brightest spaxel beat far less."""
+    settings = TRACED | {"adaptive_trace_model.oversample": 2.0, "cube_build.channel": "1"}
+    (outcome,) = combine("mrs", settings=settings).products
+    assert outcome.status is Status.COMPLETE
+    (plain,) = made("mrs")[1].glob("*_ch1-short_s3d.fits")
+    (finer,) = (tmp_path / "out").glob("*_ch1-short_s3d.fits")
+    beats = []
+    for path in (plain, finer):
+        cube = io.open(path)
+        data = np.asarray(cube.data, np.float64)[10:-10]
+        y, x = np.unravel_index(np.nansum(data, axis=0).argmax(), data.shape[1:])
+        line, plane = data[:, y, x], np.arange(len(data))
+        known = np.isfinite(line)
+        smooth = np.polyval(np.polyfit(plane[known], line[known], 4), plane)
+        # The median of departures passes over lines of emission.
+        beats.append(np.median(np.abs(line / smooth - 1)[known]))
+        assert cube.meta["cal_step.adaptive_trace_model"] == (
+            "COMPLETE" if path is finer else "SKIPPED"
+        )
+    assert beats[1] < beats[0] / 3
+
+
+@pytest.mark.parametrize(("mode", "kind"), [("lrs_fixedslit", "spec3"), ("lrs_slitless", "tso3")])
+def test_bad_pixels_are_filled_from_models_of_traces(combine, mode, kind):
+    """Models are made in stage 3, of nods and of series, and bad pixels take them."""
+    settings = TRACED | {
+        "adaptive_trace_model.slope_limit": 0.02, "pixel_replace.skip": False,
+        "pixel_replace.algorithm": "trace_model",
+    }  # fmt: skip
+    (outcome,) = combine(mode, kind=kind, members=2, settings=settings).products
+    assert outcome.status is Status.COMPLETE
+    done = {slot.name: slot for slot in outcome.slots}
+    for name in ("adaptive_trace_model", "pixel_replace"):
+        assert done[name].status is Status.COMPLETE, name
