@@ -22,12 +22,11 @@ def _between(planes: F8x3, good: B1x2, places: F8x1, out: F8x3) -> None:
                     after += 1
             for k in range(planes.shape[0]):
                 out[k, row, n] = np.nan
-                if after == columns or (before < 0 and after > place):
-                    continue
-                high = planes[k, row, after]
-                low = planes[k, row, before] if before >= 0 else high
-                part = (place - before) / (after - before)
-                out[k, row, n] = low + part * (high - low)
+                if before >= 0 and after < columns:
+                    low, high = planes[k, row, before], planes[k, row, after]
+                    out[k, row, n] = low + (place - before) / (after - before) * (high - low)
+                elif before >= 0 or after < columns:
+                    out[k, row, n] = planes[k, row, before if before >= 0 else after]
 
 
 def between(planes: F8x3, good: B1x2, places: F8x1) -> F8x3:
@@ -45,7 +44,7 @@ def between(planes: F8x3, good: B1x2, places: F8x1) -> F8x3:
     Returns
     -------
     float64 (n_plane, n_row, n)
-        NaN beyond the outermost good pixels.
+        Held beyond the outermost good pixels; NaN in rows without any.
     """
     out = np.empty((*planes.shape[:2], places.size), np.float64)
     _between(np.ascontiguousarray(planes), np.ascontiguousarray(good), places, out)

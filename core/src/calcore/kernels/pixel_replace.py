@@ -163,7 +163,7 @@ def _median(rows: NDArray[np.floating]) -> NDArray[np.float64]:
 def lines_along(plane: F4, *, along_x: bool) -> F4:
     """Return a plane (ny, nx) with values on straight lines between those there are, along one axis.
 
-    NaN beyond the outermost of them.
+    The outermost of them are held; NaN where there is none.
     """
     rows = plane if along_x else plane.T
     good = np.isfinite(rows)

@@ -40,7 +40,7 @@ def oversampled(image: Image, traces: Sequence[Traced], fineness: float, *, rest
     -------
     Image
         Values, errors, flags, model and coordinates on these pixels; nothing else of their size. NaN
-        and DO_NOT_USE beside the slit, and beyond the middle of its outermost good pixels.
+        and DO_NOT_USE beside the slit, and in pixels without a value where there is no model.
     """
     turned = traces[0].strip.turned
     axis = 0 if turned else 1
