@@ -18,7 +18,7 @@ F8 = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 THRESHOLD, SLOPE = 10.0, 0.1
 """Which strips are modelled, and where their sources are compact, unless one asks for others."""
-_KNOTS = 2
+_KNOTS = 2.5
 """Of the splines, for each pixel: what several wavelengths sample is finer than pixels."""
 _TO_SIGMA = 1.4826
 """The standard deviation of Gaussian values over their median absolute deviation."""
