@@ -382,7 +382,10 @@ def test_spectra_of_integrations(reference_pipeline, tmp_path, figures):
     (ours,) = ExtractSlit(**REFERENCE_SLIT, apply_apcorr=False)(
         slit, extract1d=open_reference(references[0], SlitApertures)
     ).spectra
-    assert ours.table.dtype.names == theirs.dtype.names
+    # SOURCE_TYPE is what readers of such files ask for; jwst does not write it.
+    assert [name for name in ours.table.dtype.names if name != "SOURCE_TYPE"] == [
+        *theirs.dtype.names
+    ]
     columns_agree(figures, ours.table, theirs)
 
 

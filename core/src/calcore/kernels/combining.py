@@ -39,7 +39,7 @@ def _add(
                 variance = planes[inverse, j, i] * planes[inverse, j, i]
                 known = np.float32(1) / variance if variance > 0 else np.float32(0)
             # Comparisons with NaN are false.
-            if 0 < own < np.inf and 0 < known < np.inf:
+            if 0 < known < np.inf:
                 out_variance_weight[y, x] += known
                 for k in range(out_sums.shape[0]):
                     part = known * planes[k + 1, j, i]
