@@ -58,6 +58,11 @@ def test_noise_of_backgrounds_adds():
     np.testing.assert_allclose(result.var_rnoise, 1 + expected, rtol=1e-6)
     np.testing.assert_array_equal(result.var_poisson, 3)
     assert result.meta["background.noise_share"] == pytest.approx(2 / 6)
+    unknown = image(10.0), image(1.0)
+    for one in unknown:
+        one.err[4, 5] = 0.0  # as where there is no rate: no part of nothing
+    part = BkgSubtract()(unknown[0], backgrounds=unknown[1:]).meta["background.noise_share"]
+    assert part == pytest.approx(1 / 2)
     none = BkgSubtract()(given, backgrounds=(holes,))
     assert none.err[2, 3] == given.err[2, 3]
     ignored = BkgSubtract(noise="ignore")(given, backgrounds=(holes,))

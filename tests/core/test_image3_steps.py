@@ -137,8 +137,11 @@ def test_a_grid_from_a_file(even, tmp_path):
     asdf.AsdfFile({"other": 1}).write_to(path)
     with pytest.raises(FileInvalid, match="holds no gWCS under the key 'wcs'"):
         Resample(output_wcs=str(path))(even.group)
-    with pytest.raises(FileInvalid, match="cannot be read as an ASDF file"):
-        Resample(output_wcs=str(tmp_path / "missing.asdf"))(even.group)
+    broken = tmp_path / "broken.asdf"
+    broken.write_bytes(b"#ASDF 1.0.0\n#ASDF_STANDARD 1.6.0\n%YAML 1.1\n--- {wcs: [1, 2\n...\n")
+    for unreadable in (tmp_path / "missing.asdf", broken):
+        with pytest.raises(FileInvalid, match="cannot be read as an ASDF file"):
+            Resample(output_wcs=str(unreadable))(even.group)
 
 
 def test_bad_pixels_do_not_contribute_and_context_says_who_did(even):

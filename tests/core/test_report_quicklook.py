@@ -11,6 +11,7 @@ from calcore.model import Image, Meta, Rate, Segmentation
 from calcore.report import image_figure, is_picture, save_figure
 from calcore.report._marks import draw_compass, draw_sources
 from calcore.report.quicklook import average_down, stretch_of
+from calcore.wcs.slicer import SlicedCoordinates
 
 META = Meta({"bunit_data": "MJy/sr", "filename": "jw_cal.fits"})
 GREY = (0x8C, 0x8C, 0x8C)
@@ -186,3 +187,18 @@ def test_a_wcs_that_knows_nothing_draws_nothing():
     draw_compass(axes, lambda x, y: (np.full_like(x, np.nan), np.full_like(y, np.nan)), (10, 10))
     draw_compass(axes, lambda x, y: (x, y, np.full_like(x, 2e-6)), (10, 10))  # not the sky
     assert not axes.texts
+
+
+def test_coordinates_of_image_slicers_are_not_asked():
+    class OfSlices:
+        world_n_dim = 3
+
+        def __call__(self, x, y):
+            raise AssertionError(
+                "most pixels of a frame are in some slice, its middle may be in none"
+            )
+
+    axes = Figure().add_subplot()
+    draw_compass(axes, OfSlices(), (10, 10))
+    assert not axes.texts
+    assert SlicedCoordinates.world_n_dim == 3

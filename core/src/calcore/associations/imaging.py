@@ -15,6 +15,7 @@ from calcore.associations.made import (
     acquisitions_of,
     alike,
     association,
+    keep,
     product_name,
 )
 from calcore.associations.rules import ALIKE, NOT_SUBTRACTED, NOT_TAKEN, RULES, Rule
@@ -53,11 +54,7 @@ def combined(images: Sequence[Exposure], targets: Targets, by: str, found: Group
         members += acquisitions_of(science, images)
         name = product_name(science[0], targets, by)
         one = association(3, rule, by, name, members, targets)
-        if name in made:  # of the target and of the background: that of the target is made
-            why = "there is one of this name of the target"
-            found.leave_out(f"{name} of the background", why, 3)
-            one = made[name] if rule.of else one
-        made[name] = one
+        keep(made, one, found, of_target=not rule.of)
     return list(made.values())
 
 

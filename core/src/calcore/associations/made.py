@@ -139,6 +139,16 @@ def acquisitions_of(
     ]
 
 
+def keep(made: dict[str, Made], one: Made, found: Grouping, *, of_target: bool) -> None:
+    """Add a combined product to those by name; of the target's and the background's the target's stays."""
+    name = one.product.name
+    if name in made:
+        why = "there is one of this name of the target"
+        found.leave_out(f"{name} of the background", why, 3)
+    if of_target or name not in made:
+        made[name] = one
+
+
 def _file(exposure: Exposure, level: int, role: str) -> str:
     """Return the name of the file that a level takes of an exposure in some role."""
     if (level, role) == (3, "background"):

@@ -20,6 +20,7 @@ from calcore.associations.made import (
     acquisitions_of,
     alike,
     association,
+    keep,
     product_name,
 )
 from calcore.associations.rules import ALIKE, NOT_SUBTRACTED, SPECTRA, Rule
@@ -87,11 +88,7 @@ def combined(
             members += [(behind[root], "background") for root in sorted(behind)]
         name = product_name(science[0], targets, by)
         one = association(3, rule, by, name, members, targets)
-        if name in made:  # of the target and of the background: that of the target is made
-            why = "there is one of this name of the target"
-            found.leave_out(f"{name} of the background", why, 3)
-            one = one if rule.subtracts else made[name]
-        made[name] = one
+        keep(made, one, found, of_target=rule.subtracts)
     return list(made.values())
 
 

@@ -27,7 +27,7 @@ def with_flags(
     `kept` as the flags are.
     """
     harmed = (dq & np.uint32(DQ.DO_NOT_USE)) != 0
-    taken, planes = kept(harmed), dict[str, Any]()
+    taken, planes = harmed if image.in_memory else kept(harmed), dict[str, Any]()
     for name in ("data", "err", "var_poisson", "var_rnoise", "var_flat"):
         plane = getattr(image, name)
         if isinstance(plane, np.ndarray):

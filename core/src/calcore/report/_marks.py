@@ -56,6 +56,8 @@ def draw_compass(axes: Any, wcs: Any, shape: tuple[int, int]) -> None:
     shape : (ny, nx)
         Size of the picture [pixel].
     """
+    if getattr(wcs, "world_n_dim", None) not in {None, 2}:
+        return  # unasked: those of image slicers are made when somebody asks, and warn between slices
     ny, nx = shape
     x, y = (nx - 1) / 2, (ny - 1) / 2
     values = wcs(np.array([x, x + 1, x]), np.array([y, y, y + 1]))

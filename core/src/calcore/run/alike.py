@@ -1,9 +1,10 @@
 """Whether the exposures that a product is made of belong together."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from calcore.associations.association import Product
 from calcore.errors import AssociationInvalid
+from calcore.model import Meta
 from calcore.run.inputs import Exposure
 
 
@@ -15,12 +16,8 @@ def check_one_instrument(exposures: Sequence[Exposure], product: Product) -> Non
     AssociationInvalid
         They are not.
     """
-    instruments = {item.meta.instrument for item in exposures if item.meta is not None}
-    if len(instruments) > 1:
-        raise AssociationInvalid(
-            f"product {product.name} has members of {' and '.join(sorted(instruments))}; make an "
-            "association for each instrument"
-        )
+    instruments = {meta.instrument for meta in _metas(exposures)}
+    _refuse_several(instruments, product, "members of {}; make an association for each instrument")
 
 
 def check_one_filter(exposures: Sequence[Exposure], product: Product) -> None:
@@ -32,13 +29,12 @@ def check_one_filter(exposures: Sequence[Exposure], product: Product) -> None:
         They are not.
     """
     wheels = ("instrument.filter", "instrument.pupil")
-    metas = [item.meta for item in exposures if item.meta is not None]
+    metas = _metas(exposures)
     filters = {" ".join(str(meta[name]) for name in wheels if name in meta) for meta in metas}
-    if len(filters) > 1:
-        raise AssociationInvalid(
-            f"product {product.name} has members through {' and '.join(sorted(filters))}, and a "
-            "mosaic of these would have no flux scale; make an association for each filter"
-        )
+    said = (
+        "members through {}, and a mosaic of these would have no flux scale; make an association "
+    )
+    _refuse_several(filters, product, said + "for each filter")
 
 
 def check_one_type(exposures: Sequence[Exposure], product: Product) -> None:
@@ -49,9 +45,16 @@ def check_one_type(exposures: Sequence[Exposure], product: Product) -> None:
     AssociationInvalid
         They are not.
     """
-    types = {item.meta.exposure_type for item in exposures if item.meta is not None}
-    if len(types) > 1:
-        raise AssociationInvalid(
-            f"product {product.name} has science members of the types {' and '.join(sorted(types))}; "
-            "make an association for each"
-        )
+    types = {meta.exposure_type for meta in _metas(exposures)}
+    said = "science members of the types {}; make an association for each"
+    _refuse_several(types, product, said)
+
+
+def _metas(exposures: Sequence[Exposure]) -> list[Meta]:
+    return [exposure.meta for exposure in exposures if exposure.meta is not None]
+
+
+def _refuse_several(found: Collection[str], product: Product, said: str) -> None:
+    if len(found) > 1:
+        has = said.format(" and ".join(sorted(found)))
+        raise AssociationInvalid(f"product {product.name} has {has}")

@@ -33,7 +33,7 @@ class Still(NamedTuple):
 
 
 @dataclass(frozen=True, eq=False)
-class Traced:
+class StripModel:
     """What is known of a strip.
 
     Attributes
@@ -109,7 +109,7 @@ def bright(light: Still, strips: Sequence[Strip], threshold: float) -> list[bool
 def modelled(
     light: Still, strips: Sequence[Strip], *, threshold: float = THRESHOLD, limit: float = SLOPE,
     room: Room = ALONE,
-) -> tuple[NDArray[np.float32], list[Traced]]:  # fmt: skip
+) -> tuple[NDArray[np.float32], list[StripModel]]:  # fmt: skip
     """Return the model of compact sources (ny, nx), NaN where there are none, and what is known of strips.
 
     Parameters
@@ -127,8 +127,8 @@ def modelled(
     """
     chosen = bright(light, strips, threshold)
 
-    def model(number: int) -> Traced:
-        return traced(light, strips[number], limit, fit=chosen[number])
+    def model(number: int) -> StripModel:
+        return strip_model(light, strips[number], limit, fit=chosen[number])
 
     found = list(room.ahead(model, range(len(strips))))
     plane = np.full(light.data.shape, np.nan, np.float32)
@@ -151,7 +151,7 @@ def _signal_to_noise(light: Still, strip: Strip) -> float:
     return float(np.nanmedian(ratio[:, lit], axis=0).max()) if lit.any() else 0.0
 
 
-def traced(light: Still, strip: Strip, limit: float, *, fit: bool) -> Traced:
+def strip_model(light: Still, strip: Strip, limit: float, *, fit: bool) -> StripModel:
     """Return the model of a strip; without one if it is not to be fitted."""
     good = strip.own & strip.of(light.good)
     data = np.ascontiguousarray(strip.of(light.data))
@@ -162,4 +162,6 @@ def traced(light: Still, strip: Strip, limit: float, *, fit: bool) -> Traced:
         shapes = found.at(strip.places)
         compact = steep(shapes, limit)
         model = shapes * found.scales[:, None]
-    return Traced(strip, data, good, found, model, np.where(good, data - model, np.nan), compact)
+    return StripModel(
+        strip, data, good, found, model, np.where(good, data - model, np.nan), compact
+    )

@@ -5,7 +5,7 @@ import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from functools import cached_property
-from typing import Any
+from typing import Any, ClassVar
 
 from calcore.wcs.plain_asdf import dumps, loads
 
@@ -15,6 +15,9 @@ class DeferredWcs(ABC):
 
     A gWCS of hundreds of small models takes longer to make than frames take to map.
     """
+
+    world_n_dim: ClassVar[int]
+    """How many numbers a pixel leads to, as gWCS calls it."""
 
     @property
     @abstractmethod

@@ -50,7 +50,7 @@ def read_wcs(path: str, shape: tuple[int, int] | None) -> GivenWcs:
             wcs, area, rows_first, columns_first = (
                 tree.tree.get(name) for name in ("wcs", "pixel_area", "array_shape", "pixel_shape")
             )
-    except (OSError, ValueError) as error:
+    except Exception as error:  # what is amiss in YAML and blocks is told by errors of many types
         raise FileInvalid(path, f"output_wcs cannot be read as an ASDF file: {error}") from error
     if not isinstance(wcs, WCS):
         raise FileInvalid(path, "output_wcs holds no gWCS under the key 'wcs'; store one there")

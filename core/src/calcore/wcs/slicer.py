@@ -105,6 +105,8 @@ class SlicedCoordinates(DeferredWcs):
     stretch: float = 1.0
     told: Mapping[str, Any] | None = None
 
+    world_n_dim = 3
+
     def local(self) -> Plane:
         """Return alpha, beta [arcsec] and wavelength [um] of all pixels (3, ny, nx); NaN between slices."""
         found = in_slices(self._order, *_stacked([part.place for part in self.slices]))

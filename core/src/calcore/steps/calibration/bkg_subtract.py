@@ -82,7 +82,7 @@ class BkgSubtract(Step):
         if self.noise == "add":
             added = np.where(missing, np.float32(0), mean.err**2)
             own, err = image.var_rnoise, np.sqrt(image.err**2 + added)
-            part = _median(added / err**2)
+            part = _median(np.divide(added, err**2, out=np.full_like(err, np.nan), where=err > 0))
             result = result.replace(
                 err=err,
                 var_rnoise=None if own is None else own + added,

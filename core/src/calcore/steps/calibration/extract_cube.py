@@ -111,7 +111,8 @@ class ExtractCube(Step):
         if self.correlation == "measured":
             scale = on_cube.in_common(cube)
             added = on_cube.shared(cube, spaxels, np.sqrt(whole / pi), ring)
-            variance = np.maximum(variance + added, variance / 2)  # a ring takes half out at most
+            # A ring takes out what is shared: half of the noise where background and exposure are alike.
+            variance = np.maximum(variance + added, variance / 2)
         columns = columns_of(
             sums.total, sums.area, (variance,), sums.area * sums.level,
             (sums.area**2 * sums.level_variance,),

@@ -96,8 +96,7 @@ class PixelReplace(Step):
     def _by_profile(self, image: Image) -> Image:
         """Return the image with values of profiles in place of what is DO_NOT_USE in slits and slices."""
         replaceable = (image.dq & (DQ.DO_NOT_USE | DQ.NON_SCIENCE)) == DQ.DO_NOT_USE
-        whole = _planes(image)
-        whole = {name: plane.copy() for name, plane in whole.items()}
+        whole = {name: plane.copy() for name, plane in _planes(image).items()}
         dq = image.dq.copy()
         for strip in strips_of(image):
             own = strip.own
