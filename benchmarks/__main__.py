@@ -49,7 +49,8 @@ class Timed:
 
 
 def timed(command: list[Any], environment: dict[str, str]) -> Timed:
-    """Run a program that answers with one line of JSON."""
+    """Run a program that answers with one line of JSON; what others have written is on the disk before."""
+    os.sync()
     begun, before = time.perf_counter(), resource.getrusage(resource.RUSAGE_CHILDREN)
     done = subprocess.run(
         [str(word) for word in command],

@@ -233,7 +233,6 @@ ROWS = (
         options=_IMAGES,
         stage="3",
         exposures=4,
-        rounds=2,
         compiled=True,
     ),
     Row(

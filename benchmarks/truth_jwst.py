@@ -44,9 +44,8 @@ def main() -> None:
             here = Path(output) / association.name
             here.write_text(association.read_text())
             chosen = getattr(pipeline, STAGES[kind])
-            chosen.call(
-                str(here), save_results=True, output_dir=output, steps=AS_OPERATIONS.get(kind)
-            )
+            wished = {"steps": AS_OPERATIONS[kind]} if kind in AS_OPERATIONS else {}
+            chosen.call(str(here), save_results=True, output_dir=output, **wished)
 
 
 if __name__ == "__main__":

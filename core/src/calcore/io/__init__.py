@@ -7,10 +7,12 @@ from calcore.io._read import open, open_lazy, read_meta, read_node  # noqa: A004
 from calcore.io._reference import open_reference, read_asdf_tree
 from calcore.io._section import Filled, Section
 from calcore.io._temporary import remove_leftovers, temporary_name
-from calcore.io._write import ProductWriter, write
+from calcore.io._whole import Begun, write
+from calcore.io._write import ProductWriter
 
 __all__ = [
     "KINDS",
+    "Begun",
     "Contents",
     "Filled",
     "ProductWriter",

@@ -1,4 +1,4 @@
-"""Writing products, whole or band by band."""
+"""Writing products plane by plane or band by band."""
 
 import contextlib
 import math
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from calcore.errors import OutputProblem
 from calcore.io._cards import BLOCK, Card, serialise
 from calcore.io._headers import cards_for, nameless
-from calcore.io._output import parts_of, reason, tree_of, write_asdf, write_catalog
+from calcore.io._output import parts_of, reason, tree_of
 from calcore.io._products import belongs, model_name
 from calcore.io._source import FileSource
 from calcore.io._storage import encoded, image_cards, storage
@@ -25,7 +25,7 @@ from calcore.io._temporary import temporary_name
 from calcore.io._tree import merged, tree_bytes, tree_cards
 from calcore.io.content import SEAL, keep, seal_of
 from calcore.io.keywords import as_keywords
-from calcore.model import Carried, Catalog, Meta, Record, Window
+from calcore.model import Carried, Meta, Record, Window
 from calcore.model.layout import Array, Plane, Several, TableExtension, fields_of
 
 _SPARE = 2
@@ -37,62 +37,6 @@ _READ = 1 << 25
 
 Ahead = Callable[[Callable[[Any], Any], Iterable[Any]], Iterator[Any]]
 """Yields what some work gives for each item, in order, as `map` does."""
-
-
-def write(
-    record: Record | Catalog,
-    path: Path | str,
-    *,
-    record_tree: Mapping[str, Any] | None = None,
-    ahead: Ahead = map,
-) -> Path:
-    """Write a product under its final name once it is whole.
-
-    Parameters
-    ----------
-    record : Record or Catalog
-        What is written. Planes that are None are left out; integers of 16 bits stay raw counts.
-    path : path
-        Where; the file appears when everything is in it, and replaces an older one.
-    record_tree : mapping, optional
-        Nodes for the ASDF tree, such as the record of what was done.
-    ahead : callable
-        Encodes pieces of planes on other threads while others are written.
-
-    Returns
-    -------
-    Path
-        The file.
-
-    Raises
-    ------
-    OutputProblem
-        The folder cannot be written, or the disk is full. Nothing is left behind.
-    """
-    path = Path(path)
-    if isinstance(record, Catalog):
-        return write_catalog(record, path)
-    kind: Any = type(record)
-    planes = {
-        name: plane
-        for name in (*fields_of(kind, Plane), *fields_of(kind, Array))
-        if (plane := getattr(record, name)) is not None
-    }
-    if path.suffix == ".asdf":
-        return write_asdf(record, path, record_tree or {})
-    with ProductWriter(
-        path,
-        kind,
-        record.meta,
-        {name: plane.shape for name, plane in planes.items()},
-        dtypes={name: plane.dtype for name, plane in planes.items()},
-        carried=record.carried,
-        spare=0,
-    ) as product:
-        for name, plane in planes.items():
-            product.put_plane(name, plane, ahead=ahead)
-        product.close(fields=parts_of(record), record_tree=record_tree)
-    return path
 
 
 class ProductWriter:

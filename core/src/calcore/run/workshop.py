@@ -5,6 +5,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from calcore import io
 from calcore.model import Meta
 from calcore.model.superstripes import integrations_together
 from calcore.pipeline import Pipeline
@@ -44,6 +45,8 @@ class Workshop:
     outcomes: list[SlotOutcome] = field(default_factory=list)
     held: dict[str, Any] = field(default_factory=dict)
     """The main product by its suffix, if steps that make others beside it are still to come."""
+    begun: io.Begun | None = None
+    """The file of its planes."""
 
     @cached_property
     def tree(self) -> dict[str, Any]:
@@ -69,6 +72,12 @@ class Workshop:
     def behind(self) -> Behind:
         """A thread that files may be written on while steps go on."""
         return Behind(self.threads)
+
+    def begin_with(self, begun: io.Begun) -> None:
+        """Have the planes of the main product in a file, and no others."""
+        if self.begun is not None:
+            self.begun.abort()
+        self.begun = begun
 
     @cached_property
     def main(self) -> Path:

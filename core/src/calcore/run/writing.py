@@ -36,10 +36,15 @@ class _File:
 def save(shop: Workshop, suffix: str, result: Any) -> None:
     """Write what a slot has made while others are still to come.
 
-    Exposures of a set are written behind the steps that follow.
+    Exposures of a set are written behind the steps that follow, and so are the planes of the main
+    product, whose header comes last.
     """
     if shop.main in _paths(shop.job, suffix, result):
         shop.held[suffix] = result  # a later slot may say it better
+        if isinstance(result, Record) and not isinstance(result, Ramp):
+            _check_free(shop, shop.main)
+            record = _with_keywords(shop, shop.main, result)
+            shop.behind.begin(partial(io.Begun, record, shop.main), shop.begin_with)
     elif isinstance(result, Group):
         for one in _members(shop, suffix, result):
             put = partial(_put, _ready(shop, *one), ahead=map)
@@ -86,7 +91,13 @@ def _write_all(shop: Workshop, suffix: str, result: Any) -> None:
             _tell_of(shop, file)
         return
     for one in _single(shop.job, suffix, result):
-        _tell_of(shop, _put(_ready(shop, *one), ahead=shop.room.ahead))
+        file = _ready(shop, *one)
+        begun = shop.begun
+        if begun is not None and file.path == shop.main and begun.is_of(file.record):
+            begun.end(file.record, file.tree)
+        else:
+            _put(file, ahead=shop.room.ahead)
+        _tell_of(shop, file)
 
 
 def _single(job: Job, suffix: str, result: Any) -> Iterator[tuple[Path, Any]]:
@@ -128,13 +139,17 @@ def _ready(shop: Workshop, path: Path, record: Any) -> _File:
     if isinstance(record, Ramp):
         record = taken_apart(record)
     if isinstance(record, Record):
-        made = keywords(record.meta, shop.pipeline, shop.slots, shop.job.association)
-        record = record.replace(meta=record.meta.set({**made, "filename": path.name}))
+        record = _with_keywords(shop, path, record)
     last = path == shop.main
     tree = as_it_went(shop.tree, shop.outcomes, ended=last)
     if last:
         tree = {**tree, "files": files_with(shop.written)}
     return _File(path, record, {NODE: {shop.pipeline.name: tree}})
+
+
+def _with_keywords(shop: Workshop, path: Path, record: Record) -> Record:
+    made = keywords(record.meta, shop.pipeline, shop.slots, shop.job.association)
+    return record.replace(meta=record.meta.set({**made, "filename": path.name}))
 
 
 def _put(file: _File, *, ahead: Any) -> _File:

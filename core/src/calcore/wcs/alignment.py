@@ -134,6 +134,8 @@ def align(
                 fitgeom=matching.geometry,
                 nclip=matching.clips,
                 sigma=(matching.sigma, "rmse"),
+                # Only images whose stars join the catalogue are aligned by overlap: unions are slow.
+                group_bb_policy="auto" if expand else 0,
             )
         except (MatchSourceConfusionError, ValueError) as error:
             return [Aligned(seen, f"FAILED: {error}") for seen in sightings]
@@ -162,7 +164,7 @@ def align(
 
 
 class _Corrector(JWSTWCSCorrector):  # type: ignore[misc]  # tweakwcs says nothing of its types
-    """A corrector whose copies share its coordinates, which it replaces and never changes.
+    """A corrector whose copies share what its coordinates are made of, which it never changes.
 
     tweakwcs copies correctors, and most of the time that it took went into copies of transforms.
     """
@@ -170,7 +172,7 @@ class _Corrector(JWSTWCSCorrector):  # type: ignore[misc]  # tweakwcs says nothi
     def __deepcopy__(self, memo: dict[int, Any]) -> "_Corrector":
         own = copy(self)
         for name, value in vars(self).items():
-            if isinstance(value, dict):
+            if isinstance(value, dict | _Shared):
                 setattr(own, name, deepcopy(value, memo))
         return own
 
@@ -178,12 +180,15 @@ class _Corrector(JWSTWCSCorrector):  # type: ignore[misc]  # tweakwcs says nothi
 class _Shared(WCS):  # type: ignore[misc]  # gwcs says nothing of its types
     """Coordinates whose copies have their transforms and frames in common.
 
-    tweakwcs, which copies coordinates whenever it looks at them, puts others in their place.
+    tweakwcs, which copies coordinates whenever it looks at them, puts others in their place. It takes
+    the bounding box from copies, which the first transform holds: that is an object of each copy's own.
     """
 
     def __deepcopy__(self, memo: dict[int, Any]) -> "_Shared":
         for step in self.pipeline:
             memo |= {id(part): part for part in (step.transform, step.frame)}
+        first = self.pipeline[0].transform
+        memo[id(first)] = copy(first)
         own = copy(self)
         own.__dict__ = deepcopy(self.__dict__, memo)
         return own
