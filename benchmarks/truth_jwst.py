@@ -44,8 +44,8 @@ def main() -> None:
             here = Path(output) / association.name
             here.write_text(association.read_text())
             chosen = getattr(pipeline, STAGES[kind])
-            wished = {"steps": AS_OPERATIONS[kind]} if kind in AS_OPERATIONS else {}
-            chosen.call(str(here), save_results=True, output_dir=output, **wished)
+            settings = {"steps": AS_OPERATIONS[kind]} if kind in AS_OPERATIONS else {}
+            chosen.call(str(here), save_results=True, output_dir=output, **settings)
 
 
 if __name__ == "__main__":

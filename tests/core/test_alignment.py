@@ -218,6 +218,9 @@ def test_coordinates_that_are_given_stay_as_they_are():
         assert moved.bounding_box == boxes
         assert set(moved.available_frames) - set(frames) == {"v2v3corr"}
         assert moved(10.0, 20.0, with_bounding_box=False) != places[1]
+    moved.bounding_box = None  # what copies share is not changed through them
+    assert [one.wcs.bounding_box for one in seen] == [boxes] * len(seen)
+    assert once[1].seen.wcs.bounding_box == boxes
 
 
 # The phase in the pixel.

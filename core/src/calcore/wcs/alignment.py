@@ -16,6 +16,7 @@ from typing import Any, Literal
 
 from astropy.table import Table
 from gwcs import WCS
+from gwcs.wcs import Step
 from tweakwcs import JWSTWCSCorrector, MatchSourceConfusionError, XYXYMatch, align_wcs
 
 from calcore.wcs.pixel_phase import without_phase
@@ -134,8 +135,8 @@ def align(
                 fitgeom=matching.geometry,
                 nclip=matching.clips,
                 sigma=(matching.sigma, "rmse"),
-                # Only images whose stars join the catalogue are aligned by overlap: unions are slow.
-                group_bb_policy="auto" if expand else 0,
+                # Only images whose stars join the catalogue are put in order by overlap: unions are slow.
+                group_bb_policy="auto" if expand and not ordered else 0,
             )
         except (MatchSourceConfusionError, ValueError) as error:
             return [Aligned(seen, f"FAILED: {error}") for seen in sightings]
@@ -184,6 +185,11 @@ class _Shared(WCS):  # type: ignore[misc]  # gwcs says nothing of its types
     the bounding box from copies, which the first transform holds: that is an object of each copy's own.
     """
 
+    @property
+    def pipeline(self) -> list[Step]:
+        """The steps, with a frame and a transform each."""
+        return [_SharedStep(step.frame, step.transform) for step in super().pipeline]
+
     def __deepcopy__(self, memo: dict[int, Any]) -> "_Shared":
         for step in self.pipeline:
             memo |= {id(part): part for part in (step.transform, step.frame)}
@@ -192,6 +198,13 @@ class _Shared(WCS):  # type: ignore[misc]  # gwcs says nothing of its types
         own = copy(self)
         own.__dict__ = deepcopy(self.__dict__, memo)
         return own
+
+
+class _SharedStep(Step):  # type: ignore[misc]  # gwcs says nothing of its types
+    """A step of coordinates whose copies share its frame and what its transform is made of."""
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Step:
+        return Step(self.frame, copy(self.transform))
 
 
 def _as(kind: type[WCS], wcs: WCS) -> Any:
