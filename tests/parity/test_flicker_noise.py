@@ -152,12 +152,10 @@ def test_frequencies_of_full_frames(reference_pipeline, make_ramp, written_mask,
     assert off.max() < 0.05  # [DN], a hundredth of the noise
 
 
-@pytest.mark.parametrize("flicker", [0.0, 2.0])
-@pytest.mark.parametrize("gaps", [False, True])
-def test_frequencies_of_sub_arrays(reference_pipeline, make_ramp, written_mask, gaps, flicker):
-    rng = np.random.default_rng(2)
-    lines, width, pause = 32, 512, 12
-    count = lines * (width + pause)
+def series(flicker, gaps, *, lines=32, width=512, seed=2):
+    """Differences of a sub-array's groups (line, pixel), their flicker noise, and unlit pixels."""
+    rng = np.random.default_rng(seed)
+    count = lines * (width + 12)
     frequency = np.fft.rfftfreq(2 * count)
     amplitude = np.append(0, frequency[1:] ** -0.5)
     waves = amplitude * (rng.normal(size=count + 1) + 1j * rng.normal(size=count + 1))
@@ -166,18 +164,61 @@ def test_frequencies_of_sub_arrays(reference_pipeline, make_ramp, written_mask, 
     pixels = rng.random(noise.shape) > 0.1
     if gaps:
         pixels[:] = np.arange(width) % 64 >= 16
-    data = np.zeros((1, 2, width, lines), np.float32)
-    data[0, 1] = (40 + rng.normal(0, 5, noise.shape) + noise).T
-    ramp = make_ramp("NRS1", data.shape, data=data, subarray="SUB512")
+    return 40 + rng.normal(0, 5, noise.shape) + noise, noise, pixels
+
+
+def cleaned_by_both(reference_pipeline, make_ramp, written_mask, detector, image, pixels):
+    """What each takes out of a difference, in read-out order turned: ours with a prior, in pieces; theirs."""
+    data = np.zeros((1, 2, *image.T.shape), np.float32)
+    data[0, 1] = image.T
+    ramp = make_ramp(detector, data.shape, data=data, subarray="SUB512")
     theirs = reference_pipeline.step(
         "CleanFlickerNoiseStep", ramp, user_mask=str(written_mask(pixels.T)), fit_method="fft"
     )
     user = UserMask(meta=EMPTY, data=pixels.T.astype(np.float32))
-    ours = CleanFlickerNoise(fit_method="fft")(ramp, mask=user, **given(data.shape[2:]))
-    found, known = (data[0, 1] - one.data[0, 1] for one in (ours, theirs))
-    # Estimators differ, so noise does, by less than a fifth of the white noise; ours is nearer.
-    assert np.std(found - noise.T) < np.std(known - noise.T)
-    assert np.std(found - known) < 1
+    ours = [
+        CleanFlickerNoise(fit_method="fft", subarray_fit=fit)(
+            ramp, mask=user, **given(data.shape[2:])
+        )
+        for fit in ("prior", "pieces")
+    ]
+    return [(data[0, 1] - one.data[0, 1]).T for one in (*ours, theirs)]
+
+
+@pytest.mark.parametrize("flicker", [0.0, 2.0])
+@pytest.mark.parametrize("gaps", [False, True])
+def test_frequencies_of_sub_arrays(reference_pipeline, make_ramp, written_mask, gaps, flicker):
+    image, noise, pixels = series(flicker, gaps)
+    prior, pieces, theirs = cleaned_by_both(
+        reference_pipeline, make_ramp, written_mask, "NRS1", image, pixels
+    )
+    np.testing.assert_allclose(pieces, theirs, atol=2e-5)  # [DN], rounding of the ramp
+    assert np.std(prior - noise) < np.std(theirs - noise)
+
+
+@pytest.mark.parametrize("detector", ["NRS1", "NRS2"])
+@pytest.mark.parametrize(("lines", "width"), [(64, 33), (17, 200), (8, 1024), (80, 32)])
+def test_pieces_of_sub_arrays(
+    reference_pipeline, make_ramp, written_mask, detector, lines, width
+):  # fmt: skip
+    image, _, pixels = series(2.0, False, lines=lines, width=width, seed=lines)
+    image[3, 7:20:4] += np.array([18, 21, 40, -300])  # outliers and their neighbours do not count
+    pixels[: lines // 8] &= np.arange(width) % 3 > 0
+    _, pieces, theirs = cleaned_by_both(
+        reference_pipeline, make_ramp, written_mask, detector, image, pixels
+    )
+    np.testing.assert_allclose(pieces, theirs, atol=1e-4)
+
+
+@pytest.mark.parametrize("part", [0.03, 0.06])
+def test_sub_arrays_with_few_unlit_pixels(reference_pipeline, make_ramp, written_mask, part):
+    image, _, _ = series(2.0, False, lines=33, width=64)
+    pixels = np.random.default_rng(4).random(image.shape) < part
+    _, pieces, theirs = cleaned_by_both(
+        reference_pipeline, make_ramp, written_mask, "NRS1", image, pixels
+    )
+    np.testing.assert_allclose(pieces, theirs, atol=1e-4)
+    assert (np.abs(theirs).max() < 1e-5) == (part < 0.05)
 
 
 def scene(along_y, shape, *, slope=0.0, offset=0.0, scatter=0.0, bright=0):

@@ -10,6 +10,7 @@ from calcore.errors import BadParameter
 from calcore.kernels.flicker_noise import Noise, line_medians
 from calcore.kernels.median_scene import MedianScene, median_scene
 from calcore.kernels.nsclean import line_frequencies, series_frequencies
+from calcore.kernels.nsclean_pieces import pieces_frequencies
 from calcore.model import Meta, Ramp
 from calcore.model.exposure import Layer
 from calcore.model.readout import Readout
@@ -51,7 +52,9 @@ def check_settings(meta: Meta, background_method: str | None, fit_method: str) -
         )
 
 
-def noise_finder(ramp: Ramp, *, frequencies: bool, by_amplifier: bool, displaced: bool) -> Noise:
+def noise_finder(
+    ramp: Ramp, *, frequencies: bool, by_amplifier: bool, displaced: bool, pieces: bool
+) -> Noise:
     """Return what finds the noise of a difference of groups.
 
     Parameters
@@ -64,6 +67,8 @@ def noise_finder(ramp: Ramp, *, frequencies: bool, by_amplifier: bool, displaced
         Medians of each amplifier's part of a line, in full frames.
     displaced : bool
         Smooth frequencies of full frames one line and one pixel off.
+    pieces : bool
+        Fit frequencies of sub-arrays piece by piece, without a prior.
     """
     detector = ramp.meta.facts.detector
     readout = Readout.of(ramp.meta, ramp.frame)
@@ -82,6 +87,11 @@ def noise_finder(ramp: Ramp, *, frequencies: bool, by_amplifier: bool, displaced
         unlit = np.ascontiguousarray(readout.turn(good))
         if whole:
             return readout.turned_back(line_frequencies(turned, unlit, displaced=late))
+        if pieces:
+            # jwst 3.0.0 takes lines in the order of reading, and their pixels in that of the frame.
+            order = slice(None, None, 1 if detector.fast_axis > 0 else -1)
+            found = pieces_frequencies(turned[:, order], unlit[:, order])
+            return readout.turned_back(found[:, order])
         return readout.turned_back(series_frequencies(turned, unlit))
 
     return low_frequencies

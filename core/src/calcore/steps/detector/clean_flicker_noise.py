@@ -9,14 +9,7 @@ import numpy as np
 from calcore.errors import ReferenceMissing, StepSkipped
 from calcore.kernels.flicker_noise import clean, whole_flat
 from calcore.model import Meta, Ramp, Reference
-from calcore.model.reference import (
-    Flat,
-    Gain,
-    ReadNoise,
-    SceneMask,
-    SpectralTraces,
-    UserMask,
-)
+from calcore.model.reference import Flat, Gain, ReadNoise, SceneMask, SpectralTraces, UserMask
 from calcore.parameters import Doc, Range, Unit
 from calcore.step import ALONE, Room, Step
 from calcore.steps._flicker_choice import WORKS, chosen, limits_of
@@ -81,6 +74,12 @@ class CleanFlickerNoise(Step):
     displaced_smoothing: Annotated[
         bool, Doc("Smooth with kernels one line and one pixel off, as jwst 3.0.0 does; full frame.")
     ] = False
+    subarray_fit: Annotated[
+        Literal["prior", "pieces"],
+        Doc(
+            "Frequencies of sub-arrays: by their expected power; or piece by piece, as jwst 3.0.0."
+        ),
+    ] = "prior"
 
     def wanted(self, meta: Meta) -> frozenset[str]:
         """A flat, traces and plugins' masks only where they are needed."""
@@ -133,7 +132,7 @@ class CleanFlickerNoise(Step):
         series = series_of(ramp, gain, readnoise) if method == "median_image" else None
         noise = noise_finder(
             ramp, frequencies=self.fit_method == "fft", by_amplifier=own.fit_by_channel,
-            displaced=self.displaced_smoothing,
+            displaced=self.displaced_smoothing, pieces=self.subarray_fit == "pieces",
         )  # fmt: skip
         keep = self.save_background or self.save_noise
         cleaned = clean(
