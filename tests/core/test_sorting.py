@@ -15,6 +15,7 @@ def test_numbers_of_all_sizes_are_put_in_order(rng: np.random.Generator, number:
     assert found.dtype == np.float32
     np.testing.assert_array_equal(found, np.sort(values))
     np.testing.assert_array_equal(values, before)
+    np.testing.assert_array_equal(ascending(values, spoilt=True), found)
 
 
 def test_infinities_are_last_and_zeros_by_sign() -> None:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from calcore.kernels._jit import F4x1, F8x1, kernel
 from calcore.kernels.sky import clipped_about_median
+from calcore.kernels.sorting import ascending
 
 Pixels = NDArray[np.bool_]
 Values = NDArray[np.float32]
@@ -44,7 +45,7 @@ def background_pixels(
     if n_sigma <= 0 or not kept.any():
         return kept
     values = image[kept]
-    center, spread = _fitted(values) if fit_histogram else _levels(np.sort(values))[:2]
+    center, spread = _fitted(values) if fit_histogram else _levels(ascending(values))[:2]
     lowest = _inward(center - _LOWEST * spread, np.inf)
     highest = _inward(center + n_sigma * spread, -np.inf)
     kept &= (image >= lowest) & (image <= highest)
@@ -77,7 +78,7 @@ def quiet_pixels(
         Median of these; NaN if there is none.
     """
     kept: Pixels = usable & np.isfinite(image)
-    values = np.sort(image[kept])
+    values = ascending(image[kept], spoilt=True)
     if values.size == 0:
         return kept, np.nan
     center, _, spread = _levels(values)

@@ -5,9 +5,9 @@ lines of the rest have in common is noise: its median (as in C. Willott's image1
 documentation's page on clean_flicker_noise), or its low frequencies (see `nsclean`).
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +20,7 @@ Pixels = NDArray[np.bool_]
 Values = NDArray[np.float32]
 Method = Literal["median", "model"] | None
 Noise = Callable[[Values, Pixels], Values]
+Ahead = Callable[[Callable[[Any], Any], Iterable[Any]], Iterator[Any]]
 
 _SPOILT = np.uint8(DQ.DO_NOT_USE | DQ.JUMP_DET)
 _REACH = 3.0  # [sigma] of pixels that the background is taken from
@@ -54,6 +55,7 @@ def clean(
     scene: MedianScene | None = None,
     keep: bool = False,
     out: Values | None = None,
+    ahead: Ahead = map,
 ) -> Cleaned:
     """Take flicker noise out of ramps.
 
@@ -83,6 +85,8 @@ def clean(
         Return background and noise as well.
     out : float32 (n_int, n_group, ny, nx), optional
         Where the ramps go, group after group.
+    ahead : callable
+        Does some work for each item on other threads while results are taken in order, as `map`.
 
     Returns
     -------
@@ -92,41 +96,81 @@ def clean(
     """
     cleaned = np.empty(data.shape, np.float32) if out is None else out
     levels, noises = (np.zeros(data.shape, np.float32) if keep else None for _ in range(2))
+
+    def measure(change: _Change) -> tuple[_Change, Values | None, Values | None]:
+        if change.good is None:
+            return change, None, None
+        parts = _parts(
+            change.difference, change.good, find_noise, n_sigma, change.known, background, box
+        )
+        return change, *parts
+
     for integration in range(data.shape[0]):
-        counted = usable[min(integration, usable.shape[0] - 1)]
-        before = after = cleaned[integration, 0] = data[integration, 0]
-        lost, last = np.zeros(before.shape, np.float32), 0
+        after = cleaned[integration, 0] = data[integration, 0]
+        lost = np.zeros(after.shape, np.float32)
         if noises is not None:
-            noises[integration, 0] = before - before  # no number stays none
-        for group in range(1, data.shape[1]):
+            noises[integration, 0] = after - after  # no number stays none
+        counted = usable[min(integration, usable.shape[0] - 1)]
+        changes = _changes(data, groupdq, integration, counted, flat, scene)
+        for change, level, noise in ahead(measure, changes):
+            group = change.group
             raw = data[integration, group]
-            difference = raw - before
-            if flat is not None:
-                difference /= flat
-            good = counted & np.isfinite(difference)
-            good &= (groupdq[integration, group] & _SPOILT) == 0
-            if good.any():
-                known = None if scene is None else scene.difference(integration, last, group)
-                if known is not None and flat is not None:
-                    known /= flat
-                level, noise = _parts(difference, good, find_noise, n_sigma, known, background, box)
-                rest = ((difference - level) - noise) + level
+            if level is None or noise is None:
+                new = raw - lost
+            else:
+                new = change.difference - level
+                new -= noise
+                new += level
                 if flat is not None:
-                    rest *= flat
-                    noise = noise * flat
-                lost += noise
-                new = after + rest
+                    new *= flat
+                lost += noise if flat is None else noise * flat
+                new += after
                 # A sample that is no number must not spoil the groups that follow.
-                np.copyto(new, raw - lost, where=~np.isfinite(new))
-                before, after, last = raw, new, group
+                np.subtract(raw, lost, out=new, where=~np.isfinite(new))
+                after = new
                 if levels is not None:
                     levels[integration, group] = level
-            else:
-                new = raw - lost
             cleaned[integration, group] = new
             if noises is not None:
                 noises[integration, group] = raw - new
     return Cleaned(cleaned, levels, noises)
+
+
+@dataclass(frozen=True, eq=False)
+class _Change:
+    """What a group adds to the last one with a pixel that counts; such pixels are `good`, if there are."""
+
+    group: int
+    difference: Values
+    good: Pixels | None
+    known: Values | None
+
+
+def _changes(
+    data: Values,
+    groupdq: NDArray[np.uint8],
+    integration: int,
+    counted: Pixels,
+    flat: Values | None,
+    scene: MedianScene | None,
+) -> Iterator[_Change]:
+    """Yield what each group of an integration but the first adds."""
+    before, last = data[integration, 0], 0
+    for group in range(1, data.shape[1]):
+        raw = data[integration, group]
+        difference = raw - before
+        if flat is not None:
+            difference /= flat
+        good = counted & np.isfinite(difference)
+        good &= (groupdq[integration, group] & _SPOILT) == 0
+        if not good.any():
+            yield _Change(group, difference, None, None)
+            continue
+        known = None if scene is None else scene.difference(integration, last, group)
+        if known is not None and flat is not None:
+            known /= flat
+        yield _Change(group, difference, good, known)
+        before, last = raw, group
 
 
 def whole_flat(flat: Values) -> Values:

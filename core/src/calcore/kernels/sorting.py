@@ -52,13 +52,15 @@ def _deal(values: U4x1, shift: int, digit: int, out_places: I8x2, out: U4x1) -> 
         out_places[digit, k] += 1
 
 
-def ascending(values: NDArray[np.float32]) -> NDArray[np.float32]:
+def ascending(values: NDArray[np.float32], *, spoilt: bool = False) -> NDArray[np.float32]:
     """Return numbers in ascending order, negative zeros before positive ones.
 
     Parameters
     ----------
     values : float32 (n,)
         None is NaN.
+    spoilt : bool
+        Whether the numbers may be lost where they are, which saves memory.
 
     Returns
     -------
@@ -66,7 +68,7 @@ def ascending(values: NDArray[np.float32]) -> NDArray[np.float32]:
     """
     dealt = np.ascontiguousarray(values).view(np.uint32)
     places = np.empty((_DIGITS, 1 << _BITS), np.int64)
-    rooms = np.empty_like(dealt), np.empty_like(dealt)
+    rooms = np.empty_like(dealt), dealt if spoilt else np.empty_like(dealt)
     _places(dealt, places)
     for digit in range(_DIGITS):
         _deal(dealt, digit * _BITS, digit, places, rooms[digit % 2])

@@ -139,6 +139,7 @@ class CleanFlickerNoise(Step):
             ramp.data, ramp.groupdq, usable, noise, n_sigma=self.n_sigma, flat=response,
             background=None if method == "median_image" else method, scene=series, keep=keep,
             box=self.background_box_size, out=room.plane(ramp.data.shape, np.float32),
+            ahead=room.ahead,
         )  # fmt: skip
         plane = (usable if len(usable) > 1 else usable[0]).astype(np.float32)
         return with_layers(
