@@ -1,6 +1,7 @@
 """Work behind the steps that follow: begun in order, told of in order, waited for."""
 
 import threading
+from contextlib import closing
 
 import pytest
 
@@ -14,7 +15,7 @@ def test_nothing_waits_and_all_is_told_of_in_order():
         assert free.wait(20)
         return number, threading.current_thread()
 
-    with Behind(2) as behind:
+    with closing(Behind(2)) as behind:
         for number in range(3):
             behind.begin(lambda number=number: work(number), told.append)
         assert not told
@@ -28,7 +29,7 @@ def test_nothing_waits_and_all_is_told_of_in_order():
 
 def test_with_one_thread_it_is_done_at_once():
     told = []
-    with Behind(1) as behind:
+    with closing(Behind(1)) as behind:
         behind.begin(threading.current_thread, told.append)
         assert told == [threading.current_thread()]
         behind.wait()
@@ -42,7 +43,7 @@ def test_what_follows_an_error_is_left(threads):
         raise OSError("disk full")
 
     def do():
-        with Behind(threads) as behind:
+        with closing(Behind(threads)) as behind:
             for work in (lambda: 1, broken, lambda: 3):
                 behind.begin(work, told.append)
             behind.wait()
@@ -61,7 +62,7 @@ def test_who_leaves_with_an_error_waits_for_what_runs_only():
         done.append(1)
 
     def do():
-        with Behind(2) as behind:
+        with closing(Behind(2)) as behind:
             behind.begin(first, done.append)
             behind.begin(lambda: done.append(2), done.append)
             assert running.wait(20)

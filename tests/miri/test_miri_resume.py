@@ -11,6 +11,8 @@ import pytest
 from astropy.io import fits
 
 from calcore import io
+from calcore.errors import OutputProblem
+from calcore.io._write import ProductWriter
 from calcore.io.content import content_of, is_whole
 from calcore.registry.installed import Found
 from calcore.run import Status, run
@@ -276,6 +278,37 @@ def test_a_mosaic_whose_catalogue_could_not_be_made_is_there_but_not_complete(mo
     outcome = again()
     assert outcome.status is Status.COMPLETE
     assert outcome.why == "source_catalog was not done, and is complete"
+    assert again().status is Status.KEPT
+
+
+@pytest.mark.parametrize("suffix", ["crf", "segm"])
+def test_a_mosaic_beside_which_a_file_could_not_be_written_is_made_again(
+    mosaic, monkeypatch, suffix
+):
+    folder, again = mosaic
+    *_, lost = sorted(folder.glob(f"*_{suffix}.fits"))
+    for old in folder.glob("*_i2d.fits"):
+        old.unlink()
+    close = ProductWriter.close
+
+    def full(self, *given, **named):
+        if self.path == lost:
+            self.abort()
+            raise OutputProblem(lost, "the disk is full")
+        return close(self, *given, **named)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(ProductWriter, "close", full)
+        outcome = again(overwrite=True)
+    assert outcome.status is Status.FAILED
+    assert "the disk is full" in outcome.reason
+    assert lost not in outcome.files
+    assert next(folder.glob("*_i2d.fits")) in outcome.files
+    assert not list(folder.glob(".*.part"))
+    outcome = again()
+    assert outcome.status is Status.COMPLETE
+    assert lost.name in outcome.why
+    assert lost in outcome.files
     assert again().status is Status.KEPT
 
 

@@ -5,14 +5,15 @@ lines of the rest have in common is noise: its median (as in C. Willott's image1
 documentation's page on clean_flicker_noise), or its low frequencies (see `nsclean`).
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from calcore.flags import DQ
+from calcore.kernels.each import Ahead
 from calcore.kernels.flicker_mask import quiet_pixels
 from calcore.kernels.median_scene import MedianScene
 
@@ -20,7 +21,6 @@ Pixels = NDArray[np.bool_]
 Values = NDArray[np.float32]
 Method = Literal["median", "model"] | None
 Noise = Callable[[Values, Pixels], Values]
-Ahead = Callable[[Callable[[Any], Any], Iterable[Any]], Iterator[Any]]
 
 _SPOILT = np.uint8(DQ.DO_NOT_USE | DQ.JUMP_DET)
 _REACH = 3.0  # [sigma] of pixels that the background is taken from
@@ -86,7 +86,7 @@ def clean(
     out : float32 (n_int, n_group, ny, nx), optional
         Where the ramps go, group after group.
     ahead : callable
-        Does some work for each item on other threads while results are taken in order, as `map`.
+        Measures groups, perhaps on other threads, while results are taken in order.
 
     Returns
     -------

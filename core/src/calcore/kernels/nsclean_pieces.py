@@ -1,7 +1,9 @@
 """Noise that flickers in a sub-array, fitted piece by piece as the reference pipeline does.
 
-Waves as in NSClean (Rauscher 2024, PASP 136, 015001), without a prior. The numbers, the pieces and
-how these are joined are those of jwst 3.0.0: they were found from its answers to single pixels.
+Waves as in NSClean (Rauscher 2024, PASP 136, 015001), without a prior. The corners of the waves' gain,
+the number of pixels in a piece, the limit on outliers and the least part of unlit pixels are what the
+documentation of jwst 3.0.0 names; how pieces are cut, weighted and joined was found from its answers to
+single pixels, which also confirm the numbers (the least part: between 3.3 and 6 %).
 """
 
 from collections.abc import Iterator
@@ -18,6 +20,7 @@ _LINE_OVERHEAD = 12  # [pixel] pause after each line
 _SLOW = 0.01061, 0.01211  # [1/pixel] waves are fitted up to the second; from the first on they fade
 _FAST = 0.49943, 0.49957  # [1/pixel] the same of those that alternate from pixel to pixel
 _DENSITY = 1 / (4 * sum(_SLOW))  # [pixel] over which the density of unlit pixels is measured
+_DISPLACED = 1  # [pixel] by which the kernel of that is off
 _PIECE = 512  # unlit pixels that a piece has more of
 _OUTLIER = 4.0  # [sigma] of the sub-array
 _SIGMA_PER_MAD = 1.4826
@@ -27,7 +30,7 @@ _EDGE = 0.001  # weight of a piece's first and last line, that of its middle bei
 _CROSS = np.array([[0, 1, 0], [1, 1, 1], [0, 1, 0]], bool)
 
 
-def pieces_frequencies(image: Values, good: Pixels, *, displaced: int = 1) -> Values:
+def pieces_frequencies(image: Values, good: Pixels) -> Values:
     """Return the low frequencies of a sub-array, fitted in pieces that overlap by half.
 
     Parameters
@@ -36,8 +39,6 @@ def pieces_frequencies(image: Values, good: Pixels, *, displaced: int = 1) -> Va
         Differences of groups without their background [DN], in read-out order.
     good : bool (n_line, n_fast)
         True for unlit pixels. Outliers among them do not count, nor do their neighbours.
-    displaced : int
-        Pixels by which the kernel is off that the density of unlit pixels is measured with.
 
     Returns
     -------
@@ -56,7 +57,7 @@ def pieces_frequencies(image: Values, good: Pixels, *, displaced: int = 1) -> Va
     total = np.zeros((len(image), 1))
     for piece in _pieces(good.sum(axis=1)):
         weight = _weight(piece.stop - piece.start)
-        noise[piece] += weight * _fitted(image[piece], good[piece], displaced)
+        noise[piece] += weight * _fitted(image[piece], good[piece])
         total[piece] += weight
     found: Values = (noise / total).astype(np.float32)
     return found
@@ -108,14 +109,14 @@ def _waves(size: int) -> tuple[NDArray[np.complex128], Series]:
     return np.exp(2j * np.pi * turns / size), gain[chosen]
 
 
-def _fitted(image: Values, good: Pixels, displaced: int) -> Series:
+def _fitted(image: Values, good: Pixels) -> Series:
     """Return the waves of a piece (n_line, n_fast), fitted where pixels are unlit."""
     lines, width = image.shape
     size = lines * (width + _LINE_OVERHEAD)
     place = np.arange(lines)[:, None] * (width + _LINE_OVERHEAD) + np.arange(width)
     waves, gain = _waves(size)
     at = place[good]
-    weight = _density(at, size, displaced)[at] ** -2.0
+    weight = _density(at, size)[at] ** -2.0
     seen = waves[at]
     weighted = seen.conj().T * weight
     own, modes = np.linalg.eigh(weighted @ seen)
@@ -125,10 +126,10 @@ def _fitted(image: Values, good: Pixels, displaced: int) -> Series:
     return fit
 
 
-def _density(at: NDArray[np.intp], size: int, displaced: int) -> Series:
+def _density(at: NDArray[np.intp], size: int) -> Series:
     """Return the density of unlit samples, smoothed with a Gaussian around the end of the series."""
     unlit = np.zeros(size)
     unlit[at] = 1
-    away = (np.arange(size) - displaced + size // 2) % size - size // 2
+    away = (np.arange(size) - _DISPLACED + size // 2) % size - size // 2
     kernel = np.exp(-0.5 * (away / _DENSITY) ** 2)
     return np.asarray(irfft(rfft(unlit) * rfft(kernel / kernel.sum()), size))

@@ -4,8 +4,7 @@ from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextvars import copy_context
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 
 class Behind:
@@ -37,15 +36,8 @@ class Behind:
             future, then = self._begun.popleft()
             then(future.result())
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def close(self) -> None:
+        """End: what runs is waited for, and what has not begun is left."""
         self._begun.clear()
         if self._pool is not None:
             self._pool.shutdown(cancel_futures=True)

@@ -2,7 +2,7 @@
 
 import logging
 import time
-from contextlib import suppress
+from contextlib import closing, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,7 @@ from typing import Any
 from threadpoolctl import threadpool_limits
 
 from calcore import io
-from calcore.errors import CalcoreError
+from calcore.errors import CalcoreError, OutputProblem
 from calcore.model import Record
 from calcore.run.account import account_of
 from calcore.run.assemble import describe
@@ -154,14 +154,16 @@ def _execution(shop: Workshop, progress: Progress) -> Execution:
 def _carry(shop: Workshop, execution: Execution) -> None:
     """Read, run the slots, and write what flows out."""
     flow = entering(shop.job, shop.meta.facts, shop.slots)
-    with shop.behind:
+    with closing(shop):
         try:
             result = execution.run(flow, shop.slots)
             shop.behind.wait()
             write_flowing(shop, execution.kept, result)
-        except Exception:
-            with suppress(CalcoreError):
+        except Exception as error:
+            if isinstance(error, OutputProblem):
+                shop.lost.append(error.path)
+            with suppress(Exception):  # the first error is told
                 shop.behind.wait()
             write_held(shop)  # what was made before the error is worth having
             raise
-    write_held(shop)
+        write_held(shop)

@@ -16,6 +16,8 @@ from calcore.run.states import files_left
 
 _TOLD = 3
 """So many differences are told."""
+_NONE = "not written"
+"""What is told of a file that could not be written: no file holds that."""
 
 
 class Prepared(Protocol):
@@ -85,6 +87,11 @@ def files_with(paths: Iterable[Path]) -> dict[str, str]:
     Nothing is told of what those hold that say it themselves: another product's may replace them.
     """
     return {path.name: "" if sealed(path) else content_of(path) for path in paths}
+
+
+def without(paths: Iterable[Path]) -> dict[str, str]:
+    """Return what is told of files that could not be written: whatever lies there is not theirs."""
+    return {path.name: _NONE for path in paths}
 
 
 def _amiss(path: Path, held: str) -> str:

@@ -45,6 +45,8 @@ class Workshop:
     outcomes: list[SlotOutcome] = field(default_factory=list)
     held: dict[str, Any] = field(default_factory=dict)
     """The main product by its suffix, if steps that make others beside it are still to come."""
+    lost: list[Path] = field(default_factory=list)
+    """Files that could not be written."""
     begun: io.Begun | None = None
     """The file of its planes."""
 
@@ -78,6 +80,12 @@ class Workshop:
         if self.begun is not None:
             self.begun.abort()
         self.begun = begun
+
+    def close(self) -> None:
+        """Leave nothing running, and no file without its name."""
+        self.behind.close()
+        if self.begun is not None:
+            self.begun.abort()
 
     @cached_property
     def main(self) -> Path:

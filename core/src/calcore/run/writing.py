@@ -19,7 +19,7 @@ from calcore.run.graph import HANDED_ON, Job
 from calcore.run.outcome import Figure
 from calcore.run.outputs import member_paths, product_path
 from calcore.run.record import NODE, as_it_went, keywords
-from calcore.run.resume import files_with
+from calcore.run.resume import files_with, without
 from calcore.run.states import files_left, write_states
 from calcore.run.workshop import Workshop
 
@@ -143,7 +143,7 @@ def _ready(shop: Workshop, path: Path, record: Any) -> _File:
     last = path == shop.main
     tree = as_it_went(shop.tree, shop.outcomes, ended=last)
     if last:
-        tree = {**tree, "files": files_with(shop.written)}
+        tree = {**tree, "files": {**files_with(shop.written), **without(shop.lost)}}
     return _File(path, record, {NODE: {shop.pipeline.name: tree}})
 
 
