@@ -201,6 +201,43 @@ def test_stars_that_agree_only_loosely_are_no_match():
     assert results[2].seen is loose
 
 
+@pytest.mark.parametrize("expand", [False, True])
+@pytest.mark.parametrize("blind", [0, 1, 3])
+def test_an_exposure_without_stars_hinders_no_other(expand, blind):
+    seen = sightings(star_field(shape=SHAPE, stars=60))
+    seen[blind] = replace(seen[blind], x=np.zeros(0), y=np.zeros(0))
+    results = align(seen, matching(rematch=0.0), ordered=True, expand=expand)
+    assert results[blind].status == "FAILED: empty source catalog"
+    assert results[blind].seen is seen[blind]
+    others = [result.status for k, result in enumerate(results) if k != blind]
+    assert others == ["REFERENCE", "SUCCESS", "SUCCESS"]
+
+
+def test_nothing_is_aligned_with_stars_of_an_exposure_that_could_not_be_aligned():
+    # Each tile lies on the one before alone; the second saw other stars.
+    field = star_field(shape=SHAPE, stars=60)
+    seen = sightings(field)
+    rng = np.random.default_rng(5)
+    odd = replace(seen[1], x=rng.uniform(0, SHAPE[1], 40), y=rng.uniform(0, SHAPE[0], 40))
+    given = {"ordered": True, "expand": True}
+    results = align([seen[0], odd, *seen[2:]], matching(rematch=0.0), **given)
+    assert [one.is_placed for one in results] == [True, False, True, True]
+    without = align([seen[0], *seen[2:]], matching(rematch=0.0), **given)
+    for one, other in zip(results[2:], without[1:], strict=True):
+        np.testing.assert_array_equal(one.seen.wcs(70.0, 80.0), other.seen.wcs(70.0, 80.0))
+
+
+@pytest.mark.parametrize("expand", [False, True])
+def test_detectors_of_an_exposure_move_together(expand):
+    seen = sightings(star_field(shape=SHAPE, stars=60, moved={2: (0.3, 0.1), 3: (0.3, 0.1)}))
+    pairs = [replace(one, exposure=k // 2) for k, one in enumerate(seen)]
+    results = align(pairs, matching(rematch=0.0), ordered=True, expand=expand)
+    assert [one.status for one in results] == ["REFERENCE"] * 2 + ["SUCCESS"] * 2
+    for k in (2, 3):
+        found = movement([seen[k].wcs], [results[k].seen.wcs])
+        assert found.shift_arcsec == pytest.approx(np.hypot(0.3, 0.1), rel=0.02)
+
+
 def test_coordinates_that_are_given_stay_as_they_are():
     field = star_field(shape=SHAPE, stars=60, moved={1: (0.3, -0.4)})
     seen = sightings(field)

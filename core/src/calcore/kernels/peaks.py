@@ -6,7 +6,6 @@ the filtered image is the height of the best-fitting Gaussian at each pixel.
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import correlate
 
 from calcore.kernels._jit import B1x2, F8x2, I8x2, kernel
 
@@ -36,10 +35,32 @@ def profile(fwhm: float, sigma_radius: float) -> tuple[NDArray[np.float64], NDAr
     return (gaussian - mean) / norm * used, used
 
 
+@kernel
+def _correlate(data: F8x2, weights: F8x2, out: F8x2) -> None:
+    rows, columns = data.shape
+    half_y, half_x = weights.shape[0] // 2, weights.shape[1] // 2
+    for j in range(rows):
+        for i in range(columns):
+            out[j, i] = 0.0
+        for v in range(max(0, half_y - j), min(weights.shape[0], rows + half_y - j)):
+            for u in range(weights.shape[1]):
+                weight, along = weights[v, u], u - half_x
+                if weight == 0:
+                    continue  # what lies there does not matter, even if it is NaN
+                start = max(0, -along)
+                stop = max(start, min(columns, columns - along))
+                source = data[j + v - half_y, start + along : stop + along]
+                target = out[j, start:stop]
+                for k in range(target.size):
+                    target[k] += weight * source[k]
+
+
 def matched(data: NDArray[np.floating], fwhm: float, sigma_radius: float) -> NDArray[np.float64]:
     """Return the filtered image: float64 (ny, nx); there is nothing beyond its edges."""
     weights, _ = profile(fwhm, sigma_radius)
-    return np.asarray(correlate(data.astype(np.float64), weights, mode="constant"))
+    filtered = np.empty(data.shape)
+    _correlate(np.ascontiguousarray(data, np.float64), weights, filtered)
+    return filtered
 
 
 @kernel

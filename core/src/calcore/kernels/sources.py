@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 from photutils.detection import DAOStarFinder, IRAFStarFinder
 from photutils.segmentation import (
@@ -23,7 +24,7 @@ from calcore.kernels.blends import may_be_blends
 from calcore.kernels.centroids import windowed
 from calcore.kernels.correlated_noise import Correlation
 from calcore.kernels.each import Each, one_by_one
-from calcore.kernels.peaks import matched, peaks
+from calcore.kernels.peaks import matched, peaks, profile
 from calcore.kernels.source_background import SIGMA_PER_FWHM, background, smoothed
 
 Finder = Literal["dao", "iraf", "segmentation"]
@@ -189,7 +190,29 @@ def _stars(net: NDArray[np.float32], noise: float, hidden: Mask, search: Search)
     with warnings.catch_warnings():
         # Having rejected all candidates is no mishap.
         warnings.simplefilter("ignore")
+        if search.finder == "iraf":
+            return _starfind(net, threshold, search, positions)
         return _finder(threshold, search, positions)(net, mask=hidden)
+
+
+def _starfind(
+    net: NDArray[np.float32], threshold: float, search: Search, positions: NDArray[np.intp]
+) -> Any:
+    """Return the table of starfind, or None, from what lies around candidates.
+
+    It looks no farther than its kernel reaches, yet photutils would filter all of the image.
+    """
+    half = profile(search.fwhm, search.sigma_radius)[0].shape[0] // 2
+    size = 2 * half + 1
+    x, y = positions.T
+    around = sliding_window_view(np.pad(net, half), (size, size))[y, x]
+    places = np.stack([np.full(len(x), half), half + size * np.arange(len(x))], axis=1)
+    table = _finder(threshold, search, places)(around.reshape(-1, size))
+    if table is not None:
+        piece = np.asarray(table["y_centroid"] + 0.5, np.intp) // size
+        table["x_centroid"] += x[piece] - half
+        table["y_centroid"] += y[piece] - half - piece * size
+    return table
 
 
 def find_stars(data: NDArray[np.float32], hidden: Mask, search: Search) -> Stars:

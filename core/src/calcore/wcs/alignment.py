@@ -14,13 +14,14 @@ from copy import copy, deepcopy
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
+import numpy as np
 from astropy.table import Table
 from gwcs import WCS
 from gwcs.wcs import Step
 from tweakwcs import JWSTWCSCorrector, MatchSourceConfusionError, XYXYMatch, align_wcs
 
 from calcore.wcs.pixel_phase import without_phase
-from calcore.wcs.sightings import F8, Sighting
+from calcore.wcs.sightings import F8, Sighting, to_sky
 
 Geometry = Literal["shift", "rshift", "rscale", "general"]
 _SILENT: ContextVar[bool] = ContextVar("_SILENT", default=False)
@@ -109,44 +110,17 @@ def align(
     list of Aligned
         One for each sighting; coordinates are new objects where they changed.
     """
-    correctors = [_corrector(seen) for seen in sightings]
-    catalogue = None
-    if reference is not None:
-        catalogue = Table(dict(zip(("RA", "DEC", "weight"), reference, strict=False)))
-        for corrector in correctors:
-            corrector.meta["group_id"] = "all"
-    match = XYXYMatch(
-        searchrad=matching.radius,
-        separation=matching.separation,
-        use2dhist=matching.histogram,
-        xoffset=matching.offset[0],
-        yoffset=matching.offset[1],
-        tolerance=matching.tolerance,
+    first = (
+        None  # tweakwcs is given it as a catalogue: to take the first itself it intersects outlines
     )
-    with _quiet():
-        try:
-            align_wcs(
-                correctors,
-                refcat=catalogue,
-                enforce_user_order=ordered,
-                expand_refcat=expand,
-                minobj=matching.least,
-                match=match,
-                fitgeom=matching.geometry,
-                nclip=matching.clips,
-                sigma=(matching.sigma, "rmse"),
-                # Only images whose stars join the catalogue are put in order by overlap: unions are slow.
-                group_bb_policy="auto" if expand and not ordered else 0,
-            )
-        except (MatchSourceConfusionError, ValueError) as error:
-            return [Aligned(seen, f"FAILED: {error}") for seen in sightings]
-    results: list[Aligned] = []
-    for seen, corrector in zip(sightings, correctors, strict=True):
-        status = str(corrector.meta.get("fit_info", {}).get("status", "FAILED: not fitted"))
-        moved = status == "SUCCESS"
-        results.append(
-            Aligned(replace(seen, wcs=_as(WCS, corrector.wcs)) if moved else seen, status)
-        )
+    if reference is None and (ordered or not expand):
+        first = next((one.exposure for one in sightings if one.x.size), None)
+    there = [one for one in sightings if one.exposure == first]
+    catalogue = _positions(there) if there else reference
+    moving = [k for k, one in enumerate(sightings) if one.exposure != first]
+    correctors = {k: _corrector(sightings[k], together=reference is not None) for k in moving}
+    _fit(list(correctors.values()), matching, catalogue, ordered=ordered, expand=expand)
+    results = [_became(seen, correctors.get(k)) for k, seen in enumerate(sightings)]
     if not matching.rematch or not any(image.status == "SUCCESS" for image in results):
         return results
     close = replace(
@@ -162,6 +136,71 @@ def align(
         lost = f"FAILED: its stars were matched, but too few to within {matching.rematch:g} arcsec"
         results[k] = second if second.is_placed else Aligned(sightings[k], lost)
     return results
+
+
+def _became(seen: Sighting, corrector: "_Corrector | None") -> Aligned:
+    """Return what became of an image; that without a corrector stays where it is."""
+    if corrector is None:
+        return Aligned(seen, "REFERENCE")
+    status = str(corrector.meta.get("fit_info", {}).get("status", "FAILED: empty source catalog"))
+    if status == "SUCCESS":
+        seen = replace(seen, wcs=_as(WCS, corrector.wcs))
+    return Aligned(seen, status)
+
+
+def _fit(
+    correctors: Sequence["_Corrector"],
+    matching: Matching,
+    catalogue: tuple[F8, ...] | None,
+    *,
+    ordered: bool,
+    expand: bool,
+) -> None:
+    """Correct images by a catalogue, or without one by each other; what became of each is in its `meta`.
+
+    Given a catalogue to expand and an order, stars of an exposure that could not be aligned are left
+    out of it.
+    """
+    table = None
+    if catalogue is not None:
+        table = Table(dict(zip(("RA", "DEC", "weight"), catalogue, strict=False)))
+    match = XYXYMatch(
+        searchrad=matching.radius,
+        separation=matching.separation,
+        use2dhist=matching.histogram,
+        xoffset=matching.offset[0],
+        yoffset=matching.offset[1],
+        tolerance=matching.tolerance,
+    )
+    batches = [list(correctors)]
+    if table is not None and ordered and expand:
+        seeing = [one for one in correctors if len(one.meta["catalog"])]
+        exposures = dict.fromkeys(one.meta["group_id"] for one in seeing)
+        batches = [
+            [one for one in seeing if one.meta["group_id"] == n] for n in exposures
+        ] or batches
+    for batch in batches:
+        try:
+            with _quiet():
+                grown = align_wcs(
+                    batch,
+                    refcat=table,
+                    enforce_user_order=ordered,
+                    expand_refcat=expand,
+                    minobj=matching.least,
+                    match=match,
+                    fitgeom=matching.geometry,
+                    nclip=matching.clips,
+                    sigma=(matching.sigma, "rmse"),
+                    # Only images whose stars join the catalogue are put in order by overlap: unions are slow.
+                    group_bb_policy="auto" if expand and not ordered else 0,
+                )
+        except (MatchSourceConfusionError, ValueError) as error:
+            for one in batch:
+                one.meta["fit_info"] = {"status": f"FAILED: {error}"}
+        else:
+            if batch[0].meta.get("fit_info", {}).get("status") == "SUCCESS":
+                table = grown
 
 
 class _Corrector(JWSTWCSCorrector):  # type: ignore[misc]  # tweakwcs says nothing of its types
@@ -214,7 +253,15 @@ def _as(kind: type[WCS], wcs: WCS) -> Any:
     return own
 
 
-def _corrector(seen: Sighting) -> Any:
+def _positions(seen: Sequence[Sighting]) -> tuple[F8, ...]:
+    """Return right ascension and declination [deg] of stars, and weights where there are any."""
+    sky = np.concatenate([to_sky(one.wcs, one.x, one.y) for one in seen])
+    weights = [one.weight for one in seen if one.weight is not None]
+    return (*sky.T, *([np.concatenate(weights)] if len(weights) == len(seen) else []))
+
+
+def _corrector(seen: Sighting, *, together: bool) -> Any:
+    """Return what tweakwcs corrects; all that are moved `together` are a group."""
     columns = {"x": seen.x, "y": seen.y}
     if seen.weight is not None:
         columns["weight"] = seen.weight
@@ -224,7 +271,7 @@ def _corrector(seen: Sighting) -> Any:
     return _Corrector(
         _as(_Shared, seen.wcs),
         info,
-        {"catalog": catalogue, "name": seen.name, "group_id": seen.exposure},
+        {"catalog": catalogue, "name": seen.name, "group_id": "all" if together else seen.exposure},
     )
 
 
