@@ -123,12 +123,14 @@ def test_what_a_header_says_is_believed_and_drops_stand_in():
 
 def test_a_single_exposure_far_from_others_has_its_own_noise():
     members = STARS["star_field"](n=1, shape=(150, 160)).group.members
-    found = correlation(layers(members), mosaic_grid(members, Layout()), Drop())
+    grid = mosaic_grid(members, Layout())
+    found = correlation(layers(members, grid), grid, Drop())
     # Its pixels lie at nearly one phase: all on others, or four on each.
     assert 1 < found.ratio < 2.1
     assert found.scale == pytest.approx(1, abs=0.01)
     small = STARS["star_field"](n=1, shape=(20, 20)).group.members
-    assert correlation(layers(small), mosaic_grid(small, Layout()), Drop()) is None
+    grid = mosaic_grid(small, Layout())
+    assert correlation(layers(small, grid), grid, Drop()) is None
 
 
 @pytest.fixture

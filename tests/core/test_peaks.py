@@ -53,7 +53,10 @@ def test_nan_spoils_what_the_profile_reaches_and_no_more():
 
 @pytest.mark.parametrize("fwhm", [2.4, 5.0])
 def test_starfind_measures_around_peaks_what_it_measures_in_the_image(fwhm):
-    image, search = field(fwhm=fwhm), Search(finder="iraf", snr=5, box=50, fwhm=fwhm, brightest=None)
+    image, search = (
+        field(fwhm=fwhm),
+        Search(finder="iraf", snr=5, box=50, fwhm=fwhm, brightest=None),
+    )
     nowhere = np.zeros(image.shape, bool)
     places = peaks(matched(image, fwhm, 1.5), nowhere, 5, 2)
     found = sources._starfind(image, 5.0, search, places)

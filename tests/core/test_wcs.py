@@ -10,6 +10,7 @@ from calcore.simulate.pointing import Pointing as Attitude
 from calcore.wcs import area, grid
 from calcore.wcs.footprint import corners, region
 from calcore.wcs.imaging import imaging_wcs
+from calcore.wcs.mosaic import Grid
 from calcore.wcs.pointing import Pointing
 from calcore.wcs.sip import replaced, sip_keywords
 
@@ -196,6 +197,35 @@ def test_pixel_map_agrees_with_the_transforms():
     fast = grid.pixel_map(source, target, (48, 64)).on_rows()
     assert fast.shape == (2, 48, 64)
     assert np.abs(fast - true).max() < grid.PIXEL_TOLERANCE
+
+
+@pytest.mark.parametrize("kind", ["surface", "direct", "table"])
+def test_the_position_of_a_place_is_found(kind):
+    source = imaging_wcs(bent(strength=3e-4), pointing(), shape=(48, 64))
+    target = imaging_wcs(straight(), pointing(roll_deg=-130.0), shape=(40, 40))
+    places = grid.pixel_map(source, target, (48, 64), 0.0 if kind == "direct" else 1e-6).places
+    assert type(places) is (grid.Direct if kind == "direct" else grid.Surface)
+    if kind == "table":
+        places = grid.Tabulated(places.on_rows())
+    for x, y in ((0.0, 0.0), (20.3, 11.7), (63.0, 47.0), (66.0, 49.5)):
+        there = np.array(target.invert(*source(x, y, with_bounding_box=False),
+                                       with_bounding_box=False))  # fmt: skip
+        near = 1e-3 if 0 <= x <= 63 else 0.05
+        assert grid.found(places, there) == pytest.approx((x, y), abs=near)
+
+
+def test_a_position_without_a_place_is_not_found():
+    nowhere = grid.Tabulated(np.full((2, 9, 9), np.nan))
+    assert np.isnan(grid.found(nowhere, np.zeros(2))).all()
+    flat = grid.Tabulated(np.ones((2, 9, 9)))
+    assert np.isnan(grid.found(flat, np.zeros(2))).all()
+
+
+def test_a_grid_works_out_a_map_once():
+    source = imaging_wcs(bent(), pointing(), shape=(48, 64))
+    own = Grid(imaging_wcs(straight(), pointing(), shape=(40, 40)), (40, 40), 1.0, 1.0)
+    assert own.map_from(source, (48, 64)) is own.map_from(source, (48, 64))
+    assert own.map_from(source, (24, 64)).shape == (24, 64)
 
 
 @pytest.mark.parametrize("tolerance", [grid.PIXEL_TOLERANCE, 0.0])

@@ -3,8 +3,6 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +12,7 @@ from calcore.kernels.drizzling import Drop, drizzle
 from calcore.model.exposure import Image
 from calcore.model.meta import Meta
 from calcore.model.mosaic import exposure_time
+from calcore.wcs.grid import Places, found
 from calcore.wcs.mosaic import Grid
 
 F8 = NDArray[np.float64]
@@ -29,21 +28,23 @@ _BROAD = {"gaussian": 2, "lanczos2": 4, "lanczos3": 6}
 
 @dataclass(frozen=True, eq=False)
 class Layer:
-    """One exposure of a mosaic: where its pixels are, their number, and its weight."""
+    """One exposure of a mosaic: where its pixels fall, their number, and its weight."""
 
-    wcs: Any
-    shape: tuple[int, int]
+    places: Places
     weight: float
 
-    @cached_property
-    def sky_to_pixels(self) -> Any:
-        """The inverse of the coordinates, which takes longer to put together than to evaluate."""
-        return self.wcs.backward_transform
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Rows and columns."""
+        return self.places.shape
 
 
-def layers(images: Sequence[Image]) -> list[Layer]:
+def layers(images: Sequence[Image], grid: Grid) -> list[Layer]:
     """Return the exposures of a mosaic, weighted by time."""
-    return [Layer(one.wcs, one.data.shape, exposure_time(one.meta)) for one in images]
+    return [
+        Layer(grid.map_from(one.wcs, one.data.shape).places, exposure_time(one.meta))
+        for one in images
+    ]
 
 
 def in_words(found: Correlation | None) -> dict[str, float]:
@@ -82,21 +83,20 @@ def correlation(exposures: Sequence[Layer], grid: Grid, drop: Drop) -> Correlati
     Correlation or None
         Average of the places; None if none of them has anything.
     """
-    found = []
+    measurements = []
     for number, (down, right) in enumerate(_PLACES):
         centre = exposures[number * len(exposures) // len(_PLACES)]
         ny, nx = centre.shape
-        sky = centre.wcs(right * (nx - 1), down * (ny - 1), with_bounding_box=False)
-        x, y = (round(float(v)) for v in grid.wcs.invert(*sky, with_bounding_box=False))
-        one = _at(x, y, exposures, grid, drop)
+        places = centre.places.at(np.array([down * (ny - 1)]), np.array([right * (nx - 1)]))
+        x, y = (round(float(v)) for v in places.ravel())
+        one = _at(x, y, exposures, grid.pixel_scale_ratio, drop)
         if one is not None:
-            found.append((one.ratio, one.scale))
-    return Correlation(*np.mean(found, axis=0).tolist()) if found else None
+            measurements.append((one.ratio, one.scale))
+    return Correlation(*np.mean(measurements, axis=0).tolist()) if measurements else None
 
 
-def _at(x: int, y: int, exposures: Sequence[Layer], grid: Grid, drop: Drop) -> Correlation | None:
-    """Measure the correlation at a place of the mosaic."""
-    size = grid.pixel_scale_ratio
+def _at(x: int, y: int, exposures: Sequence[Layer], size: float, drop: Drop) -> Correlation | None:
+    """Measure the correlation at a place of the mosaic, whose pixels are so large."""
     broad = 1 + _BROAD.get(drop.kernel, 0)
     reach = math.ceil(broad / size) + 1
     period = math.ceil(reach * size + size + broad) + 1
@@ -104,7 +104,7 @@ def _at(x: int, y: int, exposures: Sequence[Layer], grid: Grid, drop: Drop) -> C
     origin = np.array([x - side // 2, y - side // 2], np.float64)
     parts, weights = [], []
     for layer in exposures:
-        crop = _crop(layer, grid, origin, side, round(side * size / 2) + period)
+        crop = _crop(layer, origin, side, round(side * size / 2) + period)
         if crop is not None:
             parts.append(_contributions(crop, layer.weight, (side, side), drop, period))
             weights.append(layer.weight)
@@ -120,17 +120,16 @@ def _at(x: int, y: int, exposures: Sequence[Layer], grid: Grid, drop: Drop) -> C
     return measured(parts, [weight**-0.5 for weight in weights], reported, reach)
 
 
-def _crop(layer: Layer, grid: Grid, origin: F8, side: int, half: int) -> F8 | None:
+def _crop(layer: Layer, origin: F8, side: int, half: int) -> F8 | None:
     """Return where the pixels around a place fall in it, (2, n, n); None if the layer ends there."""
-    middle = origin + side / 2
-    at = layer.sky_to_pixels(*grid.wcs(*middle, with_bounding_box=False))
-    x, y = (round(float(v)) if np.isfinite(v) else -1 for v in at)
     ny, nx = layer.shape
+    if min(ny, nx) <= 2 * half:
+        return None
+    at = found(layer.places, origin + side / 2)
+    x, y = (round(float(v)) if np.isfinite(v) else -1 for v in at)
     if not (half <= x < nx - half and half <= y < ny - half):
         return None
-    rows, columns = np.mgrid[y - half : y + half + 1, x - half : x + half + 1].astype(np.float64)
-    sky = layer.wcs(columns, rows, with_bounding_box=False)
-    placed = np.stack(grid.wcs.invert(*sky, with_bounding_box=False))
+    placed = layer.places.at(np.arange(y - half, y + half + 1), np.arange(x - half, x + half + 1))
     return np.asarray(placed - origin[:, None, None])
 
 

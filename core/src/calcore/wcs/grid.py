@@ -9,7 +9,8 @@ series of moderate degree is good enough, every pixel is evaluated directly.
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
+from typing import Any, cast
 
 import numpy as np
 from gwcs import WCS
@@ -27,6 +28,8 @@ PIXEL_TOLERANCE = 1e-6
 
 _NODES = (8, 12, 16, 24, 32)
 _ROWS_AT_ONCE = 64
+_STEPS = 4
+_BESIDE = np.array([-1, 0, 1])
 
 
 @dataclass(frozen=True, eq=False)
@@ -137,6 +140,40 @@ class Tabulated:
         return self.values[:, rows[:, None], columns]
 
 
+Places = Surface | Direct | Tabulated
+"""What gives functions of a pixel's position."""
+
+
+def found(places: Places, target: Float) -> Float:
+    """Return the position whose place in another image is given, by Newton's method.
+
+    Parameters
+    ----------
+    places : Surface, Direct or Tabulated
+        x and y in the other image, which change nearly linearly from pixel to pixel; three rows and
+        three columns at least.
+    target : float64 (2,)
+        x and y there.
+
+    Returns
+    -------
+    float64 (2,)
+        x and y, counted from 0 [pixel]; outside the frame it is extrapolated from the edge. NaN if
+        there is no place on the way.
+    """
+    ny, nx = places.shape
+    position = np.array([(nx - 1) / 2, (ny - 1) / 2])
+    for _ in range(_STEPS):
+        start = np.clip(np.rint(position).astype(int), 1, [nx - 2, ny - 2])
+        around = places.at(start[1] + _BESIDE, start[0] + _BESIDE)
+        across, along = around[:, 1, 2] - around[:, 1, 0], around[:, 2, 1] - around[:, 0, 1]
+        slopes = np.stack([across, along], axis=1) / 2
+        if not np.isfinite(around).all() or np.linalg.det(slopes) == 0:
+            return np.full(2, np.nan)
+        position = start + np.linalg.solve(slopes, target - around[:, 1, 1])
+    return position
+
+
 def described(function: Function, shape: tuple[int, int], tolerance: float) -> Surface | Direct:
     """Return what gives functions of x and y at any pixels, within `tolerance` of the truth.
 
@@ -162,7 +199,7 @@ class PixelMap:
         Lowest and highest x and y of pixels that have a place: the image's bounding box.
     """
 
-    places: Surface | Direct | Tabulated
+    places: Places
     box: tuple[tuple[float, float], tuple[float, float]] | None = None
 
     @property
@@ -237,16 +274,25 @@ def pixel_map(
     tolerance : float
         Largest error allowed [pixel of the target].
     """
+    # They are put together once: that takes longer than to evaluate them.
+    forward, backward = source.forward_transform, _backward(target)
 
     def mapped(x: Float, y: Float) -> tuple[Float, ...]:
-        sky = source(x, y, with_bounding_box=False)
-        return tuple(target.invert(*sky, with_bounding_box=False))
+        return tuple(backward(*forward(x, y)))
 
     box = source.bounding_box
     return PixelMap(
         described(mapped, shape, tolerance),
         None if box is None else box.bounding_box(order="F"),
     )
+
+
+def _backward(wcs: WCS) -> Callable[..., Any]:
+    """Return what leads from the sky to pixels, by iteration where the transforms have no inverse."""
+    try:
+        return cast("Callable[..., Any]", wcs.backward_transform)
+    except NotImplementedError:
+        return partial(wcs.invert, with_bounding_box=False)
 
 
 def sky_grid(wcs: WCS, shape: tuple[int, int], tolerance: float = PIXEL_TOLERANCE) -> Float:

@@ -1,7 +1,7 @@
 """The grid of a mosaic: a tangent projection that holds all exposures."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -39,10 +39,16 @@ class Grid:
     shape: tuple[int, int]
     pixel_area_sr: float
     pixel_scale_ratio: float
+    _maps: dict[tuple[int, tuple[int, int]], tuple[WCS, PixelMap]] = field(
+        default_factory=dict, init=False, repr=False
+    )
 
     def map_from(self, wcs: WCS, shape: tuple[int, int]) -> PixelMap:
-        """Return where an exposure's pixels fall."""
-        return pixel_map(wcs, self.wcs, shape)
+        """Return where an exposure's pixels fall; it is worked out once."""
+        key = id(wcs), shape
+        if key not in self._maps:
+            self._maps[key] = wcs, pixel_map(wcs, self.wcs, shape)
+        return self._maps[key][1]
 
     @property
     def keywords(self) -> dict[str, Any]:

@@ -90,5 +90,5 @@ class Resample(GriddingStep):
         changes["resample.pixel_scale_ratio"] = grid.pixel_scale_ratio
         if self.measure_correlation:
             drop = Drop(self.kernel, self.pixfrac, grid.pixel_scale_ratio)
-            changes |= in_words(correlation(layers(members), grid, drop))
+            changes |= in_words(correlation(layers(members, grid), grid, drop))
         return meta.set(changes)
