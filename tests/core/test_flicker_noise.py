@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from calcore.flags import DQ
-from calcore.kernels.flicker_mask import background_pixels, quiet_pixels
+from calcore.kernels.flicker_mask import _levels, background_pixels, quiet_pixels
 from calcore.kernels.flicker_noise import clean, line_medians, whole_flat
 from calcore.kernels.nsclean import line_frequencies, series_frequencies
 
@@ -49,12 +49,24 @@ def test_faint_light_does_not_widen_what_is_quiet(rng):
     lit = dark.copy()
     lit[:20] += 2  # raises the upper half of the distribution only
     everywhere = np.ones(dark.shape, bool)
-    quiet, median = quiet_pixels(lit, everywhere, 3.0)
-    assert np.abs(lit[~quiet]).min() < 3.7
-    assert median == pytest.approx(np.median(lit[quiet]))
-    none, median = quiet_pixels(np.full((4, 4), np.nan, np.float32), np.ones((4, 4), bool), 3.0)
-    assert not none.any()
-    assert np.isnan(median)
+    quiet = quiet_pixels(lit, everywhere, 3.0)
+    assert np.abs(lit[~quiet.pixels]).min() < 3.7
+    np.testing.assert_array_equal(quiet.ranked, np.sort(lit[quiet.pixels]))
+    assert quiet.median == pytest.approx(np.median(lit[quiet.pixels]))
+    none = quiet_pixels(np.full((4, 4), np.nan, np.float32), np.ones((4, 4), bool), 3.0)
+    assert not none.pixels.any()
+    assert np.isnan(none.median)
+
+
+def test_values_whose_order_is_known_need_not_be_put_in_order(rng):
+    image = rng.normal(3, 1, (50, 60)).astype(np.float32)
+    usable = rng.random(image.shape) < 0.8
+    moved = image - np.float32(2.7)
+    ranked = np.sort(image[usable]) - np.float32(2.7)
+    known = quiet_pixels(moved, usable, 2.0, ranked=ranked)
+    plain = quiet_pixels(moved, usable, 2.0)
+    np.testing.assert_array_equal(known.pixels, plain.pixels)
+    np.testing.assert_array_equal(known.ranked, plain.ranked)
 
 
 @pytest.mark.parametrize("along_x", [True, False])
@@ -151,6 +163,36 @@ def test_medians_of_lines_by_amplifier():
     np.testing.assert_array_equal(found[:, 5], [4, 0, 16, 22])
     turned = line_medians(image.T.copy(), good.T, along_x=False, amplifiers=halves)
     np.testing.assert_array_equal(turned, found.T)
+
+
+@pytest.mark.parametrize("distinct", [3, 10_000])
+def test_medians_of_lines_are_medians(rng, distinct):
+    image = (rng.integers(0, distinct, (200, 64)) - distinct / 3).astype(np.float32)
+    good = rng.random(image.shape) < rng.random((200, 1))
+    image[:, 7] = np.inf  # does not count
+    found = line_medians(image, good, along_x=True)
+    counts = good & np.isfinite(image)
+    for row, count, values in zip(found, counts, image, strict=True):
+        assert (row == (np.median(values[count]) if count.any() else 0)).all()
+
+
+@pytest.mark.parametrize("outlier", [50.0, 1e30])
+def test_levels_are_those_of_clipping_turn_by_turn(rng, outlier):
+    values = np.sort(np.append(rng.normal(7, 2, 3001), outlier * np.arange(1, 40))).astype("f4")
+    ranked, inner = values.astype(np.float64), values.astype(np.float64)
+    for _ in range(5):
+        inner = inner[np.abs(inner - np.median(inner)) <= 3 * inner.std()]
+    middle = np.median(inner)
+    below = middle - ranked[ranked <= middle]
+    for _ in range(5):
+        below = below[below <= 3 * np.sqrt(np.mean(below**2))]
+    expected = middle, inner.std(), np.sqrt(np.mean(below**2))
+    assert _levels(values) == pytest.approx(expected, rel=1e-9)
+    assert _levels(-values[::-1])[:2] == pytest.approx((-middle, inner.std()), rel=1e-9)
+
+
+def test_levels_of_equal_values_have_no_spread():
+    assert _levels(np.full(7, 1e7, np.float32)).tolist() == [1e7, 0, 0]
 
 
 def test_low_frequencies_of_lines_are_found_beside_what_is_lit():

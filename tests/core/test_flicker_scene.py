@@ -73,11 +73,11 @@ def test_sources_and_missing_pixels_are_masked(image):
 def test_limits_above_and_below_the_background(rng):
     image = rng.normal(0, 1, (SIZE, SIZE)).astype(np.float32)
     everywhere = np.ones(image.shape, bool)
-    kept, _ = quiet_pixels(image, everywhere, 1.5, below=2.5)
+    kept = quiet_pixels(image, everywhere, 1.5, below=2.5).pixels
     assert image[kept].max() == pytest.approx(1.5, abs=0.1)
     assert image[kept].min() == pytest.approx(-2.5, abs=0.2)
-    alike, _ = quiet_pixels(image, everywhere, 1.5, below=1.5)
-    np.testing.assert_array_equal(alike, quiet_pixels(image, everywhere, 1.5)[0])
+    alike = quiet_pixels(image, everywhere, 1.5, below=1.5).pixels
+    np.testing.assert_array_equal(alike, quiet_pixels(image, everywhere, 1.5).pixels)
 
 
 def test_an_image_without_background():

@@ -4,11 +4,12 @@ The levels are those of the JWST documentation's page on the step clean_flicker_
 """
 
 import warnings
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from calcore.kernels._jit import F4x1, F8x1, kernel
+from calcore.kernels._jit import F4x1, F8x1, helper, kernel
 from calcore.kernels.sky import clipped_about_median
 from calcore.kernels.sorting import ascending
 
@@ -17,6 +18,7 @@ Values = NDArray[np.float32]
 
 _REACH, _TIMES = 3.0, 5  # clipping: within 3 sigma, five times
 _HISTOGRAM_REACH, _BINS = 4.0, 2000
+_LOST = 1e-6  # of a sum of squares that is taken away, so much cannot be told any more
 _LOWEST = 3.0  # pixels this many sigma below the background are bad
 
 
@@ -52,10 +54,31 @@ def background_pixels(
     return kept
 
 
+@dataclass(frozen=True, eq=False)
+class Quiet:
+    """Which pixels are near the background, bool (ny, nx), and their values in ascending order."""
+
+    pixels: Pixels
+    ranked: Values
+
+    @property
+    def median(self) -> float:
+        """Median of their values; NaN if there is none."""
+        size = self.ranked.size
+        if size == 0:
+            return np.nan
+        return float(np.float32(self.ranked[(size - 1) // 2] + self.ranked[size // 2]) / 2)
+
+
 def quiet_pixels(
-    image: Values, usable: Pixels, n_sigma: float, *, below: float | None = None
-) -> tuple[Pixels, float]:
-    """Return the pixels whose value is near the background on either side, and their median.
+    image: Values,
+    usable: Pixels,
+    n_sigma: float,
+    *,
+    below: float | None = None,
+    ranked: Values | None = None,
+) -> Quiet:
+    """Return the pixels whose value is near the background on either side.
 
     The spread is that of the values below the background, which sources do not raise.
 
@@ -69,27 +92,21 @@ def quiet_pixels(
         Limit on either side [standard deviations].
     below : float, optional
         Another limit for what is below the background.
-
-    Returns
-    -------
-    bool (ny, nx)
-        True for pixels that are usable and quiet.
-    float
-        Median of these; NaN if there is none.
+    ranked : float32 (n,), optional
+        The values of usable pixels in ascending order, where these are known.
     """
     kept: Pixels = usable & np.isfinite(image)
-    values = ascending(image[kept], spoilt=True)
-    if values.size == 0:
-        return kept, np.nan
-    center, _, spread = _levels(values)
+    if ranked is None:
+        ranked = ascending(image[kept], spoilt=True)
+    if ranked.size == 0:
+        return Quiet(kept, ranked)
+    center, _, spread = _levels(ranked)
     lowest = _inward(center - (n_sigma if below is None else below) * spread, np.inf)
     highest = _inward(center + n_sigma * spread, -np.inf)
     kept &= (image >= lowest) & (image <= highest)
-    start = np.searchsorted(values, lowest, "left")
-    stop = np.searchsorted(values, highest, "right")
-    return kept, float(
-        np.float32(values[(start + stop - 1) // 2] + values[(start + stop) // 2]) / 2
-    )
+    start = np.searchsorted(ranked, lowest, "left")
+    stop = np.searchsorted(ranked, highest, "right")
+    return Quiet(kept, ranked[start:stop])
 
 
 def _inward(limit: float, direction: float) -> np.float32:
@@ -107,44 +124,74 @@ def _levels(ranked: Values) -> NDArray[np.float64]:
     return out
 
 
+@helper
+def _sums(ranked: F4x1, origin: float, low: int, high: int) -> tuple[float, float]:
+    """Return the sums of some values' differences to one, and of their squares.
+
+    Four at a time: a sum waits for the one before it.
+    """
+    a, b, c, d = 0.0, 0.0, 0.0, 0.0
+    aa, bb, cc, dd = 0.0, 0.0, 0.0, 0.0
+    whole = low + (high - low) // 4 * 4
+    for k in range(low, whole, 4):
+        first, second = ranked[k] - origin, ranked[k + 1] - origin
+        third, fourth = ranked[k + 2] - origin, ranked[k + 3] - origin
+        a, b, c, d = a + first, b + second, c + third, d + fourth
+        aa, bb = aa + first * first, bb + second * second
+        cc, dd = cc + third * third, dd + fourth * fourth
+    for k in range(whole, high):
+        first = ranked[k] - origin
+        a, aa = a + first, aa + first * first
+    return a + b + c + d, aa + bb + cc + dd
+
+
 @kernel
 def _clip(ranked: F4x1, reach: float, times: int, out: F8x1) -> None:
-    """Clip values in ascending order about their median; then those below it, mirrored in it."""
+    """Clip values in ascending order about their median; then those below it, mirrored in it.
+
+    Values are added up once; what is clipped is taken from the sums.
+    """
     low, high = 0, ranked.size
+    origin = np.float64(ranked[high // 2])
+    first, second = _sums(ranked, origin, low, high)
     middle, spread = 0.0, 0.0
     for turn in range(times + 1):
-        total = 0.0
-        for k in range(low, high):
-            total += ranked[k]
-        mean = total / (high - low)
-        total = 0.0
-        for k in range(low, high):
-            total += (ranked[k] - mean) ** 2
-        spread = np.sqrt(total / (high - low))
+        mean = first / (high - low)
+        spread = np.sqrt(max(second / (high - low) - mean * mean, 0.0))
         middle = 0.5 * (
             np.float64(ranked[(low + high - 1) // 2]) + np.float64(ranked[(low + high) // 2])
         )
-        before = high - low
+        before, whole = high - low, second
         while turn < times and ranked[low] < middle - reach * spread:
-            low += 1
+            off = ranked[low] - origin
+            first, second, low = first - off, second - off * off, low + 1
         while turn < times and ranked[high - 1] > middle + reach * spread:
-            high -= 1
+            off = ranked[high - 1] - origin
+            first, second, high = first - off, second - off * off, high - 1
         if high - low == before:
             break
+        if second < _LOST * whole:
+            first, second = _sums(ranked, origin, low, high)
     out[0], out[1] = middle, spread
-    low, high = 0, 0
-    while high < ranked.size and ranked[high] <= middle:
-        high += 1
+    low, high = 0, ranked.size
+    while low < high:  # the first value above
+        half = (low + high) // 2
+        if ranked[half] <= middle:
+            low = half + 1
+        else:
+            high = half
+    low = 0
+    _, second = _sums(ranked, middle, low, high)
     for turn in range(times + 1):
-        total = 0.0
-        for k in range(low, high):
-            total += (middle - ranked[k]) ** 2
-        spread = np.sqrt(total / (high - low))
-        before = low
+        spread = np.sqrt(max(second, 0.0) / (high - low))
+        before, whole = low, second
         while turn < times and middle - ranked[low] > reach * spread:
-            low += 1
+            off = ranked[low] - middle
+            second, low = second - off * off, low + 1
         if low == before:
             break
+        if second < _LOST * whole:
+            _, second = _sums(ranked, middle, low, high)
     out[2] = spread
 
 

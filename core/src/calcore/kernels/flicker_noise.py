@@ -196,16 +196,20 @@ def _parts(
     if method is None and known is None:
         return np.zeros((1, 1), np.float32), find_noise(image, good)
     level: Values
+    ranked = None
     if known is not None:
         level = known
     else:
-        good, median = quiet_pixels(image, good, _REACH)
-        level = np.full((1, 1), median, np.float32)
+        quiet = quiet_pixels(image, good, _REACH)
+        good = quiet.pixels
         if method == "model":
             level = surface(image, good, box)
+        else:
+            level = np.full((1, 1), quiet.median, np.float32)
+            ranked = quiet.ranked - level[0]  # a shift leaves them in order
     rest = image - level
     if n_sigma > 0:
-        good, _ = quiet_pixels(rest, good, n_sigma)
+        good = quiet_pixels(rest, good, n_sigma, ranked=ranked).pixels
     return level, find_noise(rest, good)
 
 

@@ -97,12 +97,12 @@ def scene_figures(
     SceneFigures
     """
     good = background_pixels(rate, np.ones(rate.shape, bool), _BRIGHT)
-    good, _ = quiet_pixels(rate, good, _BRIGHT, below=_FAINT)
+    good = quiet_pixels(rate, good, _BRIGHT, below=_FAINT).pixels
     if not good.any():
         return SceneFigures(masked=1.0, offset=0.0, slope=0.0, slope_ratio=1.0, scatter=0.0)
     level = np.median(rate[good])
     even = rate - line_medians(rate - level, good, along_x=along_x)
-    good, _ = quiet_pixels(even, good, _AWAY)
+    good = quiet_pixels(even, good, _AWAY).pixels
     filled = even if good.all() else np.where(good, even, surface(even, good, None))
     lines = (filled if along_x else filled.T).astype(np.float64)
     count, length = lines.shape
