@@ -206,7 +206,8 @@ def _parts(
             level = surface(image, good, box)
         else:
             level = np.full((1, 1), quiet.median, np.float32)
-            ranked = quiet.ranked - level[0]  # a shift leaves them in order
+            ranked = quiet.ranked
+            ranked -= level[0]  # which leaves them in order
     rest = image - level
     if n_sigma > 0:
         good = quiet_pixels(rest, good, n_sigma, ranked=ranked).pixels
