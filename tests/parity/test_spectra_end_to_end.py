@@ -24,7 +24,6 @@ from calcore_miri.simulate import SIMULATION
 
 ROOT = Path(__file__).parents[2]
 THEIRS = Path(__file__).with_name("reference_batch.py")
-CUBE = {"output_type": "multi", "wavemin": 5.6, "wavemax": 7.7}  # of both channels a part
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,11 +47,22 @@ class Case:
 
 
 SECOND, THIRD = "Spec2Pipeline", "Spec3Pipeline"
+SLICERS = "12A", "12B", "34A"
+
+
+def of_slicer(low: float, high: float, step: float, **options: Any) -> Case:
+    """Return a visit of the image slicer; of both channels a part goes into its cubes."""
+    cube = {"output_type": "multi", "wavemin": low, "wavemax": high}
+    return Case(
+        "mrs", {"n_groups": 3, **options}, (SECOND, THIRD),
+        {"straylight": {"skip": True}, "cube_build": cube}, {"cube_build": {"scalew": step}},
+    )  # fmt: skip
+
+
 CASES = {
-    "slicer": Case(
-        "mrs", {"n_groups": 3, "n_dithers": 2}, (SECOND, THIRD),
-        {"straylight": {"skip": True}, "cube_build": CUBE}, {"cube_build": {"scalew": 0.008}},
-    ),
+    "12A": of_slicer(5.6, 7.7, 0.008, n_dithers=2),
+    "12B": of_slicer(6.4, 8.9, 0.02, n_dithers=1, bands=("MEDIUM",)),
+    "34A": of_slicer(13.0, 18.2, 0.04, n_dithers=1, detectors=("MIRIFULONG",)),
     "slit": Case("lrs-fixedslit", {"n_groups": 3, "n_dithers": 2}, (SECOND, THIRD), {}, {}),
     "slitless": Case(
         "lrs-slitless", {"n_groups": 3, "n_ints": 6, "segment_ints": 3}, (SECOND, "Tso3Pipeline"),
@@ -175,7 +185,8 @@ def planes_of(path: Path) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(
-    ("name", "suffix"), [("slicer", "cal"), ("slit", "cal"), ("slitless", "calints")]
+    ("name", "suffix"),
+    [*((name, "cal") for name in SLICERS), ("slit", "cal"), ("slitless", "calints")],
 )
 def test_calibrated_exposures(answers, compare, figures, name, suffix):
     figures.subject = SECOND
@@ -189,7 +200,7 @@ def test_calibrated_exposures(answers, compare, figures, name, suffix):
 
 
 @pytest.mark.parametrize(
-    ("name", "suffix"), [("slicer", "crf"), ("slit", "crf"), ("slitless", "crfints")]
+    ("name", "suffix"), [("12A", "crf"), ("slit", "crf"), ("slitless", "crfints")]
 )
 def test_exposures_without_outliers(answers, compare, figures, name, suffix):
     figures.subject = CASES[name].pipelines[1]
@@ -200,10 +211,11 @@ def test_exposures_without_outliers(answers, compare, figures, name, suffix):
             np.testing.assert_array_equal(ours[plane], values, err_msg=plane)
 
 
-def test_cubes(answers, figures):
+@pytest.mark.parametrize("band", SLICERS)
+def test_cubes(answers, figures, band):
     """The same grid; voxels to a ten-thousandth, or that of their error, where light cancelled."""
     figures.subject = THIRD
-    pairs = answers["slicer"].pairs("3", "s3d")
+    pairs = answers[band].pairs("3", "s3d")
     assert len(pairs) == 2
     for own, other in pairs:
         ours, theirs = planes_of(own), planes_of(other)
@@ -252,7 +264,7 @@ def tables_of(path: Path) -> Any:
         ])  # fmt: skip
 
 
-SPECTRA = [("slicer", "x1d", "3"), ("slit", "x1d", "2"), ("slit", "x1d", "3"),
+SPECTRA = [*((name, "x1d", "3") for name in SLICERS), ("slit", "x1d", "2"), ("slit", "x1d", "3"),
            ("slitless", "x1dints", "2"), ("slitless", "x1dints", "3")]  # fmt: skip
 
 
@@ -265,7 +277,7 @@ def test_extracted_spectra(answers, figures, name, suffix, stage):
         assert ours.shape == theirs.shape
         order = np.argsort(theirs["WAVELENGTH"], axis=-1)
         number = np.take_along_axis(theirs["NPIXELS"], order, axis=-1)
-        whole = number > (0 if name == "slicer" else 0.999 * number.max())
+        whole = number > (0 if name in SLICERS else 0.999 * number.max())
         assert whole.mean() > 0.9
         for column in set(ours.dtype.names) & set(theirs.dtype.names):
             mine, their = ours[column], theirs[column]
@@ -347,7 +359,8 @@ def differing_keywords(ours: Path, theirs: Path, but: Collection[str]) -> dict[s
 SUFFIXES = [
     (name, stage, suffix)
     for name, suffixes in {
-        "slicer": {"2": ("cal", "s3d", "x1d"), "3": ("crf", "s3d", "x1d")},
+        "12A": {"2": ("cal", "s3d", "x1d"), "3": ("crf", "s3d", "x1d")},
+        **{band: {"2": ("cal",), "3": ("s3d", "x1d")} for band in SLICERS[1:]},
         "slit": {"2": ("cal", "s2d", "x1d"), "3": ("crf", "s2d", "x1d")},
         "slitless": {"2": ("calints", "x1dints"), "3": ("crfints", "x1dints")},
     }.items()
