@@ -4,10 +4,11 @@ python ours.py STAGE INPUT FOLDER SETTINGS RUNS PROFILE
 """
 
 import json
-import resource
 import sys
 import time
 from typing import Any
+
+from peak import peak_gb
 
 from calcore.run import run
 
@@ -28,7 +29,7 @@ def main() -> None:
     answer = {
         "warm_s": min(seconds[1:] or seconds),
         "warm_cpu_s": min(processor[1:] or processor),
-        "peak_gb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e9,
+        "peak_gb": peak_gb(),
         "slots": {slot.name: slot.seconds for slot in result.products[0].slots},
     }
     print(json.dumps(answer))

@@ -4,9 +4,10 @@ python theirs.py PIPELINE INPUT FOLDER SETTINGS RUNS
 """
 
 import json
-import resource
 import sys
 import time
+
+from peak import peak_gb
 
 
 def main() -> None:
@@ -28,7 +29,7 @@ def main() -> None:
     answer = {
         "warm_s": min(seconds[1:] or seconds),
         "warm_cpu_s": min(processor[1:] or processor),
-        "peak_gb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e9,
+        "peak_gb": peak_gb(),
         # What all runs but the first took: without it the process did the stage once.
         "again_s": sum(seconds[1:]),
         "again_cpu_s": sum(processor[1:]),
