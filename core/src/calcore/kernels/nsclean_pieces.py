@@ -12,7 +12,6 @@ from functools import lru_cache
 import numpy as np
 from numpy.fft import irfft, rfft
 from numpy.typing import NDArray
-from scipy.ndimage import binary_dilation
 
 from calcore.kernels.nsclean import Pixels, Series, Values
 
@@ -64,6 +63,8 @@ def pieces_frequencies(image: Values, good: Pixels) -> Values:
 
 
 def _without_outliers(image: Values, good: Pixels) -> Pixels:
+    from scipy.ndimage import binary_dilation  # noqa: PLC0415 - 13 MB that most exposures do not need
+
     values = image[good]
     if values.size == 0:
         return good
