@@ -291,7 +291,7 @@ def _backward(wcs: WCS) -> Callable[..., Any]:
     """Return what leads from the sky to pixels, by iteration where the transforms have no inverse."""
     try:
         return cast("Callable[..., Any]", wcs.backward_transform)
-    except NotImplementedError:
+    except RuntimeError:  # which gwcs raises where a transform has none
         return partial(wcs.invert, with_bounding_box=False)
 
 
