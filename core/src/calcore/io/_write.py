@@ -32,7 +32,7 @@ _SPARE = 2
 """Header blocks kept free for keywords that are only known at the end."""
 _PIECE = 1 << 22
 """Bytes of a plane that are written at a time."""
-_READ = 1 << 25
+_READ = 1 << 23
 """The same of a plane that is read from a file, which may have a part of each image in many places."""
 
 Ahead = Callable[[Callable[[Any], Any], Iterable[Any]], Iterator[Any]]
