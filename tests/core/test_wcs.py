@@ -211,14 +211,14 @@ def test_the_position_of_a_place_is_found(kind):
         there = np.array(target.invert(*source(x, y, with_bounding_box=False),
                                        with_bounding_box=False))  # fmt: skip
         near = 1e-3 if 0 <= x <= 63 else 0.05
-        assert grid.found(places, there) == pytest.approx((x, y), abs=near)
+        assert grid.position_of(places, there) == pytest.approx((x, y), abs=near)
 
 
 def test_a_position_without_a_place_is_not_found():
     nowhere = grid.Tabulated(np.full((2, 9, 9), np.nan))
-    assert np.isnan(grid.found(nowhere, np.zeros(2))).all()
+    assert np.isnan(grid.position_of(nowhere, np.zeros(2))).all()
     flat = grid.Tabulated(np.ones((2, 9, 9)))
-    assert np.isnan(grid.found(flat, np.zeros(2))).all()
+    assert np.isnan(grid.position_of(flat, np.zeros(2))).all()
 
 
 def test_a_grid_works_out_a_map_once():

@@ -94,6 +94,11 @@ def quiet_pixels(
         Another limit for what is below the background.
     ranked : float32 (n,), optional
         The values of usable pixels in ascending order, where these are known.
+
+    Returns
+    -------
+    Quiet
+        Pixels that are usable and quiet.
     """
     kept: Pixels = usable & np.isfinite(image)
     if ranked is None:

@@ -207,7 +207,7 @@ def _parts(
         else:
             level = np.full((1, 1), quiet.median, np.float32)
             ranked = quiet.ranked
-            ranked -= level[0]  # which leaves them in order
+            ranked -= level[0]  # in place, as they are many; they stay in order
     rest = image - level
     if n_sigma > 0:
         good = quiet_pixels(rest, good, n_sigma, ranked=ranked).pixels

@@ -12,7 +12,7 @@ from calcore.kernels.drizzling import Drop, drizzle
 from calcore.model.exposure import Image
 from calcore.model.meta import Meta
 from calcore.model.mosaic import exposure_time
-from calcore.wcs.grid import Places, found
+from calcore.wcs.grid import Places, position_of
 from calcore.wcs.mosaic import Grid
 
 F8 = NDArray[np.float64]
@@ -125,7 +125,7 @@ def _crop(layer: Layer, origin: F8, side: int, half: int) -> F8 | None:
     ny, nx = layer.shape
     if min(ny, nx) <= 2 * half:
         return None
-    at = found(layer.places, origin + side / 2)
+    at = position_of(layer.places, origin + side / 2)
     x, y = (round(float(v)) if np.isfinite(v) else -1 for v in at)
     if not (half <= x < nx - half and half <= y < ny - half):
         return None

@@ -16,7 +16,7 @@ from calcore.run.states import files_left
 
 _TOLD = 3
 """So many differences are told."""
-_NONE = "not written"
+_NOT_WRITTEN = "not written"
 """What is told of a file that could not be written: no file holds that."""
 
 
@@ -91,7 +91,7 @@ def files_with(paths: Iterable[Path]) -> dict[str, str]:
 
 def without(paths: Iterable[Path]) -> dict[str, str]:
     """Return what is told of files that could not be written: whatever lies there is not theirs."""
-    return {path.name: _NONE for path in paths}
+    return {path.name: _NOT_WRITTEN for path in paths}
 
 
 def _amiss(path: Path, held: str) -> str:

@@ -110,9 +110,8 @@ def align(
     list of Aligned
         One for each sighting; coordinates are new objects where they changed.
     """
-    first = (
-        None  # tweakwcs is given it as a catalogue: to take the first itself it intersects outlines
-    )
+    # tweakwcs is given the first as a catalogue: to take it itself it intersects outlines.
+    first = None
     if reference is None and (ordered or not expand):
         first = next((one.exposure for one in sightings if one.x.size), None)
     there = [one for one in sightings if one.exposure == first]

@@ -144,7 +144,7 @@ Places = Surface | Direct | Tabulated
 """What gives functions of a pixel's position."""
 
 
-def found(places: Places, target: Float) -> Float:
+def position_of(places: Places, target: Float) -> Float:
     """Return the position whose place in another image is given, by Newton's method.
 
     Parameters
