@@ -90,10 +90,11 @@ def test_tags_stay_with_what_is_plain(tmp_path):
     unit = {"!": "tag:stsci.edu:asdf/unit/unit-1.0.0", "=": "arcsec"}
     plain = {"move": shift, "units": [unit, unit], "ordered": OrderedDict(b=[1], a={"x": 2})}
     content = tree_bytes(plain)
-    again = read_asdf(tmp_path, content, plain=True)
+    again = read_asdf(tmp_path, content, made=())
     assert again == plain
     assert tree_bytes(again) == content
-    tree = read_asdf(tmp_path, content)
+    assert read_asdf(tmp_path, content, made=["ordered", "absent"]) == plain
+    tree = read_asdf(tmp_path, content, made=["ordered", "move"])
     assert tree["move"](1.0) == 3.0
     assert str(tree["units"][0]) == "arcsec"
 
@@ -107,6 +108,14 @@ def test_dotted_paths():
     assert without(tree, "no.such") == tree
     assert nested(flat(tree)) == tree
     assert tree == {"meta": {"wcs": 1, "a": {"b": 2}}, "x": 3}
+
+
+def test_what_has_a_tag_is_a_leaf():
+    unit = {"!": "tag:stsci.edu:asdf/unit/unit-1.0.0", "=": "um"}
+    assert flat({"meta": {"unit": unit, "type": "specwcs"}}) == {
+        "meta.unit": unit,
+        "meta.type": "specwcs",
+    }
 
 
 def test_merging_keeps_both_sides_and_prefers_the_upper():

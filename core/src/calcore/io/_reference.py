@@ -1,6 +1,7 @@
 """Reading reference files: cut to the science exposure's sub-array, with flags by name."""
 
 import json
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -98,7 +99,9 @@ def _from_tree(path: Path, kind: type[R]) -> R:
     if path.suffix == ".json":
         tree = _read_json_tree(path)
     else:
-        tree = read_asdf_tree(path, plain=any(node.plain for node in nodes.values()))
+        some_plain = any(node.plain for node in nodes.values())
+        made = () if some_plain else [node.path for node in nodes.values()]
+        tree = read_asdf_tree(path, made=made)
     plain = (str, int, float, bool)
     leaves = flat(tree.get("meta") or {})
     meta = Meta({name: value for name, value in leaves.items() if isinstance(value, plain)})
@@ -118,8 +121,8 @@ def _read_json_tree(path: Path) -> dict[str, Any]:
     return tree
 
 
-def read_asdf_tree(path: Path | str, *, plain: bool = False) -> dict[str, Any]:
-    """Return the tree of an ASDF file, with its transforms as mappings if they are to stay `plain`.
+def read_asdf_tree(path: Path | str, *, made: Iterable[str] = ("",)) -> dict[str, Any]:
+    """Return the tree of an ASDF file; objects in other nodes than those `made` may stay mappings.
 
     Raises
     ------
@@ -127,7 +130,7 @@ def read_asdf_tree(path: Path | str, *, plain: bool = False) -> dict[str, Any]:
         It is no ASDF file.
     """
     source = open_source(Path(path))
-    return read_asdf(Path(path), source.read(0, source.length), plain=plain)
+    return read_asdf(Path(path), source.read(0, source.length), made=made)
 
 
 def _node(tree: dict[str, Any], node: Node, path: Path, kind: type[Reference]) -> Any:

@@ -8,7 +8,7 @@ holds world coordinates and transforms goes through it.
 import io
 import re
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ from calcore.errors import FileInvalid
 from calcore.io._cards import Card
 from calcore.io._hdu import Extension
 from calcore.wcs.deferred import DeferredWcs
-from calcore.wcs.plain_asdf import dumps, is_plain, loads
+from calcore.wcs.plain_asdf import KIND, dumps, is_plain, loads
 
 _EXTERNAL = re.compile(
     rb"!(?:core/|<tag:stsci\.edu:asdf/core/)ndarray-[\d.]+>?(\s*\{?\s*source:\s*['\"]?fits:)"
@@ -141,8 +141,16 @@ def _through_asdf(content: bytes) -> dict[str, Any]:
             return dict(file.tree)
 
 
-def read_asdf(path: Path, content: bytes, *, plain: bool = False) -> dict[str, Any]:
-    """Return the tree of an ASDF file, with its transforms as mappings if they are to stay `plain`.
+def read_asdf(path: Path, content: bytes, *, made: Iterable[str] = ("",)) -> dict[str, Any]:
+    """Return the tree of an ASDF file.
+
+    Parameters
+    ----------
+    path, content
+        The file's name, for errors, and its bytes.
+    made
+        Dotted paths of the nodes whose transforms and other objects are made; those of other nodes
+        may stay mappings, since what asdf loads for the only one takes seconds.
 
     Raises
     ------
@@ -154,7 +162,7 @@ def read_asdf(path: Path, content: bytes, *, plain: bool = False) -> dict[str, A
         raise FileInvalid(path, f"is not an ASDF file: it {what}; give an ASDF file")
     try:
         tree = _plain(content)
-        if tree is None or not (plain or is_plain(tree)):
+        if tree is None or not all(is_plain(lookup(tree, node)) for node in made):
             tree = _through_asdf(content)
     except Exception as error:
         raise FileInvalid(
@@ -198,10 +206,10 @@ def _unread(node: Any) -> str:
 
 
 def flat(node: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Return the leaves of nested mappings by dotted name."""
+    """Return the leaves of nested mappings by dotted name; a mapping with a tag is a leaf."""
     leaves: dict[str, Any] = {}
     for key, value in node.items():
-        if isinstance(value, Mapping):
+        if isinstance(value, Mapping) and KIND not in value:
             leaves |= flat(value, f"{prefix}{key}.")
         else:
             leaves[f"{prefix}{key}"] = value

@@ -8,6 +8,9 @@ cannot be written, as in a container without a home, each process compiles for i
 
 Write loops, not array expressions: ``out[:] = a`` alone costs 5 s of compilation, a loop 0.05 s,
 ``x**2`` 0.1 s where ``x * x`` costs nothing, and each type of ``np.empty`` another 0.1 s.
+
+numba is loaded with the first kernel that is called: it takes 100 MB and half a second, and what only
+plans a run, or hands it to other processes, calls none.
 """
 
 import gc
@@ -18,14 +21,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache, update_wrapper
 from pathlib import Path
-from typing import Annotated, Any, Generic, ParamSpec, TypeVar, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any, Generic, ParamSpec, TypeVar, get_type_hints
 
-import numba
 import numpy as np
-from numba import config, types
-from numba.extending import register_jitable
 from numpy.typing import NDArray
 from platformdirs import user_cache_path
+
+if TYPE_CHECKING:
+    from numba import types
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -33,48 +36,58 @@ R = TypeVar("R")
 
 @dataclass(frozen=True)
 class ArrayType:
-    """Element type and number of axes of a C-ordered array argument."""
+    """Element type, by numba's name, and number of axes of a C-ordered array argument."""
 
-    scalar: types.Type
+    scalar: str
     axes: int
 
 
-F4x1 = Annotated[NDArray[np.float32], ArrayType(types.float32, 1)]
-F4x2 = Annotated[NDArray[np.float32], ArrayType(types.float32, 2)]
-F4x3 = Annotated[NDArray[np.float32], ArrayType(types.float32, 3)]
-F4x4 = Annotated[NDArray[np.float32], ArrayType(types.float32, 4)]
-F8x1 = Annotated[NDArray[np.float64], ArrayType(types.float64, 1)]
-F8x2 = Annotated[NDArray[np.float64], ArrayType(types.float64, 2)]
-F8x3 = Annotated[NDArray[np.float64], ArrayType(types.float64, 3)]
-F8x4 = Annotated[NDArray[np.float64], ArrayType(types.float64, 4)]
-F8x5 = Annotated[NDArray[np.float64], ArrayType(types.float64, 5)]
-U1x1 = Annotated[NDArray[np.uint8], ArrayType(types.uint8, 1)]
-U1x2 = Annotated[NDArray[np.uint8], ArrayType(types.uint8, 2)]
-U1x3 = Annotated[NDArray[np.uint8], ArrayType(types.uint8, 3)]
-U1x4 = Annotated[NDArray[np.uint8], ArrayType(types.uint8, 4)]
-U2x3 = Annotated[NDArray[np.uint16], ArrayType(types.uint16, 3)]
-U2x4 = Annotated[NDArray[np.uint16], ArrayType(types.uint16, 4)]
-U4x1 = Annotated[NDArray[np.uint32], ArrayType(types.uint32, 1)]
-U4x2 = Annotated[NDArray[np.uint32], ArrayType(types.uint32, 2)]
-U4x3 = Annotated[NDArray[np.uint32], ArrayType(types.uint32, 3)]
-I4x1 = Annotated[NDArray[np.int32], ArrayType(types.int32, 1)]
-I4x2 = Annotated[NDArray[np.int32], ArrayType(types.int32, 2)]
-I4x3 = Annotated[NDArray[np.int32], ArrayType(types.int32, 3)]
-I8x1 = Annotated[NDArray[np.int64], ArrayType(types.int64, 1)]
-I8x2 = Annotated[NDArray[np.int64], ArrayType(types.int64, 2)]
-I8x3 = Annotated[NDArray[np.int64], ArrayType(types.int64, 3)]
-B1x1 = Annotated[NDArray[np.bool_], ArrayType(types.boolean, 1)]
-B1x2 = Annotated[NDArray[np.bool_], ArrayType(types.boolean, 2)]
-B1x3 = Annotated[NDArray[np.bool_], ArrayType(types.boolean, 3)]
+F4x1 = Annotated[NDArray[np.float32], ArrayType("float32", 1)]
+F4x2 = Annotated[NDArray[np.float32], ArrayType("float32", 2)]
+F4x3 = Annotated[NDArray[np.float32], ArrayType("float32", 3)]
+F4x4 = Annotated[NDArray[np.float32], ArrayType("float32", 4)]
+F8x1 = Annotated[NDArray[np.float64], ArrayType("float64", 1)]
+F8x2 = Annotated[NDArray[np.float64], ArrayType("float64", 2)]
+F8x3 = Annotated[NDArray[np.float64], ArrayType("float64", 3)]
+F8x4 = Annotated[NDArray[np.float64], ArrayType("float64", 4)]
+F8x5 = Annotated[NDArray[np.float64], ArrayType("float64", 5)]
+U1x1 = Annotated[NDArray[np.uint8], ArrayType("uint8", 1)]
+U1x2 = Annotated[NDArray[np.uint8], ArrayType("uint8", 2)]
+U1x3 = Annotated[NDArray[np.uint8], ArrayType("uint8", 3)]
+U1x4 = Annotated[NDArray[np.uint8], ArrayType("uint8", 4)]
+U2x3 = Annotated[NDArray[np.uint16], ArrayType("uint16", 3)]
+U2x4 = Annotated[NDArray[np.uint16], ArrayType("uint16", 4)]
+U4x1 = Annotated[NDArray[np.uint32], ArrayType("uint32", 1)]
+U4x2 = Annotated[NDArray[np.uint32], ArrayType("uint32", 2)]
+U4x3 = Annotated[NDArray[np.uint32], ArrayType("uint32", 3)]
+I4x1 = Annotated[NDArray[np.int32], ArrayType("int32", 1)]
+I4x2 = Annotated[NDArray[np.int32], ArrayType("int32", 2)]
+I4x3 = Annotated[NDArray[np.int32], ArrayType("int32", 3)]
+I8x1 = Annotated[NDArray[np.int64], ArrayType("int64", 1)]
+I8x2 = Annotated[NDArray[np.int64], ArrayType("int64", 2)]
+I8x3 = Annotated[NDArray[np.int64], ArrayType("int64", 3)]
+B1x1 = Annotated[NDArray[np.bool_], ArrayType("boolean", 1)]
+B1x2 = Annotated[NDArray[np.bool_], ArrayType("boolean", 2)]
+B1x3 = Annotated[NDArray[np.bool_], ArrayType("boolean", 3)]
 
 # Nothing calls kernels from C, so the entry for that need not be compiled.
 _OPTIONS: dict[str, Any] = {"error_model": "numpy", "no_cfunc_wrapper": True}
 _COMPILING = threading.RLock()
-_SCALARS = {float: types.float64, int: types.int64, bool: types.boolean}
+_SCALARS = {float: "float64", int: "int64", bool: "boolean"}
+_HELPERS: list[Callable[..., Any]] = []
+"""Those that numba has not been told of."""
 
 # Site-packages may be read-only, and a per-user folder survives a reinstallation.
 _FOLDER = Path(os.environ.get("NUMBA_CACHE_DIR") or user_cache_path("calcore") / "kernels")
-setattr(config, "CACHE_DIR", str(_FOLDER))  # noqa: B010 - numba declares its settings at run time
+
+
+@cache
+def _numba() -> Any:
+    """Return numba, which keeps what it compiles in our folder."""
+    import numba  # noqa: PLC0415 - see above
+
+    numba.config.CACHE_DIR = str(_FOLDER)  # type: ignore[attr-defined] # declared at run time
+    return numba
 
 
 @cache
@@ -87,15 +100,22 @@ def _keeps() -> bool:
     return os.access(_FOLDER, os.W_OK | os.X_OK)
 
 
-def _argument(name: str, hint: Any) -> types.Type:
+def _argument(name: str, hint: Any) -> "types.Type":
     """Return numba's type of one annotated parameter."""
+    known: Any = _numba().types
+    kinds = [extra for extra in getattr(hint, "__metadata__", ()) if isinstance(extra, ArrayType)]
+    found: types.Type
     if hint in _SCALARS:
-        return _SCALARS[hint]
-    for extra in getattr(hint, "__metadata__", ()):
-        if isinstance(extra, ArrayType):
-            written = name == "out" or name.startswith("out_")
-            return types.Array(extra.scalar, extra.axes, "C", readonly=not written)
-    raise TypeError(f"kernel parameter {name!r}: {hint!r} is no array alias, float, int or bool")
+        found = getattr(known, _SCALARS[hint])
+    elif kinds:
+        written = name == "out" or name.startswith("out_")
+        scalar = getattr(known, kinds[0].scalar)
+        found = known.Array(scalar, kinds[0].axes, "C", readonly=not written)
+    else:
+        raise TypeError(
+            f"kernel parameter {name!r}: {hint!r} is no array alias, float, int or bool"
+        )
+    return found
 
 
 class Kernel(Generic[P, R]):
@@ -106,7 +126,7 @@ class Kernel(Generic[P, R]):
         self._compiled: Callable[P, R] | None = None
         update_wrapper(self, function)
 
-    def signature(self) -> tuple[types.Type, ...]:
+    def signature(self) -> "tuple[types.Type, ...]":
         """Return the argument types the annotations declare."""
         hints = get_type_hints(self.function, include_extras=True)
         parameters = inspect.signature(self.function).parameters
@@ -120,7 +140,9 @@ class Kernel(Generic[P, R]):
         return self._compiled
 
     def _decorated(self) -> Callable[P, R]:
-        decorate = numba.njit([self.signature()], cache=_keeps(), nogil=True, **_OPTIONS)
+        while _HELPERS:
+            _numba().extending.register_jitable(**_OPTIONS)(_HELPERS.pop())
+        decorate = _numba().njit([self.signature()], cache=_keeps(), nogil=True, **_OPTIONS)
         collecting = gc.isenabled()
         gc.disable()  # compiling makes many objects, and looking them over takes a tenth of the time
         try:
@@ -141,8 +163,8 @@ def kernel(function: Callable[P, R]) -> Kernel[P, R]:
 
 def helper(function: Callable[P, R]) -> Callable[P, R]:
     """Mark a scalar function that kernels of the same file call; it is compiled with them."""
-    marked: Callable[P, R] = register_jitable(**_OPTIONS)(function)
-    return marked
+    _HELPERS.append(function)
+    return function
 
 
 @helper

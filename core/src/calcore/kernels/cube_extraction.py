@@ -5,7 +5,6 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from photutils.geometry import circular_overlap_grid
 
 from calcore.kernels._jit import B1x3, F4x3, kernel
 
@@ -130,6 +129,8 @@ def covered(
     shape: tuple[int, ...], centre: tuple[float, float], radius: float, overlap: tuple[Overlap, int]
 ) -> F8:
     """Return how much of each spaxel (ny, nx) lies in a circle, as photutils counts it."""
+    from photutils.geometry import circular_overlap_grid  # noqa: PLC0415 - much for cubes alone
+
     rows, columns = shape
     x, y = centre
     form, parts = overlap

@@ -9,12 +9,11 @@ from math import prod
 from typing import Annotated, Any
 
 import numpy as np
-from numba import types
 from numpy.typing import NDArray
 
 from calcore.kernels._jit import ArrayType, I8x1, helper, kernel, unsigned
 
-Words = Annotated[NDArray[np.uint64], ArrayType(types.uint64, 2)]
+Words = Annotated[NDArray[np.uint64], ArrayType("uint64", 2)]
 _WORD = 8
 _FLUSH = 255  # so many times one lane of eight bits can count
 _ONES8, _ONES32 = np.uint64(0x0101010101010101), np.uint64(0x0000000100000001)

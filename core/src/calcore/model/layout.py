@@ -60,8 +60,8 @@ class Several:
 class Node:
     """A node of the ASDF tree, by its dotted path, such as ``meta.wcs``; the whole tree if empty.
 
-    In a reference whose nodes are all `plain`, or not transforms, transforms stay mappings as they
-    stand in the file, arrays included; `transform` names each.
+    In a reference of which a node is `plain`, transforms stay mappings as they stand in the file,
+    arrays included; `transform` names each. Of other references those in nodes asked for are made.
     """
 
     path: str

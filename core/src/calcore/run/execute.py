@@ -232,7 +232,8 @@ class Execution:
                     given[argument] = self.members(kind, role)
                 if built.diet.room is not None:
                     given[built.diet.room] = self._room
-                result = _call(built, self._entering(flow, built), given)
+                entering = self._entering(flow, built)
+                result = _call(built, entering, given)
         except StepSkipped as reason:
             for name, table in reason.left.items():
                 self.save(name, table)
@@ -248,7 +249,7 @@ class Execution:
         if kept is not None:
             self.kept[slot.name] = kept
         seconds = time.perf_counter() - begun
-        flagged = added(flow, result)
+        flagged = added(entering, result)
         result = marked(result, built, "COMPLETE")
         result, aside = told_apart(result, built)
         if built.diet.grouped and isinstance(result, Group) and not isinstance(flow, Group):

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+from numpy.polynomial.polynomial import polyval2d
 from numpy.typing import NDArray
 
 from calcore.wcs.plain_asdf import kind_of
@@ -26,6 +27,11 @@ class Polynomial:
 
     terms: Terms
     shift: tuple[float, float] = (0.0, 0.0)
+
+    def at(self, first: Terms, second: Terms) -> Terms:
+        """Return the polynomial's values at some places; kernels do whole frames."""
+        shifted = first + self.shift[0], second + self.shift[1]
+        return np.asarray(polyval2d(*shifted, self.terms), np.float64)
 
     def shifted(self, first: float, second: float) -> "Polynomial":
         """Return the polynomial of variables that are less by so much."""

@@ -6,7 +6,6 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-from numpy.polynomial.polynomial import polyval2d
 from numpy.typing import NDArray
 
 from calcore.kernels.slice_coordinates import at_pixels, in_fields, in_slices
@@ -198,17 +197,19 @@ class SlicedCoordinates(DeferredWcs):
 
     def sky(self, field: Field, alpha: Angles, beta: Angles) -> tuple[Angles, Angles]:
         """Return right ascension and declination [deg] of places in a field [arcsec]."""
-        v2, v3 = (
-            np.asarray(polyval2d(alpha + one.shift[0], beta + one.shift[1], one.terms), np.float64)
-            for one in field.to_telescope
-        )
+        v2, v3 = (one.at(alpha, beta) for one in field.to_telescope)
         return to_sky(self.pointing, v2, v3)
 
     def edges(self) -> list[tuple[Angles, Angles]]:
         """Return right ascensions and declinations of each field's outline [deg]."""
         found = []
         for field in self.fields:
-            alpha, _, beta, *_ = self.seen_by(self.outline(field))
+            pixels = self.outline(field)
+            y, x = np.divmod(pixels.astype(np.float64), self.labels.shape[1])
+            alpha, beta = np.empty((2, pixels.size))
+            for part in self.slices:
+                own = self.labels.flat[pixels] == part.number
+                alpha[own], beta[own] = (one.at(y[own], x[own]) for one in part.place[:2])
             found.append(self.sky(field, alpha, beta))
         return found
 
