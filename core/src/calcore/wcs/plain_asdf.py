@@ -32,9 +32,11 @@ _UNPACK: dict[bytes, Callable[[Any], bytes]] = {
 }
 _TYPES = frozenset(
     f"{kind}{8 * size}"
-    for kind, sizes in {"int": (1, 2, 4, 8), "uint": (1, 2, 4, 8), "float": (4, 8)}.items()
+    for kind, sizes in {
+        "int": (1, 2, 4, 8), "uint": (1, 2, 4, 8), "float": (4, 8), "complex": (8, 16)
+    }.items()
     for size in sizes
-)
+)  # fmt: skip
 _KNOWN = frozenset({"asdf", "software", "extension_metadata"})
 """Tags that say nothing that the values do not."""
 
