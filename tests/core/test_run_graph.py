@@ -233,7 +233,27 @@ def test_a_product_of_two_modes_is_refused(tmp_path):
     associate(tmp_path, "a", "spec3", ("all", dict.fromkeys(names, "science")))
     made, (problem,) = jobs(tmp_path)
     assert not made
-    assert "science members of the types MIR_LRS-FIXEDSLIT and MIR_MRS; make an" in problem
+    assert "members of the types MIR_LRS-FIXEDSLIT and MIR_MRS; make an" in problem
+
+
+def test_a_background_of_another_mode_is_refused(tmp_path):
+    names = [f"{ROOTS[0]}_cal.fits", f"{ROOTS[1]}_x1d.fits"]
+    for name, kind in zip(names, ("MIR_MRS", "MIR_LRS-FIXEDSLIT"), strict=True):
+        write(tmp_path / name, EXP_TYPE=kind)
+    roles = dict(zip(names, ("science", "background"), strict=True))
+    associate(tmp_path, "a", "spec3", ("all", roles))
+    made, (problem,) = jobs(tmp_path)
+    assert not made
+    assert "members of the types MIR_LRS-FIXEDSLIT and MIR_MRS; make an" in problem
+
+
+def test_a_member_that_is_there_and_no_exposure_is_called_so(tmp_path):
+    for name in (f"{ROOTS[0]}_cal.fits", f"{ROOTS[1]}_s3d.fits"):
+        write(tmp_path / name, EXP_TYPE="MIR_MRS")
+    names = (f"{ROOTS[0]}_cal.fits", f"{ROOTS[1]}_s3d.fits")
+    associate(tmp_path, "a", "spec3", ("all", dict.fromkeys(names, "science")))
+    _, (problem,) = jobs(tmp_path)
+    assert f"member {names[1]} is no exposure; name the exposures that it was made of" in problem
 
 
 @pytest.mark.parametrize(("pipeline", "right"), [("calwebb_spec3", True), ("image3", False)])

@@ -48,6 +48,11 @@ def first_twice(content):
     content["products"][0]["members"] *= 2
 
 
+def first_by_another_path(content):
+    members = content["products"][0]["members"]
+    members.append(members[0] | {"expname": f"../elsewhere/{members[0]['expname']}"})
+
+
 def other_roles(content):
     for member in content["products"][0]["members"]:
         member["exptype"] = "background"
@@ -61,6 +66,7 @@ DEFECTS = {
     "members that are text": (product(members="abc"), "needs a list of members"),
     "a member that is a number": (product(members=[3]), "a member needs expname and exptype: 3"),
     "a member twice": (first_twice, "twice; remove one"),
+    "a member by two paths": (first_by_another_path, "twice; remove one"),
     "no science": (other_roles, "no member of exptype science"),
     "a path for a name": (product(name="../../elsewhere"), "which is no name of a file"),
 }
@@ -123,6 +129,19 @@ def test_an_exposure_that_cannot_be_combined_is_named(folder, miri_products, cha
     shutil.copy(where.parent / "x_image3_asn.json", where)
     (failed,) = failures(run(where, output=where / "out", stage="3"))
     assert f"mirimage_cal.fits: {text}" in failed.reason
+
+
+def test_exposures_in_different_units_are_not_combined(folder, miri_products):
+    where = folder() / "cal"
+    where.mkdir()
+    for path in sorted(miri_products[0].glob("*_cal.fits")):
+        shutil.copy(path, where)
+    with fits.open(where / path.name, mode="update") as file:
+        file["SCI"].header["BUNIT"] = "DN/s"
+    shutil.copy(where.parent / "x_image3_asn.json", where)
+    (failed,) = failures(run(where, output=where / "out", stage="3"))
+    assert "is in DN/s, where the exposures before it are in MJy/sr" in failed.reason
+    assert not (where / "out").exists()
 
 
 def test_a_mosaic_through_several_filters_is_refused(folder, miri_visit):

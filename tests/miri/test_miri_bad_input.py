@@ -102,6 +102,8 @@ DEFECTS = {
     "text for a number": (header("NGROUPS", "many"), ["NGROUPS is 'many'", "a whole number"]),
     "no time passes": (header("TGROUP", 0.0), ["TGROUP is 0.0", "correct the header"]),
     "beyond the pole": (header("DEC_REF", 99.0), ["DEC_REF is 99.0", "between -90 and 90"]),
+    "a target nowhere": (header("TARG_RA", "north"), ["TARG_RA is 'north'", "-360 and 720"]),
+    "faster than light": (header("VELOSYS", 4e8), ["VELOSYS is 400000000.0", "correct the header"]),
     "no date": (header("DATE-OBS", None), ["DATE-OBS", "add it"]),
     "no such date": (header("DATE-OBS", "3rd of May"), ["3rd of May", "a date such as"]),
     "text for a scale": (damaged(b"BZERO   =                32768", b"'x'"), ["BZERO", "'x'"]),

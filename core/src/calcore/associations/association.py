@@ -148,9 +148,13 @@ def _product(
             f"{path}: a product is called {name!r}, which is no name of a file; rename it"
         )
     for member in members:
-        if sum(member.file == other.file and member.role == other.role for other in members) > 1:
+        file, role = (
+            Path(member.file).name,
+            member.role,
+        )  # products are called as files, not folders
+        if sum(Path(other.file).name == file and other.role == role for other in members) > 1:
             raise AssociationInvalid(
-                f"{path}: product {name} has the member {member.file} twice; remove one"
+                f"{path}: product {name} has the member {file} twice; remove one"
             )
     if not any(member.role == "science" for member in members):
         raise AssociationInvalid(

@@ -38,7 +38,7 @@ def check_one_filter(exposures: Sequence[Exposure], product: Product) -> None:
 
 
 def check_one_type(exposures: Sequence[Exposure], product: Product) -> None:
-    """Check that all exposures were taken in one mode.
+    """Check that all exposures were taken in one mode, those of the background included.
 
     Raises
     ------
@@ -46,7 +46,7 @@ def check_one_type(exposures: Sequence[Exposure], product: Product) -> None:
         They are not.
     """
     types = {meta.exposure_type for meta in _metas(exposures)}
-    said = "science members of the types {}; make an association for each"
+    said = "members of the types {}; make an association for each"
     _refuse_several(types, product, said)
 
 

@@ -32,6 +32,7 @@ def entering(job: Job, facts: Any, slots: Sequence[BuiltSlot]) -> Any:
             _check_single(science)
         members = [_with_facts(_member(path, job), facts, job) for path in science]
         asn = job.association
+        _check_units(science, members)
         return Group(job.name, tuple(members), asn.path.name if asn is not None else "")
     flow = {"1": Ramp, "2": Image, "3": Image}[job.stage]
     if step is not None and issubclass(diet_of(kind).flow, Record):
@@ -58,6 +59,26 @@ def _member(path: Path, job: Job) -> Image:
     if image.wcs is None:
         raise FileInvalid(path, "has no world coordinates; make it again, with assign_wcs")
     return image.replace(meta=image.meta.set(job.told.get(path), filename=path.name))
+
+
+def _check_units(paths: Sequence[Path], members: Sequence[Image]) -> None:
+    """Check that all exposures have one unit; one that has none told is believed.
+
+    Raises
+    ------
+    FileInvalid
+        One is in another unit than those before it.
+    """
+    first = None
+    for path, member in zip(paths, members, strict=True):
+        unit = member.meta.get("bunit_data")
+        if first is not None and unit not in (None, first):
+            raise FileInvalid(
+                path,
+                f"is in {unit}, where the exposures before it are in {first}; calibrate all in the "
+                "same way, with photom or without",
+            )
+        first = first or unit
 
 
 def _combines_images(slots: Sequence[BuiltSlot]) -> bool:

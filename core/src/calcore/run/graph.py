@@ -1,5 +1,6 @@
 """Which products to make, from what, in which order."""
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -253,11 +254,12 @@ def _stage2(made: Graph, found: Inventory, exposure: Exposure, plan: Plan) -> Jo
         more = {"name": own.name, "association": own.association}
         more |= {"error": own.error} if own.error is not None else {}
     product = own.product if own is not None else Product("", ())
+    folder = own.association.path.parent if own is not None else Path()
     for member in product.used:
         if member.role == "science":
             continue
         try:
-            other = _exposure(found, member.file, product.name)
+            other = _exposure(found, product, member.file, folder)
         except AssociationInvalid as error:
             more["error"] = error
             break
@@ -301,14 +303,17 @@ def _stage3(
             f"{association.path}: a product is called {product.name}, as one of the exposures is; "
             "give it a name of its own"
         )
-    exposures = [_exposure(found, member.file, product.name) for member in product.used]
+    exposures = [
+        _exposure(found, product, one.file, association.path.parent) for one in product.used
+    ]
     check_one_instrument(exposures, product)
-    pairs = zip(product.used, exposures, strict=True)
-    science = [exposure for member, exposure in pairs if member.role == "science"]
+    by_role: dict[str, list[Exposure]] = {"science": [], "background": []}
+    for member, exposure in zip(product.used, exposures, strict=True):
+        by_role.setdefault(member.role, []).append(exposure)
     if _job(exposures[0], plan, "3", {}).pipeline == "image3":
         check_one_filter(exposures, product)
     else:
-        check_one_type(science, product)
+        check_one_type(by_role["science"] + by_role["background"], product)
     members: dict[str, tuple[Path, ...]] = {}
     needs: set[str] = set()
     told: dict[Path, Mapping[str, str]] = {}
@@ -339,7 +344,7 @@ def _stage3(
             needs=frozenset(needs),
             association=association,
             told=told,
-            metas=tuple(exposure.meta for exposure in science if exposure.meta is not None),
+            metas=tuple(one.meta for one in by_role["science"] if one.meta is not None),
         )
     )
 
@@ -350,16 +355,17 @@ def _is_other(found: Inventory, product: Product) -> bool:
     return found.instrument is not None and not roots & (set(found.exposures) | found.unreadable)
 
 
-def _exposure(found: Inventory, file: str, product: str) -> Exposure:
+def _exposure(found: Inventory, product: Product, file: str, folder: Path) -> Exposure:
     root = found.root_of(file)
     if root in found.exposures:
         return found.exposures[root]
-    why = (
-        "cannot be used"
-        if root in found.unreadable
-        else "is not there, and no file it could be made from; put it beside the association"
-    )
-    raise AssociationInvalid(f"product {product}: member {file} {why}")
+    if root in found.unreadable:
+        why = "cannot be used"
+    elif os.path.isfile(folder / file):  # noqa: PTH113 - False in a folder that is closed
+        why = "is no exposure; name the exposures that it was made of, or remove it"
+    else:
+        why = "is not there, and no file it could be made from; put it beside the association"
+    raise AssociationInvalid(f"product {product.name}: member {file} {why}")
 
 
 def _said(association: Association, member: Member) -> dict[str, str]:
