@@ -247,6 +247,31 @@ def test_a_background_of_another_mode_is_refused(tmp_path):
     assert "members of the types MIR_LRS-FIXEDSLIT and MIR_MRS; make an" in problem
 
 
+@pytest.mark.parametrize(
+    ("keyword", "value"), [("DETECTOR", "MIRIFULONG"), ("BAND", "MEDIUM"), ("FILTER", "F560W")]
+)
+def test_a_background_taken_otherwise_is_refused(tmp_path, keyword, value):
+    names = [f"{root}_rate.fits" for root in ROOTS[:2]]
+    light = {"EXP_TYPE": "MIR_MRS", "BAND": "SHORT", "DETECTOR": "MIRIFUSHORT"}
+    write(tmp_path / names[0], **light)
+    write(tmp_path / names[1], **light | {keyword: value})
+    roles = dict(zip(names, ("science", "background"), strict=True))
+    associate(tmp_path, "a", "spec2", (ROOTS[0], roles))
+    made, _ = jobs(tmp_path, stages=("2",))
+    said = f"the background {ROOTS[1]} has {keyword} {value}, where the exposure has "
+    assert said in str(made[f"{ROOTS[0]}:2"].error)
+
+
+def test_an_exposure_is_not_its_own_background(tmp_path):
+    name = f"{ROOTS[0]}_rate.fits"
+    write(tmp_path / name, EXP_TYPE="MIR_MRS")
+    members = [{"expname": name, "exptype": role} for role in ("science", "background")]
+    content = {"asn_type": "spec2", "products": [{"name": ROOTS[0], "members": members}]}
+    (tmp_path / "a_asn.json").write_text(json.dumps(content))
+    made, _ = jobs(tmp_path, stages=("2",))
+    assert "as science and as background" in str(made[f"{ROOTS[0]}:2"].error)
+
+
 def test_a_member_that_is_there_and_no_exposure_is_called_so(tmp_path):
     for name in (f"{ROOTS[0]}_cal.fits", f"{ROOTS[1]}_s3d.fits"):
         write(tmp_path / name, EXP_TYPE="MIR_MRS")

@@ -4,8 +4,12 @@ from collections.abc import Collection, Sequence
 
 from calcore.associations.association import Product
 from calcore.errors import AssociationInvalid
+from calcore.io.keywords import keyword_of
 from calcore.model import Meta
 from calcore.run.inputs import Exposure
+
+_OPTICS = tuple(f"instrument.{name}" for name in ("detector", "filter", "pupil", "grating", "band"))
+"""What an exposure and its background have in common."""
 
 
 def check_one_instrument(exposures: Sequence[Exposure], product: Product) -> None:
@@ -48,6 +52,33 @@ def check_one_type(exposures: Sequence[Exposure], product: Product) -> None:
     types = {meta.exposure_type for meta in _metas(exposures)}
     said = "members of the types {}; make an association for each"
     _refuse_several(types, product, said)
+
+
+def check_background(science: Exposure, background: Exposure, product: Product) -> None:
+    """Check that an exposure of the background saw what the exposure did, beside its source.
+
+    What a header does not tell is believed.
+
+    Raises
+    ------
+    AssociationInvalid
+        It is the exposure itself, or of another detector, or through other optics.
+    """
+    if background.root == science.root:
+        raise AssociationInvalid(
+            f"product {product.name} has {science.root} as science and as background, and nothing "
+            "would be left; name another exposure of the background"
+        )
+    if science.meta is None or background.meta is None:
+        return
+    for name in _OPTICS:
+        own, other = science.meta.get(name), background.meta.get(name)
+        if None not in (own, other) and own != other:
+            keyword, _ = keyword_of(name) or (name, "")
+            raise AssociationInvalid(
+                f"product {product.name}: the background {background.root} has {keyword} {other}, where "
+                f"the exposure has {own}; name a background that was taken in the same way"
+            )
 
 
 def _metas(exposures: Sequence[Exposure]) -> list[Meta]:

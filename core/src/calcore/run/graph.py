@@ -11,7 +11,12 @@ from calcore.instrument import Instrument
 from calcore.io import files
 from calcore.model import Meta
 from calcore.registry.questions import ALIASES
-from calcore.run.alike import check_one_filter, check_one_instrument, check_one_type
+from calcore.run.alike import (
+    check_background,
+    check_one_filter,
+    check_one_instrument,
+    check_one_type,
+)
 from calcore.run.inputs import BESIDE, TAKEN, Exposure, Inventory
 
 STAGES = ("1", "2", "3")
@@ -260,6 +265,8 @@ def _stage2(made: Graph, found: Inventory, exposure: Exposure, plan: Plan) -> Jo
             continue
         try:
             other = _exposure(found, product, member.file, folder)
+            if member.role == "background":
+                check_background(exposure, other, product)
         except AssociationInvalid as error:
             more["error"] = error
             break
