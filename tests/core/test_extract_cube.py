@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from calcore.errors import CalcoreError, DataUnusable, Doubtful, ReferenceInvalid
+from calcore.errors import BadParameter, CalcoreError, DataUnusable, Doubtful, ReferenceInvalid
 from calcore.flags import DQ
 from calcore.kernels.cube_extraction import bridged, circles, covered, everything
 from calcore.kernels.extrapolation import linear
@@ -213,6 +213,9 @@ def test_what_cannot_be_done_is_said():
     ):
         with pytest.raises(ReferenceInvalid, match=said):
             extracted(cube, apcorr=CubeApertureCorrection(meta=Meta({}), table=wrong))
+    for beside in ((1e9, 3.0), (float("nan"), 3.0)):
+        with pytest.raises(BadParameter, match=r"center_xy is .*, 3, beside the cube of"):
+            extracted(cube, center_xy=beside)
 
 
 NEAR, APART = [(0, 0), (4, 1), (-2, 3)], [(0, 0), (11, 0)]

@@ -111,6 +111,8 @@ def test_outliers_need_two_exposures_of_one_shape():
         OutlierSlices(kernel_size="6 7")
     with pytest.raises(BadParameter, match="two odd numbers"):
         OutlierSlices(kernel_size="7")
+    with pytest.raises(BadParameter, match="two odd numbers up to 99"):
+        OutlierSlices(kernel_size="99999 7")
 
 
 def test_exposures_of_one_place_are_left_as_they_are():

@@ -190,6 +190,14 @@ def test_what_cannot_be_done_is_said():
         cubes(exposure(), channel="3")
     with pytest.raises(BadParameter, match="not less than wavemax"):
         CubeBuild(wavemin=6.0, wavemax=5.0)
+    with pytest.raises(BadParameter, match="wavemin is nan; it must lie in 0 to 1000"):
+        CubeBuild(wavemin=float("nan"))
+    for beyond in ({"wavemin": 20.0}, {"wavemax": 1.0}):
+        with pytest.raises(BadParameter, match="a cube would be of .* um; choose among these"):
+            cubes(exposure(), **beyond)
+    for huge in ({"scalexy": 1e-6}, {"scalew": 1e-9}, {"nspax_x": 10**9}):
+        with pytest.raises(BadParameter, match=r"voxels, more than 1e\+09; look at cube_build"):
+            cubes(exposure(), **huge)
     with pytest.raises(ReferenceInvalid, match="no row for channel 1, band long"):
         cubes(exposure("LONG"))
     few = parameters(powers=None)

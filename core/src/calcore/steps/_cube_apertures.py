@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from calcore.errors import DataUnusable, Doubtful, ReferenceInvalid
+from calcore.errors import BadParameter, DataUnusable, Doubtful, ReferenceInvalid
 from calcore.kernels.centroids import windowed
 from calcore.kernels.common_noise import overlap
 from calcore.kernels.extrapolation import linear
@@ -109,7 +109,18 @@ def centre_of(
 
     A target that is not in the cube, or not told, is warned of, and the cube's middle taken.
     Without `exact`, it is the middle of the source's spaxel.
+
+    Raises
+    ------
+    BadParameter
+        What is given lies beside the cube.
     """
+    if given is not None and not _is_inside(cube, *given):
+        rows, columns = cube.data.shape[1:]
+        raise BadParameter(
+            f"extract_1d.center_xy is {given[0]:g}, {given[1]:g}, beside the cube of {columns} columns and "
+            f"{rows} rows; they are counted from 0"
+        )
     place = given or (brightest(cube) if search else place_of(cube))
     if place is None:
         said = "the target is not in the cube, or not told, and the cube's middle is extracted"
@@ -125,9 +136,12 @@ def place_of(cube: Cube) -> tuple[float, float] | None:
         return None
     middle = cube.wcs(0, 0, 0, with_bounding_box=False)[2]
     x, y, _ = (float(v) for v in cube.wcs.invert(ra, dec, middle, with_bounding_box=False))
+    return (x, y) if _is_inside(cube, x, y) else None
+
+
+def _is_inside(cube: Cube, x: float, y: float) -> bool:
     rows, columns = cube.data.shape[1:]
-    inside = -0.5 <= x <= columns - 0.5 and -0.5 <= y <= rows - 0.5
-    return (x, y) if inside else None
+    return -0.5 <= x <= columns - 0.5 and -0.5 <= y <= rows - 0.5
 
 
 def brightest(cube: Cube) -> tuple[float, float]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import prod
 from typing import Annotated, Any, Literal
 
 import numpy as np
@@ -11,6 +12,7 @@ from calcore.errors import BadParameter
 from calcore.kernels.cube_shepard import Nearness
 from calcore.model.cube import Cube
 from calcore.model.cubing import Piece, cube_of, fill
+from calcore.model.layout import times
 from calcore.parameters import Doc, Range, Unit
 from calcore.step import Room, Step
 from calcore.steps.sampling import Each, Sampling
@@ -19,6 +21,8 @@ from calcore.wcs.cube_planes import Spacing, TabledPlanes, even
 
 _FEW = 4
 """From so many exposures on, msm counts pixels no further than its table says."""
+_MOST_VOXELS = 1_000_000_000
+"""More than these are a slip of a parameter, or of coordinates: they would take 30 GB."""
 _FURTHER = 1.5
 
 
@@ -45,7 +49,10 @@ class CubingStep(Step):
     ] = None
     dec_center: Annotated[float | None, Range(-90, 90), Unit("deg"), Doc("The same.")] = None
     cube_pa: Annotated[
-        float | None, Unit("deg"), Doc("Position angle of the y axis; None: by coord_system.")
+        float | None,
+        Range(-360, 360),
+        Unit("deg"),
+        Doc("Position angle of the y axis; None: by coord_system."),
     ] = None
     nspax_x: Annotated[int | None, Range(1), Doc("Columns, made odd; None: as needed.")] = None
     nspax_y: Annotated[int | None, Range(1), Doc("Rows, made odd; None: as needed.")] = None
@@ -56,8 +63,12 @@ class CubingStep(Step):
         float, Range(0), Unit("um"), Doc("How far pixels count in wavelength; 0: by table.")
     ] = 0.0
     weight_power: Annotated[float, Range(0), Doc("Power of msm; 0: by table.")] = 2.0
-    wavemin: Annotated[float | None, Unit("um"), Doc("Where cubes begin; None: by table.")] = None
-    wavemax: Annotated[float | None, Unit("um"), Doc("Where cubes end; None: by table.")] = None
+    wavemin: Annotated[
+        float | None, Range(0, 1e3), Unit("um"), Doc("Where cubes begin; None: by table.")
+    ] = None
+    wavemax: Annotated[
+        float | None, Range(0, 1e3), Unit("um"), Doc("Where cubes end; None: by table.")
+    ] = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -67,8 +78,15 @@ class CubingStep(Step):
             )
 
     def cube(self, bands: Sequence[Sequence[Piece]], sampling: Sampling, room: Room) -> Cube:
-        """Return one cube of what fields of exposures contribute, band by band."""
+        """Return one cube of what fields of exposures contribute, band by band.
+
+        Raises
+        ------
+        BadParameter
+            The cube would have no plane, or too many voxels.
+        """
         pieces = [piece for band in bands for piece in band]
+        self._check_ends(sampling)
         sampling = sampling.within(self.wavemin, self.wavemax)
         spaxel = self.scalexy or sampling.spaxel_arcsec
         spacing = self._spacing(sampling)
@@ -85,10 +103,24 @@ class CubingStep(Step):
             angle_deg=angle,
             size=(self.nspax_x, self.nspax_y),
         )
+        if prod(grid.shape) > _MOST_VOXELS:
+            raise BadParameter(
+                f"the cube would have {times(grid.shape)} voxels, more than {_MOST_VOXELS:.0e}; look at "
+                "cube_build.scalexy, scalew, nspax_x, nspax_y, ra_center and dec_center, and at where "
+                "the exposures lie"
+            )
         nearness = self._nearness(sampling, spaxel, len(pieces))
         cube = cube_of(pieces, grid, fill(bands, grid, nearness, room))
         cube = cube.replace(meta=cube.meta.set(self._told(nearness, spaxel)))
         return cube.with_planes(room.kept)  # of which there may be many
+
+    def _check_ends(self, sampling: Sampling) -> None:
+        low, high = sampling.wavelengths_um
+        if (self.wavemin or 0.0) >= high or (high if self.wavemax is None else self.wavemax) <= low:
+            raise BadParameter(
+                f"cube_build.wavemin is {self.wavemin} and wavemax {self.wavemax} um, but a cube would be "
+                f"of {low:.4g} to {high:.4g} um; choose among these, or other channels and bands"
+            )
 
     def _told(self, nearness: Nearness | None, spaxel: float) -> dict[str, Any]:
         """Return what a cube's metadata say of its planes, and of how pixels were weighted.

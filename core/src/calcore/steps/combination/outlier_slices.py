@@ -25,6 +25,8 @@ _BORDER = 4
 """Rows and columns at the edges that do not tell what is usual [pixel]."""
 _APART_DEG = 0.1 / 3600
 """A source that moves by less stays in its pixel."""
+_LARGEST = 99
+"""Sides of a median's window; larger ones would take hours, and are not local."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,10 +114,10 @@ class OutlierSlices(Step):
             rows, columns = (int(word) for word in self.kernel_size.replace(",", " ").split())
         except ValueError:
             rows = columns = 0
-        if rows < 1 or columns < 1 or not rows % 2 or not columns % 2:
+        if not all(1 <= size <= _LARGEST and size % 2 for size in (rows, columns)):
             raise BadParameter(
-                f"outlier_detection.kernel_size is {self.kernel_size!r}; give two odd numbers, such "
-                "as '7 7'"
+                f"outlier_detection.kernel_size is {self.kernel_size!r}; give two odd numbers up to "
+                f"{_LARGEST}, such as '7 7'"
             )
         return rows, columns
 
