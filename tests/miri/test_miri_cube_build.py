@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from astropy.wcs import WCS
 
-from calcore.errors import BadParameter, CalcoreError, ReferenceInvalid
+from calcore.errors import BadParameter, CalcoreError, Doubtful, ReferenceInvalid
 from calcore.flags import DQ
 from calcore.io import open as read
 from calcore.io import write
@@ -193,7 +193,7 @@ def test_what_cannot_be_done_is_said():
     with pytest.raises(BadParameter, match="wavemin is nan; it must lie in 0 to 1000"):
         CubeBuild(wavemin=float("nan"))
     for beyond in ({"wavemin": 20.0}, {"wavemax": 1.0}):
-        with pytest.raises(BadParameter, match="a cube would be of .* um; choose among these"):
+        with pytest.raises(BadParameter, match=r"a cube would be of .* um; choose among these"):
             cubes(exposure(), **beyond)
     for huge in ({"scalexy": 1e-6}, {"scalew": 1e-9}, {"nspax_x": 10**9}):
         with pytest.raises(BadParameter, match=r"voxels, more than 1e\+09; look at cube_build"):
@@ -205,6 +205,24 @@ def test_what_cannot_be_done_is_said():
         CubeBuild(weighting="msm")(Group("product", (exposure(),)), cubepar=few)
     with pytest.raises(CalcoreError, match="has no world coordinates; run assign_wcs"):
         cubes(exposure().replace(wcs=None))
+
+
+def test_bands_beyond_the_wavelengths_asked_for_are_left_out():
+    with pytest.warns(
+        Doubtful, match=r"wavemax 6\.0 um leave nothing of ch2-short \(8\.00 to 8\.30"
+    ):
+        assert list(cubes(exposure(), wavemax=6.0)) == ["ch1-short"]
+
+
+def test_planes_are_those_of_the_table_if_they_are_not_to_be_linear():
+    table = np.zeros(60, [("wavelength", "f8")])
+    table["wavelength"] = np.concatenate([5.0 + 0.01 * np.arange(30), 8.0 + 0.02 * np.arange(30)])
+    (cube,) = CubeBuild(linear_wave=False, channel="1")(
+        Group("product", (exposure(),)), cubepar=parameters(all_sizes=table)
+    ).parts.values()
+    assert cube.meta["wcsinfo.ctype3"] == "WAVE-TAB"
+    np.testing.assert_allclose(cube.wavetable["wavelength"].ravel()[:30], table["wavelength"][:30])
+    assert np.nanmedian(cube.data) == pytest.approx(2.0)
 
 
 def test_cubes_tell_how_exposures_that_share_a_background_lie():

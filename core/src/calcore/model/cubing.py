@@ -4,18 +4,20 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import combinations, pairwise
+from math import prod
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from calcore.errors import CalcoreError
+from calcore.errors import BadParameter, CalcoreError
 from calcore.flags import DQ
 from calcore.kernels.cube_drizzle import CubeSums
 from calcore.kernels.cube_shepard import Nearness, add_points
 from calcore.model.combine import blend, header_table
 from calcore.model.cube import Cube
 from calcore.model.exposure import Image
+from calcore.model.layout import times
 from calcore.model.meta import Meta
 from calcore.wcs.cube_grid import CubeGrid
 from calcore.wcs.slice_boxes import slice_boxes, slice_points
@@ -27,6 +29,8 @@ NOTHING = np.uint32(DQ.DO_NOT_USE | DQ.NON_SCIENCE)
 
 _ROWS = 256
 """So many of an exposure are placed in a cube at a time: a pixel's box takes as much as ten exposures."""
+_MOST_VOXELS = 1_000_000_000
+"""More than these are a slip of a parameter, or of coordinates: they would take 30 GB."""
 
 
 class Workers(Protocol):
@@ -74,6 +78,22 @@ def coordinates_of(image: Image) -> SlicedCoordinates:
             f"the world coordinates of {name} are not those of an image slicer; run assign_wcs"
         )
     return found
+
+
+def check_size(grid: CubeGrid) -> None:
+    """Refuse a cube that is larger than any that was meant.
+
+    Raises
+    ------
+    BadParameter
+        It has too many voxels.
+    """
+    if prod(grid.shape) > _MOST_VOXELS:
+        raise BadParameter(
+            f"the cube would have {times(grid.shape)} voxels, more than {_MOST_VOXELS:.0e}; look at "
+            "cube_build.scalexy, scalew, nspax_x, nspax_y, ra_center and dec_center, and at where "
+            "the exposures lie"
+        )
 
 
 def fill(

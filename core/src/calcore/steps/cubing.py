@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import prod
 from typing import Annotated, Any, Literal
 
 import numpy as np
@@ -11,8 +10,7 @@ from numpy.typing import NDArray
 from calcore.errors import BadParameter
 from calcore.kernels.cube_shepard import Nearness
 from calcore.model.cube import Cube
-from calcore.model.cubing import Piece, cube_of, fill
-from calcore.model.layout import times
+from calcore.model.cubing import Piece, check_size, cube_of, fill
 from calcore.parameters import Doc, Range, Unit
 from calcore.step import Room, Step
 from calcore.steps.sampling import Each, Sampling
@@ -21,8 +19,6 @@ from calcore.wcs.cube_planes import Spacing, TabledPlanes, even
 
 _FEW = 4
 """From so many exposures on, msm counts pixels no further than its table says."""
-_MOST_VOXELS = 1_000_000_000
-"""More than these are a slip of a parameter, or of coordinates: they would take 30 GB."""
 _FURTHER = 1.5
 
 
@@ -86,7 +82,6 @@ class CubingStep(Step):
             The cube would have no plane, or too many voxels.
         """
         pieces = [piece for band in bands for piece in band]
-        self._check_ends(sampling)
         sampling = sampling.within(self.wavemin, self.wavemax)
         spaxel = self.scalexy or sampling.spaxel_arcsec
         spacing = self._spacing(sampling)
@@ -103,24 +98,11 @@ class CubingStep(Step):
             angle_deg=angle,
             size=(self.nspax_x, self.nspax_y),
         )
-        if prod(grid.shape) > _MOST_VOXELS:
-            raise BadParameter(
-                f"the cube would have {times(grid.shape)} voxels, more than {_MOST_VOXELS:.0e}; look at "
-                "cube_build.scalexy, scalew, nspax_x, nspax_y, ra_center and dec_center, and at where "
-                "the exposures lie"
-            )
+        check_size(grid)
         nearness = self._nearness(sampling, spaxel, len(pieces))
         cube = cube_of(pieces, grid, fill(bands, grid, nearness, room))
         cube = cube.replace(meta=cube.meta.set(self._told(nearness, spaxel)))
         return cube.with_planes(room.kept)  # of which there may be many
-
-    def _check_ends(self, sampling: Sampling) -> None:
-        low, high = sampling.wavelengths_um
-        if (self.wavemin or 0.0) >= high or (high if self.wavemax is None else self.wavemax) <= low:
-            raise BadParameter(
-                f"cube_build.wavemin is {self.wavemin} and wavemax {self.wavemax} um, but a cube would be "
-                f"of {low:.4g} to {high:.4g} um; choose among these, or other channels and bands"
-            )
 
     def _told(self, nearness: Nearness | None, spaxel: float) -> dict[str, Any]:
         """Return what a cube's metadata say of its planes, and of how pixels were weighted.

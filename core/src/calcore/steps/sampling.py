@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from calcore.errors import BadParameter
 from calcore.wcs.cube_planes import enclosing
 
 Each = float | NDArray[np.float64]
@@ -42,7 +43,19 @@ class Sampling:
     softening: Each = 0.0
 
     def within(self, shortest: float | None, longest: float | None) -> "Sampling":
-        """Return the sampling of a range of wavelengths [um]; None changes nothing."""
+        """Return the sampling of a range of wavelengths [um]; None changes nothing.
+
+        Raises
+        ------
+        BadParameter
+            Nothing is left.
+        """
+        if not self.reaches(shortest, longest):
+            low, high = self.wavelengths_um
+            raise BadParameter(
+                f"cube_build.wavemin is {shortest} and wavemax {longest} um, but a cube would be of "
+                f"{low:.4g} to {high:.4g} um; choose among these, or other channels and bands"
+            )
         ends = (
             self.wavelengths_um[0] if shortest is None else shortest,
             self.wavelengths_um[1] if longest is None else longest,
@@ -56,3 +69,8 @@ class Sampling:
             if isinstance(value := getattr(self, item.name), np.ndarray)
         }
         return replace(self, wavelengths_um=ends, **arrays)
+
+    def reaches(self, shortest: float | None, longest: float | None) -> bool:
+        """Tell whether some of its wavelengths are in a range [um]; None is no end."""
+        first, last = self.wavelengths_um
+        return (shortest is None or shortest < last) and (longest is None or longest > first)

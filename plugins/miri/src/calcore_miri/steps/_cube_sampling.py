@@ -1,11 +1,12 @@
 """How cubes of bands are sampled, as their reference says."""
 
+import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from calcore.errors import ReferenceInvalid
+from calcore.errors import Doubtful, ReferenceInvalid
 from calcore.steps.sampling import Sampling
 from calcore_miri.references import CubeParameters
 
@@ -38,6 +39,25 @@ def sampling(
         scale=near.get("power", near.get("scalerad", 0.0)),
         softening=near.get("softrad", 0.0),
     )
+
+
+def reached(
+    cubes: Mapping[str, tuple[list[Band], Sampling]], shortest: float | None, longest: float | None
+) -> Mapping[str, tuple[list[Band], Sampling]]:
+    """Return the cubes that have wavelengths in a range [um], and say which have none; all, if none has."""
+    beyond = [name for name, (_, own) in cubes.items() if not own.reaches(shortest, longest)]
+    if not beyond or len(beyond) == len(cubes):
+        return cubes
+    ends = {name: cubes[name][1].wavelengths_um for name in beyond}
+    shown = " and ".join(
+        f"{name or 'all'} ({a:.2f} to {b:.2f} um)" for name, (a, b) in ends.items()
+    )
+    warnings.warn(
+        f"cube_build.wavemin {shortest} and wavemax {longest} um leave nothing of {shown}",
+        Doubtful,
+        stacklevel=3,
+    )
+    return {name: cube for name, cube in cubes.items() if name not in beyond}
 
 
 def _columns(reference: CubeParameters, table: str) -> Mapping[str, Any]:

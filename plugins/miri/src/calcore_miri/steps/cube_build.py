@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 import numpy as np
 
-from calcore.errors import BadParameter, DataUnusable, Doubtful, KeywordInvalid
+from calcore.errors import BadParameter, DataUnusable, Doubtful
 from calcore.model import Group, Image, Meta, Parts
 from calcore.model.cube import Cube
 from calcore.model.cubing import Piece, coordinates_of
@@ -15,9 +15,8 @@ from calcore.parameters import Doc
 from calcore.step import ALONE, Room
 from calcore.steps.cubing import CubingStep
 from calcore_miri.references import CubeParameters
-from calcore_miri.steps._cube_sampling import Band, sampling
-
-_BANDS = ("short", "medium", "long")
+from calcore_miri.steps._cube_bands import band_of, place_of, told_of
+from calcore_miri.steps._cube_sampling import Band, reached, sampling
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,11 +37,17 @@ class CubeBuild(CubingStep):
         Literal["band", "channel", "multi"],
         Doc("A cube of each band, of all bands of a channel, or of all that there is."),
     ] = "band"
+    linear_wave: Annotated[
+        bool,
+        Doc(
+            "Planes of one thickness, but in cubes of all that there is; if false, by table in all."
+        ),
+    ] = True
 
     def parts(self, metas: Sequence[Meta]) -> tuple[str, ...]:
         """Return the names of the cubes that come of exposures."""
         bands = (
-            (int(channel), _band(meta))
+            (int(channel), band_of(meta))
             for meta in metas
             for channel in str(meta.get("instrument.channel", ""))
         )
@@ -56,7 +61,8 @@ class CubeBuild(CubingStep):
         Raises
         ------
         BadParameter
-            No exposure is of the channel and band asked for.
+            No exposure is of the channel, the band or the wavelengths asked for, or a cube is too
+            large.
         ReferenceInvalid
             The reference has no row for a band.
         CalcoreError
@@ -70,23 +76,26 @@ class CubeBuild(CubingStep):
         for image in group.members:
             coordinates = coordinates_of(image)
             for field in coordinates.fields:
-                band = field.number, _band(image.meta)
+                band = field.number, band_of(image.meta)
                 if self._is_wanted(band):
                     found.setdefault(band, []).append(Piece(image, coordinates, field))
         if not found:
             there = sorted(
-                {f"{m.meta.get('instrument.channel')} {_band(m.meta)}" for m in group.members}
+                {f"{m.meta.get('instrument.channel')} {band_of(m.meta)}" for m in group.members}
             )
             raise BadParameter(
                 f"no exposure is of cube_build.channel {self.channel} and band {self.band}: they are of "
                 f"{', '.join(there)}; choose among these"
             )
         made, empty = {}, []
-        for name, bands in self._cubes(found).items():
-            pieces = [found[band] for band in bands]
-            together = self.output_type == "multi"
-            cube = self.cube(pieces, sampling(cubepar, bands, self.weighting, together), room)
-            made[name] = cube.replace(meta=cube.meta.set(_told(bands)))
+        by_table = self.output_type == "multi" or not self.linear_wave
+        every = {
+            name: (bands, sampling(cubepar, bands, self.weighting, by_table))
+            for name, bands in self._cubes(found).items()
+        }
+        for name, (bands, sampled) in reached(every, self.wavemin, self.wavemax).items():
+            cube = self.cube([found[band] for band in bands], sampled, room)
+            made[name] = cube.replace(meta=cube.meta.set(told_of(bands)))
             if not np.any(cube.wmap):
                 empty.append(name or "all bands")
         self._check_filled(empty, len(made))
@@ -112,7 +121,7 @@ class CubeBuild(CubingStep):
 
     def _cubes(self, bands: Collection[Band]) -> dict[str, list[Band]]:
         """Return which bands go into which cube."""
-        ordered = sorted(bands, key=_order)
+        ordered = sorted(bands, key=place_of)
         if self.output_type == "multi":
             return {"": ordered}
         if self.output_type == "band":
@@ -124,24 +133,3 @@ class CubeBuild(CubingStep):
             f"ch{number}-{''.join(name for _, name in own)}": own
             for number, own in channels.items()
         }
-
-
-def _band(meta: Meta) -> str:
-    told = meta.get("instrument.band")
-    name = str(told).lower()
-    if not set(name.split("-")) <= set(_BANDS):
-        wanted = "SHORT, MEDIUM or LONG, or two of them with a dash between"
-        raise KeywordInvalid("BAND", told, wanted)
-    return name
-
-
-def _told(bands: Sequence[Band]) -> dict[str, str]:
-    """Return what a cube's metadata say of the bands that are in it."""
-    told = {"instrument.channel": "".join(sorted({str(number) for number, _ in bands}))}
-    names = {name.upper() for _, name in bands}
-    return told | {"instrument.band": names.pop() if len(names) == 1 else "MULTIPLE"}
-
-
-def _order(band: Band) -> tuple[int, int]:
-    number, name = band
-    return number, _BANDS.index(name.partition("-")[0])
