@@ -141,7 +141,7 @@ def place_of(cube: Cube) -> tuple[float, float] | None:
 
 def _is_inside(cube: Cube, x: float, y: float) -> bool:
     rows, columns = cube.data.shape[1:]
-    return -0.5 <= x <= columns - 0.5 and -0.5 <= y <= rows - 0.5
+    return bool(-0.5 <= x <= columns - 0.5 and -0.5 <= y <= rows - 0.5)
 
 
 def brightest(cube: Cube) -> tuple[float, float]:

@@ -74,13 +74,7 @@ class CubingStep(Step):
             )
 
     def cube(self, bands: Sequence[Sequence[Piece]], sampling: Sampling, room: Room) -> Cube:
-        """Return one cube of what fields of exposures contribute, band by band.
-
-        Raises
-        ------
-        BadParameter
-            The cube would have no plane, or too many voxels.
-        """
+        """Return one cube of what fields of exposures contribute, band by band."""
         pieces = [piece for band in bands for piece in band]
         sampling = sampling.within(self.wavemin, self.wavemax)
         spaxel = self.scalexy or sampling.spaxel_arcsec
