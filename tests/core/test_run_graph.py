@@ -156,6 +156,20 @@ def test_spectra_of_background_members_are_taken_or_made(folder):
     assert not made["all:3"].needs
 
 
+def test_a_member_that_nothing_can_be_made_from_is_refused(tmp_path):
+    """Its exposure has been calibrated, without what is a member, and there are no count rates."""
+    for root in ROOTS[:2]:
+        write(tmp_path / f"{root}_cal.fits")
+    sky = f"{ROOTS[1]}_x1d.fits"
+    associate(
+        tmp_path, "a", "spec3", ("all", {f"{ROOTS[0]}_cal.fits": "science", sky: "background"})
+    )
+    made, (amiss,) = jobs(tmp_path, stages=("3",))
+    assert not made
+    there = f"{ROOTS[1]}_cal.fits"
+    assert f"member {sky} is not there, and cannot be made from {there}; let the stage" in amiss
+
+
 def test_what_is_listed_beside_the_members_need_not_be_there(folder):
     listed = {f"{ROOTS[0]}_cal.fits": "science", "t_cal.fits": "target_acquisition"}
     associate(folder, "a", "image3", ("all", listed))

@@ -17,7 +17,7 @@ from calcore.run.alike import (
     check_one_instrument,
     check_one_type,
 )
-from calcore.run.inputs import BESIDE, TAKEN, Exposure, Inventory
+from calcore.run.inputs import BESIDE, PRODUCTS, TAKEN, Exposure, Inventory
 
 STAGES = ("1", "2", "3")
 # What the next stage takes of what a stage makes.
@@ -328,6 +328,7 @@ def _stage3(
         suffix = files.suffix_of(member.file)
         if suffix not in ("calints", *BESIDE):
             suffix = "cal"
+        _check_there(exposure, member.file, suffix, product.name)
         path, need = _made_or_there(made, found, exposure, suffix, plan)
         told |= {path: said} if (said := _said(association, member)) else {}
         members[member.role] = (*members.get(member.role, ()), path)
@@ -373,6 +374,23 @@ def _exposure(found: Inventory, product: Product, file: str, folder: Path) -> Ex
     else:
         why = "is not there, and no file it could be made from; put it beside the association"
     raise AssociationInvalid(f"product {product.name}: member {file} {why}")
+
+
+def _check_there(exposure: Exposure, file: str, suffix: str, product: str) -> None:
+    """Check that a member is there, or a file that a stage before makes it from.
+
+    Raises
+    ------
+    AssociationInvalid
+        There are only files that come later, or beside it.
+    """
+    late = {"cal", "calints", *PRODUCTS}
+    if suffix not in exposure.files and late.issuperset(exposure.files):
+        there = ", ".join(path.name for path in exposure.files.values())
+        raise AssociationInvalid(
+            f"product {product}: member {file} is not there, and cannot be made from {there}; let the stage "
+            "before make it, no step of it skipped, or put its input beside the association"
+        )
 
 
 def _said(association: Association, member: Member) -> dict[str, str]:
