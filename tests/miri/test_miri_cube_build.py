@@ -207,6 +207,15 @@ def test_what_cannot_be_done_is_said():
         cubes(exposure().replace(wcs=None))
 
 
+def test_what_of_exposures_contributes_nothing_is_told():
+    data, dq = np.full(SHAPE, 2.0, np.float32), np.zeros(SHAPE, np.uint32)
+    data[:, 12:20], dq[:, 22:30] = np.nan, 1
+    with pytest.warns(Doubtful, match=r"NaN .* in slices 102, 103 of jw1_cal\.fits$"):
+        cubes(exposure(), exposure(data=data, dq=dq), channel="1")
+    with pytest.warns(Doubtful, match=r"in any slice of jw1_cal\.fits$"):
+        cubes(exposure(), exposure(data=np.full_like(data, np.nan)), channel="2")
+
+
 def test_bands_beyond_the_wavelengths_asked_for_are_left_out():
     with pytest.warns(
         Doubtful, match=r"wavemax 6\.0 um leave nothing of ch2-short \(8\.00 to 8\.30"

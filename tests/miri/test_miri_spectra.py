@@ -350,7 +350,7 @@ REFUSED = {
     ),
     "other wavelengths": (
         "mrs", {"settings": {"cube_build.wavemin": 30.0, "cube_build.wavemax": 31.0}},
-        "wavemin 30.0 and wavemax 31.0 um; look at the exposures, or choose other wavelengths",
+        "wavemin is 30.0 and wavemax 31.0 um, but a cube would be of 4.9 to 5.74 um; choose among these",
     ),
     "other channel": (
         "mrs", {"settings": {"cube_build.channel": "4"}}, "they are of 12 short; choose among these",
@@ -389,13 +389,16 @@ def test_a_background_of_another_band_is_not_subtracted(made, combine, tmp_path)
 
 
 def test_one_dither_and_empty_slices_are_combined(combine, tmp_path):
-    """What is missing is NaN and flagged, and so is a cube whose wavelengths were not asked for."""
+    """What is missing is NaN and flagged; a cube whose wavelengths were not asked for is left out."""
 
     def slices(file):
         file["SCI"].data[:, 40:80] = np.nan
 
-    with pytest.warns(Doubtful, match="no usable pixel falls into the cube of ch2-short"):
+    expected = "leave nothing of ch2-short|no pixel is usable, .* in slice 121 of "
+    with pytest.warns(Doubtful, match=expected) as told:
         (outcome,) = combine("mrs", change=slices, settings=SHORT).products
+    assert len({str(one.message) for one in told}) == 2
+    assert not list((tmp_path / "out").glob("*_ch2-*"))
     assert outcome.status is Status.COMPLETE
     (skipped,) = (slot for slot in outcome.slots if slot.name == "outlier_detection")
     assert "at least two exposures" in skipped.reason

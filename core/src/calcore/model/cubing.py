@@ -1,6 +1,7 @@
 """How exposures of image slicers become a cube."""
 
-from collections.abc import Callable, Iterable, Sequence
+import warnings
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import combinations, pairwise
@@ -10,7 +11,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from calcore.errors import BadParameter, CalcoreError
+from calcore.errors import BadParameter, CalcoreError, Doubtful
 from calcore.flags import DQ
 from calcore.kernels.cube_drizzle import CubeSums
 from calcore.kernels.cube_shepard import Nearness, add_points
@@ -119,6 +120,7 @@ def fill(
         Threads; the sums are the same to the bit for any number.
     """
     sums, planes = CubeSums.over(grid.shape), grid.spacing.planes
+    lit: dict[Piece, set[int]] = {piece: set() for pieces in bands for piece in pieces}
     edges = np.linspace(0, grid.shape[0], workers.threads + 1).astype(int).tolist()
 
     def adding(part: tuple[Piece, slice]) -> Callable[[int, int], None]:
@@ -126,6 +128,9 @@ def fill(
         image = piece.image
         data, err, dq = image.data[rows], image.err[rows], image.dq[rows]
         good = ((dq & DQ.DO_NOT_USE) == 0) & np.isfinite(data)
+        lit[piece].update(
+            np.flatnonzero(np.bincount(piece.coordinates.labels[rows][good])).tolist()
+        )
         given = piece.coordinates.on_rows(rows), piece.field, grid, data, err**2, good
         if nearness is None:
             return partial(sums.add, slice_boxes(*given), planes)
@@ -141,7 +146,25 @@ def fill(
     if grid.spacing.rows is not None:
         ends = ends_of_bands(filled, np.count_nonzero(sums.pixels, axis=(1, 2)))
         sums.weights[ends] = sums.pixels[ends] = 0
+    if np.any(sums.pixels):
+        _say_dark(lit)
     return sums
+
+
+def _say_dark(lit: Mapping[Piece, Collection[int]]) -> None:
+    """Say which exposures, and which slices of others, contribute nothing, by what is usable of each."""
+    dark = []
+    for piece, numbers in lit.items():
+        place = piece.coordinates.fields.index(piece.field)
+        own = [part.number for part in piece.coordinates.slices if part.field == place]
+        gone = [str(number) for number in own if number not in numbers]
+        if gone:
+            some = f"slice{'s' * (len(gone) > 1)} {', '.join(gone)}"
+            which = "any slice" if len(gone) == len(own) else some
+            dark.append(f"{which} of {piece.image.meta.get('filename', 'an exposure')}")
+    if dark:
+        said = "no pixel is usable, all are NaN or flagged DO_NOT_USE, in"
+        warnings.warn(f"{said} {'; '.join(dark)}", Doubtful, stacklevel=4)
 
 
 def _parts(rows: int) -> list[slice]:
