@@ -10,6 +10,7 @@ from calcore.io import open as read
 from calcore.io import write
 from calcore.model import Group, Image, Meta
 from calcore.model.cube import Cube
+from calcore.model.reference import UserOffsets
 from calcore.testing import Case, StepContract
 from calcore.wcs.plain import Polynomial
 from calcore.wcs.pointing import Pointing
@@ -93,7 +94,7 @@ def cubes(*exposures, **settings):
 class TestCubeBuild(StepContract):
     def case(self):
         group = Group("product", (exposure(), exposure(offset=1e-5)))
-        return Case(CubeBuild(), group, {"cubepar": parameters()})
+        return Case(CubeBuild(), group, {"cubepar": parameters(), "useroffsets": None})
 
 
 @pytest.mark.parametrize("weighting", ["drizzle", "emsm", "msm"])
@@ -205,6 +206,33 @@ def test_what_cannot_be_done_is_said():
         CubeBuild(weighting="msm")(Group("product", (exposure(),)), cubepar=few)
     with pytest.raises(CalcoreError, match="has no world coordinates; run assign_wcs"):
         cubes(exposure().replace(wcs=None))
+
+
+def test_exposures_are_moved_as_the_user_says():
+    def offsets(**changes):
+        told = {"files": ["jw1_cal.fits"], "east": [1.8], "north": [-0.9], "units": "arcsec"}
+        return UserOffsets(meta=Meta({}), **{**told, **changes})
+
+    def made(given):
+        group = Group("product", (exposure(),))
+        return CubeBuild(channel="1")(group, cubepar=parameters(), useroffsets=given).parts[
+            "ch1-short"
+        ]
+
+    plain, moved = made(None), made(offsets())
+    for axis, arcsec in (("crval1", 1.8 / np.cos(np.radians(-69.0))), ("crval2", -0.9)):
+        step = moved.meta[f"wcsinfo.{axis}"] - plain.meta[f"wcsinfo.{axis}"]
+        assert step * 3600 == pytest.approx(arcsec, abs=1e-3)
+    # What a star is in is the same, a thousandth of an arcsec aside.
+    np.testing.assert_allclose(moved.data, plain.data, rtol=1e-5)
+    for said, changes in {
+        "but not jw1_cal.fits; add it": {"files": ["other.fits"]},
+        "1 names under filename, 2 numbers under": {"east": [1.0, 2.0]},
+        "in units 'deg'; give offsets in 'arcsec'": {"units": "deg"},
+        "by 'far' and -0.9; give numbers": {"east": ["far"]},
+    }.items():
+        with pytest.raises(ReferenceInvalid, match=said):
+            made(offsets(**changes))
 
 
 def test_what_of_exposures_contributes_nothing_is_told():

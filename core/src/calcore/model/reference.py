@@ -309,6 +309,21 @@ class UserBackground(Reference):
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
+class UserOffsets(Reference):
+    """How far exposures look from where they say, east and north on the sky, as a user knows it.
+
+    `files`, `east` and `north` are lists of one length, offsets in `units` (ASDF).
+    """
+
+    type: ClassVar[str] = "useroffsets"
+    in_crds: ClassVar[bool] = False
+    files: Annotated[Any, Node("filename", required=True)]
+    east: Annotated[Any, Node("raoffset", required=True)]
+    north: Annotated[Any, Node("decoffset", required=True)]
+    units: Annotated[Any, Node("units", required=True)]
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
 class SceneMask(Reference):
     """Where plugins expect light (`calcore.hooks.calcore_mask`): `data` (ny, nx), not 0 there."""
 

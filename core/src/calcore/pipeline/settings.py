@@ -21,6 +21,7 @@ _RUNNER_TYPES: Mapping[str, tuple[Any, str]] = {
 }
 _SPELLINGS = {
     "bkg_list": "members.background",
+    "offset_file": "override.useroffsets",
     "persistence_array_file": "state",
     "save_persistence": "save_state",
     "ta_file": "members.target_acquisition",

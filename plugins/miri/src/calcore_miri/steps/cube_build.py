@@ -11,8 +11,10 @@ from calcore.errors import BadParameter, DataUnusable, Doubtful
 from calcore.model import Group, Image, Meta, Parts
 from calcore.model.cube import Cube
 from calcore.model.cubing import Piece, coordinates_of
+from calcore.model.reference import UserOffsets
 from calcore.parameters import Doc
 from calcore.step import ALONE, Room
+from calcore.steps._cube_offsets import moved
 from calcore.steps.cubing import CubingStep
 from calcore_miri.references import CubeParameters
 from calcore_miri.steps._cube_bands import band_of, place_of, told_of
@@ -54,8 +56,9 @@ class CubeBuild(CubingStep):
         return tuple(self._cubes({band for band in bands if self._is_wanted(band)}))
 
     def apply(
-        self, group: Group[Image], *, cubepar: CubeParameters, room: Room = ALONE
-    ) -> Parts[Cube]:
+        self, group: Group[Image], *, cubepar: CubeParameters,
+        useroffsets: UserOffsets | None = None, room: Room = ALONE,
+    ) -> Parts[Cube]:  # fmt: skip
         """Return the cubes, by names such as ``ch1-short``.
 
         Raises
@@ -64,7 +67,7 @@ class CubeBuild(CubingStep):
             No exposure is of the channel, the band or the wavelengths asked for, or a cube is too
             large.
         ReferenceInvalid
-            The reference has no row for a band.
+            The reference has no row for a band, or the user's offsets none for an exposure.
         CalcoreError
             An exposure has no world coordinates of an image slicer.
         KeywordInvalid
@@ -74,7 +77,7 @@ class CubeBuild(CubingStep):
         """
         found: dict[Band, list[Piece]] = {}
         for image in group.members:
-            coordinates = coordinates_of(image)
+            coordinates = moved(coordinates_of(image), image, useroffsets)
             for field in coordinates.fields:
                 band = field.number, band_of(image.meta)
                 if self._is_wanted(band):
