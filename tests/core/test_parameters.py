@@ -45,6 +45,11 @@ def test_values_are_converted_and_kept():
     assert isinstance(step.threshold, float)
 
 
+@pytest.mark.parametrize("text", ["3,4", " 3 , 4 "])
+def test_lists_may_be_written_without_brackets(text):
+    assert Everything(box=text).box == (3, 4)
+
+
 @pytest.mark.parametrize(
     ("values", "message"),
     [
@@ -56,6 +61,7 @@ def test_values_are_converted_and_kept():
         ({"count": True}, "must be int"),
         ({"on": 1}, "must be bool"),
         ({"method": "c"}, "must be 'a' or 'b' or '3'"),
+        ({"box": "3,x"}, "must be a list of int, int or None, not '3,x'"),
         ({"box": [1, 2, 3]}, "must be a list of int, int or None"),
     ],
 )

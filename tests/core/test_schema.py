@@ -72,3 +72,10 @@ def test_defaults_of_all_steps_fit_their_own_schema(validator):
 def test_the_command_prints_it():
     printed = CliRunner().invoke(commands, ["steps", "--schema"]).output
     assert json.loads(printed)["title"] == "Configuration of calcore"
+
+
+@pytest.mark.parametrize("name", ["cube_build", "miri.cube_build"])
+def test_a_step_is_known_by_its_name_in_pipelines_too(name):
+    shown = CliRunner().invoke(commands, ["steps", name])
+    assert shown.exit_code == 0
+    assert shown.output.startswith("miri.cube_build  (calcore-miri")

@@ -324,6 +324,7 @@ def test_a_reference_for_something_else_is_refused(miri_visit, tmp_path, defect)
     ("kind", "given", "text"),
     [
         ("dark", lambda visit: visit.raw[0], "is an exposure, not a dark reference"),
+        ("ipc", lambda visit: visit.raw[0], "is an exposure, not an ipc reference"),
         ("gain", lambda visit: reference(visit, "distortion"), "is an ASDF file"),
     ],
 )

@@ -20,6 +20,11 @@ def suggestion(word: str, known: Iterable[str]) -> str:
     return f"Known: {', '.join(names)}." if names else "None is known."
 
 
+def with_article(name: str) -> str:
+    """Return a name with its article: an apcorr, a userdq."""
+    return f"{'an' if name[:1].lower() in {'a', 'e', 'i', 'o'} else 'a'} {name}"
+
+
 def explained(error: BaseException) -> str:
     """Return an error in a sentence; what is not ours gets its type and a remedy."""
     if isinstance(error, CalcoreError):

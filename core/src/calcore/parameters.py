@@ -141,6 +141,8 @@ def _is_choice(value: Any, choice: Any) -> bool:
 
 
 def _convert_tuple(value: Any, parts: tuple[Any, ...]) -> Any:
+    if isinstance(value, str) and "," in value:  # as in parameter files of the reference pipeline
+        value = [_number_or_text(word.strip()) for word in value.split(",")]
     if not isinstance(value, list | tuple):
         return _WRONG
     if len(parts) == 2 and parts[1] is Ellipsis:
@@ -149,6 +151,15 @@ def _convert_tuple(value: Any, parts: tuple[Any, ...]) -> Any:
         return _WRONG
     items = tuple(_convert(item, part) for item, part in zip(value, parts, strict=True))
     return _WRONG if _WRONG in items else items
+
+
+def _number_or_text(word: str) -> int | float | str:
+    for kind in (int, float):
+        try:
+            return kind(word)
+        except ValueError:
+            continue
+    return word
 
 
 def spell(hint: Any) -> str:

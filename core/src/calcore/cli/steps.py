@@ -65,8 +65,9 @@ def _named(words: Iterable[str]) -> list[str]:
         if word not in known and local.is_place(word):
             files = local.add(Path(word).expanduser())
             found += [i.name for i in discovery.names(_GROUP) if i.distribution in files]
-        else:
-            found.append(word)
+        else:  # a slot's name stands for all steps that are called so, whoever brings them
+            own = [name for name in sorted(known) if name.rpartition(".")[2] == word]
+            found += own or [word]
     return found
 
 

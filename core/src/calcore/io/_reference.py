@@ -14,6 +14,7 @@ from calcore.errors import (
     KeywordInvalid,
     ReferenceInvalid,
     ReferenceMissing,
+    with_article,
 )
 from calcore.flags import DQ, remap
 from calcore.io._hdu import Contents, scan
@@ -93,7 +94,7 @@ def _from_tree(path: Path, kind: type[R]) -> R:
     if fields_of(chosen, Plane) or fields_of(chosen, Array) or fields_of(chosen, TableExtension):
         raise FileInvalid(
             path,
-            f"is {_TREES[path.suffix]} file, but a {kind.type} is a FITS file; give such a one",
+            f"is {_TREES[path.suffix]} file, but {with_article(kind.type)} is a FITS file; give such a one",
         )
     nodes = fields_of(chosen, Node)
     if path.suffix == ".json":

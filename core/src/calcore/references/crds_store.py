@@ -16,7 +16,7 @@ from typing import Any
 
 from platformdirs import user_cache_path
 
-from calcore.errors import KeywordMissing, ReferenceMissing
+from calcore.errors import KeywordMissing, ReferenceMissing, with_article
 from calcore.hooks import hookimpl
 from calcore.io.keywords import keyword_of
 from calcore.model.meta import Meta
@@ -116,8 +116,8 @@ def _ask(kind: str, parameters: Mapping[str, str]) -> str:
             )
     except SystemExit as error:  # what the client does when it has neither server nor cache
         raise ReferenceMissing(
-            f"CRDS cannot be asked for a {kind} reference: {os.environ['CRDS_SERVER_URL']} does "
-            f"not answer, and {os.environ['CRDS_PATH']} holds no copy of its rules; {_remedy(kind)}"
+            f"CRDS cannot be asked for {with_article(kind)} reference: "
+            f"{os.environ['CRDS_SERVER_URL']} does not answer, and {os.environ['CRDS_PATH']} holds no copy of its rules; {_remedy(kind)}"
         ) from error
     except Exception as error:  # the client raises many types, all meaning that it has no answer
         if _UNKNOWN in str(error) and (kind.startswith("pars-") or kind in _YOUNG):

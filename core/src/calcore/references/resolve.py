@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from calcore.errors import ReferenceMissing
+from calcore.errors import ReferenceMissing, with_article
 from calcore.model import Meta, Reference
 
 NOT_APPLICABLE = "N/A"
@@ -82,7 +82,8 @@ def choose(
         answer = find(kind, meta)
         if answer is None:
             raise ReferenceMissing(
-                f"nobody knows a {kind} reference for this exposure; give one with --ref {kind}=FILE"
+                f"nobody knows {with_article(kind)} reference for this exposure; give one with "
+                f"--ref {kind}=FILE"
             )
         choice = Choice(*answer)
     if (

@@ -2,12 +2,15 @@
 
 from pathlib import Path
 
-from calcore.errors import ReferenceInvalid
+from calcore.errors import ReferenceInvalid, with_article
 from calcore.io.files import suffix_of
 from calcore.io.keywords import keyword_of
 from calcore.model import Meta, Reference
 
-_PLACE = ("instrument.name", "instrument.detector", "subarray.fastaxis", "subarray.slowaxis")
+_PLACE = (
+    "instrument.name", "instrument.detector", "instrument.band", "subarray.fastaxis",
+    "subarray.slowaxis",
+)  # fmt: skip
 _EVERYWHERE = frozenset({"", "N/A", "ANY", "ALL", "GENERIC", "MULTIPLE"})
 _EXPOSURES = frozenset({"uncal", "ramp", "rate", "rateints", "cal", "calints", "crf", "i2d"})
 
@@ -24,7 +27,9 @@ def check_suits(path: Path, reference: Reference, meta: Meta) -> None:
     """
     wanted = {"reftype": reference.type, **{name: meta.get(name) for name in _PLACE}}
     if suffix_of(path) in _EXPOSURES and "reftype" not in reference.meta:
-        raise ReferenceInvalid(f"{path} is an exposure, not a {reference.type} reference")
+        raise ReferenceInvalid(
+            f"{path} is an exposure, not {with_article(reference.type)} reference"
+        )
     for name, value in wanted.items():
         told = reference.meta.get(name)
         free = told is None or value is None or str(told).upper() in _EVERYWHERE

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from calcore import io
-from calcore.errors import KeywordMissing, ReferenceInvalid, ReferenceMissing
+from calcore.errors import KeywordMissing, ReferenceInvalid, ReferenceMissing, with_article
 from calcore.io.keywords import keyword_of
 from calcore.model import Meta, Record, Reference
 from calcore.references.resolve import Choice, choose
@@ -46,7 +46,7 @@ class Asked:
         found = self._opened(choice, kind)
         if found is None:
             raise ReferenceMissing(
-                f"{self.slot} needs a {type_} reference to tell where light falls "
+                f"{self.slot} needs {with_article(type_)} reference to tell where light falls "
                 f"({choice.absence}); give one with --ref {type_}=FILE, or set "
                 f"{self.slot}.mask_science_regions to false"
             )
@@ -77,7 +77,8 @@ def opened(choice: Choice, kind: type[R], meta: Meta) -> R:
     if isinstance(choice.value, Record):
         if not isinstance(choice.value, kind):
             raise ReferenceInvalid(
-                f"a {kind.type} reference is needed, and {type(choice.value).__name__} was given"
+                f"{with_article(kind.type)} reference is needed, and {type(choice.value).__name__} "
+                "was given"
             )
         return choice.value
     reference = io.open_reference(choice.value, kind, meta)

@@ -15,6 +15,7 @@ from calcore.errors import (
     ReferenceMissing,
     StepSkipped,
     UnknownName,
+    with_article,
 )
 from calcore.model import Meta, Reference
 from calcore.model.reference import SceneMask, reference_types
@@ -326,7 +327,7 @@ def _with_references(
             given[wish.argument] = found
         elif kind in made.step.required:
             raise ReferenceMissing(
-                f"{made.slot.name} cannot work without a {kind} reference "
+                f"{made.slot.name} cannot work without {with_article(kind)} reference "
                 f"({choice.absence}); give one with --ref {kind}=FILE"
             )
         elif wish.optional:

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from calcore import io
-from calcore.errors import FileInvalid
+from calcore.errors import FileInvalid, with_article
 from calcore.model import Group, Image, Ramp, Rate, Record
 from calcore.model.superstripes import taken_together
 from calcore.registry import discovery
@@ -116,14 +116,9 @@ def _check_kind(path: Path, wanted: Any) -> None:
     if not (issubclass(held, wanted) or issubclass(wanted, held)):
         raise FileInvalid(
             path,
-            f"holds {_called(held)}, where {_called(wanted)} is needed; give another file",
+            f"holds {with_article(held.__name__.lower())}, where "
+            f"{with_article(wanted.__name__.lower())} is needed; give another file",
         )
-
-
-def _called(kind: Any) -> str:
-    """Return what a record class is called, with its article."""
-    name = kind.__name__.lower()
-    return f"{'an' if name[0] in 'aeiou' else 'a'} {name}"
 
 
 def _with_facts(record: Any, facts: Any, job: Job) -> Any:

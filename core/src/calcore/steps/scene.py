@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from calcore.errors import ModeNotSupported, ReferenceMissing, ShapesDisagree
+from calcore.errors import ModeNotSupported, ReferenceMissing, ShapesDisagree, with_article
 from calcore.kernels.draft_rates import draft_rates
 from calcore.kernels.flat_field import factor
 from calcore.kernels.flicker_mask import background_pixels
@@ -53,7 +53,7 @@ def check_answered(meta: Meta, slot: str, types: set[str]) -> None:
         return
     if source == BY_TRACES:
         raise ReferenceMissing(
-            f"{slot} needs a {SpectralTraces.type} reference to leave out the traces of "
+            f"{slot} needs {with_article(SpectralTraces.type)} reference to leave out the traces of "
             f"{meta.exposure_type}, and there is none: give one with --ref "
             f"{SpectralTraces.type}=FILE, or set mask_science_regions to false"
         )

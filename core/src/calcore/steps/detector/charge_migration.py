@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 import numpy as np
 
-from calcore.errors import StepSkipped
+from calcore.errors import StepSkipped, with_article
 from calcore.kernels.charge_contrast import migration_sums, truncate_migration
 from calcore.kernels.charge_migration import flag_charge_migration
 from calcore.model import Meta, Ramp, Reference, Window
@@ -75,7 +75,9 @@ class ChargeMigration(Neighbours, Step):
             raise StepSkipped(f"{meta.n_groups} groups are too few to leave any out; 3 are needed")
         for name in sorted({Gain.type, ReadNoise.type} - set(references)):
             if self.method == "curvature":
-                raise StepSkipped(f"curvature cannot be judged without a {name} reference")
+                raise StepSkipped(
+                    f"curvature cannot be judged without {with_article(name)} reference"
+                )
 
     def regions(self, meta: Meta, frame: Window) -> Iterable[Window]:
         """Curvature is fitted to the whole frame."""
