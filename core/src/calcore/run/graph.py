@@ -384,8 +384,7 @@ def _check_there(exposure: Exposure, file: str, suffix: str, product: str) -> No
     AssociationInvalid
         There are only files that come later, or beside it.
     """
-    late = {"cal", "calints", *PRODUCTS}
-    if suffix not in exposure.files and late.issuperset(exposure.files):
+    if suffix not in exposure.files and {"cal", "calints", *PRODUCTS}.issuperset(exposure.files):
         there = ", ".join(path.name for path in exposure.files.values())
         raise AssociationInvalid(
             f"product {product}: member {file} is not there, and cannot be made from {there}; let the stage "
