@@ -271,6 +271,8 @@ def test_a_background_is_not_subtracted_twice():
     slit = a_slit(**{"cal_step.bkg_subtract": "COMPLETE", "filename": "a_cal.fits"})
     with pytest.raises(StepSkipped, match=r"a_cal\.fits had a background subtracted before"):
         subtracted(backgrounds((1.0, 100.0)), slit)
+    with pytest.raises(StepSkipped, match=r"a_cal\.fits and 1 more had a background"):
+        MasterBackground()(Group("product", (slit, slit)), backgrounds=backgrounds((1.0, 100.0)))
     (image,) = subtracted(backgrounds((1.0, 100.0)), slit, force_subtract=True).members
     np.testing.assert_allclose(image.data[3], 98)
     with pytest.raises(StepSkipped, match="no background members"):

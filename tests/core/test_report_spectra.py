@@ -77,6 +77,15 @@ def test_flux_of_points_and_brightness_of_fields(kind, power):
     assert second.size == 40
 
 
+def test_a_line_beyond_the_panel_is_marked():
+    record = spectra(1)
+    record.spectra[0].table["FLUX"][20] = 1000.0
+    (panel,) = spectral_figure(record).axes
+    (mark,) = (line for line in panel.lines if line.get_marker() == "^")
+    np.testing.assert_array_equal(mark.get_xdata(), WAVELENGTH[20:21])
+    assert panel.get_ylim()[1] < 1000
+
+
 def test_of_many_spectra_some_are_drawn_and_all_counted():
     figure = spectral_figure(spectra(9), "many")
     assert len(lines(figure)) == 6

@@ -156,7 +156,7 @@ def _draw_series(series: SpectrumSeries, figure: Figure) -> None:
 
 
 def _curve(panel: Axes, wavelength: Any, value: Any, error: Any) -> None:
-    """Draw a curve with its error band, within what nearly all values reach."""
+    """Draw a curve with its error band, within what nearly all values reach; marks tell of others."""
     wavelength, value = np.asarray(wavelength, float), np.asarray(value, float)
     if error is not None:
         error = np.asarray(error, float)
@@ -167,4 +167,12 @@ def _curve(panel: Axes, wavelength: Any, value: Any, error: Any) -> None:
         low, high = np.percentile(finite, _ROBUST)
         margin = 0.12 * (high - low) or abs(high) * 0.1 or 1.0
         panel.set_ylim(low - margin, high + margin)
+        edges = panel.get_xaxis_transform()  # across the panel's height, from 0 to 1
+        for edge, mark, beyond in ((1, "^", value > high + margin), (0, "v", value < low - margin)):
+            if not beyond.any():
+                continue
+            panel.plot(
+                wavelength[beyond], np.full(np.count_nonzero(beyond), edge), mark, color=_LINE,
+                markersize=4, transform=edges, clip_on=False,
+            )  # fmt: skip
     panel.margins(x=0.01)

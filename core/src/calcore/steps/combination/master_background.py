@@ -81,8 +81,9 @@ class MasterBackground(Step):
             if member.meta.get("cal_step.bkg_subtract") == "COMPLETE"
         ]
         if done and not self.force_subtract:
+            more = f" and {len(done) - 1} more" if len(done) > 1 else ""
             raise StepSkipped(
-                f"{', '.join(done)} had a background subtracted before; set "
+                f"{done[0]}{more} had a background subtracted before; set "
                 "master_background.force_subtract to subtract another"
             )
         spectrum = self._spectrum(group.members[0].meta, backgrounds, userbackground)
