@@ -148,7 +148,8 @@ def _draw(record: Any, title: str, catalog: Any) -> Figure:
     ny, nx = image.shape
     factor = max(1, round(max(ny, nx) / _PIXELS))
     height = min(max(7.2 * ny / nx + 1.0, 4.0), 12.0)
-    figure = Figure(figsize=(9, height), layout="constrained")
+    width = min(max((height - 1.0) * nx / ny + 2.5, 4.5), 9.0)  # rectified slits are tall
+    figure = Figure(figsize=(width, height), layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.add_subplot()
     axes.set_title(title, fontsize=10)
