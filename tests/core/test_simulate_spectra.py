@@ -238,8 +238,8 @@ def test_a_slit_stops_what_it_should():
 def test_without_a_slit_light_of_all_colours_of_the_sky_adds_up():
     made = slit(None, None)
     sky = through(made, STAR)
-    flux = (sky.sources.sum(axis=1) * made.area_sr * 1e6)[2:-2]
-    np.testing.assert_allclose(flux, 0.01, rtol=1e-4)
+    flux = sky.sources.sum(axis=1) * made.area_sr * 1e6
+    np.testing.assert_allclose(flux, 0.01, rtol=1e-4)  # the first and last row have their share
     np.testing.assert_allclose(sky.background, 61 * 2.0)
     cloud = Cloud(**PLACE, spectrum=Spectrum(flux_jy=1.0), fwhm_arcsec=1.0)
     with pytest.raises(BadParameter, match="a cloud without a slit is not simulated"):

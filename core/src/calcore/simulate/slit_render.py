@@ -199,7 +199,10 @@ def _source(
     """Return what a source adds to pixels [MJy/sr]."""
     above = seen[1] - slit.middle[1]
     rows = slit.rows() - above
+    middle = slit.trace.wavelength(rows)
     edges = np.stack([slit.trace.wavelength(rows + step) for step in (-0.5, 0.5)])
+    # The trace ends in the middle of a row, which is lit as if it went on.
+    edges = np.where(np.isnan(edges), 2 * middle - edges[::-1], edges)
     known = np.isfinite(edges).all(axis=0)
     low, high = np.sort(edges[:, known], axis=0)
     wave, rows = (low + high) / 2, rows[known]
