@@ -8,7 +8,10 @@ from astropy.io import fits
 from click.testing import CliRunner
 
 import calcore
+from calcore import io
 from calcore.cli.app import commands
+from calcore.errors import ReferenceMissing
+from calcore.references.crds_store import Crds
 
 pytestmark = pytest.mark.usefixtures("miri_references")
 
@@ -62,3 +65,9 @@ def test_a_damaged_reference_is_found_and_one_from_elsewhere_named(miri_visit, t
     shown = calcore_references("check", *given)
     assert shown.exit_code == 1
     assert f"{copy}: data has no finite number" in shown.output
+
+
+def test_where_no_rule_fits_the_keywords_are_named_that_rules_look_at(miri_visit):
+    meta = io.read_meta(miri_visit.raw[0]).set({"observation.date": "1990-01-01"})
+    with pytest.raises(ReferenceMissing, match=r"\(the rules look at .*DATE-OBS = 1990-01-01"):
+        Crds().calcore_find_reference("gain", meta)

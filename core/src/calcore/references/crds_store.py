@@ -122,9 +122,11 @@ def _ask(kind: str, parameters: Mapping[str, str]) -> str:
     except Exception as error:  # the client raises many types, all meaning that it has no answer
         if _UNKNOWN in str(error) and (kind.startswith("pars-") or kind in _YOUNG):
             return "N/A"  # a context has parameters of few steps
+        reason = _reason(error, parameters).rstrip(".")
+        if " = " not in reason:
+            reason += _looked_at(kind, parameters)
         raise ReferenceMissing(
-            f"CRDS has no {kind} reference for this exposure: {_reason(error, parameters)}; "
-            f"{_remedy(kind)}"
+            f"CRDS has no {kind} reference for this exposure: {reason}; {_remedy(kind)}"
         ) from error
     path = str(found[kind])
     return "N/A" if path.startswith(_PREFIXES) or path == "N/A" else path
@@ -149,6 +151,25 @@ def _reason(error: Exception, parameters: Mapping[str, str]) -> str:
             raise KeywordMissing(dotted, keyword[0]) from error
         text = text.replace(name, keyword[0])
     return text
+
+
+def _looked_at(kind: str, parameters: Mapping[str, str]) -> str:
+    """Return which keywords the rules of a type look at; nothing if these cannot be read."""
+    from crds.core.rmap import get_cached_mapping  # noqa: PLC0415 - see `_client`
+
+    instrument = parameters.get("META.INSTRUMENT.NAME", "").lower()
+    try:
+        context_name = _client().get_context_name("jwst", _context())
+        rules = get_cached_mapping(context_name).get_imap(instrument).get_rmap(kind)
+        names = [name for keys in rules.parkey for name in keys]
+    except Exception:  # noqa: BLE001 - the client raises many types; the reason is told without
+        return ""
+    pairs = [
+        f"{keyword[0]} = {parameters[name]}"
+        for name in names
+        if name in parameters and (keyword := keyword_of(name.removeprefix("META.").lower()))
+    ]
+    return f" (the rules look at {', '.join(pairs)})"
 
 
 def _remedy(kind: str) -> str:
