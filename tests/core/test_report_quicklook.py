@@ -202,3 +202,17 @@ def test_coordinates_of_image_slicers_are_not_asked():
     draw_compass(axes, OfSlices(), (10, 10))
     assert not axes.texts
     assert SlicedCoordinates.world_n_dim == 3
+
+
+def test_of_a_spectrum_what_has_values_is_shown():
+    data = np.full((200, 300), np.nan, np.float32)
+    data[40:180, 100:130] = image(140, 30)
+
+    class Dispersed:
+        world_n_dim = 3
+
+    axes = image_figure(as_image(data, wcs=Dispersed())).axes[0]
+    assert axes.get_xlim() == (94.5, 134.5)
+    assert axes.get_ylim() == (34.5, 184.5)
+    axes = image_figure(as_image(np.full((20, 30), np.nan, np.float32), wcs=Dispersed())).axes[0]
+    assert axes.get_xlim() == (-0.5, 29.5)

@@ -240,6 +240,9 @@ def test_without_a_slit_light_of_all_colours_of_the_sky_adds_up():
     sky = through(made, STAR)
     flux = sky.sources.sum(axis=1) * made.area_sr * 1e6
     np.testing.assert_allclose(flux, 0.01, rtol=1e-4)  # the first and last row have their share
+    off_centre = through(made, STAR, y=30.4)
+    flux = off_centre.sources.sum(axis=1) * made.area_sr * 1e6
+    np.testing.assert_allclose(flux, 0.01, rtol=1e-4)
     np.testing.assert_allclose(sky.background, 61 * 2.0)
     cloud = Cloud(**PLACE, spectrum=Spectrum(flux_jy=1.0), fwhm_arcsec=1.0)
     with pytest.raises(BadParameter, match="a cloud without a slit is not simulated"):

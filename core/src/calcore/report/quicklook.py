@@ -23,6 +23,8 @@ Float = NDArray[np.float32]
 
 _PIXELS = 1000
 """Size that images are averaged down to [pixel]."""
+_AROUND = 5
+"""So many pixels are shown around those with values."""
 NOT_A_VALUE = "#8c8c8c"
 """Grey, which the colour map does not contain."""
 
@@ -143,8 +145,10 @@ def image_figure(record: Record, title: str = "", catalog: Any = None) -> Figure
 
 def _draw(record: Any, title: str, catalog: Any) -> Figure:
     """Return the finished figure."""
-    image = np.asarray(record.data)
-    labels = np.issubdtype(image.dtype, np.integer)
+    whole = np.asarray(record.data)
+    labels = np.issubdtype(whole.dtype, np.integer)
+    rows, columns = lit(whole) if _is_dispersed(record) else (slice(None), slice(None))
+    image = whole[rows, columns]
     ny, nx = image.shape
     factor = max(1, round(max(ny, nx) / _PIXELS))
     height = min(max(7.2 * ny / nx + 1.0, 4.0), 12.0)
@@ -155,7 +159,8 @@ def _draw(record: Any, title: str, catalog: Any) -> Figure:
     axes.set_title(title, fontsize=10)
     axes.set_xlabel("x [pixel]")
     axes.set_ylabel("y [pixel]")
-    extent = (-0.5, -0.5 + nx, -0.5, -0.5 + ny)
+    left, bottom = (columns.start or 0) - 0.5, (rows.start or 0) - 0.5
+    extent = (left, left + nx, bottom, bottom + ny)
     if labels:
         shown = shuffled(image[::factor, ::factor])
         axes.imshow(
@@ -164,7 +169,7 @@ def _draw(record: Any, title: str, catalog: Any) -> Figure:
         )  # fmt: skip
         axes.set_title(f"{title}\n{int(image.max(initial=0))} sources", fontsize=10)
     else:
-        seen = usable(record, image)
+        seen = usable(record, whole)[rows, columns]
         missing = float(np.mean(~np.isfinite(seen)))
         shown = average_down(seen, factor)
         stretch = stretch_of(shown)
@@ -195,6 +200,24 @@ def usable(record: Any, image: NDArray[Any]) -> Float:
     if dq is not None:
         values[(np.asarray(dq) & np.uint32(DQ.DO_NOT_USE)) != 0] = np.nan
     return values
+
+
+def _is_dispersed(record: Any) -> bool:
+    """Tell whether light of other wavelengths falls on other pixels."""
+    return getattr(getattr(record, "wcs", None), "world_n_dim", None) == 3
+
+
+def lit(image: NDArray[Any]) -> tuple[slice, slice]:
+    """Return the rows and columns that have values, and a few around them.
+
+    The spectrum of a slit fills a fiftieth of the detector.
+    """
+    found = []
+    for axis, size in zip((1, 0), image.shape, strict=True):
+        filled = np.flatnonzero(np.isfinite(image).any(axis=axis))
+        first, last = (filled[0], filled[-1]) if filled.size else (0, size - 1)
+        found.append(slice(max(0, int(first) - _AROUND), min(size, int(last) + 1 + _AROUND)))
+    return found[0], found[1]
 
 
 def shuffled(labels: NDArray[Any]) -> Float:

@@ -45,6 +45,16 @@ class Trace:
         """Return wavelengths at rows [um]; NaN off the trace."""
         return np.asarray(np.interp(rows, self.rows, self.wavelengths, np.nan, np.nan))
 
+    def continued(self, rows: FloatArray) -> FloatArray:
+        """Return wavelengths at rows [um], as if the trace went on for a row; NaN beyond."""
+        found = np.interp(rows, self.rows, self.wavelengths)
+        for end, inner in ((0, 1), (-1, -2)):
+            step = self.wavelengths[inner] - self.wavelengths[end]
+            beyond = (rows - self.rows[end]) / (self.rows[inner] - self.rows[end])
+            found += np.where(beyond < 0, beyond * step, 0.0)
+        off = (rows < self.rows[0] - 1) | (rows > self.rows[-1] + 1)
+        return np.asarray(np.where(off, np.nan, found))
+
     def column(self, rows: FloatArray) -> FloatArray:
         """Return columns at rows; those at the ends beyond them."""
         return np.asarray(np.interp(rows, self.rows, self.columns))
@@ -199,10 +209,7 @@ def _source(
     """Return what a source adds to pixels [MJy/sr]."""
     above = seen[1] - slit.middle[1]
     rows = slit.rows() - above
-    middle = slit.trace.wavelength(rows)
-    edges = np.stack([slit.trace.wavelength(rows + step) for step in (-0.5, 0.5)])
-    # The trace ends in the middle of a row, which is lit as if it went on.
-    edges = np.where(np.isnan(edges), 2 * middle - edges[::-1], edges)
+    edges = np.stack([slit.trace.continued(rows + step) for step in (-0.5, 0.5)])
     known = np.isfinite(edges).all(axis=0)
     low, high = np.sort(edges[:, known], axis=0)
     wave, rows = (low + high) / 2, rows[known]
