@@ -62,7 +62,9 @@ def _named(words: Iterable[str]) -> list[str]:
     known = {item.name for item in discovery.names(_GROUP)}
     found: list[str] = []
     for word in words:
-        if word not in known and local.is_place(word):
+        if word in known:
+            found.append(word)
+        elif local.is_place(word):
             files = local.add(Path(word).expanduser())
             found += [i.name for i in discovery.names(_GROUP) if i.distribution in files]
         else:  # a slot's name stands for all steps that are called so, whoever brings them
