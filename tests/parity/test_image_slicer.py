@@ -183,9 +183,10 @@ def cube_parameters(path):
 @pytest.mark.parametrize(
     "settings",
     [{}, {"weighting": "emsm"}, {"weighting": "msm", "coord_system": "ifualign"},
-     {"cube_pa": 30.0, "nspax_x": 20, "scalew": 0.007}, {"output_type": "multi"},
+     {"cube_pa": 30.0, "nspax_x": 20, "scalew": 0.007}, {"linear_wave": False},
+     {"output_type": "multi"},
      {"output_type": "multi", "weighting": "emsm"}, {"output_type": "multi", "weighting": "msm"}],
-    ids=["drizzled", "emsm", "msm along slices", "turned", "multi", "multi emsm", "multi msm"],
+    ids=["drizzled", "emsm", "msm along slices", "turned", "planes by table", "multi", "multi emsm", "multi msm"],
 )  # fmt: skip
 def test_cubes(reference_pipeline, make_meta, shared_data, tmp_path, settings):
     """The reference pipeline reads our calibrated exposure, world coordinates included."""

@@ -6,6 +6,7 @@ level 3 it makes the first product alone; here each is made.
 """
 
 import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -147,12 +148,10 @@ def _product(
         raise AssociationInvalid(
             f"{path}: a product is called {name!r}, which is no name of a file; rename it"
         )
-    for member in members:
-        file, role = (
-            Path(member.file).name,
-            member.role,
-        )  # products are called as files, not folders
-        if sum(Path(other.file).name == file and other.role == role for other in members) > 1:
+    # Products are called as files are, whatever folder these lie in.
+    times = Counter((Path(member.file).name, member.role) for member in members)
+    for (file, _), number in times.items():
+        if number > 1:
             raise AssociationInvalid(
                 f"{path}: product {name} has the member {file} twice; remove one"
             )

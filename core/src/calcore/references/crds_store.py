@@ -117,7 +117,8 @@ def _ask(kind: str, parameters: Mapping[str, str]) -> str:
     except SystemExit as error:  # what the client does when it has neither server nor cache
         raise ReferenceMissing(
             f"CRDS cannot be asked for {with_article(kind)} reference: "
-            f"{os.environ['CRDS_SERVER_URL']} does not answer, and {os.environ['CRDS_PATH']} holds no copy of its rules; {_remedy(kind)}"
+            f"{os.environ['CRDS_SERVER_URL']} does not answer, and {os.environ['CRDS_PATH']} holds "
+            f"no copy of its rules; {_remedy(kind)}"
         ) from error
     except Exception as error:  # the client raises many types, all meaning that it has no answer
         if _UNKNOWN in str(error) and (kind.startswith("pars-") or kind in _YOUNG):
@@ -169,7 +170,7 @@ def _looked_at(kind: str, parameters: Mapping[str, str]) -> str:
         for name in names
         if name in parameters and (keyword := keyword_of(name.removeprefix("META.").lower()))
     ]
-    return f" (the rules look at {', '.join(pairs)})"
+    return f" (the rules look at {', '.join(pairs)})" if pairs else ""
 
 
 def _remedy(kind: str) -> str:

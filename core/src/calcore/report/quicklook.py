@@ -128,7 +128,8 @@ def image_figure(record: Record, title: str = "", catalog: Any = None) -> Figure
     Returns
     -------
     matplotlib.figure.Figure
-        9 inches wide, and as high as the image's shape asks for.
+        As wide and as high as the image's shape asks for, 9 by 12 inches at most. Of a dispersed
+        exposure the part that has values is shown.
 
     Raises
     ------

@@ -271,7 +271,8 @@ def _run(request: Request, progress: Progress, only: str | None) -> RunResult:
                 died = isinstance(made, WorkerDied)
                 outcome = _failure(job, str(made)) if died else _with_states_added(made)
                 if outcome.status is Status.FAILED:
-                    failed[job.key] = f"{job.pipeline} of {job.name}", outcome.exit_status
+                    what = job.pipeline or f"stage {job.stage}"  # an instrument that is not there
+                    failed[job.key] = f"{what} of {job.name}", outcome.exit_status
                 if not here:
                     progress.product_finished(outcome)
                 outcomes.append(outcome)

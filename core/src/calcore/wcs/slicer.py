@@ -207,7 +207,7 @@ class SlicedCoordinates(DeferredWcs):
             pixels = self.outline(field)
             y, x = np.divmod(pixels.astype(np.float64), self.labels.shape[1])
             alpha, beta = np.empty((2, pixels.size))
-            for part in self.slices:
+            for part in self.slices:  # they are few: no kernel needs to be loaded for them
                 own = self.labels.flat[pixels] == part.number
                 alpha[own], beta[own] = (one.at(y[own], x[own]) for one in part.place[:2])
             found.append(self.sky(field, alpha, beta))
